@@ -1,0 +1,146 @@
+// Splits rows over threads, adds the parts in a fixed order, spreads sums over parameters.
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#include "problem.hpp"
+
+namespace moestro {
+
+namespace baseline { extern const Isa kIsa; }
+#if defined(MOESTRO_X86)
+namespace avx2 { extern const Isa kIsa; }
+namespace avx512 { extern const Isa kIsa; }
+#endif
+
+double* Workspace::take(size_t doubles) {
+    if (memory.size() < doubles + 8) memory.resize(doubles + 8);
+    const auto at = reinterpret_cast<uintptr_t>(memory.data());
+    return reinterpret_cast<double*>((at + 63) / 64 * 64);
+}
+
+static std::vector<const Isa*> usable() {
+    std::vector<const Isa*> found{&baseline::kIsa};
+#if defined(MOESTRO_X86)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        found.push_back(&avx2::kIsa);
+        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+            __builtin_cpu_supports("avx512vl"))
+            found.push_back(&avx512::kIsa);
+    }
+#endif
+    return found;
+}
+
+std::vector<const char*> available_isas() {
+    std::vector<const char*> names;
+    for (const Isa* isa : usable()) names.push_back(isa->name);
+    return names;
+}
+
+const Isa& choose_isa(const char* name) {
+    const auto found = usable();
+    if (!name || !*name) return *found.back();
+    for (const Isa* isa : found)
+        if (std::string(isa->name) == name) return *isa;
+    std::string known;
+    for (const Isa* isa : found) known += (known.empty() ? "" : ", ") + std::string(isa->name);
+    throw std::invalid_argument("instruction set '" + std::string(name) + "' is not available here; choose one of: " + known);
+}
+
+namespace {
+
+// Fixed by the shape of the problem alone, so that sums do not depend on the number of threads.
+int64_t chunk_count(int64_t n, size_t doubles) {
+    const int64_t by_rows = std::max<int64_t>(1, n / (8 * kBlock));
+    const int64_t by_memory = std::max<int64_t>(2, int64_t(16u << 20) / int64_t(doubles + 1));  // 128 MB of parts
+    return std::min({by_rows, by_memory, int64_t(64)});
+}
+
+struct Ticker {
+    std::atomic<bool>* stop;
+    bool (*interrupted)();
+    std::chrono::steady_clock::time_point last;
+    static bool call(void* self_) {
+        auto* self = static_cast<Ticker*>(self_);
+        if (self->stop->load(std::memory_order_relaxed)) return true;
+        if (!self->interrupted) return false;
+        const auto now = std::chrono::steady_clock::now();
+        if (now - self->last < std::chrono::milliseconds(100)) return false;
+        self->last = now;
+        if (self->interrupted()) self->stop->store(true);
+        return self->stop->load();
+    }
+};
+
+void spread(const Problem& pr, const Plan& plan, const std::vector<double>& gram, Sums& out) {
+    const size_t P = size_t(pr.parameters());
+    for (const Job& job : plan.jobs) {
+        const int fa = plan.groups[job.a].features, fb = plan.groups[job.b].features;
+        for (int i = 0; i < job.slots; ++i) {
+            const Slot& slot = plan.slots[job.first_slot + i];
+            auto& matrix = slot.target == Target::curvature ? out.curvature : out.information;
+            const size_t a0 = plan.first_parameter[slot.logit_a], b0 = plan.first_parameter[slot.logit_b];
+            const double* g = gram.data() + job.offset + size_t(i) * job.products;
+            for (int u = 0; u < fa; ++u)
+                for (int v = job.symmetric ? u : 0; v < fb; ++v, ++g) {
+                    matrix[(a0 + u) * P + b0 + v] = matrix[(b0 + v) * P + a0 + u] = *g;
+                    if (job.symmetric) matrix[(a0 + v) * P + b0 + u] = matrix[(b0 + u) * P + a0 + v] = *g;
+                }
+        }
+    }
+}
+
+}  // namespace
+
+Sums evaluate(const Problem& pr, const Request& rq, const Isa& isa, int threads, bool (*interrupted)()) {
+    const Plan plan(pr, rq.order);
+    const size_t P = size_t(pr.parameters());
+    const int64_t chunks = chunk_count(pr.n, P + plan.gram_size);
+    const int64_t blocks = (pr.n + kBlock - 1) / kBlock;
+    std::vector<Partial> parts(static_cast<size_t>(chunks));
+    for (Partial& part : parts) {
+        part.mass.assign(pr.k, 0.0);
+        part.gradient.assign(rq.order >= 1 ? P : 0, 0.0);
+        part.gram.assign(plan.gram_size, 0.0);
+    }
+    std::atomic<int64_t> next{0};
+    std::atomic<bool> stop{false};
+    const auto work = [&](bool main) {
+        Workspace ws;
+        Ticker ticker{&stop, main ? interrupted : nullptr, std::chrono::steady_clock::now()};
+        for (int64_t c; !stop.load() && (c = next.fetch_add(1)) < chunks;) {
+            const int64_t first = c * blocks / chunks * kBlock;
+            const int64_t last = std::min(pr.n, (c + 1) * blocks / chunks * kBlock);
+            isa.pass(pr, plan, rq, first, last, ws, parts[size_t(c)], &Ticker::call, &ticker);
+        }
+    };
+    std::vector<std::thread> pool;
+    const int64_t helpers = std::min<int64_t>(threads, chunks) - 1;
+    for (int64_t i = 0; i < helpers; ++i) pool.emplace_back(work, false);
+    work(true);
+    for (auto& thread : pool) thread.join();
+    if (stop.load()) throw std::runtime_error("interrupted");
+
+    Sums out;
+    out.mass.assign(pr.k, 0.0);
+    out.gradient.assign(rq.order >= 1 ? P : 0, 0.0);
+    out.information.assign(rq.order >= 2 ? P * P : 0, 0.0);
+    out.curvature.assign(rq.order >= 3 ? P * P : 0, 0.0);
+    std::vector<double> gram(plan.gram_size, 0.0);
+    for (const Partial& part : parts) {
+        out.value += part.value;
+        for (int e = 0; e < pr.k; ++e) out.mass[e] += part.mass[e];
+        for (size_t i = 0; i < out.gradient.size(); ++i) out.gradient[i] += part.gradient[i];
+        for (size_t i = 0; i < gram.size(); ++i) gram[i] += part.gram[i];
+    }
+    spread(pr, plan, gram, out);
+    return out;
+}
+
+}  // namespace moestro

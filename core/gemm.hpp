@@ -1,0 +1,82 @@
+// Two small products, both over the rows of one block. Blocks are feature-major: row r of feature j
+// lies at block[j * kBlock + r].
+#pragma once
+#include "problem.hpp"
+#include "simd.hpp"
+
+namespace moestro {
+namespace MOESTRO_ISA {
+
+constexpr int kRowTile = 4;
+constexpr int kColTile = W == 8 ? 6 : 3;  // accumulators fill the register file
+
+template <int R, int S>
+static inline void dot_tile(const double* a, const double* b, double* out, int ld) {
+    V acc[R][S] = {};
+    for (int v = 0; v < kBlock; v += W) {
+        V bv[S];
+        for (int s = 0; s < S; ++s) bv[s] = load(b + s * kBlock + v);
+        for (int r = 0; r < R; ++r) {
+            const V av = load(a + r * kBlock + v);
+            for (int s = 0; s < S; ++s) acc[r][s] += av * bv[s];
+        }
+    }
+    for (int r = 0; r < R; ++r)
+        for (int s = 0; s < S; ++s) out[r * ld + s] += hsum(acc[r][s]);
+}
+
+template <int R, int S>
+static inline void dot_columns(const double* a, const double* b, double* out, int ld, int columns) {
+    int j = 0;
+    for (; j + S <= columns; j += S) dot_tile<R, S>(a, b + j * kBlock, out + j, ld);
+    if constexpr (S > 1)
+        if (j < columns) dot_columns<R, (S > 4 ? 3 : S - 1)>(a, b + j * kBlock, out + j, ld, columns - j);
+}
+
+// out[i][j] += sum_r a[i][r] b[j][r]
+static inline void dots(const double* a, int na, const double* b, int nb, double* out, int ld) {
+    int i = 0;
+    for (; i + kRowTile <= na; i += kRowTile)
+        dot_columns<kRowTile, kColTile>(a + i * kBlock, b, out + size_t(i) * ld, ld, nb);
+    switch (na - i) {
+        case 3: dot_columns<3, kColTile>(a + i * kBlock, b, out + size_t(i) * ld, ld, nb); break;
+        case 2: dot_columns<2, kColTile>(a + i * kBlock, b, out + size_t(i) * ld, ld, nb); break;
+        case 1: dot_columns<1, kColTile>(a + i * kBlock, b, out + size_t(i) * ld, ld, nb); break;
+        default: break;
+    }
+}
+
+template <int R>
+static inline void logit_tile(const double* theta, int p, const double* x, double* const* u) {
+    for (int v = 0; v < kBlock; v += 2 * W) {
+        V lo[R] = {}, hi[R] = {};
+        for (int j = 0; j < p; ++j) {
+            const V x0 = load(x + j * kBlock + v), x1 = load(x + j * kBlock + v + W);
+            for (int r = 0; r < R; ++r) {
+                const V c = set1(theta[r * p + j]);
+                lo[r] += c * x0;
+                hi[r] += c * x1;
+            }
+        }
+        for (int r = 0; r < R; ++r) {
+            store(u[r] + v, lo[r]);
+            store(u[r] + v + W, hi[r]);
+        }
+    }
+}
+
+// u[i] = theta[i] . x for `count` rows of coefficients (count x p)
+static inline void logits(const double* theta, int count, int p, const double* x, double* const* u) {
+    int i = 0;
+    for (; i + 5 <= count; i += 5) logit_tile<5>(theta + i * p, p, x, u + i);
+    switch (count - i) {
+        case 4: logit_tile<4>(theta + i * p, p, x, u + i); break;
+        case 3: logit_tile<3>(theta + i * p, p, x, u + i); break;
+        case 2: logit_tile<2>(theta + i * p, p, x, u + i); break;
+        case 1: logit_tile<1>(theta + i * p, p, x, u + i); break;
+        default: break;
+    }
+}
+
+}  // namespace MOESTRO_ISA
+}  // namespace moestro

@@ -1,0 +1,148 @@
+// Python's view: one immutable Problem over caller-owned arrays, and its sums.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <optional>
+#include <stdexcept>
+
+#include "problem.hpp"
+
+namespace nb = nanobind;
+using namespace moestro;
+
+using Matrix = nb::ndarray<nb::numpy, const double, nb::ndim<2>, nb::device::cpu>;
+using Vector = nb::ndarray<nb::numpy, const double, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Rows = nb::ndarray<nb::numpy, const double, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using OutVector = nb::ndarray<nb::numpy, double, nb::ndim<1>>;
+using OutMatrix = nb::ndarray<nb::numpy, double, nb::ndim<2>>;
+
+namespace {
+
+template <class Array>
+Array give(std::vector<double>&& values, std::vector<size_t> shape) {
+    auto* kept = new std::vector<double>(std::move(values));
+    nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<double>*>(p); });
+    return Array(kept->data(), shape.size(), shape.data(), owner);
+}
+
+bool python_interrupt() {
+    nb::gil_scoped_acquire gil;
+    return PyErr_CheckSignals() != 0;
+}
+
+struct PyProblem {
+    Problem problem;
+    Matrix x, z;
+    Vector y, w, x_center, x_inv_scale, z_center, z_inv_scale;  // kept alive
+
+    static Design design(const Matrix& a, const Vector& center, const Vector& inv_scale) {
+        if (center.size() != a.shape(1) || inv_scale.size() != a.shape(1))
+            throw std::invalid_argument("center and inv_scale need one entry a column");
+        return {a.data(), a.stride(0), a.stride(1), int(a.shape(1)), center.data(), inv_scale.data()};
+    }
+
+    PyProblem(Matrix x_, Vector x_center_, Vector x_inv_scale_, std::optional<Matrix> z_, Vector z_center_,
+              Vector z_inv_scale_, Vector y_, std::optional<Vector> w_, double y_center, double y_scale, int family,
+              int k, int m)
+        : x(x_), y(y_), x_center(x_center_), x_inv_scale(x_inv_scale_), z_center(z_center_), z_inv_scale(z_inv_scale_) {
+        problem.n = int64_t(x.shape(0));
+        problem.x = design(x, x_center, x_inv_scale);
+        problem.shared = !z_;
+        if (z_) {
+            z = *z_;
+            problem.z = design(z, z_center, z_inv_scale);
+            if (z.shape(0) != x.shape(0)) throw std::invalid_argument("x and z differ in rows");
+        }
+        if (y.size() != x.shape(0)) throw std::invalid_argument("x and y differ in rows");
+        problem.y = y.data();
+        if (w_) {
+            w = *w_;
+            if (w.size() != x.shape(0)) throw std::invalid_argument("x and w differ in rows");
+            problem.w = w.data();
+        }
+        problem.y_center = y_center;
+        problem.y_inv_scale = 1.0 / y_scale;
+        if (family < 0 || family > 2 || k < 1 || m < 1) throw std::invalid_argument("unknown family, k < 1 or m < 1");
+        problem.family = Family(family);
+        problem.k = k;
+        problem.m = m;
+        if (problem.nuisance() && m != 1) throw std::invalid_argument("this family has one linear predictor");
+    }
+
+    Sums run(const Vector& theta, Request request, const std::string& isa, int threads) const {
+        if (int(theta.size()) != problem.parameters())
+            throw std::invalid_argument("theta has " + std::to_string(theta.size()) + " entries, expected " +
+                                        std::to_string(problem.parameters()));
+        request.theta = theta.data();
+        const Isa& path = choose_isa(isa.c_str());
+        try {
+            nb::gil_scoped_release release;
+            return evaluate(problem, request, path, threads, &python_interrupt);
+        } catch (const std::runtime_error&) {
+            if (PyErr_Occurred()) throw nb::python_error();
+            throw;
+        }
+    }
+
+    nb::tuple sums(Vector theta, int order, int threads, const std::string& isa, std::optional<Rows> responsibilities) const {
+        Request request;
+        request.order = order;
+        if (responsibilities) {
+            if (int64_t(responsibilities->shape(0)) != problem.n || int(responsibilities->shape(1)) != problem.k)
+                throw std::invalid_argument("responsibilities must be (n, k)");
+            request.responsibilities = responsibilities->data();
+        }
+        Sums s = run(theta, request, isa, threads);
+        const size_t P = size_t(problem.parameters()), k = size_t(problem.k);
+        nb::object none = nb::none();
+        return nb::make_tuple(
+            s.value, give<OutVector>(std::move(s.mass), {k}),
+            order >= 1 ? nb::cast(give<OutVector>(std::move(s.gradient), {P})) : none,
+            order >= 2 ? nb::cast(give<OutMatrix>(std::move(s.information), {P, P})) : none,
+            order >= 3 ? nb::cast(give<OutMatrix>(std::move(s.curvature), {P, P})) : none);
+    }
+
+    nb::tuple rowwise(Vector theta, bool scores, int threads, const std::string& isa) const {
+        const size_t n = size_t(problem.n), k = size_t(problem.k), T = size_t(problem.logits());
+        std::vector<double> density(n), resp(n * k), score(scores ? n * T : 0);
+        Request request;
+        request.order = scores ? 1 : 0;
+        request.row_log_density = density.data();
+        request.row_responsibilities = resp.data();
+        request.row_scores = scores ? score.data() : nullptr;
+        run(theta, request, isa, threads);
+        nb::object none = nb::none();
+        return nb::make_tuple(give<OutVector>(std::move(density), {n}), give<OutMatrix>(std::move(resp), {n, k}),
+                              scores ? nb::cast(give<OutMatrix>(std::move(score), {n, T})) : none);
+    }
+};
+
+}  // namespace
+
+NB_MODULE(_core, module) {
+    module.doc() = "Compiled sums over rows for moestro's native engine.";
+    nb::class_<PyProblem>(module, "Problem")
+        .def(nb::init<Matrix, Vector, Vector, std::optional<Matrix>, Vector, Vector, Vector, std::optional<Vector>,
+                      double, double, int, int, int>(),
+             nb::arg("x"), nb::arg("x_center"), nb::arg("x_inv_scale"), nb::arg("z").none(), nb::arg("z_center"),
+             nb::arg("z_inv_scale"), nb::arg("y"), nb::arg("w").none(), nb::arg("y_center"), nb::arg("y_scale"),
+             nb::arg("family"), nb::arg("k"), nb::arg("m"))
+        .def("sums", &PyProblem::sums, nb::arg("theta"), nb::arg("order"), nb::arg("threads"), nb::arg("isa"),
+             nb::arg("responsibilities").none() = nb::none())
+        .def("rowwise", &PyProblem::rowwise, nb::arg("theta"), nb::arg("scores"), nb::arg("threads"), nb::arg("isa"));
+    module.def("instruction_sets", [] {
+        std::vector<std::string> names;
+        for (const char* name : available_isas()) names.emplace_back(name);
+        return names;
+    });
+    module.def("fma_per_second", [](const std::string& isa, double seconds) {
+        return choose_isa(isa.c_str()).fma_per_second(seconds);
+    }, nb::call_guard<nb::gil_scoped_release>());
+    module.def("exp_per_second", [](const std::string& isa, double seconds) {
+        return choose_isa(isa.c_str()).exp_per_second(seconds);
+    }, nb::call_guard<nb::gil_scoped_release>());
+}

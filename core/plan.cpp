@@ -1,0 +1,83 @@
+#include "problem.hpp"
+
+#include <numeric>
+
+namespace moestro {
+
+Plan::Plan(const Problem& pr, int order) {
+    const int T = pr.logits(), g = pr.gate_logits(), m = pr.m, nu = pr.nuisance();
+    group_of.assign(T, 0);
+    place_of.assign(T, 0);
+    first_parameter.assign(T, 0);
+
+    Group gate{pr.q(), {}}, experts{pr.p(), {}}, constant{1, {}};
+    const int expert_start = g * pr.q(), nuisance_start = expert_start + pr.k * m * pr.p();
+    for (int t = 0; t < g; ++t) {
+        gate.logits.push_back(t);
+        first_parameter[t] = t * pr.q();
+    }
+    for (int e = 0; e < pr.k; ++e) {
+        for (int c = 0; c < m; ++c) {
+            const int t = g + e * (m + nu) + c;
+            experts.logits.push_back(t);
+            first_parameter[t] = expert_start + (e * m + c) * pr.p();
+        }
+        if (nu) {
+            const int t = g + e * (m + nu) + m;
+            constant.logits.push_back(t);
+            first_parameter[t] = nuisance_start + e;
+        }
+    }
+    if (pr.shared) {
+        gate.logits.insert(gate.logits.end(), experts.logits.begin(), experts.logits.end());
+        groups.push_back(gate);
+    } else {
+        if (g) groups.push_back(gate);
+        groups.push_back(experts);
+    }
+    if (nu) groups.push_back(constant);
+    for (size_t i = 0; i < groups.size(); ++i)
+        for (size_t j = 0; j < groups[i].logits.size(); ++j) {
+            group_of[groups[i].logits[j]] = int(i);
+            place_of[groups[i].logits[j]] = int(j);
+        }
+    if (order < 2) return;
+
+    const auto is_gate = [&](int t) { return t < g; };
+    const auto expert = [&](int t) { return (t - g) / (m + nu); };
+    const auto has_information = [&](int s, int t) {
+        if (is_gate(s) != is_gate(t)) return false;
+        if (is_gate(s)) return true;
+        if (expert(s) != expert(t)) return false;
+        return group_of[s] == group_of[t];  // mean and variance are orthogonal
+    };
+    curvature_slot.assign(size_t(T) * T, -1);
+    information_slot.assign(size_t(T) * T, -1);
+    for (int i = 0; i < int(groups.size()); ++i)
+        for (int j = i; j < int(groups.size()); ++j) {
+            Job job;
+            job.a = i;
+            job.b = j;
+            job.symmetric = i == j;
+            job.first_slot = int(slots.size());
+            const int fa = groups[i].features, fb = groups[j].features;
+            job.products = job.symmetric ? fa * (fa + 1) / 2 : fa * fb;
+            for (int pass = 0; pass < 2; ++pass)
+                for (int s : groups[i].logits)
+                    for (int t : groups[j].logits) {
+                        if (job.symmetric && place_of[s] > place_of[t]) continue;
+                        if (pass == 0 && !has_information(s, t)) continue;
+                        if (pass == 1 && order < 3) continue;
+                        auto& table = pass == 0 ? information_slot : curvature_slot;
+                        table[size_t(s) * T + t] = table[size_t(t) * T + s] = int(slots.size());
+                        slots.push_back({s, t, pass == 0 ? Target::information : Target::curvature});
+                    }
+            job.slots = int(slots.size()) - job.first_slot;
+            if (!job.slots) continue;
+            job.offset = gram_size;
+            gram_size += size_t(job.slots) * job.products;
+            jobs.push_back(job);
+        }
+}
+
+}  // namespace moestro

@@ -1,0 +1,117 @@
+// Plain descriptions shared by every instruction-set path. No Python here.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace moestro {
+
+constexpr int kBlock = 256;   // rows handled at once: their features and logits stay in cache
+constexpr int kStrip = 72;    // feature products formed at once in a curvature pass
+
+enum class Family { multinomial = 0, gaussian = 1, poisson = 2 };
+
+// A design matrix as the caller holds it; standardised on the fly: (x - center) * inv_scale.
+struct Design {
+    const double* data = nullptr;
+    int64_t row_stride = 0, col_stride = 0;  // in doubles
+    int columns = 0;
+    const double* center = nullptr;
+    const double* inv_scale = nullptr;
+};
+
+struct Problem {
+    int64_t n = 0;
+    Design x, z;
+    bool shared = false;  // gate and experts read the same columns
+    const double* y = nullptr;
+    const double* w = nullptr;  // null: every weight is one
+    double y_center = 0, y_inv_scale = 1;
+    Family family = Family::gaussian;
+    int k = 1;  // experts
+    int m = 1;  // linear predictors of an expert
+
+    int p() const { return x.columns + 1; }
+    int q() const { return (shared ? x.columns : z.columns) + 1; }
+    int nuisance() const { return family == Family::gaussian ? 1 : 0; }
+    int gate_logits() const { return k - 1; }
+    int logits() const { return gate_logits() + k * (m + nuisance()); }
+    int parameters() const { return gate_logits() * q() + k * m * p() + k * nuisance(); }
+};
+
+// Logits that share their features: (gate | expert means | log-variances), or gate and experts as one.
+struct Group {
+    int features = 0;
+    std::vector<int> logits;
+};
+
+// All weighted Gram blocks between two groups: result[slot][product] += weight[slot] . product.
+struct Job {
+    int a = 0, b = 0;
+    bool symmetric = false;
+    int first_slot = 0, slots = 0, products = 0;
+    size_t offset = 0;  // into the accumulator
+};
+
+enum class Target { curvature = 0, information = 1 };
+
+struct Slot {
+    int logit_a = 0, logit_b = 0;
+    Target target = Target::curvature;
+};
+
+// How the derivatives of a row's logits spread over parameters. Depends on shapes only.
+struct Plan {
+    std::vector<Group> groups;
+    std::vector<int> group_of, place_of, first_parameter;  // one entry a logit
+    std::vector<Job> jobs;
+    std::vector<Slot> slots;
+    std::vector<int> curvature_slot, information_slot;  // (logits x logits), -1 where absent
+    size_t gram_size = 0;
+    Plan(const Problem& problem, int order);
+};
+
+// What to compute. order 0: value; 1: + gradient; 2: + complete-data information; 3: + curvature.
+struct Request {
+    int order = 0;
+    const double* theta = nullptr;
+    const double* responsibilities = nullptr;  // (n, k) row-major; null: computed
+    double* row_log_density = nullptr;         // (n,)
+    double* row_responsibilities = nullptr;    // (n, k)
+    double* row_scores = nullptr;              // (n, logits)
+};
+
+struct Partial {
+    double value = 0;
+    std::vector<double> mass, gradient, gram;
+};
+
+// Adds rows [first, last) to the partial sums. `workspace` is reused between calls of a thread.
+struct Workspace {
+    std::vector<double> memory;
+    double* take(size_t doubles);
+};
+using RangePass = void (*)(const Problem&, const Plan&, const Request&, int64_t first, int64_t last,
+                           Workspace&, Partial&, bool (*tick)(void*), void* tick_state);
+
+struct Isa {
+    const char* name;
+    RangePass pass;
+    double (*fma_per_second)(double seconds);
+    double (*exp_per_second)(double seconds);
+};
+
+extern const Isa kBaseline;
+#if defined(MOESTRO_X86)
+extern const Isa kAvx2, kAvx512;
+#endif
+const Isa& choose_isa(const char* name);  // null: the best one here; throws for an unknown or missing one
+std::vector<const char*> available_isas();
+
+struct Sums {
+    double value = 0;
+    std::vector<double> mass, gradient, information, curvature;  // the last two P x P, full
+};
+Sums evaluate(const Problem&, const Request&, const Isa&, int threads, bool (*interrupted)());
+
+}  // namespace moestro

@@ -1,0 +1,102 @@
+// Vectors of doubles on GCC/Clang vector extensions: one source, three widths.
+// Each translation unit that includes this is compiled for one instruction set.
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+namespace moestro {
+namespace MOESTRO_ISA {
+
+#if defined(__AVX512F__)
+constexpr int W = 8;
+#elif defined(__AVX2__)
+constexpr int W = 4;
+#else
+constexpr int W = 2;
+#endif
+
+typedef double V __attribute__((vector_size(W * 8)));
+typedef int64_t I __attribute__((vector_size(W * 8)));
+typedef double Vu __attribute__((vector_size(W * 8), aligned(8)));
+
+static inline V load(const double* p) { return *reinterpret_cast<const V*>(p); }
+static inline void store(double* p, V v) { *reinterpret_cast<V*>(p) = v; }
+static inline V set1(double a) { return a - V{}; }
+static inline V vmax(V a, V b) { return a > b ? a : b; }
+static inline V vmin(V a, V b) { return a < b ? a : b; }
+static inline V vabs(V a) { return a < V{} ? -a : a; }
+
+static inline double hsum(V v) {
+    // Pairwise, so that every width adds in a tree.
+    double a[W];
+    std::memcpy(a, &v, sizeof v);
+    for (int s = W / 2; s > 0; s /= 2)
+        for (int i = 0; i < s; ++i) a[i] += a[i + s];
+    return a[0];
+}
+
+static inline bool any_true(I mask) {
+    int64_t a[W], s = 0;
+    std::memcpy(a, &mask, sizeof mask);
+    for (int i = 0; i < W; ++i) s |= a[i];
+    return s != 0;
+}
+
+// exp for |x| <= 708: x = n ln2 + r, |r| <= ln2/2, and a degree-11 Chebyshev interpolant of
+// exp on that interval (relative error 4e-18; about 1 ulp after rounding).
+static inline V exp_core(V x) {
+    const V shifter = set1(6755399441055744.0);  // 1.5 * 2^52: rounds to nearest in the low bits
+    V t = x * set1(1.4426950408889634074) + shifter;
+    I n = reinterpret_cast<I&>(t);
+    V f = t - shifter;
+    V r = x - f * set1(6.93147180369123816490e-01);
+    r = r - f * set1(1.90821492927058770002e-10);
+    V p = set1(2.5110037605963777712e-8);
+    p = p * r + set1(2.7632639639041029749e-7);
+    p = p * r + set1(2.7557240918578969823e-6);
+    p = p * r + set1(2.4801485482328492419e-5);
+    p = p * r + set1(1.9841269890047113707e-4);
+    p = p * r + set1(1.3888888952314774652e-3);
+    p = p * r + set1(8.3333333333196006109e-3);
+    p = p * r + set1(4.1666666666488095495e-2);
+    p = p * r + set1(1.6666666666666680806e-1);
+    p = p * r + set1(0.50000000000000183855);
+    p = p * r + set1(0.99999999999999999976);
+    p = p * r + set1(1.0);
+    I bits = reinterpret_cast<I&>(p) + (n << 52);
+    return reinterpret_cast<V&>(bits);
+}
+
+// exp for any x <= 708; below -708 the result is 0.
+static inline V exp_any(V x) {
+    V y = exp_core(vmax(vmin(x, set1(708.0)), set1(-708.0)));
+    return x < set1(-708.0) ? V{} : y;
+}
+
+// log for normal positive x: x = 2^e m, m in [sqrt(1/2), sqrt 2), s = (m-1)/(m+1),
+// log m = 2 atanh(s), as an odd series in s (|s| < 0.1716: 11 terms reach 1e-17).
+static inline V log_pos(V x) {
+    I b = reinterpret_cast<I&>(x);
+    I e = (b - 0x3fe6a09e667f3bcdLL) >> 52;
+    I mb = b - (e << 52);
+    V m = reinterpret_cast<V&>(mb);
+    I eb = e + 0x4338000000000000LL;  // the integer in the low bits of 1.5 * 2^52
+    V ef = reinterpret_cast<V&>(eb) - set1(6755399441055744.0);
+    V s = (m - set1(1.0)) / (m + set1(1.0));
+    V z = s * s;
+    V p = set1(2.0 / 21);
+    p = p * z + set1(2.0 / 19);
+    p = p * z + set1(2.0 / 17);
+    p = p * z + set1(2.0 / 15);
+    p = p * z + set1(2.0 / 13);
+    p = p * z + set1(2.0 / 11);
+    p = p * z + set1(2.0 / 9);
+    p = p * z + set1(2.0 / 7);
+    p = p * z + set1(2.0 / 5);
+    p = p * z + set1(2.0 / 3);
+    V lo = ef * set1(1.90821492927058770002e-10) + s * z * p;
+    return ef * set1(6.93147180369123816490e-01) + (lo + s * set1(2.0));
+}
+
+}  // namespace MOESTRO_ISA
+}  // namespace moestro

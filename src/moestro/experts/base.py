@@ -1,0 +1,83 @@
+"""What a family of experts states."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+
+class Family(Protocol):
+    """A conditional density f(y | eta), eta the linear predictors of one expert.
+
+    The last `nuisances` entries of eta are nuisance parameters (a log-variance): predictors whose only
+    feature is the constant. Arrays have shape (..., predictors + nuisances) in eta and (...) in y.
+    """
+
+    name: str
+    nuisances: int
+
+    @property
+    def predictors(self) -> int:
+        """Linear predictors of an expert, nuisances not counted."""
+        ...
+
+    @property
+    def tied_nuisances(self) -> bool:
+        """Whether all experts share their nuisance parameters."""
+        ...
+
+    @property
+    def scales_response(self) -> bool:
+        """Whether y may be centred and scaled (with the Jacobian put back)."""
+        ...
+
+    def check_response(self, y: np.ndarray) -> None:
+        """Raise DataError if y cannot come from this family."""
+        ...
+
+    def log_base(self, y: np.ndarray) -> np.ndarray | float:
+        """The part of log f that depends on y alone."""
+        ...
+
+    def log_density(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """log f(y | eta) less `log_base`."""
+        ...
+
+    def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """d log f / d eta, shape (..., m)."""
+        ...
+
+    def curvature(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """d2 log f / d eta d eta', shape (..., m, m)."""
+        ...
+
+    def information(self, eta: np.ndarray) -> np.ndarray:
+        """Fisher information of eta, shape (..., m, m): the curvature that EM's M-step uses."""
+        ...
+
+    def mean(self, eta: np.ndarray) -> np.ndarray:
+        """E[y | eta]; class probabilities (..., K) for a classification family."""
+        ...
+
+    def variance(self, eta: np.ndarray) -> np.ndarray:
+        """Var[y | eta]."""
+        ...
+
+    def sample(self, eta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """One draw of y for each row of eta."""
+        ...
+
+    def cdf(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """P(Y <= y | eta)."""
+        ...
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds of (intercept, slope, nuisance) in scaled coordinates, each of shape (3,)."""
+        ...
+
+    def nuisance_step(
+        self, nuisance: np.ndarray, mass: np.ndarray, gradient: np.ndarray, gain: np.ndarray
+    ) -> np.ndarray:
+        """Exact M-step of the nuisances (k,): from their gradient and the means' quadratic gain (k,)."""
+        ...

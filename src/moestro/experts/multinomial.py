@@ -1,0 +1,91 @@
+"""Multinomial logistic experts: f(y = c | eta) = exp(eta_c) / sum_l exp(eta_l), eta of the last class zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import DataError
+
+LOGIT_BOUND = 100.0  # per standard deviation of a column; e^100 is certainty
+
+
+@dataclass(frozen=True)
+class Multinomial:
+    """Multinomial logit with `classes` classes; y holds class indices 0 .. classes - 1."""
+
+    classes: int
+    name: str = "multinomial"
+    nuisances: int = 0
+
+    @property
+    def predictors(self) -> int:
+        return self.classes - 1
+
+    @property
+    def tied_nuisances(self) -> bool:
+        return False
+
+    @property
+    def scales_response(self) -> bool:
+        return False
+
+    def check_response(self, y: np.ndarray) -> None:
+        if self.classes < 2:
+            raise DataError("the response has one class: a classifier needs at least 2 classes")
+
+    def log_base(self, y: np.ndarray) -> float:
+        return 0.0
+
+    def _full(self, eta: np.ndarray) -> np.ndarray:
+        return np.concatenate([eta, np.zeros((*eta.shape[:-1], 1))], axis=-1)
+
+    def _one_hot(self, y: np.ndarray) -> np.ndarray:
+        return (np.asarray(y)[..., None] == np.arange(self.classes - 1)).astype(float)
+
+    def log_density(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        full = self._full(eta)
+        top = full.max(axis=-1)
+        log_sum = top + np.log(np.exp(full - top[..., None]).sum(axis=-1))
+        picked = (eta * self._one_hot(y)).sum(axis=-1)
+        return picked - log_sum
+
+    def mean(self, eta: np.ndarray) -> np.ndarray:
+        full = self._full(eta)
+        e = np.exp(full - full.max(axis=-1, keepdims=True))
+        return e / e.sum(axis=-1, keepdims=True)
+
+    def variance(self, eta: np.ndarray) -> np.ndarray:
+        p = self.mean(eta)
+        return p * (1 - p)
+
+    def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self._one_hot(y) - self.mean(eta)[..., :-1]
+
+    def information(self, eta: np.ndarray) -> np.ndarray:
+        p = self.mean(eta)[..., :-1]
+        return p[..., :, None] * np.eye(p.shape[-1]) - p[..., :, None] * p[..., None, :]
+
+    def curvature(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return -self.information(eta)
+
+    def sample(self, eta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        cumulative = np.cumsum(self.mean(eta), axis=-1)
+        draw = rng.random((*eta.shape[:-1], 1)) * cumulative[..., -1:]
+        return (cumulative[..., :-1] < draw).sum(axis=-1).astype(float)
+
+    def cdf(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        cumulative = np.cumsum(self.mean(eta), axis=-1)
+        index = np.clip(np.floor(y), 0, self.classes - 1).astype(int)
+        at = np.take_along_axis(cumulative, np.broadcast_to(index, eta.shape[:-1])[..., None], -1)[..., 0]
+        return np.where(np.asarray(y) < 0, 0.0, at)
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        high = np.array([10 * LOGIT_BOUND, LOGIT_BOUND, np.inf])
+        return -high, high
+
+    def nuisance_step(
+        self, nuisance: np.ndarray, mass: np.ndarray, gradient: np.ndarray, gain: np.ndarray
+    ) -> np.ndarray:
+        return nuisance

@@ -1,0 +1,82 @@
+"""Poisson experts: y | eta ~ Poisson(exp(eta))."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import DataError
+
+ETA_CAP = 300.0  # exp(300)^2 is still a double; twin: core/families.hpp
+LOG_RATE_BOUND = 100.0
+
+
+@dataclass(frozen=True)
+class Poisson:
+    """Counts with a log-linear rate."""
+
+    name: str = "poisson"
+    nuisances: int = 0
+
+    @property
+    def predictors(self) -> int:
+        return 1
+
+    @property
+    def tied_nuisances(self) -> bool:
+        return False
+
+    @property
+    def scales_response(self) -> bool:
+        return False
+
+    def check_response(self, y: np.ndarray) -> None:
+        if (y < 0).any():
+            raise DataError("a Poisson response cannot be negative: counts are 0, 1, 2, ...")
+        if (y != np.floor(y)).any():
+            raise DataError("a Poisson response must hold whole numbers: use family='gaussian' for other values")
+
+    def log_base(self, y: np.ndarray) -> np.ndarray:
+        from scipy.special import gammaln
+
+        return -gammaln(y + 1.0)
+
+    def _rate(self, eta: np.ndarray) -> np.ndarray:
+        return np.exp(np.minimum(eta[..., 0], ETA_CAP))
+
+    def log_density(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return y * np.minimum(eta[..., 0], ETA_CAP) - self._rate(eta)
+
+    def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return (y - self._rate(eta))[..., None]
+
+    def information(self, eta: np.ndarray) -> np.ndarray:
+        return self._rate(eta)[..., None, None]
+
+    def curvature(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return -np.broadcast_to(self.information(eta), (*np.broadcast(eta[..., 0], y).shape, 1, 1))
+
+    def mean(self, eta: np.ndarray) -> np.ndarray:
+        return self._rate(eta)
+
+    def variance(self, eta: np.ndarray) -> np.ndarray:
+        return self._rate(eta)
+
+    def sample(self, eta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return rng.poisson(np.minimum(self._rate(eta), 1e18)).astype(float)
+
+    def cdf(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        from scipy.special import pdtr
+
+        y = np.floor(y)
+        return np.where(y < 0, 0.0, pdtr(np.maximum(y, 0.0), self._rate(eta)))
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        high = np.array([10 * LOG_RATE_BOUND, LOG_RATE_BOUND, np.inf])
+        return -high, high
+
+    def nuisance_step(
+        self, nuisance: np.ndarray, mass: np.ndarray, gradient: np.ndarray, gain: np.ndarray
+    ) -> np.ndarray:
+        return nuisance

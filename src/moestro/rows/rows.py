@@ -1,0 +1,111 @@
+"""Rows held in memory, read in blocks, never copied whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..design.scaling import Scaling
+
+
+@dataclass(frozen=True)
+class Block:
+    """Scaled rows: ``x`` (b, p) and ``z`` (b, q) with a leading one, ``y`` (b,), ``w`` (b,), ``at`` the slice."""
+
+    x: np.ndarray
+    z: np.ndarray
+    y: np.ndarray
+    w: np.ndarray
+    at: slice
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Expert columns x, gate columns z, response y and weights w, with their scaling.
+
+    Attributes
+    ----------
+    x : ndarray of shape (n, d)
+        Columns of the experts, in the user's units and layout.
+    z : ndarray of shape (n, e) or None
+        Columns of the gate; None where gate and experts share ``x``.
+    y : ndarray of shape (n,)
+        Response: a number, or the index of a class as a float.
+    w : ndarray of shape (n,) or None
+        Sample weights; None means one each.
+    x_scaling, z_scaling : Scaling
+    y_center, y_scale : float
+        The response that experts see is ``(y - y_center) / y_scale``.
+    """
+
+    x: np.ndarray
+    z: np.ndarray | None
+    y: np.ndarray
+    w: np.ndarray | None
+    x_scaling: Scaling
+    z_scaling: Scaling
+    y_center: float = 0.0
+    y_scale: float = 1.0
+
+    @property
+    def n(self) -> int:
+        return self.x.shape[0]
+
+    @property
+    def shared(self) -> bool:
+        """Whether the gate reads the experts' columns."""
+        return self.z is None
+
+    @property
+    def p(self) -> int:
+        return self.x.shape[1] + 1
+
+    @property
+    def q(self) -> int:
+        return (self.x if self.z is None else self.z).shape[1] + 1
+
+    @property
+    def weight_sum(self) -> float:
+        return float(self.n if self.w is None else self.w.sum())
+
+    def blocks(self, size: int = 4096) -> Iterator[Block]:
+        """Cut the rows into scaled blocks. Rows that share an expert (groups) would be kept together here."""
+        for start in range(0, self.n, size):
+            at = slice(start, min(start + size, self.n))
+            x = self.x_scaling.apply(self.x[at])
+            z = x if self.z is None else self.z_scaling.apply(self.z[at])
+            y = (self.y[at] - self.y_center) / self.y_scale
+            w = np.ones(len(y)) if self.w is None else self.w[at]
+            yield Block(x, z, y, w, at)
+
+    def take(self, index: np.ndarray) -> Rows:
+        """Rows `index` as a copy, with the same scaling."""
+        return replace(
+            self,
+            x=np.ascontiguousarray(self.x[index]),
+            z=None if self.z is None else np.ascontiguousarray(self.z[index]),
+            y=self.y[index],
+            w=None if self.w is None else self.w[index],
+        )
+
+    def merged(self) -> Rows:
+        """Distinct rows in sorted order, equal ones merged by adding their weights, weight 0 dropped.
+
+        The likelihood is the same function; its value no longer depends on the order of rows or on whether a
+        row is weighted twice or written twice.
+        """
+        parts = [self.x] if self.z is None else [self.x, self.z]
+        columns = np.column_stack([self.y, *parts])
+        w = np.ones(self.n) if self.w is None else self.w
+        kept = np.flatnonzero(w > 0)
+        order = kept[np.lexsort(columns[kept].T[::-1])]
+        columns = columns[order]
+        new = np.ones(len(order), dtype=bool)
+        new[1:] = (columns[1:] != columns[:-1]).any(axis=1)
+        first = np.flatnonzero(new)
+        index = order[first]
+        if len(index) == self.n and self.w is None:
+            return self.take(index)
+        return replace(self.take(index), w=np.add.reduceat(w[order], first))

@@ -1,0 +1,32 @@
+"""Engines: the same sums over rows, computed in different ways."""
+
+from ..errors import DataError
+from ..model import Model
+from ..rows import Rows
+from .array import ArrayEngine, logit_slices
+from .base import Engine, Evaluation, Order, Rowwise
+from .native import NativeEngine, supports
+
+ENGINES = ("auto", "native", "array")
+
+
+def make_engine(model: Model, rows: Rows, name: str = "auto", threads: int = 1) -> Engine:
+    """The engine called `name`; "auto" is native where the core has the gate and the family."""
+    if name not in ENGINES:
+        raise DataError(f"engine={name!r} is unknown: choose one of {', '.join(ENGINES)}")
+    if name == "native" or (name == "auto" and supports(model)):
+        return NativeEngine(model, rows, threads)
+    return ArrayEngine(model, rows)
+
+
+__all__ = [
+    "ENGINES",
+    "ArrayEngine",
+    "Engine",
+    "Evaluation",
+    "NativeEngine",
+    "Order",
+    "Rowwise",
+    "logit_slices",
+    "make_engine",
+]

@@ -1,0 +1,80 @@
+"""One question an engine answers: at these parameters, what is the sum over all rows?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+
+from ..model import Model
+from ..rows import Rows
+
+
+class Order(IntEnum):
+    """How much of the sum is wanted."""
+
+    VALUE = 0
+    GRADIENT = 1
+    INFORMATION = 2  # EM statistics: gradient and complete-data information
+    CURVATURE = 3  # and the exact Hessian
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Weighted sums over rows at theta.
+
+    Attributes
+    ----------
+    value : float
+        Observed log-likelihood in the user's units (with given responsibilities: EM's Q function).
+    mass : ndarray of shape (k,)
+        Sum of weighted responsibilities.
+    gradient : ndarray of shape (P,) or None
+        Score of theta.
+    information : ndarray of shape (P, P) or None
+        Complete-data (EM) information: block-diagonal, positive semi-definite.
+    curvature : ndarray of shape (P, P) or None
+        Exact Hessian of the observed log-likelihood.
+    """
+
+    value: float
+    mass: np.ndarray
+    gradient: np.ndarray | None = None
+    information: np.ndarray | None = None
+    curvature: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Rowwise:
+    """Per-row results: log_density (n,), responsibilities (n, k), scores of the logits (n, T), weighted."""
+
+    log_density: np.ndarray
+    responsibilities: np.ndarray
+    scores: np.ndarray | None
+
+
+class Engine(Protocol):
+    """Sums over the rows it was made for."""
+
+    model: Model
+    rows: Rows
+
+    def evaluate(
+        self, theta: np.ndarray, order: Order, responsibilities: np.ndarray | None = None
+    ) -> Evaluation:
+        """Sums to `order`; given responsibilities (n, k) replace the posterior ones."""
+        ...
+
+    def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
+        """Log-density, responsibilities and, on demand, logit scores of every row."""
+        ...
+
+
+def log_base_sum(model: Model, rows: Rows) -> float:
+    """What the user's units add to the sum of scaled log-densities."""
+    total = -rows.weight_sum * float(np.log(rows.y_scale))
+    for block in rows.blocks(65536) if model.family.name == "poisson" else ():
+        total += float(np.sum(block.w * model.family.log_base(block.y)))
+    return total

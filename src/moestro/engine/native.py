@@ -1,0 +1,69 @@
+"""The compiled engine: fused, vectorised, threaded sums over rows that it never copies."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from .. import _core
+from ..errors import DataError
+from ..model import Model
+from ..rows import Rows
+from .base import Evaluation, Order, Rowwise, log_base_sum
+
+CODES = {"multinomial": 0, "gaussian": 1, "poisson": 2}
+ISA_VARIABLE = "MOESTRO_ISA"
+
+
+def supports(model: Model) -> bool:
+    """Whether the compiled core has this gate and family."""
+    return model.gate.name == "softmax" and model.family.name in CODES
+
+
+class NativeEngine:
+    """C++ engine over `rows` on `threads` threads. Results do not depend on the number of threads.
+
+    The environment variable ``MOESTRO_ISA`` (baseline, avx2, avx512) forces an instruction set.
+    """
+
+    def __init__(self, model: Model, rows: Rows, threads: int = 1, isa: str | None = None):
+        if not supports(model):
+            raise DataError(
+                f"the native engine has no {model.gate.name} gate with {model.family.name} experts: "
+                "use engine='array'"
+            )
+        self.model, self.rows, self.threads = model, rows, threads
+        self.isa = os.environ.get(ISA_VARIABLE, "") if isa is None else isa
+        xs, zs = rows.x_scaling, rows.z_scaling
+        self._problem = _core.Problem(
+            rows.x,
+            np.ascontiguousarray(xs.center),
+            np.ascontiguousarray(xs.inv_scale),
+            rows.z,
+            np.ascontiguousarray(zs.center),
+            np.ascontiguousarray(zs.inv_scale),
+            np.ascontiguousarray(rows.y),
+            None if rows.w is None else np.ascontiguousarray(rows.w),
+            rows.y_center,
+            rows.y_scale,
+            CODES[model.family.name],
+            model.k,
+            model.m,
+        )
+        self._offset = log_base_sum(model, rows)
+
+    def evaluate(
+        self, theta: np.ndarray, order: Order, responsibilities: np.ndarray | None = None
+    ) -> Evaluation:
+        value, mass, gradient, information, curvature = self._problem.sums(
+            theta, int(order), self.threads, self.isa, responsibilities
+        )
+        return Evaluation(value + self._offset, mass, gradient, information, curvature)
+
+    def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
+        density, resp, score = self._problem.rowwise(theta, scores, self.threads, self.isa)
+        for start in range(0, self.rows.n, 65536):
+            at = slice(start, start + 65536)
+            density[at] += self.model.family.log_base(self.rows.y[at]) - np.log(self.rows.y_scale)
+        return Rowwise(density, resp, score)

@@ -1,0 +1,93 @@
+"""The loop that owns tolerance, limit and callbacks. Solvers are pure steps: (state, info) from a state."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..engine import Evaluation
+from .coordinates import Objective
+
+# A gain below this share of |log-likelihood| + 1 drowns in the rounding of the sum over rows.
+ROUNDING = 1e-14
+
+
+class Cancelled(Exception):
+    """Raised inside a start when the whole fit was stopped."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What the next step needs. `memory` belongs to the solver."""
+
+    phi: np.ndarray
+    evaluation: Evaluation
+    memory: Any = None
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a person needs: log-likelihood, projected gradient per weight, step length, and whether no step was left."""
+
+    value: float
+    gradient_norm: float
+    step: float
+    stuck: bool = False
+
+
+class Solver(Protocol):
+    """A solver is a name and two pure functions."""
+
+    name: str
+    max_iter: int
+
+    def init(self, objective: Objective, phi: np.ndarray) -> State: ...
+
+    def step(self, objective: Objective, state: State) -> tuple[State, Info]: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a solver stopped: `converged`, or at the limit."""
+
+    phi: np.ndarray
+    evaluation: Evaluation
+    iterations: int
+    converged: bool
+    trace: tuple[Info, ...]
+
+    @property
+    def value(self) -> float:
+        return self.evaluation.value
+
+
+def run(
+    solver: Solver,
+    objective: Objective,
+    phi: np.ndarray,
+    *,
+    tol: float,
+    max_iter: int | None = None,
+    cancel: threading.Event | None = None,
+    callback: Callable[[Info], None] | None = None,
+) -> Outcome:
+    """Iterate `solver` from `phi` until the projected gradient per weight is at most `tol`."""
+    limit = solver.max_iter if max_iter is None else max_iter
+    state = solver.init(objective, phi)
+    trace: list[Info] = []
+    gradient = state.evaluation.gradient
+    assert gradient is not None
+    done = objective.coordinates.size == 0
+    while not done and len(trace) < limit:
+        if cancel is not None and cancel.is_set():
+            raise Cancelled
+        state, info = solver.step(objective, state)
+        trace.append(info)
+        if callback is not None:
+            callback(info)
+        done = info.stuck or info.gradient_norm <= tol
+    return Outcome(state.phi, state.evaluation, len(trace), done, tuple(trace))

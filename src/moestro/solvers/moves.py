@@ -1,0 +1,82 @@
+"""Moves from a good fit to a neighbouring basin: one expert is taken apart, the others stay.
+
+A restart forgets everything; a move keeps what is right. Each maps responsibilities (n, k) of the fit at hand to
+memberships for a new one (split-and-merge, after Ueda, Nakano, Ghahramani and Hinton, 2000).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+Move = Callable[[np.random.Generator, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+
+def _side(rng: np.random.Generator, x: np.ndarray, n: int) -> np.ndarray:
+    """A random half-space of x; a random half of the rows where there is no x."""
+    along = x @ rng.standard_normal(x.shape[1]) if x.shape[1] else rng.random(n)
+    return along > np.quantile(along, rng.uniform(0.3, 0.7))
+
+
+def _without(r: np.ndarray, a: int) -> np.ndarray:
+    """Responsibilities with expert a's share given to the others."""
+    out = r.copy()
+    out[:, a] = 0.0
+    left = out.sum(axis=1, keepdims=True)
+    out = np.where(left > 1e-8, out / np.maximum(left, 1e-300), 1.0 / max(r.shape[1] - 1, 1))
+    out[:, a] = 0.0
+    return out
+
+
+def split(rng: np.random.Generator, x: np.ndarray, r: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """Dissolve one expert, split another along a random half-space."""
+    a, b = rng.choice(r.shape[1], 2, replace=False)
+    out, side = _without(r, a), _side(rng, x, len(r))
+    out[side, a], out[side, b] = out[side, b], 0.0
+    return out
+
+
+def share(rng: np.random.Generator, x: np.ndarray, r: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """Pool two experts and part them again along a random half-space."""
+    a, b = rng.choice(r.shape[1], 2, replace=False)
+    out, both, side = r.copy(), r[:, a] + r[:, b], _side(rng, x, len(r))
+    out[:, a], out[:, b] = both * side, both * ~side
+    return out
+
+
+def patch(rng: np.random.Generator, x: np.ndarray, r: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """Restart one expert on the neighbours of a random row."""
+    a = rng.integers(r.shape[1])
+    out = _without(r, a)
+    center = x[rng.integers(len(r))]
+    size = max(len(r) // (2 * r.shape[1]), min(len(r), 2 * x.shape[1] + 4))
+    near = np.argsort(((x - center) ** 2).sum(axis=1), kind="stable")[:size]
+    out[near] = 0.0
+    out[near, a] = 1.0
+    return out
+
+
+def subset(rng: np.random.Generator, x: np.ndarray, r: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """Restart one expert on a handful of random rows."""
+    a = rng.integers(r.shape[1])
+    out = _without(r, a)
+    size = min(len(r), x.shape[1] + 2 + int(rng.integers(0, x.shape[1] + 2)))
+    some = rng.choice(len(r), size, replace=False)
+    out[some] = 0.0
+    out[some, a] = 1.0
+    return out
+
+
+def worst(rng: np.random.Generator, x: np.ndarray, r: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """Restart one expert on rows that the fit explains badly."""
+    a = rng.integers(r.shape[1])
+    out = _without(r, a)
+    size = max(len(r) // (3 * r.shape[1]), min(len(r), 2 * x.shape[1] + 4))
+    badly = np.argsort(density + rng.gumbel(size=len(r)) * density.std(), kind="stable")[:size]
+    out[badly] = 0.0
+    out[badly, a] = 1.0
+    return out
+
+
+MOVES: dict[str, Move] = {"split": split, "share": share, "patch": patch, "subset": subset, "worst": worst}

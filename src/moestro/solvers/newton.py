@@ -1,0 +1,118 @@
+"""Trust-region Newton on the observed log-likelihood, with its exact Hessian H.
+
+A step solves (-H + lam D) p = g, where D is EM's complete-data information: lam = 0 is Newton's step, a large lam
+a short step in the direction of EM's. D is positive definite and scales with the parameters, so the region has
+the shape that the likelihood gives it, and lam follows the agreement of gain and prediction (Levenberg-Marquardt).
+A stationary point with upward curvature is a saddle, and is left along that direction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..engine import Evaluation, Order
+from .base import ROUNDING, Info, State
+from .coordinates import Objective
+
+RIDGE = 1e-9  # of the weight, added to D: an expert without mass has no information of its own
+SADDLE = 1e-5  # upward curvature relative to D that counts as a saddle
+
+
+@dataclass(frozen=True)
+class Newton:
+    """Trust-region Newton. `memory` is the damping lam."""
+
+    name: str = "newton"
+    max_iter: int = 500
+    damping: float = 0.1
+    growth: float = 6.0
+    escape_at: float = 1e-6  # look for a saddle once the gradient per weight is below this
+
+    def init(self, objective: Objective, phi: np.ndarray) -> State:
+        return State(phi, objective.evaluate(phi, Order.CURVATURE), self.damping)
+
+    def step(self, objective: Objective, state: State) -> tuple[State, Info]:
+        phi, e, lam = state.phi, state.evaluation, state.memory
+        assert e.gradient is not None and e.information is not None and e.curvature is not None
+        inner = np.flatnonzero(objective.inward(phi, e.gradient))
+        g = e.gradient[inner]
+        whole = len(inner) == len(phi)
+        A = -(e.curvature if whole else e.curvature[np.ix_(inner, inner)])
+        D = e.information if whole else e.information[np.ix_(inner, inner)]
+        D = D + np.eye(len(inner)) * (RIDGE * objective.weight_sum)
+        box = objective.coordinates.lower[inner], objective.coordinates.upper[inner]
+
+        if objective.gradient_norm(phi, e.gradient) <= self.escape_at:
+            left = _leave_saddle(objective, state, inner, A, D)
+            if left is not None:
+                return left
+        for _ in range(60):
+            p = _solve(A + lam * D, g)
+            if p is not None:
+                target = np.clip(phi[inner] + p, *box)
+                p = target - phi[inner]
+                predicted = float(g @ p - 0.5 * p @ (A @ p))
+                if predicted <= ROUNDING * (1 + abs(e.value)):
+                    if predicted >= 0 or not np.any(p):
+                        break
+                else:
+                    trial = phi.copy()
+                    trial[inner] = target
+                    new = objective.evaluate(trial, Order.CURVATURE)
+                    ratio = (new.value - e.value) / predicted
+                    if ratio > 1e-4 and _finite(new):
+                        lam = lam / 10 if ratio > 0.75 else lam if ratio > 0.25 else lam * 3
+                        return _end(objective, State(trial, new, max(lam, 1e-13)), float(np.abs(p).max()))
+            lam = max(lam * self.growth, 1e-10)
+        return _end(objective, State(phi, e, lam), 0.0, stuck=True)
+
+
+def _solve(M: np.ndarray, g: np.ndarray) -> np.ndarray | None:
+    """M^-1 g, or None where M is not positive definite."""
+    try:
+        np.linalg.cholesky(M)
+        return np.linalg.solve(M, g)
+    except np.linalg.LinAlgError:
+        return None
+
+
+def _finite(e: Evaluation) -> bool:
+    assert e.gradient is not None and e.curvature is not None
+    return bool(np.isfinite(e.value) and np.isfinite(e.gradient).all() and np.isfinite(e.curvature).all())
+
+
+def _end(objective: Objective, state: State, step: float, stuck: bool = False) -> tuple[State, Info]:
+    assert state.evaluation.gradient is not None
+    norm = objective.gradient_norm(state.phi, state.evaluation.gradient)
+    return state, Info(state.evaluation.value, norm, step, stuck)
+
+
+def _leave_saddle(
+    objective: Objective, state: State, inner: np.ndarray, A: np.ndarray, D: np.ndarray
+) -> tuple[State, Info] | None:
+    """A better point along the direction of largest upward curvature relative to D, if there is one."""
+    try:
+        np.linalg.cholesky(A + SADDLE * D)
+        return None
+    except np.linalg.LinAlgError:
+        pass
+    root = np.linalg.cholesky(D)
+    half = np.linalg.solve(root, A)
+    values, vectors = np.linalg.eigh(np.linalg.solve(root, half.T))
+    if values[0] >= -SADDLE:
+        return None
+    direction = np.linalg.solve(root.T, vectors[:, 0])
+    c = objective.coordinates
+    for length in (1.0, 0.1, 0.01):
+        for sign in (1.0, -1.0):
+            trial = state.phi.copy()
+            trial[inner] += sign * length * np.sqrt(objective.weight_sum) * direction
+            trial = np.clip(trial, c.lower, c.upper)
+            new = objective.evaluate(trial, Order.CURVATURE)
+            if _finite(new) and new.value > state.evaluation.value + ROUNDING * (1 + abs(new.value)):
+                state = State(trial, new, 0.1)
+                step = float(np.abs(trial - state.phi).max())
+                return _end(objective, state, step)
+    return None

@@ -1,0 +1,143 @@
+"""Where fits begin: cheap, varied guesses of which expert a row belongs to, turned into parameters by M-steps.
+
+A strategy maps scaled rows to memberships (n, k); rows of zeros are left out of the first M-step. All are local
+searches' seeds for mixtures of *regressions*: what differs between experts may be the level of y, its slope on x,
+or the region of x, and each strategy bets on another of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..engine import Evaluation, Order
+from .coordinates import Objective
+from .em import climb
+
+Strategy = Callable[[np.random.Generator, np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
+
+
+def kmeans(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray, k: int) -> np.ndarray:
+    """Clusters of (x, y) from k-means++ seeds, the response weighted at random."""
+    points = np.column_stack([x, y * np.exp(rng.uniform(0.0, 2.5)) * np.sqrt(max(x.shape[1], 1))])
+    centers = points[[rng.choice(len(points), p=w / w.sum())]]
+    for _ in range(k - 1):
+        d = np.min(((points[:, None] - centers[None]) ** 2).sum(axis=2), axis=1) * w
+        total = d.sum()
+        pick = rng.choice(len(points), p=d / total) if total > 0 else rng.integers(len(points))
+        centers = np.vstack([centers, points[pick]])
+    for _ in range(5):
+        label = np.argmin(((points[:, None] - centers[None]) ** 2).sum(axis=2), axis=1)
+        one = (label[:, None] == np.arange(k)) * w[:, None]
+        mass = one.sum(axis=0)
+        centers = np.where(mass[:, None] > 0, one.T @ points / np.maximum(mass, 1e-300)[:, None], centers)
+    return np.asarray(label[:, None] == np.arange(k), dtype=float)
+
+
+def segments(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray, k: int) -> np.ndarray:
+    """Slices of a random direction of x (and sometimes y), with random cuts."""
+    columns = np.column_stack([x, y]) if x.shape[1] == 0 or rng.random() < 0.3 else x
+    direction = rng.standard_normal(columns.shape[1])
+    if rng.random() < 0.5:  # along one column: gates often turn on one
+        direction = np.eye(columns.shape[1])[rng.integers(columns.shape[1])]
+    order = np.argsort(columns @ direction, kind="stable")
+    cuts = np.cumsum(rng.dirichlet(np.full(k, 4.0)))[:-1]
+    position = np.cumsum(w[order]) / w.sum()
+    label = np.empty(len(x), dtype=int)
+    label[order] = rng.permutation(k)[np.searchsorted(cuts, position)]
+    return np.asarray(label[:, None] == np.arange(k), dtype=float)
+
+
+def patches(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray, k: int) -> np.ndarray:
+    """Each expert from the neighbours in x of a random row; the rest waits for the E-step."""
+    out = np.zeros((len(x), k))
+    size = min(len(x), max(3 * (x.shape[1] + 1), len(x) // (3 * k), 2))
+    for e in range(k):
+        center = x[rng.integers(len(x))]
+        out[np.argsort(((x - center) ** 2).sum(axis=1), kind="stable")[:size], e] = 1.0
+    return out
+
+
+def subsets(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray, k: int) -> np.ndarray:
+    """Each expert from a handful of random rows (elemental sets): finds crossing lines."""
+    out = np.zeros((len(x), k))
+    size = min(len(x), x.shape[1] + 2 + int(rng.integers(0, x.shape[1] + 2)))
+    for e in range(k):
+        out[rng.choice(len(x), size, replace=False), e] = 1.0
+    return out
+
+
+def residuals(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray, k: int) -> np.ndarray:
+    """Slices of the residual of a pooled linear fit: finds parallel lines and levels."""
+    features = np.column_stack([np.ones(len(x)), x])
+    root = np.sqrt(w)[:, None]
+    ridge = 1e-6 * w.sum() * np.eye(features.shape[1])
+    scaled = features * root
+    fit = np.linalg.solve(scaled.T @ scaled + ridge, scaled.T @ (y * root[:, 0]))
+    tilt = x @ rng.standard_normal(x.shape[1]) * (0.5 * rng.random()) if x.shape[1] else 0.0
+    order = np.argsort(y - features @ fit + tilt, kind="stable")
+    cuts = np.cumsum(rng.dirichlet(np.full(k, 4.0)))[:-1]
+    position = np.cumsum(w[order]) / w.sum()
+    label = np.empty(len(x), dtype=int)
+    label[order] = np.searchsorted(cuts, position)
+    return np.asarray(label[:, None] == np.arange(k), dtype=float)
+
+
+def scatter(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray, k: int) -> np.ndarray:
+    """Random soft memberships around the pooled fit."""
+    return rng.dirichlet(np.full(k, 0.5), len(x))
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "subsets": subsets,
+    "kmeans": kmeans,
+    "patches": patches,
+    "segments": segments,
+    "residuals": residuals,
+    "scatter": scatter,
+}
+# Local strategies find what the global ones miss (a small expert among the rows of another), so they come twice.
+ROTATION = ("subsets", "patches", "kmeans", "residuals", "subsets", "patches", "segments", "scatter")
+
+
+def auto_starts(k: int) -> int:
+    """Default number of starts: one is enough for one expert."""
+    return 1 if k == 1 else 12 + 6 * k
+
+
+def pooled(objective: Objective) -> np.ndarray:
+    """phi with equal gate weights and every expert at the marginal law of y."""
+    c, rows = objective.coordinates, objective.engine.rows
+    theta = np.zeros(c.model.size)
+    w = np.ones(rows.n) if rows.w is None else rows.w
+    y = (rows.y - rows.y_center) / rows.y_scale
+    intercepts = c.model.expert_coefficients(theta)[:, :, 0]
+    name = c.model.family.name
+    if name == "multinomial":
+        share = np.bincount(y.astype(int), weights=w, minlength=c.model.m + 1) + 1e-3 * w.sum()
+        intercepts[:] = np.log(share[:-1] / share[-1])
+    elif name == "poisson":
+        intercepts[:] = np.log(max(float(w @ y) / float(w.sum()), 1e-3))
+    return c.collapse(theta)
+
+
+def from_memberships(
+    objective: Objective,
+    memberships: Sequence[np.ndarray],
+    each: Callable[[Callable[[int], Evaluation], int], list[Evaluation]],
+    steps: int = 3,
+) -> np.ndarray:
+    """M-steps with the responsibilities held at `memberships`, several fits side by side; phi (S, P).
+
+    The gate moves only where the memberships cover every row. `each(f, n)` evaluates f(0) .. f(n - 1).
+    """
+    phi = np.tile(pooled(objective), (len(memberships), 1))
+    given = [np.ascontiguousarray(m) for m in memberships]
+    partial = np.array([bool((m.sum(axis=1) == 0).any()) for m in given])
+    held = partial[:, None] & (objective.coordinates.block == 0)
+
+    def evaluate(at: np.ndarray) -> list[Evaluation]:
+        return each(lambda i: objective.evaluate(at[i], Order.INFORMATION, given[i]), len(given))
+
+    return climb(objective, phi, evaluate, steps, ridge=1e-3, held=held)[0]

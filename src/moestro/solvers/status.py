@@ -1,0 +1,44 @@
+"""How a fit ended: a kind and a sentence. Never only a warning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class StatusKind(str, Enum):
+    """The ways a fit can end."""
+
+    CONVERGED = "converged"
+    FLAT = "flat"
+    SEPARATED = "separated"
+    COLLAPSED = "variance collapsed"
+    LIMIT = "stopped at the limit"
+    NOT_FINITE = "not finite"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+# Preferred first when starts are ranked: a collapsed or non-finite fit is no estimate.
+USABLE = {StatusKind.CONVERGED, StatusKind.FLAT, StatusKind.SEPARATED, StatusKind.LIMIT}
+
+
+@dataclass(frozen=True)
+class Status:
+    """Kind, sentence, and the experts (0-based) that it is about.
+
+    Attributes
+    ----------
+    kind : StatusKind
+    sentence : str
+    experts : tuple of int
+        Atoms that are not identified, separated or collapsed.
+    """
+
+    kind: StatusKind
+    sentence: str
+    experts: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.sentence}"

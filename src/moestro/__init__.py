@@ -1,1 +1,62 @@
-"""moestro"""
+"""Mixture-of-experts models: estimated, chosen, trusted.
+
+    p(y | x) = sum_i g_i(x) f_i(y | x)
+
+Names are imported when they are first used, so that ``import moestro`` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api import Selection, select_experts
+    from .datasets import load_dataset
+    from .distribution import PredictiveDistribution
+    from .errors import DataError
+    from .estimators import MoEClassifier, MoERegressor
+    from .fitted import FittedModel
+    from .measure import MixingMeasure
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "MoEClassifier": "estimators",
+    "MoERegressor": "estimators",
+    "MixingMeasure": "measure",
+    "PredictiveDistribution": "distribution",
+    "FittedModel": "fitted",
+    "Selection": "api",
+    "select_experts": "api",
+    "load_dataset": "datasets",
+    "DataError": "errors",
+}
+
+__all__ = [
+    "DataError",
+    "FittedModel",
+    "MixingMeasure",
+    "MoEClassifier",
+    "MoERegressor",
+    "PredictiveDistribution",
+    "Selection",
+    "load_dataset",
+    "load_model",
+    "select_experts",
+]
+
+
+def load_model(path: Any) -> "FittedModel":
+    """Read a model that `save` or ``moestro fit --out`` wrote. Nothing in the file is executed."""
+    from .fitted import FittedModel
+
+    return FittedModel.load(path)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

@@ -1,0 +1,22 @@
+"""From frames, formulas and arrays to matrices of numbers, remembered for prediction."""
+
+from typing import Any
+
+from ..errors import DataError
+from .arrays import ArrayDesign
+from .formula import FormulaDesign
+from .scaling import Scaling, fit_scaling
+from .units import Units
+
+Design = ArrayDesign | FormulaDesign
+
+
+def design_from_dict(data: dict[str, Any]) -> Design:
+    """The design that `to_dict` described."""
+    kinds = {"array": ArrayDesign, "formula": FormulaDesign}
+    if data.get("kind") not in kinds:
+        raise DataError(f"unknown kind of design {data.get('kind')!r} in the model file")
+    return kinds[data["kind"]].from_dict(data)
+
+
+__all__ = ["ArrayDesign", "Design", "FormulaDesign", "Scaling", "Units", "design_from_dict", "fit_scaling"]

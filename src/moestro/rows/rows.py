@@ -80,6 +80,18 @@ class Rows:
             w = np.ones(len(y)) if self.w is None else self.w[at]
             yield Block(x, z, y, w, at)
 
+    def parts(self, size: int) -> Iterator[Rows]:
+        """Consecutive pieces as views, without copies."""
+        for start in range(0, self.n, size):
+            at = slice(start, start + size)
+            yield replace(
+                self,
+                x=self.x[at],
+                z=None if self.z is None else self.z[at],
+                y=self.y[at],
+                w=None if self.w is None else self.w[at],
+            )
+
     def take(self, index: np.ndarray) -> Rows:
         """Rows `index` as a copy, with the same scaling."""
         return replace(

@@ -34,6 +34,8 @@ class Options:
     threads : int
     initial : tuple of ndarray
         Parameter vectors (scaled coordinates) to start from besides the strategies.
+    only_initial : bool
+        Start from `initial` alone, and leave the order of the experts.
     progress : callable (stage, done, total) or None
     """
 
@@ -45,6 +47,7 @@ class Options:
     seed: int | np.random.SeedSequence | None = None
     threads: int = 1
     initial: tuple[np.ndarray, ...] = ()
+    only_initial: bool = False
     progress: Progress | None = None
 
     def ticker(self, stage: str, total: int) -> Callable[[], None]:

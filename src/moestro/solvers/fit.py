@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -85,6 +85,8 @@ def fit_mixture(model: Model, rows: Rows, options: Options) -> Fit:
     c = Coordinates.of(model, rows.x_scaling, rows.z_scaling)
     solver = choose_solver(options.solver, c.size)
     total = auto_starts(model.k) if options.n_starts == "auto" else int(options.n_starts)
+    if options.only_initial:
+        total = 0
     root = np.random.SeedSequence(options.seed) if not isinstance(options.seed, np.random.SeedSequence) else options.seed
     seeds = root.spawn(total + 2)
     levels = _levels(model, c, rows, np.random.default_rng(seeds[-1]))
@@ -155,18 +157,8 @@ def _levels(model: Model, c: Coordinates, rows: Rows, rng: np.random.Generator) 
 
 def _entropy(model: Model, rows: Rows, options: Options, theta: np.ndarray) -> float:
     total = 0.0
-    for start in range(0, rows.n, 65536):
-        at = slice(start, start + 65536)
-        part = replace(
-            rows,
-            x=rows.x[at],
-            z=None if rows.z is None else rows.z[at],
-            y=rows.y[at],
-            w=None if rows.w is None else rows.w[at],
-        )
+    for part in rows.parts(65536):
         r = make_engine(model, part, options.engine, options.threads).rowwise(theta).responsibilities
         w = np.ones(part.n) if part.w is None else part.w
         total -= float(w @ (r * np.log(np.maximum(r, 1e-300))).sum(axis=1))
     return total
-
-

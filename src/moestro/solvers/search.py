@@ -102,7 +102,7 @@ def search(
     objective = Objective(make_engine(model, levels[0], options.engine), c)
     stage = _Stage.of(objective, solver, pool)
     everyone = _begin(stage, options, seeds[:-1])
-    if model.k > 1 and options.n_starts == "auto":
+    if model.k > 1 and options.n_starts == "auto" and not options.only_initial:
         everyone += _explore(stage, options, everyone, seeds[-1])
     best = _polish(model, c, levels, solver, options, everyone, pool)
     return best, starts_table(everyone, best)
@@ -112,7 +112,7 @@ def _begin(stage: _Stage, options: Options, seeds: list[np.random.SeedSequence])
     """Short EM from every start, a short run of the solver from the better half."""
     objective, k = stage.objective, stage.objective.coordinates.model.k
     known = [("given", objective.coordinates.collapse(theta)) for theta in options.initial]
-    if k == 1:
+    if k == 1 and not options.only_initial:
         known.append(("pooled", pooled(objective)))
         seeds = []
     tick = options.ticker("starts", 2 * (len(known) + len(seeds)))
@@ -190,7 +190,7 @@ def _polish(
             tol: float = tol,
             limit: int | None = limit,
         ) -> None:
-            if last:
+            if last and not options.only_initial:
                 candidate.phi = _by_mass(objective, candidate.phi)
             candidate.advance(solver, objective, tol=tol, max_iter=limit, cancel=pool.cancel)
             candidate.status = _status(objective, candidate)

@@ -1,0 +1,277 @@
+"""Formulas "y ~ experts | gate", read by formulaic and remembered as plain data."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from .frames import columns, row_count
+
+FUNCTIONS = frozenset(
+    "C I log log10 log2 log1p exp expm1 sqrt abs sin cos tanh center scale poly bs cs cr cc".split()
+)
+_NODES = (
+    ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Constant, ast.Name, ast.Load,
+    ast.Call, ast.keyword, ast.Attribute, ast.Compare, ast.cmpop, ast.List, ast.Tuple,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Side:
+    """One part of a formula with what it learned from the data.
+
+    Attributes
+    ----------
+    text : str
+    names : tuple of str
+        Its columns, without the constant.
+    variables : tuple of str
+        Columns of the data that it reads.
+    levels : dict of str to tuple
+        Categories of each categorical factor.
+    state : dict
+        formulaic's state of transforms such as ``center`` and ``bs``, as plain data.
+    """
+
+    text: str
+    names: tuple[str, ...]
+    variables: tuple[str, ...]
+    levels: dict[str, tuple]
+    state: dict[str, Any]
+
+    @classmethod
+    def learn(cls, text: str, data: Any) -> Side:
+        """Materialise `text` on `data` and keep what prediction needs."""
+        _refuse_code(text)
+        if text.replace(" ", "") == "1":
+            return cls(text, (), (), {}, {})
+        spec = _materialise(_spec(text, None, None), _needed(text, data)).model_spec
+        names = [str(c) for c in spec.column_names]
+        if "Intercept" not in names:
+            raise DataError(f"'{text}' removes the intercept: experts and gate always have one")
+        levels = {
+            factor: tuple(_plain(state["categories"]))
+            for factor, (kind, state) in spec.encoder_state.items()
+            if kind.value == "categorical"
+        }
+        return cls(
+            text,
+            tuple(n for n in names if n != "Intercept"),
+            tuple(_variables(text)),
+            levels,
+            {k: _plain(v) for k, v in spec.transform_state.items() if v},
+        )
+
+    def matrix(self, data: Any) -> np.ndarray:
+        """Columns (n, d) of new data, with the remembered levels and transforms."""
+        if not self.variables:
+            return np.empty((row_count(data), 0))
+        needed = _needed(self.text, data)
+        for name, levels in self.levels.items():
+            if name in needed:
+                unseen = sorted({str(v) for v in np.unique(needed[name].astype(str))} - {str(v) for v in levels})
+                if unseen:
+                    known = ", ".join(map(str, levels))
+                    raise DataError(f"column '{name}' has the level '{unseen[0]}', not seen in fitting: known are {known}")
+        out = _materialise(_spec(self.text, self.levels, self.state), needed)
+        got = [str(c) for c in out.model_spec.column_names]
+        matrix = np.asarray(out, dtype=float)
+        keep = [got.index(name) for name in self.names]
+        return np.ascontiguousarray(matrix[:, keep])
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "text": self.text,
+            "names": list(self.names),
+            "variables": list(self.variables),
+            "levels": {k: list(v) for k, v in self.levels.items()},
+            "state": self.state,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Side:
+        _refuse_code(data["text"])
+        levels = {k: tuple(v) for k, v in data["levels"].items()}
+        return cls(data["text"], tuple(data["names"]), tuple(data["variables"]), levels, data["state"])
+
+
+@dataclass(frozen=True)
+class FormulaDesign:
+    """"y ~ x1 + x2 | z1": the experts' side, the gate's side (None where they are the same), the response."""
+
+    text: str
+    response: str
+    experts: Side
+    gate_side: Side | None
+
+    @classmethod
+    def learn(cls, text: str, data: Any) -> FormulaDesign:
+        response, experts, gate = split(text)
+        _refuse_code(response)
+        side = Side.learn(experts, data)
+        return cls(text, response, side, None if gate is None else Side.learn(gate, data))
+
+    @property
+    def expert_names(self) -> tuple[str, ...]:
+        return self.experts.names
+
+    @property
+    def gate_names(self) -> tuple[str, ...]:
+        return self.experts.names if self.gate_side is None else self.gate_side.names
+
+    def matrices(self, data: Any) -> tuple[np.ndarray, np.ndarray | None]:
+        """Experts' columns and the gate's; None where they are the same."""
+        return self.experts.matrix(data), None if self.gate_side is None else self.gate_side.matrix(data)
+
+    def read_response(self, data: Any) -> np.ndarray:
+        """The response (n,): a column as it is, or an expression of columns."""
+        if self.response.isidentifier() or self.response.startswith("`"):
+            name = self.response.strip("`")
+            return columns(data, [name])[name]
+        out = _materialise(_spec(f"0 + {self.response}", None, None), _needed(self.response, data))
+        values = np.asarray(out, dtype=float)
+        if values.ndim == 2 and values.shape[1] != 1:
+            raise DataError(f"the response '{self.response}' has {values.shape[1]} columns: it must be one")
+        return values.ravel()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "kind": "formula",
+            "text": self.text,
+            "response": self.response,
+            "experts": self.experts.to_dict(),
+            "gate": None if self.gate_side is None else self.gate_side.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> FormulaDesign:
+        gate = data["gate"]
+        _refuse_code(data["response"])
+        return cls(
+            data["text"], data["response"], Side.from_dict(data["experts"]), None if gate is None else Side.from_dict(gate)
+        )
+
+
+def split(text: str) -> tuple[str, str, str | None]:
+    """Response, experts' part and gate's part of a formula."""
+    sides = text.split("~")
+    if len(sides) != 2 or not all(s.strip() for s in sides):
+        raise DataError(f"the formula '{text}' needs a response and terms: 'y ~ x1 + x2' or 'y ~ x1 + x2 | z1'")
+    parts = sides[1].split("|")
+    if len(parts) > 2 or not all(p.strip() for p in parts):
+        raise DataError(f"the formula '{text}' has more than one '|' or an empty part: write 'y ~ experts | gate'")
+    return sides[0].strip(), parts[0].strip(), parts[1].strip() if len(parts) == 2 else None
+
+
+def _formulaic() -> Any:
+    try:
+        import formulaic
+    except ImportError as error:
+        raise DataError("formulas need an extra: pip install 'moestro[formula]'") from error
+    return formulaic
+
+
+def _parse(text: str) -> Any:
+    formulaic = _formulaic()
+    try:
+        return formulaic.Formula(text)
+    except Exception as error:  # formulaic's own syntax errors, coloured and on several lines
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"the formula part '{text}' cannot be read: {reason}") from error
+
+
+def _terms(formula: Any) -> list[Any]:
+    return list(formula.root if hasattr(formula, "root") else formula)
+
+
+def _variables(text: str) -> list[str]:
+    return sorted({str(v) for v in _parse(text).required_variables})
+
+
+def _needed(text: str, data: Any) -> dict[str, np.ndarray]:
+    """Columns that a part reads, without missing values."""
+    out = columns(data, _variables(text))
+    for name, values in out.items():
+        if values.dtype.kind in "OUS" or str(values.dtype) == "str":
+            missing = any(v is None or v != v for v in values)
+        else:
+            missing = not np.isfinite(values.astype(float)).all()
+        if missing:
+            raise DataError(f"column '{name}' has missing or infinite values: remove or fill them first")
+    return out
+
+
+def _spec(text: str, levels: dict[str, tuple] | None, state: dict[str, Any] | None) -> Any:
+    from formulaic import ModelSpec
+    from formulaic.parser.types import Factor
+    from formulaic.transforms.contrasts import ContrastsState, TreatmentContrasts
+
+    kind = Factor.Kind
+    encoder = {
+        factor: (kind.CATEGORICAL, {"categories": list(known), "contrasts": ContrastsState(TreatmentContrasts(), list(known))})
+        for factor, known in (levels or {}).items()
+    }
+    return ModelSpec(
+        formula=_parse(text),
+        output="pandas",
+        na_action="raise",
+        ensure_full_rank=True,
+        transform_state=dict(state or {}),
+        encoder_state=encoder,
+    )
+
+
+def _materialise(spec: Any, needed: dict[str, np.ndarray]) -> Any:
+    import pandas
+
+    try:
+        return spec.get_model_matrix(pandas.DataFrame(needed), context={})
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"the formula part '{spec.formula}' cannot be evaluated: {reason}") from error
+
+
+def _plain(value: Any) -> Any:
+    """State as JSON data."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray):
+        return [_plain(v) for v in value.tolist()]
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise DataError(f"a formula transform keeps state of type {type(value).__name__}, which cannot be remembered")
+
+
+def _refuse_code(text: str) -> None:
+    """A formula may hold columns, numbers, arithmetic and `FUNCTIONS`; anything else would be running code."""
+    for term in _terms(_parse(text)):
+        for factor in term.factors:
+            if factor.eval_method.value != "python":
+                continue
+            try:
+                tree = ast.parse(factor.expr, mode="eval")
+            except SyntaxError as error:
+                raise DataError(f"'{factor.expr}' in the formula is not an expression") from error
+            for node in ast.walk(tree):
+                call_ok = not isinstance(node, ast.Call) or _function_name(node.func) in FUNCTIONS
+                attribute_ok = not isinstance(node, ast.Attribute) or (
+                    isinstance(node.value, ast.Name) and node.value.id == "np" and node.attr in FUNCTIONS
+                )
+                if not isinstance(node, _NODES) or not call_ok or not attribute_ok:
+                    raise DataError(
+                        f"'{factor.expr}' is not allowed in a formula: use columns, arithmetic and {', '.join(sorted(FUNCTIONS))}"
+                    )
+
+
+def _function_name(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""

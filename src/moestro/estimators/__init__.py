@@ -1,0 +1,6 @@
+"""scikit-learn estimators."""
+
+from .classifier import MoEClassifier
+from .regressor import MoERegressor
+
+__all__ = ["MoEClassifier", "MoERegressor"]

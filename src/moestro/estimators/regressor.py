@@ -1,0 +1,120 @@
+"""Mixture of Gaussian or Poisson experts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import RegressorMixin
+
+from ..api import numeric_response
+from ..distribution import PredictiveDistribution
+from ..errors import DataError
+from ..experts import Family
+from ..measure import make_family
+from .base import MoEBase
+
+
+class MoERegressor(RegressorMixin, MoEBase):
+    """Softmax-gated mixture of Gaussian or Poisson experts, by maximum likelihood.
+
+    .. math:: p(y | x) = \\sum_i g_i(x) \\, f(y | a_i + b_i^\\top x, \\sigma_i)
+
+    Parameters
+    ----------
+    n_experts : int or {"bic", "aic", "icl"}, default=2
+        Number of experts, or the criterion that chooses it from 1 to `max_experts`.
+    family : {"gaussian", "poisson"}, default="gaussian"
+    shared_variance : bool, default=False
+        One variance for all Gaussian experts.
+    max_experts : int, default=6
+    gate : {"softmax"}, default="softmax"
+    gate_transform : str, callable, transformer or None
+        M of the modified gate: "tanh", "sin", "cube", "sigmoid", or an object that maps (n, e) to (n, e').
+    gate_features, expert_features : list of str or int, or None
+        Columns of the gate and of the experts; None for all, an empty list for a constant.
+    solver : {"auto", "newton", "em", "lbfgs"}, default="auto"
+    engine : {"auto", "native", "array"}, default="auto"
+    n_starts : int or "auto"
+    tol : float, default=1e-8
+        Largest gradient entry per row, in scaled coordinates.
+    max_iter : int or None
+    random_state : int, RandomState or None
+    n_jobs : int or None
+        Threads; None means all cores. Results are the same for any number.
+    verbose : int, default=0
+
+    Attributes
+    ----------
+    measure_ : MixingMeasure
+    log_likelihood_ : float
+    status_ : Status
+    starts_, history_, selection_ : Table
+    n_experts_, n_parameters_, n_iter_, n_features_in_ : int
+    aic_, bic_, icl_ : float
+
+    Examples
+    --------
+    >>> from moestro import MoERegressor, load_dataset
+    >>> tone = load_dataset("tone")
+    >>> moe = MoERegressor.from_formula("tuned ~ stretchratio", tone, n_experts=2, random_state=0)
+    >>> round(moe.log_likelihood_, 3)
+    145.65
+    """
+
+    def __init__(
+        self,
+        n_experts: int | str = 2,
+        *,
+        family: str = "gaussian",
+        shared_variance: bool = False,
+        max_experts: int = 6,
+        gate: str = "softmax",
+        gate_transform: Any = None,
+        gate_features: Any = None,
+        expert_features: Any = None,
+        solver: str = "auto",
+        engine: str = "auto",
+        n_starts: int | str = "auto",
+        tol: float = 1e-8,
+        max_iter: int | None = None,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        self.n_experts = n_experts
+        self.family = family
+        self.shared_variance = shared_variance
+        self.max_experts = max_experts
+        self.gate = gate
+        self.gate_transform = gate_transform
+        self.gate_features = gate_features
+        self.expert_features = expert_features
+        self.solver = solver
+        self.engine = engine
+        self.n_starts = n_starts
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _encode(self, y: np.ndarray, fitting: bool) -> np.ndarray:
+        return numeric_response(y)
+
+    def _family(self, y: np.ndarray) -> Family:
+        if self.family not in ("gaussian", "poisson"):
+            raise DataError(f"family={self.family!r} is unknown: choose gaussian or poisson (MoEClassifier for classes)")
+        return make_family(self.family, shared_variance=self.shared_variance)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predictive mean E[Y | x], shape (n,)."""
+        return self._fitted().mean(*self._matrices(X))
+
+    def predict_distribution(self, X: Any) -> PredictiveDistribution:
+        """The whole predictive distribution of each row: mean, variance, pdf, cdf, quantile, sample."""
+        return self._fitted().distribution(*self._matrices(X))
+
+    def sample(self, X: Any, random_state: Any = None) -> np.ndarray:
+        """One response drawn for each row, shape (n,)."""
+        return self.predict_distribution(X).sample(random_state=random_state)

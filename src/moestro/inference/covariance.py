@@ -1,0 +1,120 @@
+"""Covariance of the estimate: bread (inverse observed information) and meat (outer products of the scores)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..engine import Order, logit_slices, make_engine
+from ..errors import DataError
+from ..rows import Rows
+from ..solvers import Fit, Options, fit_mixture
+from ..solvers.coordinates import Objective
+
+# Observed over complete-data information along a direction below which a standard error would be noise.
+SINGULAR = 1e-6
+KINDS = ("observed", "sandwich", "bootstrap")
+
+
+@dataclass(frozen=True)
+class Covariance:
+    """Covariance of theta in scaled coordinates.
+
+    Attributes
+    ----------
+    matrix : ndarray of shape (P, P)
+        Zero rows for entries that are held or not identified.
+    identified : ndarray of bool, shape (P,)
+        Entries with a standard error.
+    kind : str
+    experts : tuple of int
+        Experts whose entries load on directions without information.
+    """
+
+    matrix: np.ndarray
+    identified: np.ndarray
+    kind: str
+    experts: tuple[int, ...]
+
+
+def covariance(fit: Fit, rows: Rows, kind: str = "observed", engine: str = "auto", threads: int = 1) -> Covariance:
+    """Covariance of `fit` on its `rows`.
+
+    "observed" inverts the exact Hessian; "sandwich" is A^-1 B A^-1 with B the sum of the outer products of the
+    rows' weighted scores, valid when the model is only an approximation. Directions in which the observed
+    information is singular (relative to EM's complete-data information) are taken out, and the entries that
+    load on them are marked as not identified.
+    """
+    if kind not in ("observed", "sandwich"):
+        raise DataError(f"cov={kind!r} is unknown: choose one of {', '.join(KINDS)}")
+    c = fit.coordinates
+    objective = Objective(make_engine(fit.model, rows, engine, threads), c)
+    phi = c.collapse(fit.theta)
+    e = objective.evaluate(phi, Order.CURVATURE)
+    assert e.gradient is not None and e.information is not None and e.curvature is not None
+    inner = (phi > c.lower) & (phi < c.upper)
+    size = np.sqrt(np.maximum(np.diag(e.information), 1e-280))
+    vague = np.diag(e.information) <= 1e-7 * objective.weight_sum
+    kept = inner & ~vague
+    values, vectors = np.linalg.eigh((-e.curvature / np.outer(size, size))[np.ix_(kept, kept)])
+    null = values <= SINGULAR
+    loaded = np.zeros(c.size, dtype=bool)
+    if null.any():
+        part = np.abs(vectors[:, null])
+        loaded[kept] = (part >= 0.05 * part.max(axis=0)).any(axis=1)
+    identified = kept & ~loaded
+    inverse = np.zeros((c.size, c.size))
+    good = vectors[:, ~null] / np.sqrt(values[~null])
+    inverse[np.ix_(kept, kept)] = good @ good.T
+    inverse /= np.outer(size, size)
+    if kind == "sandwich":
+        inverse = inverse @ _meat(objective, fit, rows, engine, threads) @ inverse
+    matrix = np.zeros((fit.model.size, fit.model.size))
+    used = np.flatnonzero(c.owner >= 0)
+    owner = c.owner[used]
+    matrix[np.ix_(used, used)] = (inverse * np.outer(identified, identified))[np.ix_(owner, owner)]
+    marked = np.zeros(fit.model.size, dtype=bool)
+    marked[used] = identified[owner]
+    part_of = fit.model.part_of()
+    lost = np.zeros(fit.model.size, dtype=bool)
+    lost[used] = ~identified[owner]
+    return Covariance(matrix, marked, kind, tuple(sorted({int(i) for i in part_of[lost]})))
+
+
+def _meat(objective: Objective, fit: Fit, rows: Rows, engine: str, threads: int) -> np.ndarray:
+    """Sum of the outer products of the rows' weighted scores, in phi."""
+    model = fit.model
+    out = np.zeros((model.size, model.size))
+    slices = logit_slices(model)
+    for part in rows.parts(16384):
+        scores = make_engine(model, part, engine, threads).rowwise(fit.theta, scores=True).scores
+        assert scores is not None
+        block = next(part.blocks(part.n))
+        full = np.empty((part.n, model.size))
+        for t, (kind, at) in enumerate(slices):
+            feature = block.z if kind == "gate" else block.x if kind == "expert" else np.ones((part.n, 1))
+            full[:, at] = scores[:, t, None] * feature
+        out += full.T @ full
+    return objective.coordinates.sum_matrix(out)
+
+
+def bootstrap(
+    fit: Fit, rows: Rows, replicates: int = 100, seed: int | None = None, engine: str = "auto", threads: int = 1
+) -> Covariance:
+    """Covariance over refits with exponential weights (Bayesian bootstrap), each started at the estimate.
+
+    Labels stay matched because every refit begins in the basin of the estimate.
+    """
+    if replicates < 2:
+        raise DataError(f"bootstrap needs at least 2 replicates, got {replicates}")
+    rng = np.random.default_rng(seed)
+    w = np.ones(rows.n) if rows.w is None else rows.w
+    options = Options(engine=engine, threads=threads, n_starts=1, tol=1e-6, initial=(fit.theta,), only_initial=True)
+    draws = []
+    for _ in range(replicates):
+        again = fit_mixture(fit.model, replace(rows, w=w * rng.exponential(size=rows.n)), options)
+        draws.append(again.theta)
+    matrix = np.atleast_2d(np.cov(np.array(draws), rowvar=False))
+    used = fit.coordinates.owner >= 0
+    return Covariance(matrix, used, "bootstrap", ())

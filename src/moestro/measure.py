@@ -1,0 +1,283 @@
+"""The mixing measure: weights and atoms of a mixture of experts, the object that theory speaks about.
+
+    G = sum_i exp(beta_0i) delta_(beta_1i, expert i)
+
+Two measures give one conditional density when they differ by a permutation and, under a softmax gate, by a
+translation (beta_0 + t_1, beta_1 + t_2) of all atoms.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .design.units import Units
+from .errors import DataError
+from .experts import FAMILIES, Family, Gaussian, Multinomial, Poisson
+from .gates import GATES
+from .model import Model
+
+FORMAT = "moestro.measure/1"
+
+
+@dataclass(frozen=True)
+class MixingMeasure:
+    """Atoms and weights, in the units of the columns that they multiply.
+
+    Attributes
+    ----------
+    log_weights : ndarray of shape (k,)
+        beta_0.
+    gate_slopes : ndarray of shape (k, e)
+        beta_1, e gate columns.
+    intercepts : ndarray of shape (k, m)
+        Intercept of each of the m linear predictors of an expert.
+    slopes : ndarray of shape (k, m, d)
+        Slopes on the d expert columns.
+    nuisances : ndarray of shape (k, nu)
+        log(variance) for Gaussian experts; no columns for the other families.
+    family, gate : str
+    expert_names, gate_names : tuple of str
+        Empty where the columns have no names.
+    classes : tuple
+        Class labels; the last is the reference. Empty for a regression.
+    """
+
+    log_weights: np.ndarray
+    gate_slopes: np.ndarray
+    intercepts: np.ndarray
+    slopes: np.ndarray
+    nuisances: np.ndarray
+    family: str
+    gate: str = "softmax"
+    expert_names: tuple[str, ...] = ()
+    gate_names: tuple[str, ...] = ()
+    classes: tuple = ()
+
+    def __post_init__(self) -> None:
+        for name in ("log_weights", "gate_slopes", "intercepts", "slopes", "nuisances"):
+            value = np.array(getattr(self, name), dtype=float)
+            value.setflags(write=False)
+            object.__setattr__(self, name, value)
+        k = self.k
+        shapes = (self.gate_slopes.shape[:1], self.intercepts.shape[:1], self.slopes.shape[:1], self.nuisances.shape[:1])
+        if self.slopes.ndim != 3 or any(s != (k,) for s in shapes) or self.slopes.shape[1] != self.intercepts.shape[1]:
+            raise DataError("the arrays of a mixing measure must agree: (k,), (k, e), (k, m), (k, m, d), (k, nu)")
+
+    @property
+    def k(self) -> int:
+        """Number of atoms."""
+        return len(self.log_weights)
+
+    @property
+    def variances(self) -> np.ndarray:
+        """Variances (k,) of Gaussian experts."""
+        if self.family != "gaussian":
+            raise DataError(f"{self.family} experts have no variance parameter")
+        return np.exp(self.nuisances[:, 0])
+
+    def atoms(self) -> np.ndarray:
+        """One row an atom: (beta_1, intercepts, slopes, nuisances), the weight not included, shape (k, D)."""
+        return np.concatenate(
+            [self.gate_slopes, self.intercepts, self.slopes.reshape(self.k, -1), self.nuisances], axis=1
+        )
+
+    def translate(self, t1: float, t2: np.ndarray | float) -> MixingMeasure:
+        """The same density under a softmax gate: beta_0 + t1, beta_1 + t2."""
+        return replace(self, log_weights=self.log_weights + t1, gate_slopes=self.gate_slopes + t2)
+
+    def permute(self, order: Sequence[int]) -> MixingMeasure:
+        """The same measure with atom order[i] in place i."""
+        at = np.asarray(order)
+        return replace(
+            self,
+            log_weights=self.log_weights[at],
+            gate_slopes=self.gate_slopes[at],
+            intercepts=self.intercepts[at],
+            slopes=self.slopes[at],
+            nuisances=self.nuisances[at],
+        )
+
+    def canonical(self) -> MixingMeasure:
+        """The representative with the last atom's gate at zero."""
+        return self.translate(-self.log_weights[-1], -self.gate_slopes[-1])
+
+    def merge(self, i: int, j: int) -> MixingMeasure:
+        """Atoms i and j replaced by one in place min(i, j): weights add, the rest is averaged by weight.
+
+        A Gaussian variance gains the spread of the intercepts, so that the merged atom keeps the first two
+        moments at the origin of x.
+        """
+        if i == j:
+            raise DataError("merge needs two different atoms")
+        i, j = min(i, j), max(i, j)
+        pair = self.log_weights[[i, j]]
+        total = np.logaddexp(*pair)
+        a, b = np.exp(pair - total)
+
+        def mean(v: np.ndarray) -> np.ndarray:
+            return a * v[i] + b * v[j]
+
+        keep = [h for h in range(self.k) if h != j]
+        out = {name: np.array(getattr(self, name))[keep] for name in ("log_weights", "gate_slopes", "intercepts", "slopes", "nuisances")}
+        at = keep.index(i)
+        out["log_weights"][at] = total
+        for name in ("gate_slopes", "intercepts", "slopes"):
+            out[name][at] = mean(getattr(self, name))
+        if self.family == "gaussian":
+            spread = a * b * float((self.intercepts[i, 0] - self.intercepts[j, 0]) ** 2)
+            out["nuisances"][at] = np.log(mean(np.exp(self.nuisances)) + spread)
+        return replace(self, **out)
+
+    # Density
+
+    def model(self) -> tuple[Model, np.ndarray]:
+        """The model and parameter vector that this measure is, for rows of plain features."""
+        canonical = self.canonical()
+        family = make_family(self.family, classes=self.intercepts.shape[1] + 1)
+        model = Model(GATES[self.gate](), family, self.k, self.gate_slopes.shape[1] + 1, self.slopes.shape[2] + 1)
+        gate = np.column_stack([canonical.log_weights, canonical.gate_slopes])[: model.n_gate]
+        experts = np.concatenate([self.intercepts[:, :, None], self.slopes], axis=2)
+        return model, model.pack(gate, experts, self.nuisances)
+
+    def log_density(self, x: np.ndarray, y: np.ndarray, z: np.ndarray | None = None) -> np.ndarray:
+        """log p(y | x), shape (n,). x (n, d), gate columns z (n, e), by default x; y holds class indices or numbers."""
+        model, theta = self.model()
+        x1 = _with_constant(x)
+        return model.log_density(theta, x1 if z is None else _with_constant(z), x1, np.asarray(y, dtype=float))
+
+    def gate_proba(self, z: np.ndarray) -> np.ndarray:
+        """Gate weights (n, k) at gate columns z (n, e)."""
+        model, theta = self.model()
+        return np.exp(model.log_gate(theta, _with_constant(z)))
+
+    def sample(
+        self, x: np.ndarray, rng: np.random.Generator, z: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Responses (n,) and the atoms (n,) that produced them."""
+        model, theta = self.model()
+        x1 = _with_constant(x)
+        return model.sample(theta, x1 if z is None else _with_constant(z), x1, rng)
+
+    # JSON
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings."""
+        arrays = ("log_weights", "gate_slopes", "intercepts", "slopes", "nuisances")
+        shapes = {name: list(getattr(self, name).shape) for name in arrays}
+        values = {name: getattr(self, name).ravel().tolist() for name in arrays}
+        return {
+            "format": FORMAT,
+            "family": self.family,
+            "gate": self.gate,
+            "shapes": shapes,
+            **values,
+            "expert_names": list(self.expert_names),
+            "gate_names": list(self.gate_names),
+            "classes": [c.item() if isinstance(c, np.generic) else c for c in self.classes],
+        }
+
+    def to_json(self) -> str:
+        """JSON text; `from_json` gives the same numbers back to the last bit."""
+        return json.dumps(self.to_dict(), indent=1)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> MixingMeasure:
+        """Inverse of `to_dict`."""
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise DataError(f"not a mixing measure: expected format '{FORMAT}'")
+        try:
+            arrays = {name: np.array(data[name], dtype=float).reshape(shape) for name, shape in data["shapes"].items()}
+            rest = {name: tuple(data[name]) for name in ("expert_names", "gate_names", "classes")}
+            if data["family"] not in FAMILIES or data["gate"] not in GATES:
+                raise DataError(f"unknown family '{data['family']}' or gate '{data['gate']}'")
+            return cls(**arrays, **rest, family=data["family"], gate=data["gate"])
+        except (KeyError, TypeError) as error:
+            raise DataError(f"the mixing measure is incomplete: {error}") from error
+
+    @classmethod
+    def from_json(cls, text: str) -> MixingMeasure:
+        """Inverse of `to_json`."""
+        try:
+            return cls.from_dict(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise DataError(f"the mixing measure is not valid JSON: {error}") from error
+
+
+def _with_constant(x: np.ndarray) -> np.ndarray:
+    x = np.asarray(x, dtype=float)
+    return np.column_stack([np.ones(len(x)), x])
+
+
+def make_family(name: str, classes: int = 0, shared_variance: bool = False) -> Family:
+    """The family called `name`."""
+    if name == "multinomial":
+        return Multinomial(classes)
+    if name == "gaussian":
+        return Gaussian(shared_variance)
+    if name == "poisson":
+        return Poisson()
+    raise DataError(f"family={name!r} is unknown: choose one of {', '.join(FAMILIES)}")
+
+
+def to_user(model: Model, units: Units, theta: np.ndarray) -> np.ndarray:
+    """Parameters of scaled columns, as those of the user's columns and response."""
+    gate = units.z_scaling.to_user(model.gate_coefficients(theta))
+    experts = units.x_scaling.to_user(model.expert_coefficients(theta)) * units.y_scale
+    experts[:, :, 0] += units.y_center
+    nuisances = model.nuisances(theta) + 2.0 * np.log(units.y_scale)
+    return model.pack(gate, experts, nuisances)
+
+
+def from_user(model: Model, units: Units, theta: np.ndarray) -> np.ndarray:
+    """Inverse of `to_user`: informed starts come in the user's units."""
+    experts = np.array(model.expert_coefficients(theta))
+    experts[:, :, 0] -= units.y_center
+    return model.pack(
+        units.z_scaling.from_user(model.gate_coefficients(theta)),
+        units.x_scaling.from_user(experts / units.y_scale),
+        model.nuisances(theta) - 2.0 * np.log(units.y_scale),
+    )
+
+
+def user_jacobian(model: Model, units: Units) -> np.ndarray:
+    """d to_user / d theta, shape (P, P): block-diagonal and constant."""
+    out = np.eye(model.size)
+    z, x = units.z_scaling.jacobian(), units.x_scaling.jacobian() * units.y_scale
+    for t in range(model.n_gate):
+        at = slice(t * model.q, (t + 1) * model.q)
+        out[at, at] = z
+    first = model.n_gate * model.q
+    for t in range(model.k * model.m):
+        at = slice(first + t * model.p, first + (t + 1) * model.p)
+        out[at, at] = x
+    return out
+
+
+def measure_of(model: Model, units: Units, theta: np.ndarray) -> MixingMeasure:
+    """The mixing measure of scaled parameters, in the user's units, last atom's gate at zero."""
+    user = to_user(model, units, theta)
+    gate = np.vstack([model.gate_coefficients(user), np.zeros((1, model.q))])
+    experts = model.expert_coefficients(user)
+    return MixingMeasure(
+        log_weights=gate[:, 0],
+        gate_slopes=gate[:, 1:],
+        intercepts=experts[:, :, 0],
+        slopes=experts[:, :, 1:],
+        nuisances=model.nuisances(user),
+        family=model.family.name,
+        gate=model.gate.name,
+        expert_names=units.expert_names,
+        gate_names=units.gate_names,
+        classes=units.classes,
+    )
+
+
+def theta_of(measure: MixingMeasure, units: Units) -> np.ndarray:
+    """Scaled parameters of a measure in the user's units."""
+    model, theta = measure.model()
+    return from_user(model, units, theta)

@@ -1,0 +1,28 @@
+"""Criteria for the number of experts; smaller is better.
+
+    AIC = -2 L + 2 df,   BIC = -2 L + df log n,   ICL = BIC + 2 E,   E = -sum w r log r
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..solvers import Fit
+
+
+def aic(fit: Fit) -> float:
+    """Akaike's criterion."""
+    return -2.0 * fit.log_likelihood + 2.0 * fit.n_parameters
+
+
+def bic(fit: Fit) -> float:
+    """Schwarz's criterion; n is the sum of the weights."""
+    return -2.0 * fit.log_likelihood + fit.n_parameters * float(np.log(fit.weight_sum))
+
+
+def icl(fit: Fit) -> float:
+    """Integrated completed likelihood (Biernacki, Celeux and Govaert, 2000): BIC plus twice the entropy."""
+    return bic(fit) + 2.0 * fit.entropy
+
+
+CRITERIA = {"aic": aic, "bic": bic, "icl": icl}

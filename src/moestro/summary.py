@@ -1,0 +1,167 @@
+"""What a fit says: tidy tables, one text, and the experts in words."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .fitted import FittedModel
+from .inference import Covariance
+from .measure import to_user, user_jacobian
+from .selection.criteria import CRITERIA
+from .tables import Table
+
+Z95 = 1.959963984540054
+
+
+def tidy(model: FittedModel, covariance: Covariance | None = None) -> Table:
+    """One row a coefficient in the user's units: component, part, outcome, term, estimate and, given a
+    covariance, se, z, p, low, high (95 %). A coefficient without a standard error has no numbers there and a
+    word in `note`.
+    """
+    fit, units = model.fit, model.units
+    theta = to_user(fit.model, units, fit.theta)
+    names = fit.model.names(units.gate_names, units.expert_names, units.predictors())
+    held = fit.coordinates.owner < 0
+    columns: dict[str, list] = {
+        "component": [e + 1 for e, *_ in names],
+        "part": [part for _, part, _, _ in names],
+        "outcome": [outcome for _, _, outcome, _ in names],
+        "term": [term for *_, term in names],
+        "estimate": [float(t) for t in theta],
+    }
+    if covariance is None:
+        columns["note"] = ["aliased" if h else "" for h in held]
+        return Table(_without_empty(columns))
+    jacobian = user_jacobian(fit.model, units)
+    variance = np.einsum("ij,jk,ik->i", jacobian, covariance.matrix, jacobian)
+    # An intercept in the user's units mixes all coefficients of its row: it needs all of them.
+    needs = (jacobian != 0) & ~held[None, :]
+    known = ~(needs & ~covariance.identified[None, :]).any(axis=1) & ~held
+    cells = [_interval(t, v) if ok else (None,) * 5 for t, v, ok in zip(theta, variance, known, strict=True)]
+    for i, name in enumerate(("se", "z", "p", "low", "high")):
+        columns[name] = [c[i] for c in cells]
+    columns["note"] = ["aliased" if h else "" if ok else "singular" for h, ok in zip(held, known, strict=True)]
+    return Table(_without_empty(columns))
+
+
+def _interval(estimate: float, variance: float) -> tuple[float | None, ...]:
+    se = math.sqrt(max(variance, 0.0))
+    if se == 0.0:
+        return (None,) * 5
+    z = estimate / se
+    return se, z, math.erfc(abs(z) / math.sqrt(2.0)), estimate - Z95 * se, estimate + Z95 * se
+
+
+def _without_empty(columns: dict[str, list]) -> dict[str, list]:
+    return {name: cells for name, cells in columns.items() if name != "outcome" or any(cells)}
+
+
+def glance(model: FittedModel) -> Table:
+    """One row: k, n, log-likelihood, df, criteria, status."""
+    fit = model.fit
+    return Table(
+        {
+            "k": [fit.model.k],
+            "n": [fit.weight_sum],
+            "log_likelihood": [fit.log_likelihood],
+            "df": [fit.n_parameters],
+            **{name: [criterion(fit)] for name, criterion in CRITERIA.items()},
+            "status": [str(fit.status.kind)],
+        }
+    )
+
+
+def words(model: FittedModel) -> list[str]:
+    """One sentence an expert: its share, where the gate favours it, what it predicts at the average input."""
+    fit, units = model.fit, model.units
+    m = fit.model
+    share = fit.mass / fit.mass.sum()
+    gate = np.vstack([m.gate_coefficients(fit.theta), np.zeros((1, m.q))])
+    gate = gate - gate.mean(axis=0)
+    experts = m.expert_coefficients(fit.theta)
+    out = []
+    for e in range(m.k):
+        where = _where(gate[e, 1:], units.gate_names) if m.k > 1 else ""
+        what = _what(model, e, experts[e])
+        place = f" It speaks {where}." if where else ""
+        out.append(f"Expert {e + 1} ({share[e]:.0%} of the rows): {what}.{place}")
+    return out
+
+
+def _where(slopes: np.ndarray, names: tuple[str, ...]) -> str:
+    """Largest gate slopes per standard deviation, against the average expert."""
+    strong = [j for j in np.argsort(-np.abs(slopes))[:2] if abs(slopes[j]) >= 0.25]
+    parts = [f"{'high' if slopes[j] > 0 else 'low'} {names[j]}" for j in strong]
+    return "more at " + " and ".join(parts) if parts else ""
+
+
+def _what(model: FittedModel, e: int, coefficients: np.ndarray) -> str:
+    units, family = model.units, model.fit.model.family
+    nuisance = model.fit.model.nuisances(model.fit.theta)[e]
+    eta = np.concatenate([coefficients[:, 0], nuisance])
+    slopes = coefficients[:, 1:]
+    if family.name == "multinomial":
+        p = family.mean(eta)
+        top = np.argsort(-p)[:2]
+        says = " or ".join(f"{units.classes[c]} ({p[c]:.0%})" for c in top if p[c] >= 0.15)
+        full = np.vstack([slopes, np.zeros((1, slopes.shape[1]))])
+        tilt = full[top[0]] - full.mean(axis=0) if slopes.shape[1] else np.zeros(0)
+        drive = _drivers(tilt, units.expert_names, "more", "less")
+        first = f"at the average input it says {says}"
+        return f"{first}; {units.classes[top[0]]} is {drive}" if drive else first
+    mean = units.y_center + units.y_scale * float(family.mean(eta))
+    spread = units.y_scale * math.sqrt(float(family.variance(eta)))
+    drive = _drivers(slopes[0], units.expert_names, "higher", "lower")
+    first = f"at the average input {units.response} is about {mean:.4g} ± {spread:.2g}"
+    return f"{first}, {drive}" if drive else first
+
+
+def _drivers(slopes: np.ndarray, names: tuple[str, ...], up: str, down: str) -> str:
+    strong = [j for j in np.argsort(-np.abs(slopes))[:2] if abs(slopes[j]) >= 0.1]
+    word = {True: up, False: down}
+    return " and ".join(f"{word[bool(slopes[j] > 0)]} with {names[j]}" for j in strong)
+
+
+def summary_text(model: FittedModel, covariance: Covariance | None = None) -> str:
+    """The whole fit as one text."""
+    fit, units = model.fit, model.units
+    head = (
+        f"Mixture of {fit.model.k} {fit.model.family.name} expert{'s' if fit.model.k > 1 else ''}, "
+        f"{fit.model.gate.name} gate, response '{units.response}'"
+    )
+    lines = [head, "=" * len(head), ""]
+    criteria = "   ".join(f"{name.upper()} {criterion(fit):.3f}" for name, criterion in CRITERIA.items())
+    lines += [
+        f"log-likelihood {fit.log_likelihood:.4f}   parameters {fit.n_parameters}   n {fit.weight_sum:g}",
+        criteria,
+        f"status: {fit.status}",
+    ]
+    lines += [f"not estimated: {sentence}" for sentence in units.aliased()]
+    table = tidy(model, covariance)
+    for part, title in (("gate", f"Gate (log odds against expert {fit.model.k})"), ("expert", _expert_title(model))):
+        rows = [r for r in table.rows() if r["part"] == part]
+        if not rows:
+            continue
+        names = [n for n in table.columns if n != "part"]
+        if part == "gate":
+            names = [n for n in names if n != "outcome"]
+        if not any(r["note"] for r in rows):
+            names = [n for n in names if n != "note"]
+        lines += ["", title, "-" * len(title), Table({n: [r[n] for r in rows] for n in names}).to_text()]
+    if covariance is not None and covariance.experts:
+        which = ", ".join(str(e + 1) for e in covariance.experts)
+        lines += [
+            "",
+            f"The information is singular for coefficients of expert {which} (marked 'singular'): they have no "
+            "standard error, and their estimates should not be read one by one.",
+        ]
+    lines += ["", "In words", "--------", *words(model)]
+    return "\n".join(lines)
+
+
+def _expert_title(model: FittedModel) -> str:
+    if model.units.classes:
+        return f"Experts (log odds against {model.units.classes[-1]})"
+    return "Experts"

@@ -18,7 +18,7 @@ from .experts import Family
 from .gates import GATES
 from .measure import MixingMeasure, make_family, measure_of
 from .model import Model
-from .rows import Rows
+from .rows import MERGE_LIMIT, Rows, merge_rows
 from .selection.criteria import CRITERIA
 from .solvers import Coordinates, Fit, Status, StatusKind
 from .tables import Table
@@ -47,8 +47,12 @@ def prepare(
         Numbers, or class indices as floats.
     w : ndarray of shape (n,) or None
     """
-    x_scaling = fit_scaling(x, design.expert_names, w)
-    z_scaling = x_scaling if z is None else fit_scaling(z, design.gate_names, w)
+    ax, az, ay, aw = x, z, y, w
+    if len(y) <= MERGE_LIMIT and (w is None or w.any()):  # so that rounding cannot tell a weight from a repeated row
+        index, aw = merge_rows(x, z, y, w)
+        ax, az, ay = x[index], None if z is None else z[index], y[index]
+    x_scaling = fit_scaling(ax, design.expert_names, aw)
+    z_scaling = x_scaling if az is None else fit_scaling(az, design.gate_names, aw)
     center, scale = 0.0, 1.0
     if family.scales_response:
         used = y if w is None else y[w > 0]
@@ -57,7 +61,7 @@ def prepare(
             spread = float(np.max(used) - np.min(used))
         if not np.isfinite(spread):
             raise DataError("the response is too large for double precision: rescale it")
-        y_scaling = fit_scaling(y[:, None], (response,), w)
+        y_scaling = fit_scaling(ay[:, None], (response,), aw)
         center, scale = float(y_scaling.center[0]), float(y_scaling.scale[0])
     units = Units(x_scaling, z_scaling, design.expert_names, design.gate_names, center, scale, response, classes)
     return Rows(x, z, y, w, x_scaling, z_scaling, center, scale), units

@@ -108,16 +108,26 @@ class Rows:
         The likelihood is the same function; its value no longer depends on the order of rows or on whether a
         row is weighted twice or written twice.
         """
-        parts = [self.x] if self.z is None else [self.x, self.z]
-        columns = np.column_stack([self.y, *parts])
-        w = np.ones(self.n) if self.w is None else self.w
-        kept = np.flatnonzero(w > 0)
-        order = kept[np.lexsort(columns[kept].T[::-1])]
-        columns = columns[order]
-        new = np.ones(len(order), dtype=bool)
-        new[1:] = (columns[1:] != columns[:-1]).any(axis=1)
-        first = np.flatnonzero(new)
-        index = order[first]
-        if len(index) == self.n and self.w is None:
-            return self.take(index)
-        return replace(self.take(index), w=np.add.reduceat(w[order], first))
+        index, w = merge_rows(self.x, self.z, self.y, self.w)
+        return replace(self.take(index), w=w)
+
+
+MERGE_LIMIT = 5000  # rows up to which equal rows are merged and sorted before a fit
+
+
+def merge_rows(
+    x: np.ndarray, z: np.ndarray | None, y: np.ndarray, w: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """First occurrences of the distinct rows, sorted, and their summed weights (None where all are one)."""
+    columns = np.column_stack([y, x] if z is None else [y, x, z])
+    weights = np.ones(len(y)) if w is None else w
+    kept = np.flatnonzero(weights > 0)
+    order = kept[np.lexsort(columns[kept].T[::-1])]
+    columns = columns[order]
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (columns[1:] != columns[:-1]).any(axis=1)
+    first = np.flatnonzero(new)
+    index = order[first]
+    if len(index) == len(y) and w is None:
+        return index, None
+    return index, np.add.reduceat(weights[order], first)

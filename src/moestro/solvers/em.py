@@ -17,7 +17,8 @@ from ..engine import Evaluation, Order
 from .base import ROUNDING, Info, State
 from .coordinates import Coordinates, Objective
 
-RIDGE = 1e-9
+RIDGE = 1e-9  # of the weight: an expert without mass has no information of its own
+ROUNDOFF = 1e-10  # of the diagonal: an expert on fewer rows than coefficients
 SMALL = 48  # below it one solve of the whole block-diagonal system beats one a block
 
 
@@ -64,7 +65,8 @@ def m_step(objective: Objective, phi: np.ndarray, s: Statistics, ridge: float = 
     for at in (slice(None),) if c.size <= SMALL else c.blocks:
         block = D.copy() if isinstance(at, slice) else D[..., at[:, None], at]
         width = block.shape[-1]
-        block.reshape(*block.shape[:-2], -1)[..., :: width + 1] += damping
+        diagonal = block.reshape(*block.shape[:-2], -1)[..., :: width + 1]
+        diagonal += damping + ROUNDOFF * diagonal
         step[..., at] = np.linalg.solve(block, g[..., at, None])[..., 0]
     new = phi + step
     if c.model.family.nuisances:

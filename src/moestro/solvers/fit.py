@@ -9,7 +9,7 @@ import numpy as np
 from ..engine import make_engine
 from ..errors import DataError
 from ..model import Model
-from ..rows import Rows
+from ..rows import MERGE_LIMIT, Rows
 from ..tables import Table
 from .base import Solver
 from .candidates import Options
@@ -23,7 +23,6 @@ from .starts import auto_starts
 from .status import Status
 
 SOLVERS: dict[str, type] = {"newton": Newton, "em": EM, "lbfgs": LBFGS}
-MERGE_LIMIT = 5000  # rows up to which equal rows are merged and sorted
 LEVEL_GROWTH = 10
 
 

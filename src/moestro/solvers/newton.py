@@ -15,8 +15,8 @@ import numpy as np
 from ..engine import Evaluation, Order
 from .base import ROUNDING, Info, State
 from .coordinates import Objective
+from .em import RIDGE, ROUNDOFF
 
-RIDGE = 1e-9  # of the weight, added to D: an expert without mass has no information of its own
 SADDLE = 1e-5  # upward curvature relative to D that counts as a saddle
 
 
@@ -41,7 +41,7 @@ class Newton:
         whole = len(inner) == len(phi)
         A = -(e.curvature if whole else e.curvature[np.ix_(inner, inner)])
         D = e.information if whole else e.information[np.ix_(inner, inner)]
-        D = D + np.eye(len(inner)) * (RIDGE * objective.weight_sum)
+        D = D + np.diag(RIDGE * objective.weight_sum + ROUNDOFF * np.diag(D))
         box = objective.coordinates.lower[inner], objective.coordinates.upper[inner]
 
         if objective.gradient_norm(phi, e.gradient) <= self.escape_at:
@@ -98,7 +98,10 @@ def _leave_saddle(
         return None
     except np.linalg.LinAlgError:
         pass
-    root = np.linalg.cholesky(D)
+    try:
+        root = np.linalg.cholesky(D)
+    except np.linalg.LinAlgError:  # rows fewer than coefficients at the variance bound: no direction to trust
+        return None
     half = np.linalg.solve(root, A)
     values, vectors = np.linalg.eigh(np.linalg.solve(root, half.T))
     if values[0] >= -SADDLE:

@@ -1,0 +1,5 @@
+"""python -m moestro"""
+
+from .cli import main
+
+main()

@@ -1,0 +1,5 @@
+"""The command `moestro`."""
+
+from .main import main
+
+__all__ = ["main"]

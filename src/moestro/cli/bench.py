@@ -1,0 +1,38 @@
+"""`moestro bench`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("what", type=click.Choice(["passes", "fits", "growth", "start-up", "all"]), default="passes")
+@click.option("--rows", type=click.IntRange(1000), default=400_000, show_default=True, help="Rows of the pass benchmark.")
+@click.option("--max-rows", type=click.IntRange(10_000), default=1_000_000, show_default=True, help="Largest size of `growth`.")  # fmt: skip
+@click.option("--flexmix", is_flag=True, help="`fits`: time one start of R's flexmix beside it (needs Rscript; minutes).")  # fmt: skip
+def bench(what: str, rows: int, max_rows: int, flexmix: bool) -> None:
+    """Measure this machine: WHAT is passes, fits, growth, start-up or all.
+
+    \b
+    passes    one sum over the rows, by engine, order, threads and instruction set, against the machine's own floor
+    fits      whole fits with default starts
+    growth    time and memory against the number of rows
+    start-up  importing, and the smallest whole run
+
+    Medians within one run. Run it on an idle machine.
+    """
+    from ..bench import fits, growth, passes, startup
+    from .main import one_line_errors
+
+    @one_line_errors
+    def run() -> None:
+        if what in ("passes", "all"):
+            click.echo(passes.report(rows))
+        if what in ("fits", "all"):
+            click.echo(fits.report(flexmix))
+        if what in ("growth", "all"):
+            click.echo(growth.report(max_rows))
+        if what in ("start-up", "all"):
+            click.echo(startup.report())
+
+    run()

@@ -1,0 +1,111 @@
+"""`moestro predict`."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Any
+
+import click
+import numpy as np
+
+from ..errors import DataError
+
+
+@click.command()
+@click.argument("model", type=click.Path())
+@click.argument("data", type=click.Path())
+@click.option("--out", type=click.Path(dir_okay=False), help="Write here (.csv or .parquet); by default CSV to the screen.")  # fmt: skip
+@click.option("--gate", is_flag=True, help="Add the gate's weight of each expert.")
+@click.option("--level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.9, show_default=True, help="Probability of the prediction interval.")  # fmt: skip
+def predict(model: str, data: str, out: str | None, gate: bool, level: float) -> None:
+    """Predict the rows of DATA with a MODEL that `moestro fit --out` wrote.
+
+    Classes: the predicted class and the probability of each. Numbers and counts: mean, standard deviation,
+    median and a prediction interval.
+
+    \b
+    Example:
+      moestro predict model.json new.csv --out predictions.csv
+    """
+    from .main import one_line_errors
+
+    one_line_errors(_predict)(model, data, out, gate, level)
+
+
+def _predict(model_path: str, data_path: str, out: str | None, gate: bool, level: float) -> None:
+    from ..design import FormulaDesign
+    from ..design.frames import columns, read_frame, write_text
+    from ..fitted import FittedModel
+
+    model = FittedModel.load(model_path)
+    frame = read_frame(data_path)
+    if isinstance(model.design, FormulaDesign):
+        x, z = model.design.matrices(frame)
+    else:
+        found = columns(frame, model.design.names)
+        x, z = model.design.matrices(np.column_stack([_numbers(n, v) for n, v in found.items()]))
+    table: dict[str, Any] = {}
+    if model.units.classes:
+        proba = model.mean(x, z)
+        labels = np.array(model.units.classes, dtype=object)
+        table["predicted"] = labels[np.argmax(proba, axis=1)]
+        table.update({f"p({label})": proba[:, c] for c, label in enumerate(model.units.classes)})
+    else:
+        law = model.distribution(x, z)
+        low, middle, high = law.quantile(np.array([(1 - level) / 2, 0.5, (1 + level) / 2])).T
+        table |= {"mean": law.mean(), "std": law.std(), "low": low, "median": middle, "high": high}
+    if gate:
+        weights = np.exp(model.log_gate(x, z))
+        table.update({f"gate({e + 1})": weights[:, e] for e in range(weights.shape[1])})
+    if out and out.lower().endswith((".parquet", ".pq")):
+        _write_parquet(table, out)
+        return
+    text = _csv(table)
+    if out:
+        write_text(out, text)
+    else:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def _numbers(name: str, values: np.ndarray) -> np.ndarray:
+    try:
+        out = values.astype(float)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"column '{name}' holds text, but the model was fitted on numbers") from error
+    if not np.isfinite(out).all():
+        raise DataError(f"column '{name}' has missing or infinite values: remove or fill them first")
+    return out
+
+
+def _csv(table: dict[str, Any]) -> str:
+    import csv
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table)
+    for row in zip(*table.values(), strict=True):
+        writer.writerow([f"{v:.10g}" if isinstance(v, float | np.floating) else v for v in row])
+    return text.getvalue()
+
+
+def _write_parquet(table: dict[str, Any], path: str) -> None:
+    import os
+
+    from ..errors import FileError
+
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise FileError("Parquet needs an extra: pip install 'moestro[parquet]'") from error
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        columns = {n: list(v) if getattr(v, "dtype", None) == object else v for n, v in table.items()}
+        pyarrow.parquet.write_table(pyarrow.table(columns), temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise FileError(f"{path}: cannot be written ({error})") from error

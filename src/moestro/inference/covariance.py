@@ -11,9 +11,9 @@ from ..errors import DataError
 from ..rows import Rows
 from ..solvers import Fit, Options, fit_mixture
 from ..solvers.coordinates import Objective
+from ..solvers.diagnosis import FLAT, directions
 
-# Observed over complete-data information along a direction below which a standard error would be noise.
-SINGULAR = 1e-6
+LOADED = 0.05  # share of a null direction's largest entry from which a coefficient has no standard error
 KINDS = ("observed", "sandwich", "bootstrap")
 
 
@@ -52,20 +52,15 @@ def covariance(fit: Fit, rows: Rows, kind: str = "observed", engine: str = "auto
     objective = Objective(make_engine(fit.model, rows, engine, threads), c)
     phi = c.collapse(fit.theta)
     e = objective.evaluate(phi, Order.CURVATURE)
-    assert e.gradient is not None and e.information is not None and e.curvature is not None
-    inner = (phi > c.lower) & (phi < c.upper)
-    size = np.sqrt(np.maximum(np.diag(e.information), 1e-280))
-    vague = np.diag(e.information) <= 1e-7 * objective.weight_sum
-    kept = inner & ~vague
-    values, vectors = np.linalg.eigh((-e.curvature / np.outer(size, size))[np.ix_(kept, kept)])
-    null = values <= SINGULAR
+    found = directions(objective, phi, e)
+    kept, size, null = found.kept, found.size, found.values <= FLAT
     loaded = np.zeros(c.size, dtype=bool)
     if null.any():
-        part = np.abs(vectors[:, null])
-        loaded[kept] = (part >= 0.05 * part.max(axis=0)).any(axis=1)
+        part = np.abs(found.null)
+        loaded = (part >= LOADED * part.max(axis=0)).any(axis=1)
     identified = kept & ~loaded
     inverse = np.zeros((c.size, c.size))
-    good = vectors[:, ~null] / np.sqrt(values[~null])
+    good = found.vectors[:, ~null] / np.sqrt(found.values[~null])
     inverse[np.ix_(kept, kept)] = good @ good.T
     inverse /= np.outer(size, size)
     if kind == "sandwich":

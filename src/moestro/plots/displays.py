@@ -160,7 +160,8 @@ class ExpertDisplay:
                 )  # fmt: skip
         ylabel = f"P({self.response})" if self.labels else self.response
         self.ax_.set(xlabel=self.term, ylabel=ylabel, title="What they say")
-        self.ax_.legend(frameon=False, fontsize="small")
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2} if self.labels else {}
+        self.ax_.legend(frameon=False, fontsize="small", **below)
         return self
 
 

@@ -14,6 +14,8 @@ from .coordinates import Objective
 
 # A gain below this share of |log-likelihood| + 1 drowns in the rounding of the sum over rows.
 ROUNDING = 1e-14
+# Gradient per weight at which a solver that finds no better point has arrived, to rounding.
+ARRIVED = 1e-5
 
 
 class Cancelled(Exception):
@@ -52,12 +54,13 @@ class Solver(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where a solver stopped: `converged`, or at the limit."""
+    """Where a solver stopped: `converged`, or at the limit, or stuck short of either."""
 
     phi: np.ndarray
     evaluation: Evaluation
     iterations: int
     converged: bool
+    stuck: bool
     trace: tuple[Info, ...]
 
     @property
@@ -81,13 +84,14 @@ def run(
     trace: list[Info] = []
     gradient = state.evaluation.gradient
     assert gradient is not None
-    done = objective.coordinates.size == 0
-    while not done and len(trace) < limit:
+    converged, stuck = objective.coordinates.size == 0, False
+    while not (converged or stuck) and len(trace) < limit:
         if cancel is not None and cancel.is_set():
             raise Cancelled
         state, info = solver.step(objective, state)
         trace.append(info)
         if callback is not None:
             callback(info)
-        done = info.stuck or info.gradient_norm <= tol
-    return Outcome(state.phi, state.evaluation, len(trace), done, tuple(trace))
+        stuck = info.stuck
+        converged = info.gradient_norm <= (max(tol, ARRIVED) if stuck else tol)
+    return Outcome(state.phi, state.evaluation, len(trace), converged, stuck, tuple(trace))

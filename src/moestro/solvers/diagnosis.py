@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..engine import Evaluation
@@ -32,24 +34,26 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
     runaway = np.zeros(len(phi), dtype=bool)
     flat: tuple[int, ...] = ()
     if curvature is not None and len(phi):
-        runaway, flat = _directions(objective, phi, curvature)
+        found = directions(objective, phi, curvature)
+        runaway, flat = found.runaway, _flat(c, found)
     if at_bound.any() or (outcome.converged and runaway.any()):
-        found = at_bound | runaway
-        where = ["the gate"] * bool((found & (c.block == 0)).any())
-        experts = _owners(c, found & (c.block > 0))
+        lost = at_bound | runaway
+        where = ["the gate"] * bool((lost & (c.block == 0)).any())
+        experts = _owners(c, lost & (c.block > 0))
         where += [_experts(experts)] * bool(experts)
         edge = "at the bound of the parameter space" if at_bound.any() else "still growing where no gain is left"
         return Status(
             StatusKind.SEPARATED,
             f"coefficients of {' and '.join(where)} are {edge}: some rows are predicted with certainty. "
             "Predictions hold; those coefficients have no finite estimate",
-            _owners(c, found),
+            _owners(c, lost),
         )
     if not outcome.converged:
+        why = "no better point was found" if outcome.stuck else "raise max_iter"
         return Status(
             StatusKind.LIMIT,
             f"stopped after {outcome.iterations} iterations with a gradient of "
-            f"{objective.gradient_norm(phi, _gradient(e)):.1e} per row: raise max_iter",
+            f"{objective.gradient_norm(phi, _gradient(e)):.1e} per row: {why}",
         )
     if flat:
         return Status(
@@ -69,28 +73,61 @@ def _gradient(e: Evaluation) -> np.ndarray:
     return e.gradient
 
 
-def _directions(objective: Objective, phi: np.ndarray, e: Evaluation) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Coordinates that run to infinity, and the experts of directions without information."""
+@dataclass(frozen=True)
+class Directions:
+    """Where the likelihood gives no information at phi.
+
+    Attributes
+    ----------
+    runaway : ndarray of bool, shape (P,)
+        Coordinates that run to infinity: certain predictions.
+    null : ndarray of shape (P, j)
+        Scaled directions (entries of phi times `size`) whose observed information is nil beside EM's.
+    size : ndarray of shape (P,)
+        Root of the diagonal of EM's information.
+    values, vectors : ndarray
+        Eigen-decomposition of the scaled observed information on the kept coordinates.
+    kept : ndarray of bool, shape (P,)
+        Coordinates inside the box and not runaway.
+    """
+
+    runaway: np.ndarray
+    null: np.ndarray
+    size: np.ndarray
+    values: np.ndarray
+    vectors: np.ndarray
+    kept: np.ndarray
+
+
+def directions(objective: Objective, phi: np.ndarray, e: Evaluation) -> Directions:
+    """Examine the exact Hessian at phi, relative to EM's complete-data information."""
     c = objective.coordinates
     assert e.gradient is not None and e.information is not None and e.curvature is not None
     information = np.diag(e.information)
     size = np.sqrt(np.maximum(information, 1e-280))
-    inner = objective.inward(phi, e.gradient)
+    inner = objective.inward(phi, e.gradient) & (phi > c.lower) & (phi < c.upper)
     A = -e.curvature / np.outer(size, size)
-    A[~inner] = A[:, ~inner] = 0.0
-    values, vectors = np.linalg.eigh(A)
-    g = np.where(inner, e.gradient, 0.0) / size
-    step = vectors @ ((vectors.T @ g) / np.maximum(values, 1e-9)) / size
+    values, vectors = np.linalg.eigh(A[np.ix_(inner, inner)])
+    g = e.gradient[inner] / size[inner]
+    step = np.zeros(c.size)
+    step[inner] = vectors @ ((vectors.T @ g) / np.maximum(values, 1e-9)) / size[inner]
     vague = information <= CERTAIN * objective.weight_sum
     runaway = (np.abs(step) > RUNAWAY) & (c.block >= 0) & vague
-    flat: set[int] = set()
-    for value, vector in zip(values, vectors.T, strict=True):
-        if value > FLAT:
-            break
-        loaded = np.abs(vector) >= 0.3 * np.abs(vector).max()
-        if (loaded & inner).any():
-            flat.update(_owners(c, loaded & inner))
-    return runaway, tuple(sorted(flat))
+    if runaway.any():  # whatever rests on the same certain rows is lost with them
+        runaway |= vague & (c.block >= 0)
+    kept = inner & ~runaway
+    if runaway.any():
+        values, vectors = np.linalg.eigh(A[np.ix_(kept, kept)])
+    null = np.zeros((c.size, int((values <= FLAT).sum())))
+    null[kept] = vectors[:, values <= FLAT]
+    return Directions(runaway, null, size, values, vectors, kept)
+
+
+def _flat(c: Coordinates, found: Directions) -> tuple[int, ...]:
+    experts: set[int] = set()
+    for vector in found.null.T:
+        experts.update(_owners(c, np.abs(vector) >= 0.3 * np.abs(vector).max()))
+    return tuple(sorted(experts))
 
 
 def _owners(c: Coordinates, chosen: np.ndarray) -> tuple[int, ...]:

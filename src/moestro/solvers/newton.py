@@ -54,13 +54,17 @@ class Newton:
                 target = np.clip(phi[inner] + p, *box)
                 p = target - phi[inner]
                 predicted = float(g @ p - 0.5 * p @ (A @ p))
-                if predicted <= ROUNDING * (1 + abs(e.value)):
-                    if predicted >= 0 or not np.any(p):
-                        break
-                else:
+                if not np.any(p):
+                    break
+                if predicted > 0:
                     trial = phi.copy()
                     trial[inner] = target
                     new = objective.evaluate(trial, Order.CURVATURE)
+                    noise = ROUNDING * (1 + abs(e.value))
+                    if predicted <= noise:  # too small to see in the value: the gradient decides
+                        if _finite(new) and _norm(objective, trial, new) < 0.5 * _norm(objective, phi, e):
+                            return _end(objective, State(trial, new, lam / 10), float(np.abs(p).max()))
+                        break
                     ratio = (new.value - e.value) / predicted
                     if ratio > 1e-4 and _finite(new):
                         lam = lam / 10 if ratio > 0.75 else lam if ratio > 0.25 else lam * 3
@@ -83,9 +87,13 @@ def _finite(e: Evaluation) -> bool:
     return bool(np.isfinite(e.value) and np.isfinite(e.gradient).all() and np.isfinite(e.curvature).all())
 
 
+def _norm(objective: Objective, phi: np.ndarray, e: Evaluation) -> float:
+    assert e.gradient is not None
+    return objective.gradient_norm(phi, e.gradient)
+
+
 def _end(objective: Objective, state: State, step: float, stuck: bool = False) -> tuple[State, Info]:
-    assert state.evaluation.gradient is not None
-    norm = objective.gradient_norm(state.phi, state.evaluation.gradient)
+    norm = _norm(objective, state.phi, state.evaluation)
     return state, Info(state.evaluation.value, norm, step, stuck)
 
 

@@ -1,0 +1,57 @@
+# The two commands of the README. Both make their own environment and need only Python >= 3.11, make and a C++17 compiler.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+EXTRAS := formula,plots
+SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(wildcard core/*) $(shell find src -name '*.py' -o -name '*.csv')
+
+.PHONY: demo test test-all lint types wheel-test docs bench studies clean
+
+# No active environment may leak in.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+$(STAMP): $(SOURCES)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[$(EXTRAS)]"
+	touch $@
+
+$(VENV)/.test: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pytest hypothesis
+	touch $@
+
+$(VENV)/.all: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[all]" polars ruff basedpyright
+	touch $@
+
+demo: $(STAMP)
+	mkdir -p demo-output
+	$(BIN)/moestro fit src/moestro/datasets/files/voters.csv \
+	  --formula "party ~ left_right | income + age + education" --family multinomial --experts 1-5 \
+	  --out demo-output/voters.json --plot demo-output/voters.png
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+test-all: $(VENV)/.all
+	$(BIN)/python -m pytest
+
+studies: $(VENV)/.test
+	$(BIN)/python -m pytest -m study
+
+lint: $(VENV)/.all
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.all
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+# The built wheel alone in an empty environment, used from outside the source tree.
+wheel-test: $(STAMP)
+	PYTHON=$(PYTHON) bash tests/wheel_smoke.sh
+
+bench: $(STAMP)
+	$(BIN)/moestro bench all
+
+clean:
+	rm -rf $(VENV) build dist demo-output

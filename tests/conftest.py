@@ -1,0 +1,80 @@
+"""Small random problems that every table of laws runs over."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from moestro.design import ArrayDesign
+from moestro.fitted import prepare
+from moestro.gates import SoftmaxGate
+from moestro.measure import make_family
+from moestro.model import Model
+
+DATA = Path(__file__).parent / "data"
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+FAMILIES = ("multinomial", "gaussian", "shared", "poisson")
+GATES = ("softmax",)
+CLASSES = 4
+
+
+def family_of(name):
+    return make_family("gaussian" if name == "shared" else name, CLASSES, shared_variance=name == "shared")
+
+
+def response(name, n, rng):
+    if name == "multinomial":
+        return np.concatenate([np.arange(CLASSES), rng.integers(0, CLASSES, max(n - CLASSES, 0))])[:n].astype(float)
+    return rng.poisson(2, n).astype(float) if name == "poisson" else 3 + 2 * rng.standard_normal(n)
+
+
+def problem(name, k, d=2, e=None, n=60, weights=True, seed=0):
+    """Model, rows with uneven scales, and a random theta. e: gate columns, None for the experts'."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, d)) * 10.0 ** rng.integers(-2, 3, d) + rng.standard_normal(d)
+    z = None if e is None else rng.standard_normal((n, e))
+    y = response(name, n, rng)
+    w = rng.uniform(0, 2, n) if weights else None
+    design = ArrayDesign(tuple(f"x{j}" for j in range(d + (e or 0))), tuple(range(d)), None if e is None else tuple(range(d, d + e)))
+    family = family_of(name)
+    if n == 1:
+        rows = _one_row(x, z, y, w)
+    else:
+        rows, _ = prepare(design, x, z, y, w, family)
+    model = Model(SoftmaxGate(), family, k, rows.q, rows.p)
+    theta = 0.6 * rng.standard_normal(model.size)
+    if family.tied_nuisances:
+        model.nuisances(theta)[:] = model.nuisances(theta)[0]
+    return model, rows, theta
+
+
+def _one_row(x, z, y, w):
+    from moestro.design import Scaling
+    from moestro.rows import Rows
+
+    plain = Scaling(np.zeros(x.shape[1]), 1.0 / np.maximum(np.abs(x[0]), 1.0))
+    gate = plain if z is None else Scaling(np.zeros(z.shape[1]), np.ones(z.shape[1]))
+    return Rows(x, z, y, w, plain, gate)
+
+
+def two_lines(n=200, seed=0):
+    """Two well separated lines whose weights depend on x."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-2, 2, (n, 1))
+    first = rng.random(n) < 1 / (1 + np.exp(-2 * x[:, 0]))
+    y = np.where(first, 1 + 2 * x[:, 0], -1 - x[:, 0]) + 0.3 * rng.standard_normal(n)
+    return x, y
+
+
+def three_classes(n=300, seed=0):
+    """Classes that overlap, so that nothing separates."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, 2))
+    score = np.column_stack([x[:, 0], x[:, 1], 0.5 * np.ones(n)]) + rng.gumbel(size=(n, 3))
+    return x, np.array(["a", "b", "c"])[score.argmax(axis=1)]
+
+
+@pytest.fixture
+def lines():
+    return two_lines()

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Build the wheel, install it alone into an empty environment, use it from outside the source tree.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+python=${PYTHON:-python3}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+unset PYTHONPATH VIRTUAL_ENV || true
+
+"$root/.venv/bin/python" -m pip wheel --quiet --disable-pip-version-check --no-deps -w "$work" "$root"
+"$python" -m venv "$work/env"
+"$work/env/bin/python" -m pip install --quiet --disable-pip-version-check -c "$root/constraints.txt" "$work"/moestro-*.whl
+cd "$work"
+
+"$work/env/bin/python" - <<'PY'
+import sys
+import numpy as np
+import moestro
+assert "site-packages" in moestro.__file__, moestro.__file__
+tone = moestro.load_dataset("tone")
+x, y = tone["stretchratio"], tone["tuned"]
+model = moestro.MoERegressor(n_experts=2, random_state=0).fit(np.array(x)[:, None], y)
+assert abs(model.log_likelihood_ - 145.650315) < 1e-4, model.log_likelihood_
+model.save("tone.json")
+again = moestro.load_model("tone.json")
+assert np.array_equal(again.mean(np.array(x)[:, None], None), model.predict(np.array(x)[:, None]))
+assert "pandas" not in sys.modules and "matplotlib" not in sys.modules
+try:
+    moestro.MoERegressor.from_formula("tuned ~ stretchratio", tone)
+except moestro.DataError as error:
+    assert "moestro[formula]" in str(error), error
+else:
+    raise AssertionError("a formula without formulaic must say which extra it needs")
+print("wheel: estimators ok")
+PY
+"$work/env/bin/moestro" --help >/dev/null
+"$work/env/bin/python" -m pip install --quiet --disable-pip-version-check -c "$root/constraints.txt" "$(ls "$work"/moestro-*.whl)[formula]"
+csv=$("$work/env/bin/python" -c 'from moestro.datasets import dataset_path; print(dataset_path("voters"))')
+"$work/env/bin/moestro" fit "$csv" -f "vote ~ left_right | age" --family multinomial -k 1-2 -q --out model.json >fit.txt
+"$work/env/bin/moestro" predict model.json "$csv" --out predicted.csv
+test "$(wc -l <predicted.csv)" -eq 945
+echo "wheel: command line ok"

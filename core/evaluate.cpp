@@ -18,9 +18,12 @@ namespace avx512 { extern const Isa kIsa; }
 #endif
 
 double* Workspace::take(size_t doubles) {
-    if (memory.size() < doubles + 8) memory.resize(doubles + 8);
-    const auto at = reinterpret_cast<uintptr_t>(memory.data());
-    return reinterpret_cast<double*>((at + 63) / 64 * 64);
+    if (size < doubles + 8) {
+        size = doubles + 8;
+        memory.reset(new double[size]);  // not initialised: every pass writes before it reads
+    }
+    const auto start = reinterpret_cast<uintptr_t>(memory.get());
+    return reinterpret_cast<double*>((start + 63) / 64 * 64);
 }
 
 static std::vector<const Isa*> usable() {
@@ -112,7 +115,7 @@ Sums evaluate(const Problem& pr, const Request& rq, const Isa& isa, int threads,
     std::atomic<int64_t> next{0};
     std::atomic<bool> stop{false};
     const auto work = [&](bool main) {
-        Workspace ws;
+        thread_local Workspace ws;  // small problems are called often
         Ticker ticker{&stop, main ? interrupted : nullptr, std::chrono::steady_clock::now()};
         for (int64_t c; !stop.load() && (c = next.fetch_add(1)) < chunks;) {
             const int64_t first = c * blocks / chunks * kBlock;

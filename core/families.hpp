@@ -1,9 +1,10 @@
-// log f(y | eta) of one expert for one vector of rows, with its derivatives in the linear predictors.
-// Twins of src/moestro/experts/*.py. A family states
-//   prepare(expert)                   constants of the expert (variance)
-//   log_density(eta, y, s, p)         log f up to a term in y alone; fills scores s and scratch p
-//   information(c, d, s, p)           -E[d2 log f / d eta_c d eta_d]
-//   curvature(c, d, s, p)             d2 log f / d eta_c d eta_d
+// log f(y | eta) of one expert for a block of rows, with its derivatives in the linear predictors.
+// Twins of src/moestro/experts/*.py. A family states, on arrays of `len` rows kBlock apart,
+//   density(e, len, eta, y, s, p, out)   log f less a term in y alone (f itself in the linear form) in `out`;
+//                                        scores in s, what the curvature needs in p
+//   information(e, c, d, s, p, v)        -E[d2 log f / d eta_c d eta_d] of the rows at v
+//   curvature(e, c, d, s, p, v)          d2 log f / d eta_c d eta_d
+// Each sweep over the block is short and its rows independent: the units, not a chain of latencies, set the pace.
 #pragma once
 #include <cmath>
 
@@ -16,94 +17,112 @@ namespace MOESTRO_ISA {
 constexpr double kPoissonCap = 300.0;  // keeps exp(eta)^2 finite; twin: experts/poisson.py
 constexpr double kFastLogit = 150.0;   // below it, products of two exponentials stay normal numbers
 
+static inline V at(const double* a, int row, int v) { return load(a + size_t(row) * kBlock + v); }
+static inline void put(double* a, int row, int v, V value) { store(a + size_t(row) * kBlock + v, value); }
+
+// `Linear`: f itself for logits known to be small, without maximum and logarithm.
+template <bool Linear>
 struct Multinomial {
     static constexpr int nuisance = 0;
-    static constexpr bool has_linear_form = true;
+    static constexpr bool linear = Linear;
     int m;
     Multinomial(const Problem& pr, const double*) : m(pr.m) {}
-    void prepare(int) {}
 
-    // f itself, for logits known to be small: no maximum, no logarithm.
-    inline V density(const double* eta, V y, V* s, V* p) const {
-        V sum = set1(1.0), fy = set1(1.0);
-        for (int c = 0; c < m; ++c) {
-            p[c] = exp_core(load(eta + c * kBlock));
-            sum += p[c];
-            fy = y == set1(double(c)) ? p[c] : fy;
+    inline void density(int, int len, const double* eta, const double* y, double* s, double* p, double* out) const {
+        if constexpr (Linear) {
+            for (int c = 0; c < m; ++c)
+                for (int v = 0; v < len; v += W) put(p, c, v, exp_core(at(eta, c, v)));
+            for (int v = 0; v < len; v += W) {
+                V sum = set1(1.0);
+                for (int c = 0; c < m; ++c) sum += at(p, c, v);
+                const V inv = set1(1.0) / sum, label = load(y + v);
+                V f = inv;
+                for (int c = 0; c < m; ++c) {
+                    const V q = at(p, c, v) * inv;
+                    const I hit = label == set1(double(c));
+                    f = hit ? q : f;
+                    put(p, c, v, q);
+                    put(s, c, v, (hit ? set1(1.0) : V{}) - q);
+                }
+                store(out + v, f);
+            }
+        } else {
+            for (int v = 0; v < len; v += W) {
+                V top{}, ey{};
+                const V label = load(y + v);
+                for (int c = 0; c < m; ++c) {
+                    const V u = at(eta, c, v);
+                    top = vmax(top, u);
+                    ey = label == set1(double(c)) ? u : ey;
+                }
+                V sum = exp_any(-top);
+                for (int c = 0; c < m; ++c) {
+                    const V e = exp_any(at(eta, c, v) - top);
+                    put(p, c, v, e);
+                    sum += e;
+                }
+                const V inv = set1(1.0) / sum;
+                for (int c = 0; c < m; ++c) {
+                    const V q = at(p, c, v) * inv;
+                    put(p, c, v, q);
+                    put(s, c, v, (label == set1(double(c)) ? set1(1.0) : V{}) - q);
+                }
+                store(out + v, ey - top - log_pos(sum));
+            }
         }
-        const V inv = set1(1.0) / sum;
-        for (int c = 0; c < m; ++c) {
-            p[c] *= inv;
-            s[c] = (y == set1(double(c)) ? set1(1.0) : V{}) - p[c];
-        }
-        return fy * inv;
     }
-    inline V log_density(const double* eta, V y, V* s, V* p) const {
-        V top{}, ey{};
-        for (int c = 0; c < m; ++c) {
-            const V u = load(eta + c * kBlock);
-            top = vmax(top, u);
-            ey = y == set1(double(c)) ? u : ey;
-        }
-        V sum = exp_any(-top);
-        for (int c = 0; c < m; ++c) {
-            p[c] = exp_any(load(eta + c * kBlock) - top);
-            sum += p[c];
-        }
-        const V inv = set1(1.0) / sum;
-        for (int c = 0; c < m; ++c) {
-            p[c] *= inv;
-            s[c] = (y == set1(double(c)) ? set1(1.0) : V{}) - p[c];
-        }
-        return ey - top - log_pos(sum);
+    inline V information(int, int c, int d, const double*, const double* p, int v) const {
+        const V a = at(p, c, v);
+        return c == d ? a * (set1(1.0) - a) : -(a * at(p, d, v));
     }
-    inline V information(int c, int d, const V*, const V* p) const {
-        return c == d ? p[c] * (set1(1.0) - p[c]) : -(p[c] * p[d]);
+    inline V curvature(int e, int c, int d, const double* s, const double* p, int v) const {
+        return -information(e, c, d, s, p, v);
     }
-    inline V curvature(int c, int d, const V* s, const V* p) const { return -information(c, d, s, p); }
 };
 
 struct Gaussian {
     static constexpr int nuisance = 1;
-    static constexpr bool has_linear_form = false;
-    const double* log_variance;
-    V precision{}, constant{};
-    Gaussian(const Problem& pr, const double* theta)
-        : log_variance(theta + pr.gate_logits() * pr.q() + pr.k * pr.p()) {}
-    void prepare(int e) {
-        precision = set1(std::exp(-log_variance[e]));
-        constant = set1(-0.5 * (log_variance[e] + 1.8378770664093454836));
+    static constexpr bool linear = false;
+    std::vector<double> precision, constant;
+    Gaussian(const Problem& pr, const double* theta) {
+        const double* log_variance = theta + pr.gate_logits() * pr.q() + pr.k * pr.p();
+        for (int e = 0; e < pr.k; ++e) {
+            precision.push_back(std::exp(-log_variance[e]));
+            constant.push_back(-0.5 * (log_variance[e] + 1.8378770664093454836));
+        }
     }
-    inline V density(const double*, V, V*, V*) const { return V{}; }
-    inline V log_density(const double* eta, V y, V* s, V* p) const {
-        const V r = y - load(eta);
-        p[0] = r * r * precision;
-        s[0] = r * precision;
-        s[1] = set1(0.5) * (p[0] - set1(1.0));
-        return constant - set1(0.5) * p[0];
+    inline void density(int e, int len, const double* eta, const double* y, double* s, double* p, double* out) const {
+        const V tau = set1(precision[e]), c0 = set1(constant[e]), half = set1(0.5);
+        for (int v = 0; v < len; v += W) {
+            const V r = load(y + v) - load(eta + v), q = r * r * tau;
+            store(p + v, q);
+            put(s, 0, v, r * tau);
+            put(s, 1, v, half * (q - set1(1.0)));
+            store(out + v, c0 - half * q);
+        }
     }
-    inline V information(int c, int d, const V*, const V*) const {
-        return c != d ? V{} : c == 0 ? precision : set1(0.5);
+    inline V information(int e, int c, int d, const double*, const double*, int) const {
+        return c != d ? V{} : c == 0 ? set1(precision[e]) : set1(0.5);
     }
-    inline V curvature(int c, int d, const V* s, const V* p) const {
-        return c != d ? -s[0] : c == 0 ? -precision : set1(-0.5) * p[0];
+    inline V curvature(int e, int c, int d, const double* s, const double* p, int v) const {
+        return c != d ? -at(s, 0, v) : c == 0 ? set1(-precision[e]) : set1(-0.5) * load(p + v);
     }
 };
 
 struct Poisson {
     static constexpr int nuisance = 0;
-    static constexpr bool has_linear_form = false;
+    static constexpr bool linear = false;
     Poisson(const Problem&, const double*) {}
-    void prepare(int) {}
-    inline V density(const double*, V, V*, V*) const { return V{}; }
-    inline V log_density(const double* eta, V y, V* s, V* p) const {
-        const V u = vmin(load(eta), set1(kPoissonCap));
-        p[0] = exp_any(u);
-        s[0] = y - p[0];
-        return y * u - p[0];
+    inline void density(int, int len, const double* eta, const double* y, double* s, double* p, double* out) const {
+        for (int v = 0; v < len; v += W) {
+            const V u = vmin(load(eta + v), set1(kPoissonCap)), rate = exp_any(u), count = load(y + v);
+            store(p + v, rate);
+            store(s + v, count - rate);
+            store(out + v, count * u - rate);
+        }
     }
-    inline V information(int, int, const V*, const V* p) const { return p[0]; }
-    inline V curvature(int, int, const V*, const V* p) const { return -p[0]; }
+    inline V information(int, int, int, const double*, const double* p, int v) const { return load(p + v); }
+    inline V curvature(int, int, int, const double*, const double* p, int v) const { return -load(p + v); }
 };
 
 }  // namespace MOESTRO_ISA

@@ -11,9 +11,9 @@ constexpr int kRowTile = 4;
 constexpr int kColTile = W == 8 ? 6 : 3;  // accumulators fill the register file
 
 template <int R, int S>
-static inline void dot_tile(const double* a, const double* b, double* out, int ld) {
+static inline void dot_tile(int len, const double* a, const double* b, double* out, int ld) {
     V acc[R][S] = {};
-    for (int v = 0; v < kBlock; v += W) {
+    for (int v = 0; v < len; v += W) {
         V bv[S];
         for (int s = 0; s < S; ++s) bv[s] = load(b + s * kBlock + v);
         for (int r = 0; r < R; ++r) {
@@ -26,29 +26,29 @@ static inline void dot_tile(const double* a, const double* b, double* out, int l
 }
 
 template <int R, int S>
-static inline void dot_columns(const double* a, const double* b, double* out, int ld, int columns) {
+static inline void dot_columns(int len, const double* a, const double* b, double* out, int ld, int columns) {
     int j = 0;
-    for (; j + S <= columns; j += S) dot_tile<R, S>(a, b + j * kBlock, out + j, ld);
+    for (; j + S <= columns; j += S) dot_tile<R, S>(len, a, b + j * kBlock, out + j, ld);
     if constexpr (S > 1)
-        if (j < columns) dot_columns<R, (S > 4 ? 3 : S - 1)>(a, b + j * kBlock, out + j, ld, columns - j);
+        if (j < columns) dot_columns<R, (S > 4 ? 3 : S - 1)>(len, a, b + j * kBlock, out + j, ld, columns - j);
 }
 
 // out[i][j] += sum_r a[i][r] b[j][r]
-static inline void dots(const double* a, int na, const double* b, int nb, double* out, int ld) {
+static inline void dots(int len, const double* a, int na, const double* b, int nb, double* out, int ld) {
     int i = 0;
     for (; i + kRowTile <= na; i += kRowTile)
-        dot_columns<kRowTile, kColTile>(a + i * kBlock, b, out + size_t(i) * ld, ld, nb);
+        dot_columns<kRowTile, kColTile>(len, a + i * kBlock, b, out + size_t(i) * ld, ld, nb);
     switch (na - i) {
-        case 3: dot_columns<3, kColTile>(a + i * kBlock, b, out + size_t(i) * ld, ld, nb); break;
-        case 2: dot_columns<2, kColTile>(a + i * kBlock, b, out + size_t(i) * ld, ld, nb); break;
-        case 1: dot_columns<1, kColTile>(a + i * kBlock, b, out + size_t(i) * ld, ld, nb); break;
+        case 3: dot_columns<3, kColTile>(len, a + i * kBlock, b, out + size_t(i) * ld, ld, nb); break;
+        case 2: dot_columns<2, kColTile>(len, a + i * kBlock, b, out + size_t(i) * ld, ld, nb); break;
+        case 1: dot_columns<1, kColTile>(len, a + i * kBlock, b, out + size_t(i) * ld, ld, nb); break;
         default: break;
     }
 }
 
 template <int R>
-static inline void logit_tile(const double* theta, int p, const double* x, double* const* u) {
-    for (int v = 0; v < kBlock; v += 2 * W) {
+static inline void logit_tile(int len, const double* theta, int p, const double* x, double* const* u) {
+    for (int v = 0; v < len; v += 2 * W) {
         V lo[R] = {}, hi[R] = {};
         for (int j = 0; j < p; ++j) {
             const V x0 = load(x + j * kBlock + v), x1 = load(x + j * kBlock + v + W);
@@ -66,14 +66,14 @@ static inline void logit_tile(const double* theta, int p, const double* x, doubl
 }
 
 // u[i] = theta[i] . x for `count` rows of coefficients (count x p)
-static inline void logits(const double* theta, int count, int p, const double* x, double* const* u) {
+static inline void logits(int len, const double* theta, int count, int p, const double* x, double* const* u) {
     int i = 0;
-    for (; i + 5 <= count; i += 5) logit_tile<5>(theta + i * p, p, x, u + i);
+    for (; i + 5 <= count; i += 5) logit_tile<5>(len, theta + i * p, p, x, u + i);
     switch (count - i) {
-        case 4: logit_tile<4>(theta + i * p, p, x, u + i); break;
-        case 3: logit_tile<3>(theta + i * p, p, x, u + i); break;
-        case 2: logit_tile<2>(theta + i * p, p, x, u + i); break;
-        case 1: logit_tile<1>(theta + i * p, p, x, u + i); break;
+        case 4: logit_tile<4>(len, theta + i * p, p, x, u + i); break;
+        case 3: logit_tile<3>(len, theta + i * p, p, x, u + i); break;
+        case 2: logit_tile<2>(len, theta + i * p, p, x, u + i); break;
+        case 1: logit_tile<1>(len, theta + i * p, p, x, u + i); break;
         default: break;
     }
 }

@@ -7,6 +7,7 @@
 //   d2L/du_a deta_e   = r_e([a=e] - r_a) s_e
 //   d2L/deta_e deta_f = [e=f] r_e (s_e s_e' + C_e) - r_e r_f s_e s_f'
 // and each parameter block is sum over rows of such a number times the outer product of two features.
+#include <algorithm>
 #include <chrono>
 
 #include "families.hpp"
@@ -18,149 +19,192 @@ namespace {
 
 struct Buffers {
     double *x, *z, *y, *w;      // packed block: features (p x kBlock), response, weight
-    double *u, *s;              // logits and weighted scores (logits x kBlock)
-    double *r;                  // given responsibilities (k x kBlock), or null
+    double *u, *s;              // logits; scores, weighted in the end (logits x kBlock)
+    double *pi, *r, *p;         // gate weights, responsibilities (k x kBlock), the family's scratch (k m x kBlock)
+    double *joint;              // log pi_e + log f_e where the responsibilities are given
+    double *inv, *shift, *total;  // one over the gate's sum; what exponents were reduced by; p(y|x), then its log
     double *weights, *products; // curvature pass: slots and feature products
-    V *pi, *res, *num, *score, *scratch;
+    bool given;                 // responsibilities are the caller's
 };
 
-void pack(const Design& d, int64_t first, int rows, double* out) {
-    for (int i = 0; i < kBlock; ++i) out[i] = i < rows ? 1.0 : 0.0;
+// (x - center) * inv_scale, feature-major, after a row of ones; rows past the end are zero.
+void pack(const Design& d, int64_t first, int rows, int len, double* out) {
+    for (int i = 0; i < len; ++i) out[i] = i < rows ? 1.0 : 0.0;
     const double* base = d.data + first * d.row_stride;
-    // Eight columns at a time: each row's cache line is read once, whatever the layout.
-    for (int j0 = 0; j0 < d.columns; j0 += 8) {
-        const int j1 = j0 + 8 < d.columns ? j0 + 8 : d.columns;
-        for (int j = j0; j < j1; ++j) {
-            const double c = d.center[j], s = d.inv_scale[j];
-            const double* col = base + j * d.col_stride;
-            double* o = out + size_t(j + 1) * kBlock;
-            for (int i = 0; i < rows; ++i) o[i] = (col[i * d.row_stride] - c) * s;
-            for (int i = rows; i < kBlock; ++i) o[i] = 0.0;
-        }
+    for (int j = 0; j < d.columns; ++j) {
+        const double c = d.center[j], s = d.inv_scale[j];
+        const double* column = base + j * d.col_stride;
+        double* o = out + size_t(j + 1) * kBlock;
+        for (int i = 0; i < rows; ++i) o[i] = (column[i * d.row_stride] - c) * s;
+        for (int i = rows; i < len; ++i) o[i] = 0.0;
     }
 }
 
-template <class F, bool Fast>
+template <class F>
 struct RowKernel {
     const Problem& pr;
     const Plan& plan;
     const Request& rq;
-    Buffers& b;
+    const Buffers& b;
     F family;
 
-    // Fills scores (and slots) of the rows [v, v + W) of the block; returns the weighted value.
-    inline V operator()(int v, V* mass, V* log_density) {
+    // Responsibilities, weighted scores, slots and log-densities of the block; returns the weighted value.
+    double operator()(int len, V* mass) const {
         const int k = pr.k, g = k - 1, m = pr.m, mm = m + F::nuisance;
-        const V one = set1(1.0), y = load(b.y + v), w = load(b.w + v);
-        V top{}, sum{};
-        if constexpr (!Fast)
-            for (int a = 0; a < g; ++a) top = vmax(top, load(b.u + a * kBlock + v));
-        for (int a = 0; a < k; ++a) {
-            if constexpr (Fast) b.pi[a] = a < g ? exp_core(load(b.u + a * kBlock + v)) : one;
-            else b.pi[a] = exp_any((a < g ? load(b.u + a * kBlock + v) : V{}) - top);
-            sum += b.pi[a];
-        }
-        V best = set1(-1.7e308), total{};
+        const V one = set1(1.0);
+        gate(len);
+        double* joint = b.given ? b.joint : b.r;
         for (int e = 0; e < k; ++e) {
-            family.prepare(e);
-            const double* eta = b.u + size_t(g + e * mm) * kBlock + v;
-            if constexpr (Fast) {
-                b.num[e] = b.pi[e] * family.density(eta, y, b.score + e * mm, b.scratch + e * m);
-                total += b.num[e];
-            } else {
-                b.num[e] = family.log_density(eta, y, b.score + e * mm, b.scratch + e * m);
-                b.num[e] += (e < g ? load(b.u + e * kBlock + v) : V{}) - top;
-                best = vmax(best, b.num[e]);
+            double* out = joint + size_t(e) * kBlock;
+            const size_t first = size_t(g + e * mm) * kBlock;
+            family.density(e, len, b.u + first, b.y, b.s + first, b.p + size_t(e * m) * kBlock, out);
+            const double* log_weight = b.u + size_t(e) * kBlock;
+            for (int v = 0; v < len; v += W) {
+                if constexpr (F::linear) store(out + v, load(out + v) * at(b.pi, e, v));
+                else store(out + v, load(out + v) + (e < g ? load(log_weight + v) : V{}) - load(b.shift + v));
             }
         }
-        V L;
-        const V inv_sum = one / sum;
-        for (int a = 0; a < k; ++a) b.pi[a] *= inv_sum;
-        if (b.r) {
-            L = V{};
-            for (int e = 0; e < k; ++e) {
-                b.res[e] = load(b.r + e * kBlock + v);
-                L += b.res[e] * (b.num[e] - log_pos(sum));
-            }
-        } else {
-            if constexpr (!Fast)
-                for (int e = 0; e < k; ++e) total += b.num[e] = exp_any(b.num[e] - best);
-            const V inv = one / total;
-            for (int e = 0; e < k; ++e) b.res[e] = b.num[e] * inv;
-            L = Fast ? log_pos(total * inv_sum) : best + log_pos(total * inv_sum);
+        if (b.given) given_value(len);
+        else posterior(len);
+        V value{};
+        for (int v = 0; v < len; v += W) {
+            const V w = load(b.w + v);
+            if (!b.given) store(b.total + v, load(b.shift + v) + log_pos(load(b.total + v)));
+            value += w * load(b.total + v);
+            for (int e = 0; e < k; ++e) mass[e] += w * at(b.r, e, v);
         }
-        *log_density = L;
-        for (int e = 0; e < k; ++e) mass[e] += w * b.res[e];
+        for (int a = 0; a < k; ++a)
+            for (int v = 0; v < len; v += W) put(b.pi, a, v, at(b.pi, a, v) * load(b.inv + v));
+        if (rq.order >= 2)
+            for (int v = 0; v < len; v += W) slots(v, load(b.w + v), one);
         if (rq.order >= 1) {
-            for (int a = 0; a < g; ++a) store(b.s + a * kBlock + v, w * (b.res[a] - b.pi[a]));
+            for (int a = 0; a < g; ++a)
+                for (int v = 0; v < len; v += W) put(b.s, a, v, load(b.w + v) * (at(b.r, a, v) - at(b.pi, a, v)));
             for (int e = 0; e < k; ++e)
-                for (int c = 0; c < mm; ++c)
-                    store(b.s + size_t(g + e * mm + c) * kBlock + v, w * b.res[e] * b.score[e * mm + c]);
+                for (int v = 0; v < len; v += W) {
+                    const V wr = load(b.w + v) * at(b.r, e, v);
+                    for (int c = 0; c < mm; ++c) put(b.s, g + e * mm + c, v, wr * at(b.s, g + e * mm + c, v));
+                }
         }
-        if (rq.order >= 2) slots(v, w, g, m, mm);
-        return w * L;
+        return hsum(value);
     }
 
-    inline void put(int slot, int v, V value) { store(b.weights + size_t(slot) * kBlock + v, value); }
-
-    inline void slots(int v, V w, int g, int m, int mm) {
-        const int k = pr.k, T = pr.logits();
-        const V one = set1(1.0);
-        for (int a = 0; a < g; ++a)
-            for (int c = a; c < g; ++c) {
-                const V pp = b.pi[a] * b.pi[c], rr = b.res[a] * b.res[c];
-                put(plan.information_slot[size_t(a) * T + c], v, w * (a == c ? b.pi[a] - pp : -pp));
-                if (rq.order >= 3)
-                    put(plan.curvature_slot[size_t(a) * T + c], v,
-                        w * (a == c ? b.res[a] - b.pi[a] - rr + pp : pp - rr));
+    // exp(u - shift) in pi, one over their sum in inv; shift is zero in the linear form.
+    void gate(int len) const {
+        const int k = pr.k, g = k - 1;
+        for (int v = 0; v < len; v += W) {
+            V top{};
+            if constexpr (!F::linear)
+                for (int a = 0; a < g; ++a) top = vmax(top, at(b.u, a, v));
+            store(b.shift + v, top);
+        }
+        for (int a = 0; a < k; ++a)
+            for (int v = 0; v < len; v += W) {
+                if constexpr (F::linear) put(b.pi, a, v, a < g ? exp_core(at(b.u, a, v)) : set1(1.0));
+                else put(b.pi, a, v, exp_any((a < g ? at(b.u, a, v) : V{}) - load(b.shift + v)));
             }
+        for (int v = 0; v < len; v += W) {
+            V sum{};
+            for (int a = 0; a < k; ++a) sum += at(b.pi, a, v);
+            store(b.inv + v, set1(1.0) / sum);
+        }
+    }
+
+    // Joint densities in r become responsibilities; total becomes p(y|x) exp(-shift).
+    void posterior(int len) const {
+        const int k = pr.k;
+        if constexpr (!F::linear) {
+            for (int v = 0; v < len; v += W) {
+                V best = at(b.r, 0, v);
+                for (int e = 1; e < k; ++e) best = vmax(best, at(b.r, e, v));
+                store(b.shift + v, best);
+            }
+            for (int e = 0; e < k; ++e)
+                for (int v = 0; v < len; v += W) put(b.r, e, v, exp_any(at(b.r, e, v) - load(b.shift + v)));
+        }
+        for (int v = 0; v < len; v += W) {
+            V sum{};
+            for (int e = 0; e < k; ++e) sum += at(b.r, e, v);
+            const V inv = set1(1.0) / sum;
+            for (int e = 0; e < k; ++e) put(b.r, e, v, at(b.r, e, v) * inv);
+            store(b.total + v, sum * load(b.inv + v));
+        }
+    }
+
+    // Q of given responsibilities: sum_e r_e (log pi_e + log f_e).
+    void given_value(int len) const {
+        for (int v = 0; v < len; v += W) {
+            V sum{}, q{};
+            for (int e = 0; e < pr.k; ++e) {
+                const V r = at(b.r, e, v);
+                q += r * at(b.joint, e, v);
+                sum += r;
+            }
+            store(b.total + v, q + sum * log_pos(load(b.inv + v)));
+        }
+    }
+
+    inline void slot(int index, int v, V value) const { put(b.weights, index, v, value); }
+
+    void slots(int v, V w, V one) const {
+        const int k = pr.k, g = k - 1, T = pr.logits(), m = pr.m, mm = m + F::nuisance;
+        const int *info = plan.information_slot.data(), *curv = plan.curvature_slot.data();
+        for (int a = 0; a < g; ++a) {
+            const V pa = at(b.pi, a, v), ra = at(b.r, a, v);
+            for (int c = a; c < g; ++c) {
+                const V pp = pa * at(b.pi, c, v), rr = ra * at(b.r, c, v);
+                slot(info[a * T + c], v, w * (a == c ? pa - pp : -pp));
+                if (rq.order >= 3) slot(curv[a * T + c], v, w * (a == c ? ra - pa - rr + pp : pp - rr));
+            }
+        }
         for (int e = 0; e < k; ++e) {
-            family.prepare(e);
-            const V *s = b.score + e * mm, *p = b.scratch + e * m;
-            const V wr = w * b.res[e];
             const int te = g + e * mm;
+            const double *s = b.s + size_t(te) * kBlock, *p = b.p + size_t(e * m) * kBlock;
+            const V re = at(b.r, e, v), wr = w * re;
             for (int c = 0; c < mm; ++c)
                 for (int d = c; d < mm; ++d) {
-                    const int at = plan.information_slot[size_t(te + c) * T + te + d];
-                    if (at >= 0) put(at, v, wr * family.information(c, d, s, p));
+                    const int index = info[(te + c) * T + te + d];
+                    if (index >= 0) slot(index, v, wr * family.information(e, c, d, s, p, v));
                 }
             if (rq.order < 3) continue;
             for (int c = 0; c < mm; ++c) {
-                const V rs = wr * s[c];
-                for (int a = 0; a < g; ++a)
-                    put(plan.curvature_slot[size_t(a) * T + te + c], v,
-                        rs * (a == e ? one - b.res[a] : -b.res[a]));
+                const V rs = wr * at(s, c, v);
+                for (int a = 0; a < g; ++a) {
+                    const V ra = at(b.r, a, v);
+                    slot(curv[a * T + te + c], v, rs * (a == e ? one - ra : -ra));
+                }
                 for (int d = c; d < mm; ++d)
-                    put(plan.curvature_slot[size_t(te + c) * T + te + d], v,
-                        rs * s[d] * (one - b.res[e]) + wr * family.curvature(c, d, s, p));
-                for (int f = e + 1; f < k; ++f)
+                    slot(curv[(te + c) * T + te + d], v,
+                         rs * at(s, d, v) * (one - re) + wr * family.curvature(e, c, d, s, p, v));
+                for (int f = e + 1; f < k; ++f) {
+                    const V scale = -rs * at(b.r, f, v);
                     for (int d = 0; d < mm; ++d)
-                        put(plan.curvature_slot[size_t(te + c) * T + g + f * mm + d], v,
-                            -rs * b.res[f] * b.score[f * mm + d]);
+                        slot(curv[(te + c) * T + g + f * mm + d], v, scale * at(b.s, g + f * mm + d, v));
+                }
             }
         }
     }
 };
 
 // Adds weight[slot] . (feature i * feature j) for every job of the plan.
-void add_grams(const Plan& plan, Buffers& b, double* const* features, double* gram) {
+void add_grams(const Plan& plan, const Buffers& b, int len, double* const* features, double* gram) {
     for (const Job& job : plan.jobs) {
         const int fa = plan.groups[job.a].features, fb = plan.groups[job.b].features;
         const double *xa = features[job.a], *xb = features[job.b];
         const double* weights = b.weights + size_t(job.first_slot) * kBlock;
         double* out = gram + job.offset;
         if (fa == 1 || fb == 1) {
-            dots(weights, job.slots, fb == 1 ? xa : xb, job.products, out, job.products);
+            dots(len, weights, job.slots, fb == 1 ? xa : xb, job.products, out, job.products);
             continue;
         }
         int filled = 0, done = 0;
         for (int i = 0; i < fa; ++i)
             for (int j = job.symmetric ? i : 0; j < fb; ++j) {
                 double* q = b.products + size_t(filled) * kBlock;
-                for (int v = 0; v < kBlock; v += W)
+                for (int v = 0; v < len; v += W)
                     store(q + v, load(xa + size_t(i) * kBlock + v) * load(xb + size_t(j) * kBlock + v));
                 if (++filled == kStrip || done + filled == job.products) {
-                    dots(weights, job.slots, b.products, filled, out + done, job.products);
+                    dots(len, weights, job.slots, b.products, filled, out + done, job.products);
                     done += filled;
                     filled = 0;
                 }
@@ -168,12 +212,13 @@ void add_grams(const Plan& plan, Buffers& b, double* const* features, double* gr
     }
 }
 
-void add_gradient(const Problem& pr, const Plan& plan, const Buffers& b, double* const* features, double* gradient) {
+void add_gradient(const Problem& pr, const Plan& plan, const Buffers& b, int len, double* const* features,
+                  double* gradient) {
     // Weighted scores of a group's logits are contiguous runs: the gate, each expert's means, each nuisance.
     const int g = pr.gate_logits(), m = pr.m, mm = m + pr.nuisance();
     const auto add = [&](int t, int count) {
         const int group = plan.group_of[t], f = plan.groups[group].features;
-        dots(b.s + size_t(t) * kBlock, count, features[group], f, gradient + plan.first_parameter[t], f);
+        dots(len, b.s + size_t(t) * kBlock, count, features[group], f, gradient + plan.first_parameter[t], f);
     };
     if (pr.shared && mm == m) return add(0, pr.logits());
     if (g) add(0, g);
@@ -184,34 +229,36 @@ void add_gradient(const Problem& pr, const Plan& plan, const Buffers& b, double*
     }
 }
 
-template <class F>
+// Linear is the fast form of the family, used for blocks whose logits are small; Careful works for all.
+template <class Careful, class Linear>
 void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first, int64_t last, Workspace& ws,
           Partial& part, bool (*tick)(void*), void* tick_state) {
-    const int k = pr.k, g = k - 1, m = pr.m, mm = m + F::nuisance, T = pr.logits(), p = pr.p(), q = pr.q();
-    const size_t slots = plan.slots.size();
-    const size_t vectors = size_t(3 * k + k * mm + k * m + k) * W;
-    double* memory = ws.take(size_t(kBlock) * (p + q + 2 + 2 * T + k + slots + (rq.order >= 2 ? kStrip : 0)) + vectors);
-    Buffers b{};
-    const auto carve = [&](size_t doubles) {
-        double* at = memory;
-        memory += doubles;
-        return at;
+    const int k = pr.k, g = k - 1, m = pr.m, mm = m + Careful::nuisance, T = pr.logits(), p = pr.p(), q = pr.q();
+    const size_t slots = plan.slots.size(), strip = rq.order >= 2 ? kStrip : 0;
+    double* memory = ws.take(kBlock * (size_t(p) + q + 2 + 2 * T + 2 * k + k * m + k + 3 + slots + strip) + size_t(k) * W);
+    const auto carve = [&](size_t count) {
+        double* taken = memory;
+        memory += count * kBlock;
+        return taken;
     };
-    b.x = carve(size_t(p) * kBlock);
-    b.z = pr.shared ? b.x : carve(size_t(q) * kBlock);
-    b.y = carve(kBlock);
-    b.w = carve(kBlock);
-    b.u = carve(size_t(T) * kBlock);
-    b.s = carve(size_t(T) * kBlock);
-    b.r = rq.responsibilities ? carve(size_t(k) * kBlock) : nullptr;
-    b.weights = carve(slots * kBlock);
-    b.products = rq.order >= 2 ? carve(size_t(kStrip) * kBlock) : nullptr;
-    b.pi = reinterpret_cast<V*>(carve(size_t(k) * W));
-    b.res = reinterpret_cast<V*>(carve(size_t(k) * W));
-    b.num = reinterpret_cast<V*>(carve(size_t(k) * W));
-    b.score = reinterpret_cast<V*>(carve(size_t(k) * mm * W));
-    b.scratch = reinterpret_cast<V*>(carve(size_t(k) * m * W));
-    V* mass = reinterpret_cast<V*>(carve(size_t(k) * W));
+    Buffers b{};
+    b.given = rq.responsibilities != nullptr;
+    b.x = carve(p);
+    b.z = pr.shared ? b.x : carve(q);
+    b.y = carve(1);
+    b.w = carve(1);
+    b.u = carve(T);
+    b.s = carve(T);
+    b.pi = carve(k);
+    b.r = carve(k);
+    b.p = carve(size_t(k) * m);
+    b.joint = b.given ? carve(k) : nullptr;
+    b.inv = carve(1);
+    b.shift = carve(1);
+    b.total = carve(1);
+    b.weights = carve(slots);
+    b.products = carve(strip);
+    V* mass = reinterpret_cast<V*>(memory);
     for (int e = 0; e < k; ++e) mass[e] = V{};
 
     alignas(64) double constant[kBlock];
@@ -219,59 +266,51 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
     double* features[3];
     for (size_t i = 0; i < plan.groups.size(); ++i) {
         const int t = plan.groups[i].logits[0];
-        features[i] = plan.groups[i].features == 1 && t >= g && mm > m && (t - g) % mm == m ? constant
-                      : t < g                                                              ? b.z
-                                                                                           : b.x;
+        features[i] = t < g ? b.z : mm > m && (t - g) % mm == m ? constant : b.x;
     }
     std::vector<double*> gate_u(g), expert_u(size_t(k) * m);
     for (int a = 0; a < g; ++a) gate_u[a] = b.u + size_t(a) * kBlock;
     for (int e = 0; e < k; ++e)
         for (int c = 0; c < m; ++c) expert_u[e * m + c] = b.u + size_t(g + e * mm + c) * kBlock;
+    for (int e = 0; e < k && mm > m; ++e)  // the slot of a nuisance in u is never written: keep it finite
+        std::fill_n(b.u + size_t(g + e * mm + m) * kBlock, kBlock, 0.0);
 
-    RowKernel<F, false> careful{pr, plan, rq, b, F(pr, rq.theta)};
-    RowKernel<F, F::has_linear_form> fast{pr, plan, rq, b, F(pr, rq.theta)};
+    const RowKernel<Careful> careful{pr, plan, rq, b, Careful(pr, rq.theta)};
+    const RowKernel<Linear> linear{pr, plan, rq, b, Linear(pr, rq.theta)};
 
-    for (int64_t at = first; at < last; at += kBlock) {
-        const int rows = int(last - at < kBlock ? last - at : kBlock);
-        pack(pr.x, at, rows, b.x);
-        if (!pr.shared) pack(pr.z, at, rows, b.z);
-        for (int i = 0; i < kBlock; ++i) {
-            b.y[i] = i < rows ? (pr.y[at + i] - pr.y_center) * pr.y_inv_scale : 0.0;
-            b.w[i] = i < rows ? (pr.w ? pr.w[at + i] : 1.0) : 0.0;
+    for (int64_t start = first; start < last; start += kBlock) {
+        const int rows = int(last - start < kBlock ? last - start : kBlock);
+        const int len = (rows + 2 * W - 1) / (2 * W) * (2 * W);
+        pack(pr.x, start, rows, len, b.x);
+        if (!pr.shared) pack(pr.z, start, rows, len, b.z);
+        for (int i = 0; i < len; ++i) {
+            b.y[i] = i < rows ? (pr.y[start + i] - pr.y_center) * pr.y_inv_scale : 0.0;
+            b.w[i] = i < rows ? (pr.w ? pr.w[start + i] : 1.0) : 0.0;
         }
-        if (b.r)
+        if (b.given)
             for (int e = 0; e < k; ++e)
-                for (int i = 0; i < kBlock; ++i)
-                    b.r[e * kBlock + i] = i < rows ? rq.responsibilities[(at + i) * k + e] : 0.0;
-        logits(rq.theta, g, q, b.z, gate_u.data());
-        logits(rq.theta + size_t(g) * q, k * m, p, b.x, expert_u.data());
-
-        bool small = F::has_linear_form && !b.r;
+                for (int i = 0; i < len; ++i)
+                    b.r[size_t(e) * kBlock + i] = i < rows ? rq.responsibilities[(start + i) * k + e] : 0.0;
+        logits(len, rq.theta, g, q, b.z, gate_u.data());
+        logits(len, rq.theta + size_t(g) * q, k * m, p, b.x, expert_u.data());
+        bool small = Linear::linear && !b.given;
         if (small) {
             V top{};
             for (int t = 0; t < T; ++t)
-                for (int v = 0; v < kBlock; v += W) top = vmax(top, vabs(load(b.u + size_t(t) * kBlock + v)));
+                for (int v = 0; v < len; v += W) top = vmax(top, vabs(at(b.u, t, v)));
             small = !any_true(top > set1(kFastLogit));
         }
-        V value{};
-        alignas(64) double row_value[kBlock];
-        for (int v = 0; v < kBlock; v += W) {
-            V L;
-            value += small ? fast(v, mass, &L) : careful(v, mass, &L);
-            store(row_value + v, L);
-            if (rq.row_responsibilities)
+        part.value += small ? linear(len, mass) : careful(len, mass);
+        if (rq.row_responsibilities)
+            for (int i = 0; i < rows; ++i)
                 for (int e = 0; e < k; ++e)
-                    for (int i = 0; i < W && v + i < rows; ++i)
-                        rq.row_responsibilities[(at + v + i) * k + e] = b.res[e][i];
-        }
-        part.value += hsum(value);
-        if (rq.row_log_density)
-            for (int i = 0; i < rows; ++i) rq.row_log_density[at + i] = row_value[i];
+                    rq.row_responsibilities[(start + i) * k + e] = b.r[size_t(e) * kBlock + i];
+        if (rq.row_log_density) std::copy_n(b.total, rows, rq.row_log_density + start);
         if (rq.row_scores)
-            for (int t = 0; t < T; ++t)
-                for (int i = 0; i < rows; ++i) rq.row_scores[(at + i) * T + t] = b.s[size_t(t) * kBlock + i];
-        if (rq.order >= 1) add_gradient(pr, plan, b, features, part.gradient.data());
-        if (rq.order >= 2) add_grams(plan, b, features, part.gram.data());
+            for (int i = 0; i < rows; ++i)
+                for (int t = 0; t < T; ++t) rq.row_scores[(start + i) * T + t] = b.s[size_t(t) * kBlock + i];
+        if (rq.order >= 1) add_gradient(pr, plan, b, len, features, part.gradient.data());
+        if (rq.order >= 2) add_grams(plan, b, len, features, part.gram.data());
         if (tick && tick(tick_state)) return;
     }
     for (int e = 0; e < k; ++e) part.mass[e] += hsum(mass[e]);
@@ -280,9 +319,9 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
 void range_pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first, int64_t last, Workspace& ws,
                 Partial& part, bool (*tick)(void*), void* state) {
     switch (pr.family) {
-        case Family::multinomial: return pass<Multinomial>(pr, plan, rq, first, last, ws, part, tick, state);
-        case Family::gaussian: return pass<Gaussian>(pr, plan, rq, first, last, ws, part, tick, state);
-        case Family::poisson: return pass<Poisson>(pr, plan, rq, first, last, ws, part, tick, state);
+        case Family::multinomial: return pass<Multinomial<false>, Multinomial<true>>(pr, plan, rq, first, last, ws, part, tick, state);
+        case Family::gaussian: return pass<Gaussian, Gaussian>(pr, plan, rq, first, last, ws, part, tick, state);
+        case Family::poisson: return pass<Poisson, Poisson>(pr, plan, rq, first, last, ws, part, tick, state);
     }
 }
 

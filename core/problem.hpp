@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace moestro {
@@ -88,7 +89,8 @@ struct Partial {
 
 // Adds rows [first, last) to the partial sums. `workspace` is reused between calls of a thread.
 struct Workspace {
-    std::vector<double> memory;
+    std::unique_ptr<double[]> memory;
+    size_t size = 0;
     double* take(size_t doubles);
 };
 using RangePass = void (*)(const Problem&, const Plan&, const Request&, int64_t first, int64_t last,

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import DataError
 
-LOGIT_BOUND = 100.0  # per standard deviation of a column; e^100 is certainty
+LOGIT_BOUND = 1e4  # per standard deviation of a column: certainty within 1e-4 of it
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,9 @@ def family_of(name):
 
 def response(name, n, rng):
     if name == "multinomial":
-        return np.concatenate([np.arange(CLASSES), rng.integers(0, CLASSES, max(n - CLASSES, 0))])[:n].astype(float)
+        return np.concatenate([np.arange(CLASSES), rng.integers(0, CLASSES, max(n - CLASSES, 0))])[:n].astype(
+            float
+        )
     return rng.poisson(2, n).astype(float) if name == "poisson" else 3 + 2 * rng.standard_normal(n)
 
 
@@ -36,7 +38,11 @@ def problem(name, k, d=2, e=None, n=60, weights=True, seed=0):
     z = None if e is None else rng.standard_normal((n, e))
     y = response(name, n, rng)
     w = rng.uniform(0, 2, n) if weights else None
-    design = ArrayDesign(tuple(f"x{j}" for j in range(d + (e or 0))), tuple(range(d)), None if e is None else tuple(range(d, d + e)))
+    design = ArrayDesign(
+        tuple(f"x{j}" for j in range(d + (e or 0))),
+        tuple(range(d)),
+        None if e is None else tuple(range(d, d + e)),
+    )
     family = family_of(name)
     if n == 1:
         rows = _one_row(x, z, y, w)

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from conftest import three_classes, two_lines
 from scipy.special import gammaln
 from scipy.stats import multinomial, norm, poisson
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 from sklearn.mixture import GaussianMixture
 
+from conftest import three_classes, two_lines
 from moestro import MoEClassifier, MoERegressor
 
 
@@ -38,7 +38,9 @@ def test_one_gaussian_expert_is_least_squares():
     np.testing.assert_allclose(ours.predict(x), theirs.predict(x), atol=1e-9)
     rss = ((y - theirs.predict(x)) ** 2).sum()
     assert ours.measure_.variances[0] == pytest.approx(rss / len(y), rel=1e-8)
-    assert ours.log_likelihood_ == pytest.approx(norm.logpdf(y, theirs.predict(x), np.sqrt(rss / len(y))).sum(), abs=1e-8)
+    assert ours.log_likelihood_ == pytest.approx(
+        norm.logpdf(y, theirs.predict(x), np.sqrt(rss / len(y))).sum(), abs=1e-8
+    )
 
 
 def test_one_poisson_expert_is_poisson_regression():
@@ -57,7 +59,9 @@ def test_no_covariates_at_all_is_a_gaussian_mixture():
     y = np.concatenate([rng.normal(-2, 0.5, 150), rng.normal(1, 1, 250)])
     x = rng.standard_normal((400, 1))
     ours = MoERegressor(n_experts=2, gate_features=[], expert_features=[]).fit(x, y)
-    theirs = GaussianMixture(2, tol=1e-12, max_iter=100_000, reg_covar=0, n_init=5, random_state=0).fit(y[:, None])
+    theirs = GaussianMixture(2, tol=1e-12, max_iter=100_000, reg_covar=0, n_init=5, random_state=0).fit(
+        y[:, None]
+    )
     assert ours.log_likelihood_ == pytest.approx(theirs.score(y[:, None]) * 400, abs=1e-6)
     order = np.argsort(theirs.means_[:, 0])
     mine = np.argsort(ours.measure_.intercepts[:, 0])

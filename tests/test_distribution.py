@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from conftest import two_lines
 from scipy.integrate import quad
 from scipy.stats import norm, poisson
 
+from conftest import two_lines
 from moestro import DataError, MoERegressor
 
 
@@ -30,14 +30,18 @@ def test_density_is_the_mixture_of_normals(gaussian):
     mean = m.intercepts[:, 0] + x[:5] * m.slopes[:, 0, 0]
     expected = (model.gate_proba(x[:5]) * norm.pdf(105.0, mean, np.sqrt(m.variances))).sum(axis=1)
     np.testing.assert_allclose(law.pdf(105.0), expected, rtol=1e-9)
-    np.testing.assert_allclose(law.log_pdf(np.full(5, 105.0)), model.log_density(x[:5], np.full(5, 105.0)), rtol=1e-9)
+    np.testing.assert_allclose(
+        law.log_pdf(np.full(5, 105.0)), model.log_density(x[:5], np.full(5, 105.0)), rtol=1e-9
+    )
 
 
 def test_moments_by_quadrature(gaussian):
     model, x = gaussian
     law = model.predict_distribution(x[:1])
     for power, value in ((0, 1.0), (1, law.mean()[0]), (2, law.variance()[0] + law.mean()[0] ** 2)):
-        integral = quad(lambda t, p=power: t**p * law.pdf(t)[0], 0, 200, points=[60, 80, 100, 120, 140], limit=400)[0]
+        integral = quad(
+            lambda t, p=power: t**p * law.pdf(t)[0], 0, 200, points=[60, 80, 100, 120, 140], limit=400
+        )[0]
         assert integral == pytest.approx(value, rel=1e-7)
     np.testing.assert_allclose(model.predict(x[:1]), law.mean(), rtol=1e-12)
 

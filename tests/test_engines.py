@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import FAMILIES, problem
 
+from conftest import FAMILIES, problem
 from moestro import _core
 from moestro.engine import ArrayEngine, NativeEngine, Order, make_engine
 from moestro.errors import DataError
@@ -21,7 +21,9 @@ def close(a, b, tolerance):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize(("k", "d", "e"), [(1, 2, None), (2, 1, None), (3, 2, None), (3, 2, 1), (3, 0, 2), (2, 2, 0)])
+@pytest.mark.parametrize(
+    ("k", "d", "e"), [(1, 2, None), (2, 1, None), (3, 2, None), (3, 2, 1), (3, 0, 2), (2, 2, 0)]
+)
 @pytest.mark.parametrize("weights", [False, True])
 def test_derivatives_against_central_differences(family, k, d, e, weights):
     model, rows, theta = problem(family, k, d, e, n=40, weights=weights)
@@ -58,7 +60,11 @@ def test_information_is_the_curvature_of_q_on_average(family):
         steps = h * np.eye(model.size)
         q = np.array(
             [
-                (engine.evaluate(theta + s, Order.GRADIENT, r).gradient - engine.evaluate(theta - s, Order.GRADIENT, r).gradient) / (2 * h)
+                (
+                    engine.evaluate(theta + s, Order.GRADIENT, r).gradient
+                    - engine.evaluate(theta - s, Order.GRADIENT, r).gradient
+                )
+                / (2 * h)
                 for s in steps
             ]
         )

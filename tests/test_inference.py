@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import three_classes, two_lines
 
+from conftest import three_classes, two_lines
 from moestro import DataError, MoEClassifier, MoERegressor
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import FAMILIES, family_of, problem
 
+from conftest import FAMILIES, family_of, problem
 from moestro.design import ArrayDesign
 from moestro.engine import ArrayEngine, NativeEngine, Order
 from moestro.fitted import FittedModel, prepare
@@ -36,7 +36,9 @@ class TestSums:
         repeated = rows.take(np.repeat(np.arange(80), count))
         a, b = (engine(model, r).evaluate(theta, Order.CURVATURE) for r in (weighted, repeated))
         assert a.value == pytest.approx(b.value, rel=1e-13)
-        np.testing.assert_allclose(a.curvature, b.curvature, rtol=1e-10, atol=1e-10 * np.abs(b.curvature).max())
+        np.testing.assert_allclose(
+            a.curvature, b.curvature, rtol=1e-10, atol=1e-10 * np.abs(b.curvature).max()
+        )
 
     def test_order_of_rows_does_not_matter(self, name, engine):
         model, rows, theta = problem(name, 3, n=80)
@@ -81,7 +83,7 @@ class TestSolvers:
 
     def test_solvers_agree(self, name):
         values = {}
-        model, rows, _ = problem(name, 1, n=200, seed=3)
+        _, rows, _ = problem(name, 1, n=200, seed=3)
         for solver in ("newton", "em", "lbfgs"):
             values[solver] = fitted(name, rows, 1, solver=solver).log_likelihood
         # One expert: a concave problem with one answer.
@@ -105,7 +107,9 @@ def test_units_round_trip_and_keep_the_density(name):
     model, rows, theta = problem(name, 3, d=2, e=1, n=50)
     design = ArrayDesign(("a", "b", "c"), (0, 1), (2,))
     _, units = prepare(design, rows.x, rows.z, rows.y, rows.w, model.family)
-    np.testing.assert_allclose(from_user(model, units, to_user(model, units, theta)), theta, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(
+        from_user(model, units, to_user(model, units, theta)), theta, rtol=1e-10, atol=1e-10
+    )
     measure = measure_of(model, units, theta)
     np.testing.assert_allclose(theta_of(measure, units), theta, rtol=1e-10, atol=1e-10)
     density = NativeEngine(model, rows).rowwise(theta).log_density

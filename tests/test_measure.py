@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from conftest import three_classes
 
+from conftest import three_classes
 from moestro import DataError, MixingMeasure, MoEClassifier
 
 
@@ -43,7 +43,9 @@ def test_json_of_a_fit_and_of_no_columns():
     assert again.gate_slopes.shape == (2, 0)
     assert again.classes == ("a", "b", "c")
     codes = np.searchsorted(model.classes_, y).astype(float)
-    np.testing.assert_allclose(again.log_density(x, codes, np.empty((len(x), 0))), model.log_density(x, y), rtol=1e-9)
+    np.testing.assert_allclose(
+        again.log_density(x, codes, np.empty((len(x), 0))), model.log_density(x, y), rtol=1e-9
+    )
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": "moestro.measure/1"}', '"x"'])
@@ -61,7 +63,9 @@ def test_wrong_family_in_json_is_refused():
 
 def test_shapes_must_agree():
     with pytest.raises(DataError, match="agree"):
-        MixingMeasure(np.zeros(2), np.zeros((2, 1)), np.zeros((3, 1)), np.zeros((2, 1, 1)), np.zeros((2, 1)), "gaussian")
+        MixingMeasure(
+            np.zeros(2), np.zeros((2, 1)), np.zeros((3, 1)), np.zeros((2, 1, 1)), np.zeros((2, 1)), "gaussian"
+        )
 
 
 def test_canonical_is_a_fixed_point_and_keeps_the_law():
@@ -88,7 +92,14 @@ def test_merging_copies_of_one_atom_changes_nothing():
 
 
 def test_merging_keeps_two_moments():
-    m = MixingMeasure(np.log([0.3, 0.7]), np.zeros((2, 0)), [[1.0], [4.0]], np.zeros((2, 1, 0)), np.log([[0.5], [2.0]]), "gaussian")
+    m = MixingMeasure(
+        np.log([0.3, 0.7]),
+        np.zeros((2, 0)),
+        [[1.0], [4.0]],
+        np.zeros((2, 1, 0)),
+        np.log([[0.5], [2.0]]),
+        "gaussian",
+    )
     one = m.merge(0, 1)
     mean = 0.3 * 1 + 0.7 * 4
     assert one.intercepts[0, 0] == pytest.approx(mean)

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import DATA, SHARED
 from scipy.special import expit
 from scipy.stats import norm
-from witness.best_known import simulate
 
+from conftest import DATA, SHARED
 from moestro import MixingMeasure, MoEClassifier, MoERegressor, load_dataset
 from moestro.api import fit_formula
 from moestro.measure import theta_of
 from moestro.solvers import Options, fit_mixture
+from witness.best_known import simulate
 
 BEST_KNOWN = json.loads((Path(__file__).parent / "witness" / "best_known.json").read_text())
 SEEDS = range(20)
@@ -70,7 +70,11 @@ def test_tone_data_the_better_optimum_by_a_plain_formula():
 def test_patent_data_of_flexmix():
     data = read("patent.csv")
     result = fit_formula(
-        "Patents ~ lgRD | RDS", {n: data[n] for n in ("Patents", "lgRD", "RDS")}, "poisson", [3], Options(seed=0)
+        "Patents ~ lgRD | RDS",
+        {n: data[n] for n in ("Patents", "lgRD", "RDS")},
+        "poisson",
+        [3],
+        Options(seed=0),
     )
     fit = result.model.fit
     assert fit.log_likelihood == pytest.approx(-197.675, abs=2e-3)

@@ -55,7 +55,11 @@ def test_rooms_import_only_from_the_left():
     for path in ROOT.rglob("*.py"):
         room = room_of(path)
         if room in LEVEL:
-            wrong += [f"{path.name}: {room} -> {other}" for other in imported_rooms(path) if other != room and LEVEL[other] >= LEVEL[room]]
+            wrong += [
+                f"{path.name}: {room} -> {other}"
+                for other in imported_rooms(path)
+                if other != room and LEVEL[other] >= LEVEL[room]
+            ]
     assert not wrong
 
 

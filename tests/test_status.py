@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import three_classes, two_lines
 
+from conftest import three_classes, two_lines
 from moestro import MoEClassifier, MoERegressor
 
 
@@ -29,7 +29,9 @@ def test_too_many_experts_are_called_flat():
 def test_variance_collapse_is_named():
     x = np.arange(12.0)[:, None]
     y = np.where(np.arange(12) % 2, 5.0, np.sin(np.arange(12)))
-    model = MoERegressor(n_experts=2, n_starts=1, random_state=0, expert_features=[], gate_features=[]).fit(x, y)
+    model = MoERegressor(n_experts=2, n_starts=1, random_state=0, expert_features=[], gate_features=[]).fit(
+        x, y
+    )
     kinds = {str(model.status_.kind)}
     assert kinds == {"variance collapsed"}
     assert "lower bound" in model.status_.sentence

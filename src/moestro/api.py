@@ -88,7 +88,10 @@ def encode_classes(y: np.ndarray, known: tuple = ()) -> tuple[np.ndarray, tuple]
         order = np.array(known, dtype=labels.dtype if labels.dtype.kind in "US" else None)
         unseen = [v for v in labels if v not in known]
         if unseen:
-            raise DataError(f"y has the class {unseen[0]!r}, not seen in fitting: known are {', '.join(map(str, known))}")
+            first = unseen[0].item() if isinstance(unseen[0], np.generic) else unseen[0]
+            raise DataError(
+                f"y has the class {first!r}, not seen in fitting: known are {', '.join(map(str, known))}"
+            )
         sorter = np.argsort(order, kind="stable")
         return sorter[np.searchsorted(order, y, sorter=sorter)].astype(float), known
     code = np.empty(len(y))

@@ -102,7 +102,9 @@ class PredictiveDistribution:
         ends = self.quantile(np.array([(1 - level) / 2, (1 + level) / 2]))
         return ends[:, 0], ends[:, 1]
 
-    def sample(self, size: int | None = None, random_state: int | np.random.Generator | None = None) -> np.ndarray:
+    def sample(
+        self, size: int | None = None, random_state: int | np.random.Generator | None = None
+    ) -> np.ndarray:
         """Draws (n,), or (n, size)."""
         rng = np.random.default_rng(random_state)
         n, j = len(self), 1 if size is None else size

@@ -48,7 +48,9 @@ def prepare(
     w : ndarray of shape (n,) or None
     """
     ax, az, ay, aw = x, z, y, w
-    if len(y) <= MERGE_LIMIT and (w is None or w.any()):  # so that rounding cannot tell a weight from a repeated row
+    if len(y) <= MERGE_LIMIT and (
+        w is None or w.any()
+    ):  # so that rounding cannot tell a weight from a repeated row
         index, aw = merge_rows(x, z, y, w)
         ax, az, ay = x[index], None if z is None else z[index], y[index]
     x_scaling = fit_scaling(ax, design.expert_names, aw)
@@ -63,7 +65,9 @@ def prepare(
             raise DataError("the response is too large for double precision: rescale it")
         y_scaling = fit_scaling(ay[:, None], (response,), aw)
         center, scale = float(y_scaling.center[0]), float(y_scaling.scale[0])
-    units = Units(x_scaling, z_scaling, design.expert_names, design.gate_names, center, scale, response, classes)
+    units = Units(
+        x_scaling, z_scaling, design.expert_names, design.gate_names, center, scale, response, classes
+    )
     return Rows(x, z, y, w, x_scaling, z_scaling, center, scale), units
 
 
@@ -224,13 +228,19 @@ class FittedModel:
             str(u["response"]),
             tuple(u["classes"]),
         )
-        family = make_family(m["family"], classes=len(units.classes), shared_variance=bool(m["shared_variance"]))
+        family = make_family(
+            m["family"], classes=len(units.classes), shared_variance=bool(m["shared_variance"])
+        )
         gate = GATES[m["gate"]]()
         model = Model(gate, family, int(m["k"]), len(design.gate_names) + 1, len(design.expert_names) + 1)
         theta = np.array(data["theta"], dtype=float)
         if theta.shape != (model.size,) or not np.isfinite(theta).all():
-            raise DataError(f"the model file has {theta.size} parameters, expected {model.size} finite numbers")
-        status = Status(StatusKind(f["status"]["kind"]), f["status"]["sentence"], tuple(f["status"]["experts"]))
+            raise DataError(
+                f"the model file has {theta.size} parameters, expected {model.size} finite numbers"
+            )
+        status = Status(
+            StatusKind(f["status"]["kind"]), f["status"]["sentence"], tuple(f["status"]["experts"])
+        )
         fit = Fit(
             model=model,
             coordinates=Coordinates.of(model, units.x_scaling, units.z_scaling),

@@ -64,9 +64,20 @@ class MixingMeasure:
             value.setflags(write=False)
             object.__setattr__(self, name, value)
         k = self.k
-        shapes = (self.gate_slopes.shape[:1], self.intercepts.shape[:1], self.slopes.shape[:1], self.nuisances.shape[:1])
-        if self.slopes.ndim != 3 or any(s != (k,) for s in shapes) or self.slopes.shape[1] != self.intercepts.shape[1]:
-            raise DataError("the arrays of a mixing measure must agree: (k,), (k, e), (k, m), (k, m, d), (k, nu)")
+        shapes = (
+            self.gate_slopes.shape[:1],
+            self.intercepts.shape[:1],
+            self.slopes.shape[:1],
+            self.nuisances.shape[:1],
+        )
+        if (
+            self.slopes.ndim != 3
+            or any(s != (k,) for s in shapes)
+            or self.slopes.shape[1] != self.intercepts.shape[1]
+        ):
+            raise DataError(
+                "the arrays of a mixing measure must agree: (k,), (k, e), (k, m), (k, m, d), (k, nu)"
+            )
 
     @property
     def k(self) -> int:
@@ -123,7 +134,10 @@ class MixingMeasure:
             return a * v[i] + b * v[j]
 
         keep = [h for h in range(self.k) if h != j]
-        out = {name: np.array(getattr(self, name))[keep] for name in ("log_weights", "gate_slopes", "intercepts", "slopes", "nuisances")}
+        out = {
+            name: np.array(getattr(self, name))[keep]
+            for name in ("log_weights", "gate_slopes", "intercepts", "slopes", "nuisances")
+        }
         at = keep.index(i)
         out["log_weights"][at] = total
         for name in ("gate_slopes", "intercepts", "slopes"):
@@ -139,7 +153,9 @@ class MixingMeasure:
         """The model and parameter vector that this measure is, for rows of plain features."""
         canonical = self.canonical()
         family = make_family(self.family, classes=self.intercepts.shape[1] + 1)
-        model = Model(GATES[self.gate](), family, self.k, self.gate_slopes.shape[1] + 1, self.slopes.shape[2] + 1)
+        model = Model(
+            GATES[self.gate](), family, self.k, self.gate_slopes.shape[1] + 1, self.slopes.shape[2] + 1
+        )
         gate = np.column_stack([canonical.log_weights, canonical.gate_slopes])[: model.n_gate]
         experts = np.concatenate([self.intercepts[:, :, None], self.slopes], axis=2)
         return model, model.pack(gate, experts, self.nuisances)
@@ -148,7 +164,9 @@ class MixingMeasure:
         """log p(y | x), shape (n,). x (n, d), gate columns z (n, e), by default x; y holds class indices or numbers."""
         model, theta = self.model()
         x1 = _with_constant(x)
-        return model.log_density(theta, x1 if z is None else _with_constant(z), x1, np.asarray(y, dtype=float))
+        return model.log_density(
+            theta, x1 if z is None else _with_constant(z), x1, np.asarray(y, dtype=float)
+        )
 
     def gate_proba(self, z: np.ndarray) -> np.ndarray:
         """Gate weights (n, k) at gate columns z (n, e)."""
@@ -191,11 +209,20 @@ class MixingMeasure:
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise DataError(f"not a mixing measure: expected format '{FORMAT}'")
         try:
-            arrays = {name: np.array(data[name], dtype=float).reshape(shape) for name, shape in data["shapes"].items()}
-            rest = {name: tuple(data[name]) for name in ("expert_names", "gate_names", "classes")}
+            arrays = {
+                name: np.array(data[name], dtype=float).reshape(shape)
+                for name, shape in data["shapes"].items()
+            }
             if data["family"] not in FAMILIES or data["gate"] not in GATES:
                 raise DataError(f"unknown family '{data['family']}' or gate '{data['gate']}'")
-            return cls(**arrays, **rest, family=data["family"], gate=data["gate"])
+            return cls(
+                **arrays,
+                family=data["family"],
+                gate=data["gate"],
+                expert_names=tuple(data["expert_names"]),
+                gate_names=tuple(data["gate_names"]),
+                classes=tuple(data["classes"]),
+            )
         except (KeyError, TypeError) as error:
             raise DataError(f"the mixing measure is incomplete: {error}") from error
 

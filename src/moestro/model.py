@@ -95,7 +95,9 @@ class Model:
         gate_terms, terms = ["(intercept)", *gate_names], ["(intercept)", *expert_names]
         out = [(e, "gate", "", t) for e in range(self.n_gate) for t in gate_terms]
         out += [(e, "expert", c, t) for e in range(self.k) for c in predictors for t in terms]
-        out += [(e, "expert", "", "log(variance)") for e in range(self.k) for _ in range(self.family.nuisances)]
+        out += [
+            (e, "expert", "", "log(variance)") for e in range(self.k) for _ in range(self.family.nuisances)
+        ]
         return out
 
     # What the parameters mean for rows of scaled features z (n, q) and x (n, p).

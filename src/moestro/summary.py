@@ -42,7 +42,9 @@ def tidy(model: FittedModel, covariance: Covariance | None = None) -> Table:
     cells = [_interval(t, v) if ok else (None,) * 5 for t, v, ok in zip(theta, variance, known, strict=True)]
     for i, name in enumerate(("se", "z", "p", "low", "high")):
         columns[name] = [c[i] for c in cells]
-    columns["note"] = ["aliased" if h else "" if ok else "singular" for h, ok in zip(held, known, strict=True)]
+    columns["note"] = [
+        "aliased" if h else "" if ok else "singular" for h, ok in zip(held, known, strict=True)
+    ]
     return Table(_without_empty(columns))
 
 
@@ -140,7 +142,10 @@ def summary_text(model: FittedModel, covariance: Covariance | None = None) -> st
     ]
     lines += [f"not estimated: {sentence}" for sentence in units.aliased()]
     table = tidy(model, covariance)
-    for part, title in (("gate", f"Gate (log odds against expert {fit.model.k})"), ("expert", _expert_title(model))):
+    for part, title in (
+        ("gate", f"Gate (log odds against expert {fit.model.k})"),
+        ("expert", _expert_title(model)),
+    ):
         rows = [r for r in table.rows() if r["part"] == part]
         if not rows:
             continue

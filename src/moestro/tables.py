@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class Table:
         Column name to cells, in order.
     """
 
-    columns: Mapping[str, Sequence[Any]]
+    columns: Mapping[str, Sequence[Any] | np.ndarray]
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
@@ -49,7 +49,8 @@ class Table:
         """Return the table as a frame of `backend`: "pandas", "polars" or "pyarrow"."""
         import narwhals as nw
 
-        return nw.from_dict({c: list(v) for c, v in self.columns.items()}, backend=backend).to_native()
+        columns = {c: list(v) for c, v in self.columns.items()}
+        return nw.from_dict(columns, backend=cast(Any, backend)).to_native()
 
     def to_text(self, digits: int = 4) -> str:
         """Return aligned plain text."""

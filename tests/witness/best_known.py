@@ -87,7 +87,15 @@ def best(family, starts=200):
         if family == "gaussian":
             par = np.concatenate([par, np.zeros(K)])
             bounds += [(-5, 5)] * K
-        done = minimize(negative, par, (x1, y, family), "L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": 2000, "maxfun": 4000, "ftol": 1e-13, "gtol": 1e-9})
+        done = minimize(
+            negative,
+            par,
+            (x1, y, family),
+            "L-BFGS-B",
+            jac=True,
+            bounds=bounds,
+            options={"maxiter": 2000, "maxfun": 4000, "ftol": 1e-13, "gtol": 1e-9},
+        )
         values.append(-done.fun * N)
     values.sort(reverse=True)
     return {"best": values[0], "hits": sum(v > values[0] - 1e-3 for v in values), "starts": starts}

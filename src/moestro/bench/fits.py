@@ -35,7 +35,9 @@ DRIVERS = {"multinomial": ("FLXMRmultinom()", "factor(d$y)"), "gaussian": ("FLXM
 
 def report(flexmix: bool = False) -> str:
     """Text of the benchmark."""
-    columns: dict[str, list] = {c: [] for c in ("family", "n", "seconds", "log_likelihood", "starts", "status")}
+    columns: dict[str, list] = {
+        c: [] for c in ("family", "n", "seconds", "log_likelihood", "starts", "status")
+    }
     if flexmix:
         columns |= {"flexmix_s": [], "flexmix_ll": [], "ratio": []}
     for family, n in CASES:

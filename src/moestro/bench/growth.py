@@ -35,11 +35,13 @@ print(json.dumps([s, (peak - held) / 1024, fit.log_likelihood / n, str(fit.statu
 
 def report(max_rows: int) -> str:
     """Text of the benchmark, Gaussian experts, sizes 10^4, 10^4.5, ... up to `max_rows`."""
-    sizes = [int(round(10**e)) for e in np.arange(4, np.log10(max_rows) + 1e-9, 0.5)]
+    sizes = [round(10 ** float(e)) for e in np.arange(4, np.log10(max_rows) + 1e-9, 0.5)]
     columns: dict[str, list] = {c: [] for c in ("n", "seconds", "extra_MB", "ll_per_row", "status")}
     for n in sizes:
         code = CODE.format(D=D, K=K)
-        done = subprocess.run([sys.executable, "-c", code, str(n)], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(n)], capture_output=True, text=True, check=True
+        )
         for column, value in zip(columns, [n, *json.loads(done.stdout)], strict=True):
             columns[column].append(value)
     slope = float("nan")

@@ -27,14 +27,20 @@ def report(n: int) -> str:
     model = Model(SoftmaxGate(), family, K, rows.q, rows.p)
     theta = 0.3 * np.random.default_rng(1).standard_normal(model.size)
     T, p = model.n_gate + K * model.m, rows.p
-    orders = {"value": Order.VALUE, "gradient": Order.GRADIENT, "EM": Order.INFORMATION, "Hessian": Order.CURVATURE}
+    orders = {
+        "value": Order.VALUE,
+        "gradient": Order.GRADIENT,
+        "EM": Order.INFORMATION,
+        "Hessian": Order.CURVATURE,
+    }
     small = rows.take(np.arange(min(n, 20_000)))
     reference = {
         name: median_seconds(lambda o=order: ArrayEngine(model, small).evaluate(theta, o), 3) / small.n
         for name, order in orders.items()
     }
     columns: dict[str, list] = {
-        c: [] for c in ("set", "pass", "threads", "ns_row", "floor_ns", "of_floor", "of_fma", "vs_array", "vs_1")
+        c: []
+        for c in ("set", "pass", "threads", "ns_row", "floor_ns", "of_floor", "of_fma", "vs_array", "vs_1")
     }
     lines = [f"softmax gate, multinomial experts, k={K}, K={CLASSES}, d={D}, n={n}, float64", ""]
     for isa in _core.instruction_sets():
@@ -59,5 +65,7 @@ def report(n: int) -> str:
                 for column, value in zip(columns, values, strict=True):
                     columns[column].append(value)
     lines += ["", Table(columns).to_text(2), ""]
-    lines.append("of_floor: floor over time. of_fma: multiply-adds alone over their peak. vs_array: one thread of NumPy.")
+    lines.append(
+        "of_floor: floor over time. of_fma: multiply-adds alone over their peak. vs_array: one thread of NumPy."
+    )
     return "\n".join(lines)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
+
 from ..datasets import dataset_path
 from ..gates import SoftmaxGate
 from ..measure import make_family
@@ -21,7 +23,7 @@ def report() -> str:
 
     tone = load_dataset("tone").columns
     law = make_family("gaussian")
-    rows = rows_of(tone["stretchratio"][:, None], tone["tuned"], law)
+    rows = rows_of(np.array(tone["stretchratio"])[:, None], np.array(tone["tuned"]), law)
     model = Model(SoftmaxGate(), law, 2, rows.q, rows.p)
     options = Options(seed=0, threads=thread_count(None))
     path = str(dataset_path("tone"))
@@ -32,8 +34,12 @@ def report() -> str:
 
     times = {
         "python -c pass": median_seconds(lambda: run([sys.executable, "-c", "pass"]), 5),
-        "python -c 'import moestro'": median_seconds(lambda: run([sys.executable, "-c", "import moestro"]), 5),
-        "fit of 150 rows, k=2, default starts, in-process": median_seconds(lambda: fit_mixture(model, rows, options), 15),
+        "python -c 'import moestro'": median_seconds(
+            lambda: run([sys.executable, "-c", "import moestro"]), 5
+        ),
+        "fit of 150 rows, k=2, default starts, in-process": median_seconds(
+            lambda: fit_mixture(model, rows, options), 15
+        ),
         "moestro fit tone.csv -k 2, whole process": median_seconds(lambda: run(command), 5),
     }
     return Table({"what": list(times), "milliseconds": [t * 1e3 for t in times.values()]}).to_text(1) + "\n"

@@ -7,7 +7,13 @@ import click
 
 @click.command()
 @click.argument("what", type=click.Choice(["passes", "fits", "growth", "start-up", "all"]), default="passes")
-@click.option("--rows", type=click.IntRange(1000), default=400_000, show_default=True, help="Rows of the pass benchmark.")
+@click.option(
+    "--rows",
+    type=click.IntRange(1000),
+    default=400_000,
+    show_default=True,
+    help="Rows of the pass benchmark.",
+)
 @click.option("--max-rows", type=click.IntRange(10_000), default=1_000_000, show_default=True, help="Largest size of `growth`.")  # fmt: skip
 @click.option("--flexmix", is_flag=True, help="`fits`: time one start of R's flexmix beside it (needs Rscript; minutes).")  # fmt: skip
 def bench(what: str, rows: int, max_rows: int, flexmix: bool) -> None:
@@ -20,6 +26,10 @@ def bench(what: str, rows: int, max_rows: int, flexmix: bool) -> None:
     start-up  importing, and the smallest whole run
 
     Medians within one run. Run it on an idle machine.
+
+    \b
+    Example:
+      moestro bench passes --rows 1000000
     """
     from ..bench import fits, growth, passes, startup
     from .main import one_line_errors

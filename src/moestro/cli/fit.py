@@ -14,7 +14,7 @@ FORMULA_HELP = 'RESPONSE ~ EXPERTS | GATE, for example "y ~ x1 + log(x2) | z". W
 
 
 class ExpertRange(click.ParamType):
-    """"3", "1-5" or "1,2,4"."""
+    """ "3", "1-5" or "1,2,4"."""
 
     name = "K"
 
@@ -171,7 +171,9 @@ def _fit(cov: str, out: str | None, plot: str | None, quiet: bool, options: dict
     click.echo(f"{table.to_text(3)}\n")
     trust = None
     if cov != "none":
-        trust = covariance(result.model.fit, result.rows, cov, options["engine"], thread_count(options["threads"]))
+        trust = covariance(
+            result.model.fit, result.rows, cov, options["engine"], thread_count(options["threads"])
+        )
     click.echo(summary_text(result.model, trust))
     if out:
         result.model.save(out)

@@ -102,7 +102,7 @@ def _write_parquet(table: dict[str, Any], path: str) -> None:
         raise FileError("Parquet needs an extra: pip install 'moestro[parquet]'") from error
     temporary = f"{path}.{os.getpid()}.tmp"
     try:
-        columns = {n: list(v) if getattr(v, "dtype", None) == object else v for n, v in table.items()}
+        columns = {n: list(v) if v.dtype.kind == "O" else v for n, v in table.items()}
         pyarrow.parquet.write_table(pyarrow.table(columns), temporary)
         os.replace(temporary, path)
     except OSError as error:

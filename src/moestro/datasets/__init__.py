@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 import numpy as np
 
@@ -29,14 +30,13 @@ def load_dataset(name: str) -> Table:
     """
     if name not in NAMES:
         raise DataError(f"unknown data set {name!r}: choose one of {', '.join(NAMES)}")
-    with dataset_path(name).open(encoding="utf-8", newline="") as file:
-        header, *rows = list(csv.reader(file))
+    header, *rows = csv.reader(dataset_path(name).read_text(encoding="utf-8").splitlines())
     return Table({column: _column([row[j] for row in rows]) for j, column in enumerate(header)})
 
 
-def dataset_path(name: str):
+def dataset_path(name: str) -> Traversable:
     """Where the CSV file of a data set lies."""
-    return files(__package__) / "files" / f"{name}.csv"
+    return files(__name__) / "files" / f"{name}.csv"
 
 
 def _column(cells: list[str]) -> np.ndarray:

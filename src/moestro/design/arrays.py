@@ -104,9 +104,7 @@ class ArrayDesign:
         )
 
 
-def _columns(
-    features: Sequence[str | int] | None, names: Sequence[str], what: str
-) -> tuple[int, ...] | None:
+def _columns(features: Sequence[str | int] | None, names: Sequence[str], what: str) -> tuple[int, ...] | None:
     if features is None:
         return None
     if isinstance(features, str | int):
@@ -115,7 +113,9 @@ def _columns(
     for feature in features:
         if isinstance(feature, str):
             if feature not in names:
-                raise DataError(f"{what} names '{feature}', which is not a column: there are {', '.join(names)}")
+                raise DataError(
+                    f"{what} names '{feature}', which is not a column: there are {', '.join(names)}"
+                )
             out.append(list(names).index(feature))
         else:
             j = int(feature)

@@ -12,7 +12,28 @@ from ..errors import DataError
 from .frames import columns, row_count
 
 FUNCTIONS = frozenset(
-    "C I log log10 log2 log1p exp expm1 sqrt abs sin cos tanh center scale poly bs cs cr cc".split()
+    [
+        "C",
+        "I",
+        "log",
+        "log10",
+        "log2",
+        "log1p",
+        "exp",
+        "expm1",
+        "sqrt",
+        "abs",
+        "sin",
+        "cos",
+        "tanh",
+        "center",
+        "scale",
+        "poly",
+        "bs",
+        "cs",
+        "cr",
+        "cc",
+    ]
 )
 _NODES = (
     ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Constant, ast.Name, ast.Load,
@@ -73,10 +94,14 @@ class Side:
         needed = _needed(self.text, data)
         for name, levels in self.levels.items():
             if name in needed:
-                unseen = sorted({str(v) for v in np.unique(needed[name].astype(str))} - {str(v) for v in levels})
+                unseen = sorted(
+                    {str(v) for v in np.unique(needed[name].astype(str))} - {str(v) for v in levels}
+                )
                 if unseen:
                     known = ", ".join(map(str, levels))
-                    raise DataError(f"column '{name}' has the level '{unseen[0]}', not seen in fitting: known are {known}")
+                    raise DataError(
+                        f"column '{name}' has the level '{unseen[0]}', not seen in fitting: known are {known}"
+                    )
         out = _materialise(_spec(self.text, self.levels, self.state), needed)
         got = [str(c) for c in out.model_spec.column_names]
         matrix = np.asarray(out, dtype=float)
@@ -101,7 +126,7 @@ class Side:
 
 @dataclass(frozen=True)
 class FormulaDesign:
-    """"y ~ x1 + x2 | z1": the experts' side, the gate's side (None where they are the same), the response."""
+    """ "y ~ x1 + x2 | z1": the experts' side, the gate's side (None where they are the same), the response."""
 
     text: str
     response: str
@@ -152,7 +177,10 @@ class FormulaDesign:
         gate = data["gate"]
         _refuse_code(data["response"])
         return cls(
-            data["text"], data["response"], Side.from_dict(data["experts"]), None if gate is None else Side.from_dict(gate)
+            data["text"],
+            data["response"],
+            Side.from_dict(data["experts"]),
+            None if gate is None else Side.from_dict(gate),
         )
 
 
@@ -160,10 +188,14 @@ def split(text: str) -> tuple[str, str, str | None]:
     """Response, experts' part and gate's part of a formula."""
     sides = text.split("~")
     if len(sides) != 2 or not all(s.strip() for s in sides):
-        raise DataError(f"the formula '{text}' needs a response and terms: 'y ~ x1 + x2' or 'y ~ x1 + x2 | z1'")
+        raise DataError(
+            f"the formula '{text}' needs a response and terms: 'y ~ x1 + x2' or 'y ~ x1 + x2 | z1'"
+        )
     parts = sides[1].split("|")
     if len(parts) > 2 or not all(p.strip() for p in parts):
-        raise DataError(f"the formula '{text}' has more than one '|' or an empty part: write 'y ~ experts | gate'")
+        raise DataError(
+            f"the formula '{text}' has more than one '|' or an empty part: write 'y ~ experts | gate'"
+        )
     return sides[0].strip(), parts[0].strip(), parts[1].strip() if len(parts) == 2 else None
 
 
@@ -184,12 +216,19 @@ def _parse(text: str) -> Any:
         raise DataError(f"the formula part '{text}' cannot be read: {reason}") from error
 
 
-def _terms(formula: Any) -> list[Any]:
-    return list(formula.root if hasattr(formula, "root") else formula)
-
-
 def _variables(text: str) -> list[str]:
-    return sorted({str(v) for v in _parse(text).required_variables})
+    """Columns that a part reads: looked-up factors, and names inside expressions that are no function."""
+    out: set[str] = set()
+    for term in _parse(text):
+        for factor in term.factors:
+            if factor.eval_method.value == "lookup":
+                out.add(str(factor.expr))
+            elif factor.eval_method.value == "python":
+                tree = ast.parse(factor.expr, mode="eval")
+                out.update(
+                    n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id not in {*FUNCTIONS, "np"}
+                )
+    return sorted(out)
 
 
 def _needed(text: str, data: Any) -> dict[str, np.ndarray]:
@@ -207,20 +246,24 @@ def _needed(text: str, data: Any) -> dict[str, np.ndarray]:
 
 def _spec(text: str, levels: dict[str, tuple] | None, state: dict[str, Any] | None) -> Any:
     from formulaic import ModelSpec
+    from formulaic.materializers.types import NAAction
     from formulaic.parser.types import Factor
     from formulaic.transforms.contrasts import ContrastsState, TreatmentContrasts
 
     kind = Factor.Kind
     encoder = {
-        factor: (kind.CATEGORICAL, {"categories": list(known), "contrasts": ContrastsState(TreatmentContrasts(), list(known))})
+        factor: (
+            kind.CATEGORICAL,
+            {"categories": list(known), "contrasts": ContrastsState(TreatmentContrasts(), list(known))},
+        )
         for factor, known in (levels or {}).items()
     }
     return ModelSpec(
         formula=_parse(text),
         output="pandas",
-        na_action="raise",
+        na_action=NAAction.RAISE,
         ensure_full_rank=True,
-        transform_state=dict(state or {}),
+        transform_state=_restored(state or {}),
         encoder_state=encoder,
     )
 
@@ -235,10 +278,15 @@ def _materialise(spec: Any, needed: dict[str, np.ndarray]) -> Any:
         raise DataError(f"the formula part '{spec.formula}' cannot be evaluated: {reason}") from error
 
 
+PAIRS = "pairs"  # JSON keys are text: a dictionary with other keys is written as pairs
+
+
 def _plain(value: Any) -> Any:
     """State as JSON data."""
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        if all(isinstance(k, str) for k in value):
+            return {k: _plain(v) for k, v in value.items()}
+        return {PAIRS: [[_plain(k), _plain(v)] for k, v in value.items()]}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     if isinstance(value, np.ndarray):
@@ -247,12 +295,23 @@ def _plain(value: Any) -> Any:
         return value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise DataError(f"a formula transform keeps state of type {type(value).__name__}, which cannot be remembered")
+    raise DataError(
+        f"a formula transform keeps state of type {type(value).__name__}, which cannot be remembered"
+    )
+
+
+def _restored(value: Any) -> Any:
+    """Inverse of `_plain`, sequences as lists."""
+    if isinstance(value, dict):
+        if set(value) == {PAIRS}:
+            return {k: _restored(v) for k, v in value[PAIRS]}
+        return {k: _restored(v) for k, v in value.items()}
+    return [_restored(v) for v in value] if isinstance(value, list) else value
 
 
 def _refuse_code(text: str) -> None:
     """A formula may hold columns, numbers, arithmetic and `FUNCTIONS`; anything else would be running code."""
-    for term in _terms(_parse(text)):
+    for term in _parse(text):
         for factor in term.factors:
             if factor.eval_method.value != "python":
                 continue

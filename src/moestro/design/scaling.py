@@ -81,7 +81,7 @@ def fit_scaling(x: np.ndarray, names: tuple[str, ...], weights: np.ndarray | Non
     names : tuple of str
     weights : ndarray of shape (n,) or None
     """
-    n, d = x.shape
+    d = x.shape[1]
     if d == 0:
         return Scaling(np.zeros(0), np.zeros(0))
     total, mean = 0.0, np.zeros(d)
@@ -137,7 +137,9 @@ def _collinear(
         left = correlation[j, j] - row @ row
         if left <= ALIAS_TOLERANCE:
             twin = [i for i in kept if abs(abs(correlation[j, i]) - 1.0) <= ALIAS_TOLERANCE]
-            why = f"repeats '{names[twin[0]]}'" if twin else "is a linear combination of the columns before it"
+            why = (
+                f"repeats '{names[twin[0]]}'" if twin else "is a linear combination of the columns before it"
+            )
             found.append((j, why))
             continue
         factor[j, : len(kept)] = row

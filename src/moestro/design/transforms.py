@@ -31,7 +31,8 @@ def learn_transform(transform: Any, z: np.ndarray) -> Any:
     if hasattr(transform, "fit") and hasattr(transform, "transform"):
         from sklearn.base import clone
 
-        return clone(transform).fit(z)
+        copy: Any = clone(transform)
+        return copy.fit(z)
     raise DataError("gate_transform must be a name, a callable, or a scikit-learn transformer")
 
 
@@ -47,7 +48,9 @@ def apply_transform(learned: Any, z: np.ndarray) -> np.ndarray:
     if out.ndim == 1:
         out = out[:, None]
     if out.ndim != 2 or len(out) != len(z):
-        raise DataError(f"gate_transform must return one row a row of its input: got shape {out.shape} for {z.shape}")
+        raise DataError(
+            f"gate_transform must return one row a row of its input: got shape {out.shape} for {z.shape}"
+        )
     if not np.isfinite(out).all():
         raise DataError("gate_transform returned NaN or infinity")
     return out

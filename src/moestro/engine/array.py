@@ -82,7 +82,9 @@ class ArrayEngine:
                 d = np.einsum("ne,net->nt", r, model.gate.jacobian(u))
                 s = r[:, :, None] * model.family.score(eta, block.y[:, None])
                 score.append(block.w[:, None] * np.concatenate([d, s.reshape(len(u), -1)], axis=1))
-        return Rowwise(np.concatenate(density), np.concatenate(resp), np.concatenate(score) if scores else None)
+        return Rowwise(
+            np.concatenate(density), np.concatenate(resp), np.concatenate(score) if scores else None
+        )
 
     def _features(self, z: np.ndarray, x: np.ndarray) -> list[tuple[np.ndarray, slice]]:
         """Feature matrix and parameter slice of each logit, in the order (gate, each expert's eta)."""

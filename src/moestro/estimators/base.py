@@ -42,6 +42,7 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
     random_state: Any
     n_jobs: int | None
     verbose: int
+    n_features_in_: int
 
     @abstractmethod
     def _encode(self, y: np.ndarray, fitting: bool) -> np.ndarray:
@@ -80,8 +81,10 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
         x, z = design.matrices(X)
         return self._fit(design, x, z, encoded, sample_weight, "y")
 
-    def _validate(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        return validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2, y_numeric=not self._is_classifier())
+    def _validate(self, X: Any, y: Any) -> Any:
+        return validate_data(
+            self, X, y, dtype=np.float64, ensure_min_samples=2, y_numeric=not self._is_classifier()
+        )
 
     def _is_classifier(self) -> bool:
         return getattr(self, "_estimator_type", "") == "classifier" or hasattr(self, "predict_proba")
@@ -101,7 +104,9 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
             Of the estimator. `predict` and the others then take frames with the same columns.
         """
         self = cls(**parameters)
-        given = [n for n in ("gate_features", "expert_features", "gate_transform") if getattr(self, n) is not None]
+        given = [
+            n for n in ("gate_features", "expert_features", "gate_transform") if getattr(self, n) is not None
+        ]
         if given:
             raise DataError(f"{given[0]} cannot be given beside a formula: write the gate's part after '|'")
         design = FormulaDesign.learn(formula, data)
@@ -109,7 +114,9 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
         y = design.read_response(data)
         if len(y) < 2:
             raise DataError(f"the data have {len(y)} row: at least 2 are needed")
-        self.n_features_in_ = len(set(design.experts.variables) | set(design.gate_side.variables if design.gate_side else ()))
+        self.n_features_in_ = len(
+            set(design.experts.variables) | set(design.gate_side.variables if design.gate_side else ())
+        )
         return self._fit(design, x, z, self._encode(y, fitting=True), sample_weight, design.response)
 
     def _fit(
@@ -150,8 +157,14 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
                     f"n_experts={self.n_experts!r} is unknown: give a number or one of {', '.join(CRITERIA)}"
                 )
             return list(range(1, int(self.max_experts) + 1)), self.n_experts
-        if not isinstance(self.n_experts, int | np.integer) or isinstance(self.n_experts, bool) or self.n_experts < 1:
-            raise DataError(f"n_experts must be a whole number of at least 1, or a criterion, got {self.n_experts!r}")
+        if (
+            not isinstance(self.n_experts, int | np.integer)
+            or isinstance(self.n_experts, bool)
+            or self.n_experts < 1
+        ):
+            raise DataError(
+                f"n_experts must be a whole number of at least 1, or a criterion, got {self.n_experts!r}"
+            )
         return [int(self.n_experts)], "bic"
 
     def _store(self, result: Result) -> None:
@@ -219,7 +232,8 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
         if isinstance(model.design, FormulaDesign):
             return model.design.matrices(X)
         _refuse_text(X)
-        return model.design.matrices(validate_data(self, X, dtype=np.float64, reset=False))
+        checked: Any = validate_data(self, X, dtype=np.float64, reset=False)
+        return model.design.matrices(checked)
 
     def _with_response(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         x, z = self._matrices(X)
@@ -267,7 +281,9 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
     def _covariance(self, cov: str, n_bootstrap: int = 100, random_state: int | None = None) -> Covariance:
         model = self._fitted()
         if getattr(self, "_rows", None) is None:
-            raise DataError("standard errors need the training data, which a saved estimator does not carry: fit again")
+            raise DataError(
+                "standard errors need the training data, which a saved estimator does not carry: fit again"
+            )
         if cov not in KINDS:
             raise DataError(f"cov={cov!r} is unknown: choose one of {', '.join(KINDS)}")
         threads = thread_count(self.n_jobs)
@@ -294,7 +310,8 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
         self._fitted().save(path)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in super().__getstate__().items() if k != "_rows"}
+        state: Any = super().__getstate__()
+        return {k: v for k, v in state.items() if k != "_rows"}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

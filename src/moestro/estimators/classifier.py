@@ -104,7 +104,7 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         check_classification_targets(y)
         code, labels = encode_classes(y)
         if len(labels) < 2:
-            raise DataError(f"y has one class only ({labels[0]}): a classifier needs at least 2 classes")
+            raise DataError(f"y has one class only ({y[0]}): a classifier needs at least 2 classes")
         self.classes_ = np.unique(y)
         return code
 

@@ -104,7 +104,9 @@ class MoERegressor(RegressorMixin, MoEBase):
 
     def _family(self, y: np.ndarray) -> Family:
         if self.family not in ("gaussian", "poisson"):
-            raise DataError(f"family={self.family!r} is unknown: choose gaussian or poisson (MoEClassifier for classes)")
+            raise DataError(
+                f"family={self.family!r} is unknown: choose gaussian or poisson (MoEClassifier for classes)"
+            )
         return make_family(self.family, shared_variance=self.shared_variance)
 
     def predict(self, X: Any) -> np.ndarray:

@@ -14,8 +14,15 @@ class Family(Protocol):
     feature is the constant. Arrays have shape (..., predictors + nuisances) in eta and (...) in y.
     """
 
-    name: str
-    nuisances: int
+    @property
+    def name(self) -> str:
+        """Name of the family."""
+        ...
+
+    @property
+    def nuisances(self) -> int:
+        """Nuisance parameters of an expert."""
+        ...
 
     @property
     def predictors(self) -> int:

@@ -37,7 +37,9 @@ class Gaussian:
 
     def check_response(self, y: np.ndarray) -> None:
         if np.ptp(y) <= 1e-13 * np.abs(y).max(initial=0.0):
-            raise DataError("the response is constant: its variance is zero and no Gaussian expert can be fitted")
+            raise DataError(
+                "the response is constant: its variance is zero and no Gaussian expert can be fitted"
+            )
 
     def log_base(self, y: np.ndarray) -> float:
         return 0.0

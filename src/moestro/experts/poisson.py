@@ -35,7 +35,9 @@ class Poisson:
         if (y < 0).any():
             raise DataError("a Poisson response cannot be negative: counts are 0, 1, 2, ...")
         if (y != np.floor(y)).any():
-            raise DataError("a Poisson response must hold whole numbers: use family='gaussian' for other values")
+            raise DataError(
+                "a Poisson response must hold whole numbers: use family='gaussian' for other values"
+            )
 
     def log_base(self, y: np.ndarray) -> np.ndarray:
         from scipy.special import gammaln

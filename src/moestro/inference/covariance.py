@@ -38,7 +38,9 @@ class Covariance:
     experts: tuple[int, ...]
 
 
-def covariance(fit: Fit, rows: Rows, kind: str = "observed", engine: str = "auto", threads: int = 1) -> Covariance:
+def covariance(
+    fit: Fit, rows: Rows, kind: str = "observed", engine: str = "auto", threads: int = 1
+) -> Covariance:
     """Covariance of `fit` on its `rows`.
 
     "observed" inverts the exact Hessian; "sandwich" is A^-1 B A^-1 with B the sum of the outer products of the
@@ -95,7 +97,12 @@ def _meat(objective: Objective, fit: Fit, rows: Rows, engine: str, threads: int)
 
 
 def bootstrap(
-    fit: Fit, rows: Rows, replicates: int = 100, seed: int | None = None, engine: str = "auto", threads: int = 1
+    fit: Fit,
+    rows: Rows,
+    replicates: int = 100,
+    seed: int | None = None,
+    engine: str = "auto",
+    threads: int = 1,
 ) -> Covariance:
     """Covariance over refits with exponential weights (Bayesian bootstrap), each started at the estimate.
 
@@ -105,7 +112,9 @@ def bootstrap(
         raise DataError(f"bootstrap needs at least 2 replicates, got {replicates}")
     rng = np.random.default_rng(seed)
     w = np.ones(rows.n) if rows.w is None else rows.w
-    options = Options(engine=engine, threads=threads, n_starts=1, tol=1e-6, initial=(fit.theta,), only_initial=True)
+    options = Options(
+        engine=engine, threads=threads, n_starts=1, tol=1e-6, initial=(fit.theta,), only_initial=True
+    )
     draws = []
     for _ in range(replicates):
         again = fit_mixture(fit.model, replace(rows, w=w * rng.exponential(size=rows.n)), options)

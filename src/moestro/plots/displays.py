@@ -40,7 +40,10 @@ def _line(model: FittedModel, term: str) -> tuple[np.ndarray, np.ndarray, np.nda
     x = np.tile(units.x_scaling.center, (POINTS, 1))
     z = np.tile(units.z_scaling.center, (POINTS, 1))
     values: np.ndarray | None = None
-    for columns, names, scaling in ((x, units.expert_names, units.x_scaling), (z, units.gate_names, units.z_scaling)):
+    for columns, names, scaling in (
+        (x, units.expert_names, units.x_scaling),
+        (z, units.gate_names, units.z_scaling),
+    ):
         for j, name in enumerate(names):
             if name == term:
                 half = SPAN * scaling.scale[j]
@@ -192,7 +195,9 @@ class CriteriaDisplay:
         chosen = [a for a, c in zip(k, self.table["chosen"], strict=True) if c]
         for a in chosen:
             self.ax_.axvline(a, color="0.7", lw=8, alpha=0.4, zorder=0)
-        self.ax_.set(xlabel="number of experts", ylabel="criterion (smaller is better)", xticks=k, title="How many")
+        self.ax_.set(
+            xlabel="number of experts", ylabel="criterion (smaller is better)", xticks=k, title="How many"
+        )
         self.ax_.legend(frameon=False)
         return self
 

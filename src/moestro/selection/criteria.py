@@ -1,6 +1,6 @@
 """Criteria for the number of experts; smaller is better.
 
-    AIC = -2 L + 2 df,   BIC = -2 L + df log n,   ICL = BIC + 2 E,   E = -sum w r log r
+AIC = -2 L + 2 df,   BIC = -2 L + df log n,   ICL = BIC + 2 E,   E = -sum w r log r
 """
 
 from __future__ import annotations

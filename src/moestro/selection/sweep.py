@@ -59,13 +59,21 @@ def sweep(
         raise DataError(f"criterion={criterion!r} is unknown: choose one of {', '.join(CRITERIA)}")
     if not len(ks) or min(ks) < 1:
         raise DataError("the numbers of experts to try must be at least 1")
-    root = options.seed if isinstance(options.seed, np.random.SeedSequence) else np.random.SeedSequence(options.seed)
+    root = (
+        options.seed
+        if isinstance(options.seed, np.random.SeedSequence)
+        else np.random.SeedSequence(options.seed)
+    )
     fits: list[Fit] = []
     ordered = sorted({int(k) for k in ks})
     for k, seed in zip(ordered, root.spawn(len(ordered)), strict=True):
         if started is not None:
             started(k)
-        initial = tuple(_split(fits[-1], e) for e in range(fits[-1].model.k)) if fits and fits[-1].model.k == k - 1 else ()
+        initial = (
+            tuple(_split(fits[-1], e) for e in range(fits[-1].model.k))
+            if fits and fits[-1].model.k == k - 1
+            else ()
+        )
         fit = fit_mixture(replace(model, k=k), rows, replace(options, seed=seed, initial=initial))
         fits.append(fit)
         if finished is not None:

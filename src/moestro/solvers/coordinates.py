@@ -131,7 +131,9 @@ class Objective:
     def weight_sum(self) -> float:
         return self.engine.rows.weight_sum
 
-    def evaluate(self, phi: np.ndarray, order: Order, responsibilities: np.ndarray | None = None) -> Evaluation:
+    def evaluate(
+        self, phi: np.ndarray, order: Order, responsibilities: np.ndarray | None = None
+    ) -> Evaluation:
         return self.coordinates.restrict(
             self.engine.evaluate(self.coordinates.expand(phi), order, responsibilities)
         )

@@ -41,7 +41,9 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
         where = ["the gate"] * bool((lost & (c.block == 0)).any())
         experts = _owners(c, lost & (c.block > 0))
         where += [_experts(experts)] * bool(experts)
-        edge = "at the bound of the parameter space" if at_bound.any() else "still growing where no gain is left"
+        edge = (
+            "at the bound of the parameter space" if at_bound.any() else "still growing where no gain is left"
+        )
         return Status(
             StatusKind.SEPARATED,
             f"coefficients of {' and '.join(where)} are {edge}: some rows are predicted with certainty. "

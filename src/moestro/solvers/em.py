@@ -75,7 +75,9 @@ def m_step(objective: Objective, phi: np.ndarray, s: Statistics, ridge: float = 
     return np.minimum(np.maximum(new, c.lower), c.upper)
 
 
-def _nuisances(c: Coordinates, phi: np.ndarray, g: np.ndarray, mass: np.ndarray, gain: np.ndarray) -> np.ndarray:
+def _nuisances(
+    c: Coordinates, phi: np.ndarray, g: np.ndarray, mass: np.ndarray, gain: np.ndarray
+) -> np.ndarray:
     at = c.block == -1
     nuisance, gradient = phi[..., at], g[..., at]
     if c.model.family.tied_nuisances:  # one entry stands for all experts: share its gradient out by mass

@@ -86,7 +86,11 @@ def fit_mixture(model: Model, rows: Rows, options: Options) -> Fit:
     total = auto_starts(model.k) if options.n_starts == "auto" else int(options.n_starts)
     if options.only_initial:
         total = 0
-    root = np.random.SeedSequence(options.seed) if not isinstance(options.seed, np.random.SeedSequence) else options.seed
+    root = (
+        np.random.SeedSequence(options.seed)
+        if not isinstance(options.seed, np.random.SeedSequence)
+        else options.seed
+    )
     seeds = root.spawn(total + 2)
     levels = _levels(model, c, rows, np.random.default_rng(seeds[-1]))
     work = levels[0].n * c.size
@@ -121,7 +125,9 @@ def fit_mixture(model: Model, rows: Rows, options: Options) -> Fit:
 def _check(model: Model, rows: Rows, options: Options) -> None:
     if model.k < 1:
         raise DataError(f"the number of experts must be at least 1, got {model.k}")
-    if options.n_starts != "auto" and (not isinstance(options.n_starts, int | np.integer) or options.n_starts < 1):
+    if options.n_starts != "auto" and (
+        not isinstance(options.n_starts, int | np.integer) or options.n_starts < 1
+    ):
         raise DataError(f"n_starts must be 'auto' or a whole number of at least 1, got {options.n_starts!r}")
     if not options.tol > 0:
         raise DataError(f"tol must be positive, got {options.tol!r}")

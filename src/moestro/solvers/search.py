@@ -67,18 +67,14 @@ class _Stage:
         phi, at = climb(self.objective, phi, evaluate, SHORT_EM)
         out = []
         for i, name in enumerate(names):
-            out.append(
-                Candidate(name, phi[i], at[i].value, SHORT_EM, len(self.y), "dropped after short EM")
-            )
+            out.append(Candidate(name, phi[i], at[i].value, SHORT_EM, len(self.y), "dropped after short EM"))
             tick()
         return out
 
     def short_run(self, candidate: Candidate) -> None:
         """A few iterations of the solver."""
         candidate.note = "dropped after short run"
-        candidate.advance(
-            self.solver, self.objective, tol=1e-4, max_iter=SHORT_RUN, cancel=self.pool.cancel
-        )
+        candidate.advance(self.solver, self.objective, tol=1e-4, max_iter=SHORT_RUN, cancel=self.pool.cancel)
 
 
 def search(

@@ -27,6 +27,7 @@ def kmeans(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray
         total = d.sum()
         pick = rng.choice(len(points), p=d / total) if total > 0 else rng.integers(len(points))
         centers = np.vstack([centers, points[pick]])
+    label = np.zeros(len(points), dtype=int)
     for _ in range(5):
         label = np.argmin(((points[:, None] - centers[None]) ** 2).sum(axis=2), axis=1)
         one = (label[:, None] == np.arange(k)) * w[:, None]

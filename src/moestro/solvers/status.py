@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 
-class StatusKind(str, Enum):
+class StatusKind(StrEnum):
     """The ways a fit can end."""
 
     CONVERGED = "converged"
@@ -15,9 +15,6 @@ class StatusKind(str, Enum):
     COLLAPSED = "variance collapsed"
     LIMIT = "stopped at the limit"
     NOT_FINITE = "not finite"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 # Preferred first when starts are ranked: a collapsed or non-finite fit is no estimate.

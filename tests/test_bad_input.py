@@ -1,0 +1,178 @@
+"""Whatever comes in: a clear error or a finite result, never NaN."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from conftest import three_classes, two_lines
+from moestro import DataError, MoEClassifier, MoERegressor
+
+QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+
+
+def finite(model, x):
+    values = [model.log_likelihood_, model.aic_, model.bic_, model.icl_]
+    assert np.isfinite(values).all()
+    assert np.isfinite(model.predict_proba(x) if hasattr(model, "classes_") else model.predict(x)).all()
+    assert np.isfinite(model.gate_proba(x)).all()
+    assert np.isfinite(model.measure_.atoms()).all()
+    assert model.status_.sentence
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["x", "y", "w"])
+def test_nan_and_infinity(bad, where):
+    x, y = two_lines()
+    w = np.ones(len(y))
+    {"x": x[:, 0], "y": y, "w": w}[where][3] = bad
+    with pytest.raises(ValueError, match=r"NaN|infinity"):
+        MoERegressor().fit(x, y, sample_weight=w)
+
+
+def test_text_in_a_matrix():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": ["p", "q"] * 10, "b": np.arange(20.0)})
+    with pytest.raises(DataError, match="'a' holds text"):
+        MoERegressor().fit(frame, np.arange(20.0))
+
+
+def test_one_row_one_class_constant_response():
+    with pytest.raises(ValueError, match="1 sample"):
+        MoERegressor().fit([[1.0]], [1.0])
+    with pytest.raises(DataError, match="one class"):
+        MoEClassifier().fit([[1.0], [2.0]], ["a", "a"])
+    with pytest.raises(DataError, match="constant"):
+        MoERegressor().fit([[1.0], [2.0]], [3.0, 3.0])
+    with pytest.raises(DataError, match="negative"):
+        MoERegressor(family="poisson").fit([[1.0], [2.0]], [3.0, -3.0])
+
+
+def test_more_experts_than_distinct_rows():
+    with pytest.raises(DataError, match="3 experts need at least 3 distinct rows, the data have 2"):
+        MoERegressor(n_experts=3).fit([[1.0], [2.0]] * 10, [1.0, 2.0] * 10)
+
+
+@pytest.mark.parametrize(("w", "match"), [(-1.0, "negative"), (0.0, "every row")])
+def test_weights(w, match):
+    x, y = two_lines()
+    weights = np.full(len(y), w)
+    with pytest.raises(DataError, match=match):
+        MoERegressor().fit(x, y, sample_weight=weights)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "match"),
+    [
+        ({"n_experts": 0}, "at least 1"),
+        ({"n_experts": 2.5}, "whole number"),
+        ({"n_experts": "magic"}, "aic, bic, icl"),
+        ({"solver": "magic"}, "newton"),
+        ({"engine": "magic"}, "native"),
+        ({"gate": "magic"}, "softmax"),
+        ({"family": "magic"}, "gaussian"),
+        ({"n_starts": 0}, "at least 1"),
+        ({"n_starts": "many"}, "whole number"),
+        ({"tol": 0.0}, "positive"),
+        ({"max_iter": 0}, "at least 1"),
+        ({"n_jobs": 0}, "all cores"),
+        ({"gate_features": ["nothing"]}, "not a column"),
+        ({"expert_features": [7]}, "index 7"),
+        ({"expert_features": "x0"}, "list"),
+    ],
+)
+def test_parameters(parameters, match):
+    with pytest.raises(DataError, match=match):
+        MoERegressor(**parameters).fit(*two_lines())
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1e6, 1e12, 1e150])
+def test_columns_of_any_scale(scale):
+    x, y = two_lines()
+    plain = MoERegressor(random_state=0, n_starts=6).fit(x, y)
+    model = MoERegressor(random_state=0, n_starts=6).fit(scale * x, y)
+    assert model.log_likelihood_ == pytest.approx(plain.log_likelihood_, abs=1e-7)
+    np.testing.assert_allclose(model.predict(scale * x), plain.predict(x), atol=1e-6)
+
+
+def test_columns_of_all_scales_together():
+    x, _ = three_classes()
+    rng = np.random.default_rng(0)
+    wide = np.column_stack([x[:, 0] * 1e12, x[:, 1] * 1e-12, rng.standard_normal(len(x)) + 1e9])
+    y = x[:, 0] - x[:, 1] + 0.3 * rng.standard_normal(len(x))
+    finite(MoERegressor(random_state=0).fit(wide, y), wide)
+
+
+@pytest.mark.parametrize("family", ["gaussian", "poisson"])
+def test_identical_rows(family):
+    x = np.repeat([[0.0], [1.0]], 30, axis=0)
+    y = np.tile([1.0, 2.0, 4.0], 20)
+    model = MoERegressor(family=family, random_state=0).fit(x, y)
+    finite(model, x)
+
+
+def test_fewer_rows_than_columns():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((8, 20)), rng.standard_normal(8)
+    model = MoERegressor(n_experts=2, random_state=0).fit(x, y)
+    finite(model, x)
+    assert model._model.units.aliased()
+
+
+finite_floats = st.floats(-1e6, 1e6, allow_nan=False, width=64)
+
+
+@QUICK
+@given(
+    x=arrays(float, st.tuples(st.integers(2, 25), st.integers(1, 3)), elements=finite_floats),
+    seed=st.integers(0, 3),
+    k=st.integers(1, 3),
+    shared=st.booleans(),
+)
+def test_any_numbers_regression(x, seed, k, shared):
+    y = np.random.default_rng(seed).standard_normal(len(x)).round(1)
+    try:
+        model = MoERegressor(
+            n_experts=k, shared_variance=shared, n_starts=2, random_state=seed, max_iter=60
+        ).fit(x, y)
+    except DataError:
+        return
+    finite(model, x)
+    law = model.predict_distribution(x)
+    assert np.isfinite(law.variance()).all()
+    assert np.isfinite(law.quantile([0.1, 0.9])).all()
+
+
+@QUICK
+@given(
+    x=arrays(float, st.tuples(st.integers(2, 25), st.integers(1, 3)), elements=finite_floats),
+    labels=st.lists(st.sampled_from("abc"), min_size=25, max_size=25),
+    w=arrays(float, 25, elements=st.floats(0, 5)),
+    k=st.integers(1, 3),
+)
+def test_any_numbers_classification(x, labels, w, k):
+    n = len(x)
+    try:
+        model = MoEClassifier(n_experts=k, n_starts=2, random_state=0, max_iter=60).fit(x, labels[:n], w[:n])
+    except DataError:
+        return
+    finite(model, x)
+    assert "nan" not in model.summary("observed")
+
+
+@QUICK
+@given(
+    x=arrays(float, st.tuples(st.integers(2, 25), st.just(2)), elements=st.integers(-2, 2).map(float)),
+    y=arrays(float, 25, elements=st.integers(0, 500).map(float)),
+    k=st.integers(1, 3),
+)
+def test_any_counts(x, y, k):
+    try:
+        model = MoERegressor(family="poisson", n_experts=k, n_starts=2, random_state=0, max_iter=60).fit(
+            x, y[: len(x)]
+        )
+    except DataError:
+        return
+    finite(model, x)
+    assert "nan" not in model.summary("observed")

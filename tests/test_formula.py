@@ -1,0 +1,185 @@
+"""Formulas: the same model through every frame library, remembered levels, and no code."""
+
+import numpy as np
+import pytest
+
+from conftest import two_lines
+from moestro import DataError, MoEClassifier, MoERegressor, load_dataset, load_model, select_experts
+from moestro.design.formula import FormulaDesign, split
+
+pytest.importorskip("formulaic")
+
+
+def frame(n=200, seed=0):
+    x, y = two_lines(n, seed)
+    rng = np.random.default_rng(seed)
+    return {
+        "y": y,
+        "x": x[:, 0],
+        "z": rng.standard_normal(n),
+        "g": np.array(["u", "v", "w"])[rng.integers(0, 3, n)].astype(object),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("y ~ a", ("y", "a", None)),
+        ("y ~ a + b | c", ("y", "a + b", "c")),
+        ("log(y)~a|1", ("log(y)", "a", "1")),
+    ],
+)
+def test_parts(text, parts):
+    assert split(text) == parts
+
+
+@pytest.mark.parametrize("text", ["", "y", "y ~", "~ x", "y ~ x | ", "y ~ x | z | w", "y ~ x ~ z"])
+def test_formulas_that_are_none(text):
+    with pytest.raises(DataError, match="formula"):
+        split(text)
+
+
+def test_a_formula_is_the_matrix_that_it_says():
+    data = frame()
+    model = MoERegressor.from_formula("y ~ x + z | x", data, random_state=0)
+    wide = np.column_stack([data["x"], data["z"]])
+    plain = MoERegressor(gate_features=[0], random_state=0).fit(wide, data["y"])
+    assert model.log_likelihood_ == pytest.approx(plain.log_likelihood_, abs=1e-9)
+    np.testing.assert_allclose(model.predict(data), plain.predict(wide), atol=1e-8)
+    assert model.measure_.expert_names == ("x", "z")
+    assert model.measure_.gate_names == ("x",)
+
+
+@pytest.mark.parametrize("backend", ["pandas", "polars", "pyarrow"])
+def test_the_same_through_every_frame_library(backend):
+    pytest.importorskip(backend)
+    import narwhals as nw
+
+    data = frame()
+    native = nw.from_dict({k: v.tolist() for k, v in data.items()}, backend=backend).to_native()
+    a = MoERegressor.from_formula("y ~ x + g | z", native, random_state=0)
+    b = MoERegressor.from_formula("y ~ x + g | z", data, random_state=0)
+    assert a.log_likelihood_ == b.log_likelihood_
+    assert (
+        a.measure_.expert_names == ("x", "g[T.v]", "g[T.w]")
+        or a.measure_.expert_names == b.measure_.expert_names
+    )
+    np.testing.assert_array_equal(a.predict(native), b.predict(data))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "y ~ center(x) + g | z",
+        "y ~ bs(x, df=4) | x",
+        "y ~ poly(x, 2) + x:z",
+        "y ~ log(x**2 + 1) | 1",
+        "y ~ np.exp(x) | C(g)",
+    ],
+)
+def test_files_remember_levels_and_transforms(text, tmp_path):
+    data = frame()
+    model = MoERegressor.from_formula(text, data, n_starts=2, random_state=0)
+    model.save(tmp_path / "m.json")
+    again = load_model(tmp_path / "m.json")
+    few = {k: v[3:6] for k, v in data.items()}  # other means, fewer levels
+    x, z = again.design.matrices(few)
+    np.testing.assert_allclose(again.mean(x, z), model.predict(data)[3:6], rtol=1e-10)
+
+
+def test_responses_may_be_expressions():
+    data = frame()
+    data["y"] = np.exp(data["y"])
+    model = MoERegressor.from_formula("log(y) ~ x", data, random_state=0)
+    plain = MoERegressor.from_formula("y ~ x", data | {"y": np.log(data["y"])}, random_state=0)
+    assert model.log_likelihood_ == pytest.approx(plain.log_likelihood_, abs=1e-9)
+
+
+def test_unseen_levels_are_refused():
+    data = frame()
+    model = MoERegressor.from_formula("y ~ x + g", data, n_starts=2, random_state=0)
+    with pytest.raises(DataError, match="'q', not seen"):
+        model.predict(data | {"g": np.where(data["g"] == "u", "q", data["g"])})
+
+
+def test_missing_columns_are_named():
+    data = frame()
+    model = MoERegressor.from_formula("y ~ x | z", data, n_starts=2, random_state=0)
+    with pytest.raises(DataError, match="'z' is missing"):
+        model.predict({"x": data["x"]})
+    with pytest.raises(DataError, match="'nothing' is missing"):
+        MoERegressor.from_formula("y ~ nothing", data)
+
+
+def test_missing_values_are_named():
+    data = frame()
+    with pytest.raises(DataError, match="'x' has missing"):
+        MoERegressor.from_formula("y ~ x", data | {"x": np.where(data["x"] > 1, np.nan, data["x"])})
+    with pytest.raises(DataError, match="'g' has missing"):
+        MoERegressor.from_formula("y ~ g", data | {"g": np.where(data["g"] == "u", None, data["g"])})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "y ~ __import__('os').system('true')",
+        "y ~ exp(x.__class__)",
+        "y ~ np.load('x')",
+        "y ~ open('x')",
+        "y ~ exp((lambda: 1)())",
+        "y ~ eval('x')",
+        "eval('y') ~ x",
+    ],
+)
+def test_formulas_run_no_code(text):
+    with pytest.raises(DataError, match="formula"):
+        MoERegressor.from_formula(text, frame())
+
+
+def test_the_intercept_stays():
+    with pytest.raises(DataError, match="intercept"):
+        MoERegressor.from_formula("y ~ 0 + x", frame())
+
+
+def test_text_responses_need_a_classifier():
+    with pytest.raises(DataError, match="text"):
+        MoERegressor.from_formula("g ~ x", frame())
+    model = MoEClassifier.from_formula("g ~ x", frame(), n_experts=1)
+    assert list(model.classes_) == ["u", "v", "w"]
+
+
+def test_gate_options_do_not_mix_with_formulas():
+    with pytest.raises(DataError, match=r"after '\|'"):
+        MoERegressor.from_formula("y ~ x", frame(), gate_features=["x"])
+
+
+def test_select_experts_returns_every_fit():
+    chosen = select_experts("y ~ x", frame(), experts=[1, 2, 3], random_state=0)
+    assert chosen.best.fit.model.k == 2
+    assert set(chosen.models) == {1, 2, 3}
+    assert chosen.table["chosen"] == [False, True, False]
+    with pytest.raises(DataError, match="bic"):
+        select_experts("y ~ x", frame(), criterion="magic")
+
+
+def test_weights_in_formulas():
+    data = frame()
+    w = (data["x"] > 0).astype(float)
+    a = MoERegressor.from_formula("y ~ x", data, sample_weight=w, random_state=0)
+    b = MoERegressor.from_formula("y ~ x", {k: v[w > 0] for k, v in data.items()}, random_state=0)
+    assert a.log_likelihood_ == b.log_likelihood_
+
+
+def test_data_sets():
+    voters = load_dataset("voters")
+    assert len(voters) == 944
+    assert set(voters["party"]) == {"Democrat", "Independent", "Republican"}
+    assert sum(load_dataset("tone")["tuned"]) == pytest.approx(sum(load_dataset("tone")["tuned"]))
+    with pytest.raises(DataError, match="voters"):
+        load_dataset("nothing")
+
+
+def test_designs_survive_a_round_trip():
+    design = FormulaDesign.learn("y ~ x + g | z", frame())
+    again = FormulaDesign.from_dict(design.to_dict())
+    assert again == design

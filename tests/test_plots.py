@@ -1,0 +1,65 @@
+"""Displays draw what they compute."""
+
+import numpy as np
+import pytest
+
+from conftest import three_classes, two_lines
+from moestro import DataError, MoEClassifier, MoERegressor
+
+pytest.importorskip("matplotlib")
+from matplotlib.figure import Figure
+
+from moestro.plots import CriteriaDisplay, ExpertDisplay, GateDisplay, overview
+
+
+@pytest.fixture(scope="module")
+def regressor():
+    return MoERegressor(n_experts="bic", max_experts=2, random_state=0).fit(*two_lines())
+
+
+@pytest.fixture
+def ax():
+    return Figure().subplots()
+
+
+def test_gate(regressor, ax):
+    display = GateDisplay.from_estimator(regressor, ax=ax)
+    assert display.term == "x0"
+    np.testing.assert_allclose(display.weights, regressor.gate_proba(display.values[:, None]), rtol=1e-9)
+    assert len(ax.lines) == 2
+    assert display.figure_ is ax.figure
+
+
+def test_experts(regressor, ax):
+    display = ExpertDisplay.from_estimator(regressor, ax=ax)
+    m = regressor.measure_
+    np.testing.assert_allclose(
+        display.means, m.intercepts[:, 0] + display.values[:, None] * m.slopes[:, 0, 0], rtol=1e-9
+    )
+    np.testing.assert_allclose(display.spread, np.tile(np.sqrt(m.variances), (201, 1)), rtol=1e-9)
+
+
+def test_class_experts(ax):
+    model = MoEClassifier(random_state=0).fit(*three_classes())
+    display = ExpertDisplay.from_estimator(model, ax=ax)
+    np.testing.assert_allclose(display.means.sum(axis=2), 1)
+    assert len(ax.lines) == 6
+
+
+def test_criteria(regressor, ax):
+    CriteriaDisplay.from_estimator(regressor, ax=ax)
+    np.testing.assert_allclose(ax.lines[1].get_ydata(), regressor.selection_["bic"])
+
+
+def test_unknown_terms_and_strangers_are_refused(regressor, ax):
+    with pytest.raises(DataError, match="'x9'"):
+        GateDisplay.from_estimator(regressor, "x9", ax=ax)
+    with pytest.raises(DataError, match="fitted"):
+        GateDisplay.from_estimator(object(), ax=ax)
+
+
+def test_overview_of_a_model_without_columns(tmp_path):
+    x, y = two_lines()
+    model = MoERegressor(n_experts=1, expert_features=[], gate_features=[]).fit(x, y)
+    overview(model._model, model.selection_, str(tmp_path / "p.png"))
+    assert (tmp_path / "p.png").stat().st_size > 0

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from moestro.design import ArrayDesign
+from moestro.experts import make_family
 from moestro.fitted import prepare
 from moestro.gates import SoftmaxGate
-from moestro.measure import make_family
 from moestro.model import Model
 
 DATA = Path(__file__).parent / "data"

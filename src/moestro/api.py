@@ -10,10 +10,9 @@ import numpy as np
 
 from .design import Design, FormulaDesign
 from .errors import DataError
-from .experts import Family
+from .experts import Family, make_family
 from .fitted import FittedModel, prepare
 from .gates import GATES
-from .measure import make_family
 from .model import Model
 from .rows import Rows
 from .selection import Sweep, sweep

@@ -81,7 +81,7 @@ class PredictiveDistribution:
         levels = np.atleast_1d(np.asarray(q, dtype=float))
         if not ((levels > 0) & (levels < 1)).all():
             raise DataError("quantile levels must lie strictly between 0 and 1")
-        discrete = self.family.name == "poisson"
+        discrete = self.family.discrete
         mean, sd = self.family.mean(self.eta), np.sqrt(self.family.variance(self.eta))
         low = self.center + self.scale * (mean - 40 * sd).min(axis=1)
         high = self.center + self.scale * (mean + 40 * sd).max(axis=1)

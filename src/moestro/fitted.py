@@ -14,9 +14,9 @@ from .design import Design, Units, design_from_dict, fit_scaling
 from .design.frames import write_text
 from .distribution import PredictiveDistribution
 from .errors import DataError, FileError
-from .experts import Family
+from .experts import Family, make_family
 from .gates import GATES
-from .measure import MixingMeasure, make_family, measure_of
+from .measure import MixingMeasure, measure_of
 from .model import Model
 from .rows import MERGE_LIMIT, Rows, merge_rows
 from .selection.criteria import CRITERIA

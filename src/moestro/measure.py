@@ -17,7 +17,7 @@ import numpy as np
 
 from .design.units import Units
 from .errors import DataError
-from .experts import FAMILIES, Family, Gaussian, Multinomial, Poisson
+from .experts import FAMILIES, make_family
 from .gates import GATES
 from .model import Model
 
@@ -238,17 +238,6 @@ class MixingMeasure:
 def _with_constant(x: np.ndarray) -> np.ndarray:
     x = np.asarray(x, dtype=float)
     return np.column_stack([np.ones(len(x)), x])
-
-
-def make_family(name: str, classes: int = 0, shared_variance: bool = False) -> Family:
-    """The family called `name`."""
-    if name == "multinomial":
-        return Multinomial(classes)
-    if name == "gaussian":
-        return Gaussian(shared_variance)
-    if name == "poisson":
-        return Poisson()
-    raise DataError(f"family={name!r} is unknown: choose one of {', '.join(FAMILIES)}")
 
 
 def to_user(model: Model, units: Units, theta: np.ndarray) -> np.ndarray:

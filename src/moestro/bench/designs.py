@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..design import ArrayDesign
-from ..experts import Family
+from ..experts import Family, make_family
 from ..fitted import prepare
 from ..gates import SoftmaxGate
-from ..measure import make_family
 from ..model import Model
 from ..rows import Rows
 

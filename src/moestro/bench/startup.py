@@ -8,8 +8,8 @@ import sys
 import numpy as np
 
 from ..datasets import dataset_path
+from ..experts import make_family
 from ..gates import SoftmaxGate
-from ..measure import make_family
 from ..model import Model
 from ..solvers import Options, fit_mixture
 from ..tables import Table

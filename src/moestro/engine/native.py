@@ -61,9 +61,13 @@ class NativeEngine:
         )
         return Evaluation(value + self._offset, mass, gradient, information, curvature)
 
+    def _base(self, y: np.ndarray) -> np.ndarray | float:
+        scaled = (y - self.rows.y_center) / self.rows.y_scale
+        return self.model.family.log_base(scaled) - np.log(self.rows.y_scale)
+
     def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
         density, resp, score = self._problem.rowwise(theta, scores, self.threads, self.isa)
         for start in range(0, self.rows.n, 65536):
             at = slice(start, start + 65536)
-            density[at] += self.model.family.log_base(self.rows.y[at]) - np.log(self.rows.y_scale)
+            density[at] += self._base(self.rows.y[at])
         return Rowwise(density, resp, score)

@@ -10,8 +10,7 @@ from sklearn.base import RegressorMixin
 from ..api import numeric_response
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
-from ..experts import Family
-from ..measure import make_family
+from ..experts import Family, make_family
 from .base import MoEBase
 
 

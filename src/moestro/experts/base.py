@@ -35,6 +35,11 @@ class Family(Protocol):
         ...
 
     @property
+    def discrete(self) -> bool:
+        """Whether y is a whole number."""
+        ...
+
+    @property
     def scales_response(self) -> bool:
         """Whether y may be centred and scaled (with the Jacobian put back)."""
         ...
@@ -77,6 +82,14 @@ class Family(Protocol):
 
     def cdf(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
         """P(Y <= y | eta)."""
+        ...
+
+    def marginal(self, y: np.ndarray, w: np.ndarray) -> np.ndarray:
+        """Linear predictors (m,) of the weighted marginal law of y: where every start begins."""
+        ...
+
+    def spread(self, y: np.ndarray) -> np.ndarray:
+        """y (n,) on the scale on which linear predictors move it, for starts that cut or cluster it."""
         ...
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:

@@ -32,8 +32,17 @@ class Gaussian:
         return self.shared_variance
 
     @property
+    def discrete(self) -> bool:
+        return False
+
+    @property
     def scales_response(self) -> bool:
         return True
+
+    @classmethod
+    def make(cls, classes: int, shared_variance: bool) -> Gaussian:
+        """From the options that a user gives."""
+        return cls(shared_variance)
 
     def check_response(self, y: np.ndarray) -> None:
         if np.ptp(y) <= 1e-13 * np.abs(y).max(initial=0.0):
@@ -78,6 +87,12 @@ class Gaussian:
         from scipy.special import ndtr
 
         return ndtr((y - eta[..., 0]) * np.exp(-0.5 * eta[..., 1]))
+
+    def marginal(self, y: np.ndarray, w: np.ndarray) -> np.ndarray:
+        return np.array([np.average(y, weights=w)])
+
+    def spread(self, y: np.ndarray) -> np.ndarray:
+        return y
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         low, high = np.log(VARIANCE_BOUNDS)

@@ -28,8 +28,17 @@ class Multinomial:
         return False
 
     @property
+    def discrete(self) -> bool:
+        return True
+
+    @property
     def scales_response(self) -> bool:
         return False
+
+    @classmethod
+    def make(cls, classes: int, shared_variance: bool) -> Multinomial:
+        """From the options that a user gives."""
+        return cls(classes)
 
     def check_response(self, y: np.ndarray) -> None:
         if self.classes < 2:
@@ -80,6 +89,13 @@ class Multinomial:
         index = np.clip(np.floor(y), 0, self.classes - 1).astype(int)
         at = np.take_along_axis(cumulative, np.broadcast_to(index, eta.shape[:-1])[..., None], -1)[..., 0]
         return np.where(np.asarray(y) < 0, 0.0, at)
+
+    def marginal(self, y: np.ndarray, w: np.ndarray) -> np.ndarray:
+        share = np.bincount(y.astype(int), weights=w, minlength=self.classes) + 1e-3 * w.sum()
+        return np.log(share[:-1] / share[-1])
+
+    def spread(self, y: np.ndarray) -> np.ndarray:
+        return y
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         high = np.array([10 * LOGIT_BOUND, LOGIT_BOUND, np.inf])

@@ -28,8 +28,17 @@ class Poisson:
         return False
 
     @property
+    def discrete(self) -> bool:
+        return True
+
+    @property
     def scales_response(self) -> bool:
         return False
+
+    @classmethod
+    def make(cls, classes: int, shared_variance: bool) -> Poisson:
+        """From the options that a user gives."""
+        return cls()
 
     def check_response(self, y: np.ndarray) -> None:
         if (y < 0).any():
@@ -73,6 +82,12 @@ class Poisson:
 
         y = np.floor(y)
         return np.where(y < 0, 0.0, pdtr(np.maximum(y, 0.0), self._rate(eta)))
+
+    def marginal(self, y: np.ndarray, w: np.ndarray) -> np.ndarray:
+        return np.array([np.log(max(float(np.average(y, weights=w)), 1e-3))])
+
+    def spread(self, y: np.ndarray) -> np.ndarray:
+        return np.log1p(y)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         high = np.array([10 * LOG_RATE_BOUND, LOG_RATE_BOUND, np.inf])

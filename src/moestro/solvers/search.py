@@ -48,7 +48,7 @@ class _Stage:
         rows = objective.engine.rows
         block = next(rows.blocks(rows.n))
         x = block.x[:, 1:] if rows.shared else np.column_stack([block.x[:, 1:], block.z[:, 1:]])
-        y = np.log1p(block.y) if objective.coordinates.model.family.name == "poisson" else block.y
+        y = objective.coordinates.model.family.spread(block.y)
         y = (y - np.average(y, weights=block.w)) / max(float(y.std()), 1e-300)
         return cls(objective, solver, pool, x, y, block.w)
 

@@ -113,13 +113,7 @@ def pooled(objective: Objective) -> np.ndarray:
     theta = np.zeros(c.model.size)
     w = np.ones(rows.n) if rows.w is None else rows.w
     y = (rows.y - rows.y_center) / rows.y_scale
-    intercepts = c.model.expert_coefficients(theta)[:, :, 0]
-    name = c.model.family.name
-    if name == "multinomial":
-        share = np.bincount(y.astype(int), weights=w, minlength=c.model.m + 1) + 1e-3 * w.sum()
-        intercepts[:] = np.log(share[:-1] / share[-1])
-    elif name == "poisson":
-        intercepts[:] = np.log(max(float(w @ y) / float(w.sum()), 1e-3))
+    c.model.expert_coefficients(theta)[:, :, 0] = c.model.family.marginal(y, w)
     return c.collapse(theta)
 
 

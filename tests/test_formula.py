@@ -5,7 +5,8 @@ import pytest
 
 from conftest import two_lines
 from moestro import DataError, MoEClassifier, MoERegressor, load_dataset, load_model, select_experts
-from moestro.design.formula import FormulaDesign, split
+from moestro.design.formula import FormulaDesign
+from moestro.design.grammar import split
 
 pytest.importorskip("formulaic")
 

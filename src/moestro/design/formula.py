@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,35 +9,7 @@ import numpy as np
 
 from ..errors import DataError
 from .frames import columns, row_count
-
-FUNCTIONS = frozenset(
-    [
-        "C",
-        "I",
-        "log",
-        "log10",
-        "log2",
-        "log1p",
-        "exp",
-        "expm1",
-        "sqrt",
-        "abs",
-        "sin",
-        "cos",
-        "tanh",
-        "center",
-        "scale",
-        "poly",
-        "bs",
-        "cs",
-        "cr",
-        "cc",
-    ]
-)
-_NODES = (
-    ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Constant, ast.Name, ast.Load,
-    ast.Call, ast.keyword, ast.Attribute, ast.Compare, ast.cmpop, ast.List, ast.Tuple,
-)  # fmt: skip
+from .grammar import parse, refuse_code, split, variables
 
 
 @dataclass(frozen=True)
@@ -67,7 +38,7 @@ class Side:
     @classmethod
     def learn(cls, text: str, data: Any) -> Side:
         """Materialise `text` on `data` and keep what prediction needs."""
-        _refuse_code(text)
+        refuse_code(text)
         if text.replace(" ", "") == "1":
             return cls(text, (), (), {}, {})
         spec = _materialise(_spec(text, None, None), _needed(text, data)).model_spec
@@ -82,7 +53,7 @@ class Side:
         return cls(
             text,
             tuple(n for n in names if n != "Intercept"),
-            tuple(_variables(text)),
+            tuple(variables(text)),
             levels,
             {k: _plain(v) for k, v in spec.transform_state.items() if v},
         )
@@ -119,7 +90,7 @@ class Side:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Side:
-        _refuse_code(data["text"])
+        refuse_code(data["text"])
         levels = {k: tuple(v) for k, v in data["levels"].items()}
         return cls(data["text"], tuple(data["names"]), tuple(data["variables"]), levels, data["state"])
 
@@ -136,7 +107,7 @@ class FormulaDesign:
     @classmethod
     def learn(cls, text: str, data: Any) -> FormulaDesign:
         response, experts, gate = split(text)
-        _refuse_code(response)
+        refuse_code(response)
         side = Side.learn(experts, data)
         return cls(text, response, side, None if gate is None else Side.learn(gate, data))
 
@@ -175,7 +146,7 @@ class FormulaDesign:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> FormulaDesign:
         gate = data["gate"]
-        _refuse_code(data["response"])
+        refuse_code(data["response"])
         return cls(
             data["text"],
             data["response"],
@@ -184,56 +155,9 @@ class FormulaDesign:
         )
 
 
-def split(text: str) -> tuple[str, str, str | None]:
-    """Response, experts' part and gate's part of a formula."""
-    sides = text.split("~")
-    if len(sides) != 2 or not all(s.strip() for s in sides):
-        raise DataError(
-            f"the formula '{text}' needs a response and terms: 'y ~ x1 + x2' or 'y ~ x1 + x2 | z1'"
-        )
-    parts = sides[1].split("|")
-    if len(parts) > 2 or not all(p.strip() for p in parts):
-        raise DataError(
-            f"the formula '{text}' has more than one '|' or an empty part: write 'y ~ experts | gate'"
-        )
-    return sides[0].strip(), parts[0].strip(), parts[1].strip() if len(parts) == 2 else None
-
-
-def _formulaic() -> Any:
-    try:
-        import formulaic
-    except ImportError as error:
-        raise DataError("formulas need an extra: pip install 'moestro[formula]'") from error
-    return formulaic
-
-
-def _parse(text: str) -> Any:
-    formulaic = _formulaic()
-    try:
-        return formulaic.Formula(text)
-    except Exception as error:  # formulaic's own syntax errors, coloured and on several lines
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"the formula part '{text}' cannot be read: {reason}") from error
-
-
-def _variables(text: str) -> list[str]:
-    """Columns that a part reads: looked-up factors, and names inside expressions that are no function."""
-    out: set[str] = set()
-    for term in _parse(text):
-        for factor in term.factors:
-            if factor.eval_method.value == "lookup":
-                out.add(str(factor.expr))
-            elif factor.eval_method.value == "python":
-                tree = ast.parse(factor.expr, mode="eval")
-                out.update(
-                    n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id not in {*FUNCTIONS, "np"}
-                )
-    return sorted(out)
-
-
 def _needed(text: str, data: Any) -> dict[str, np.ndarray]:
     """Columns that a part reads, without missing values."""
-    out = columns(data, _variables(text))
+    out = columns(data, variables(text))
     for name, values in out.items():
         if values.dtype.kind in "OUS" or str(values.dtype) == "str":
             missing = any(v is None or v != v for v in values)
@@ -259,7 +183,7 @@ def _spec(text: str, levels: dict[str, tuple] | None, state: dict[str, Any] | No
         for factor, known in (levels or {}).items()
     }
     return ModelSpec(
-        formula=_parse(text),
+        formula=parse(text),
         output="pandas",
         na_action=NAAction.RAISE,
         ensure_full_rank=True,
@@ -307,30 +231,3 @@ def _restored(value: Any) -> Any:
             return {k: _restored(v) for k, v in value[PAIRS]}
         return {k: _restored(v) for k, v in value.items()}
     return [_restored(v) for v in value] if isinstance(value, list) else value
-
-
-def _refuse_code(text: str) -> None:
-    """A formula may hold columns, numbers, arithmetic and `FUNCTIONS`; anything else would be running code."""
-    for term in _parse(text):
-        for factor in term.factors:
-            if factor.eval_method.value != "python":
-                continue
-            try:
-                tree = ast.parse(factor.expr, mode="eval")
-            except SyntaxError as error:
-                raise DataError(f"'{factor.expr}' in the formula is not an expression") from error
-            for node in ast.walk(tree):
-                call_ok = not isinstance(node, ast.Call) or _function_name(node.func) in FUNCTIONS
-                attribute_ok = not isinstance(node, ast.Attribute) or (
-                    isinstance(node.value, ast.Name) and node.value.id == "np" and node.attr in FUNCTIONS
-                )
-                if not isinstance(node, _NODES) or not call_ok or not attribute_ok:
-                    raise DataError(
-                        f"'{factor.expr}' is not allowed in a formula: use columns, arithmetic and {', '.join(sorted(FUNCTIONS))}"
-                    )
-
-
-def _function_name(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""

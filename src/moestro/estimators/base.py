@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..api import Result, check_weights, fit_design
 from ..design import ArrayDesign, FormulaDesign
-from ..design.frames import text_columns
 from ..errors import DataError
 from ..experts import Family
 from ..fitted import FittedModel
@@ -23,6 +22,7 @@ from ..solvers import Options, Status
 from ..summary import glance, summary_text, tidy
 from ..tables import Table
 from ..threads import thread_count
+from .helpers import printer, refuse_text
 
 
 class MoEBase(BaseEstimator, metaclass=ABCMeta):
@@ -72,7 +72,7 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
         -------
         self
         """
-        _refuse_text(X)
+        refuse_text(X)
         X, y = self._validate(X, y)
         names = getattr(self, "feature_names_in_", None)
         labels = [f"x{j}" for j in range(X.shape[1])] if names is None else [str(n) for n in names]
@@ -139,7 +139,7 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
             max_iter=self.max_iter,
             seed=seed,
             threads=thread_count(self.n_jobs),
-            progress=_printer() if self.verbose else None,
+            progress=printer() if self.verbose else None,
         )
         family = self._family(y)
         family.check_response(y if w is None else y[w > 0])
@@ -231,7 +231,7 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
         model = self._fitted()
         if isinstance(model.design, FormulaDesign):
             return model.design.matrices(X)
-        _refuse_text(X)
+        refuse_text(X)
         checked: Any = validate_data(self, X, dtype=np.float64, reset=False)
         return model.design.matrices(checked)
 
@@ -317,27 +317,3 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False
         return tags
-
-
-def _refuse_text(X: Any) -> None:
-    found = text_columns(X)
-    if found:
-        raise DataError(
-            f"column '{found[0]}' holds text: encode it as numbers, or use from_formula, which encodes categories"
-        )
-
-
-def _printer() -> Any:
-    from tqdm.auto import tqdm
-
-    bars: dict[str, Any] = {}
-
-    def show(stage: str, done: int, total: int) -> None:
-        bar = bars.get(stage)
-        if bar is None or bar.n >= done:
-            bar = bars[stage] = tqdm(total=total, desc=stage, leave=False)
-        bar.update(done - bar.n)
-        if done == total:
-            bar.close()
-
-    return show

@@ -7,8 +7,8 @@
 
 namespace moestro {
 
-constexpr int kBlock = 256;   // rows handled at once: their features and logits stay in cache
-constexpr int kStrip = 72;    // feature products formed at once in a curvature pass
+constexpr int kBlock = 192;   // rows handled at once; no power of two, so that features spread over cache sets
+constexpr int kStrip = 12;    // feature products formed at once: they stay in the first-level cache
 
 enum class Family { multinomial = 0, gaussian = 1, poisson = 2 };
 

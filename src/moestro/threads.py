@@ -4,7 +4,23 @@ from __future__ import annotations
 
 import os
 
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any
+
 from .errors import DataError
+
+
+@cache
+def _controller() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """Keep BLAS on one thread: a fit's own matrices are small, and its sums must not depend on the machine."""
+    return _controller().limit(limits=1, user_api="blas")
 
 
 def thread_count(n_jobs: int | None) -> int:

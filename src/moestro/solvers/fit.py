@@ -11,6 +11,7 @@ from ..errors import DataError
 from ..model import Model
 from ..rows import MERGE_LIMIT, Rows
 from ..tables import Table
+from ..threads import one_blas_thread
 from .base import Solver
 from .candidates import Options
 from .coordinates import Coordinates
@@ -94,7 +95,7 @@ def fit_mixture(model: Model, rows: Rows, options: Options) -> Fit:
     seeds = root.spawn(total + 2)
     levels = _levels(model, c, rows, np.random.default_rng(seeds[-1]))
     work = levels[0].n * c.size
-    with Pool(options.threads if work > 50_000 else 1) as pool:
+    with one_blas_thread(), Pool(options.threads if work > 50_000 else 1) as pool:
         best, starts = search(model, c, levels, solver, options, seeds[:-1], pool)
     outcome, status = best.outcome, best.status
     assert outcome is not None and status is not None

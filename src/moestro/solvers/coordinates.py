@@ -76,6 +76,14 @@ class Coordinates:
         """Indicator (size, k) of the predictors' coordinates of each expert."""
         return (self.block[:, None] == 1 + np.arange(self.model.k)).astype(float)
 
+    def slopes_ridge(self, spread: float) -> np.ndarray:
+        """Ridge of a normal prior with standard deviation `spread` on every slope, shape (size,)."""
+        slope = ~self.model.is_intercept()
+        used = self.owner >= 0
+        out = np.zeros(self.size)
+        out[self.owner[used]] = np.where(slope[used], 1.0 / spread**2, 0.0)
+        return out
+
     @cached_property
     def is_identity(self) -> bool:
         return self.size == len(self.owner)
@@ -122,10 +130,15 @@ class Coordinates:
 
 @dataclass(frozen=True)
 class Objective:
-    """The log-likelihood as a function of phi."""
+    """The log-likelihood as a function of phi, less 1/2 sum_j ridge_j phi_j^2 where a ridge is given.
+
+    Only the search for starts uses a ridge: on a subsample it keeps fits away from optima at infinity, which
+    all rows would not confirm.
+    """
 
     engine: Engine
     coordinates: Coordinates
+    ridge: np.ndarray | None = None
 
     @cached_property
     def weight_sum(self) -> float:
@@ -134,9 +147,10 @@ class Objective:
     def evaluate(
         self, phi: np.ndarray, order: Order, responsibilities: np.ndarray | None = None
     ) -> Evaluation:
-        return self.coordinates.restrict(
+        e = self.coordinates.restrict(
             self.engine.evaluate(self.coordinates.expand(phi), order, responsibilities)
         )
+        return e if self.ridge is None else _penalised(e, phi, self.ridge)
 
     def inward(self, phi: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         """Boolean: coordinates that can move uphill without leaving the box."""
@@ -151,3 +165,13 @@ class Objective:
         if ((phi <= c.lower) | (phi >= c.upper)).any():
             gradient = np.where(self.inward(phi, gradient), gradient, 0.0)
         return float(max(gradient.max(), -gradient.min())) / self.weight_sum
+
+
+def _penalised(e: Evaluation, phi: np.ndarray, ridge: np.ndarray) -> Evaluation:
+    return Evaluation(
+        e.value - 0.5 * float(ridge @ phi**2),
+        e.mass,
+        None if e.gradient is None else e.gradient - ridge * phi,
+        None if e.information is None else e.information + np.diag(ridge),
+        None if e.curvature is None else e.curvature - np.diag(ridge),
+    )

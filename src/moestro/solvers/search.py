@@ -26,9 +26,12 @@ SHORT_EM = 8  # EM steps before the worse half of the starts is dropped
 SHORT_RUN = 12  # iterations of the solver before the finalists are chosen
 FINALISTS = 4
 ROUND = 6  # moves tried at once from the best two fits
-STALE_ROUNDS = 3  # rounds without a gain that end the search
+STALE_ROUNDS = 3  # rounds without a gain that end the search, one fewer where a fit is costly
+COSTLY = 20_000  # rows x parameters of a start from which the search saves
 MAX_ROUNDS = 12
-SETTLED = 0.4  # share of the starts that agree on the best value where moves are not needed
+SETTLED = 0.3  # share of the short runs that agree on the best value where costly moves are not needed
+BEHIND = 0.5  # log-likelihood per parameter by which a finalist may trail the best on a subsample
+SPREAD = 4.0  # prior standard deviation of a scaled slope while starts are searched
 WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
 
 
@@ -95,7 +98,7 @@ def search(
     seeds : list of SeedSequence
         One a start, and a last one for the moves.
     """
-    objective = Objective(make_engine(model, levels[0], options.engine), c)
+    objective = Objective(make_engine(model, levels[0], options.engine), c, c.slopes_ridge(SPREAD))
     stage = _Stage.of(objective, solver, pool)
     everyone = _begin(stage, options, seeds[:-1])
     if model.k > 1 and options.n_starts == "auto" and not options.only_initial:
@@ -135,7 +138,9 @@ def _explore(
     objective, names = stage.objective, list(MOVES)
     order = ranked(everyone)
     close = 1e-6 * (100.0 + abs(order[0].value))
-    if sum(a.value >= order[0].value - close for a in order) >= SETTLED * len(order):
+    costly = objective.engine.rows.n * objective.coordinates.size > COSTLY
+    runs = [a for a in order if a.outcome is not None]
+    if costly and sum(a.value >= order[0].value - close for a in runs) >= SETTLED * len(runs):
         return []
     tick = options.ticker("moves", MAX_ROUNDS * ROUND)
     found: list[Candidate] = []
@@ -155,7 +160,7 @@ def _explore(
         found += new
         order = ranked([*order, *new])
         stale = 0 if gained else stale + 1
-        if stale == STALE_ROUNDS:
+        if stale == STALE_ROUNDS - costly:
             break
     return found
 
@@ -176,7 +181,7 @@ def _polish(
         last = depth == len(levels) - 1
         wide = rows.n * c.size > WIDE
         objective = Objective(make_engine(model, rows, options.engine, options.threads if wide else 1), c)
-        tol = options.tol if last else max(options.tol, 1e-6)
+        tol = options.tol if last else max(options.tol, 1e-4)
         limit = options.max_iter if last else min(options.max_iter or 60, 60)
 
         def settle(
@@ -196,7 +201,8 @@ def _polish(
         workers.map(settle, finalists, tick)
         finalists = distinct(ranked(finalists))
         if not last:
-            finalists = finalists[: max(1, 3 - depth)]
+            near = [a for a in finalists if finalists[0].value - a.value <= BEHIND * c.size]
+            finalists = near[: max(1, 3 - depth)]
     return finalists[0]
 
 

@@ -16,17 +16,20 @@ from ..model import Model
 from ..rows import Rows
 
 
+SLOPES = {"multinomial": 1.5, "gaussian": 1.0, "poisson": 0.3}  # standard deviation of an expert's slope
+
+
 def simulate(
     family: str, n: int, d: int, k: int, classes: int = 3, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, Family]:
-    """x (n, d) standard normal and y (n,) from a softmax-gated mixture with slopes of size one."""
+    """x (n, d) standard normal and y (n,) from a softmax-gated mixture with normal slopes (`SLOPES`)."""
     rng = np.random.default_rng(seed)
     law = make_family(family, classes=classes)
     model = Model(SoftmaxGate(), law, k, d + 1, d + 1)
-    gate = rng.choice([-1.0, 1.0], (k - 1, d + 1)) * rng.uniform(0.5, 1.5, (k - 1, d + 1))
-    experts = rng.choice([-1.0, 1.0], (k, model.m, d + 1)) * rng.uniform(0.3, 1.2, (k, model.m, d + 1))
-    if family == "poisson":
-        experts *= 0.3
+    gate = 1.5 * rng.standard_normal((k - 1, d + 1))
+    experts = SLOPES[family] * rng.standard_normal((k, model.m, d + 1))
+    gate[:, 0] *= 0.3
+    experts[:, :, 0] *= 0.3
     theta = model.pack(gate, experts, rng.uniform(-1.5, 0.5, (k, law.nuisances)))
     x, y = np.empty((n, d)), np.empty(n)
     for start in range(0, n, 65536):  # in pieces, so that the data are what memory goes to

@@ -168,10 +168,15 @@ class Objective:
 
 
 def _penalised(e: Evaluation, phi: np.ndarray, ridge: np.ndarray) -> Evaluation:
+    def shifted(matrix: np.ndarray | None, by: np.ndarray) -> np.ndarray | None:
+        if matrix is not None:
+            matrix.flat[:: len(by) + 1] += by  # the evaluation is fresh, and ours
+        return matrix
+
     return Evaluation(
         e.value - 0.5 * float(ridge @ phi**2),
         e.mass,
         None if e.gradient is None else e.gradient - ridge * phi,
-        None if e.information is None else e.information + np.diag(ridge),
-        None if e.curvature is None else e.curvature - np.diag(ridge),
+        shifted(e.information, ridge),
+        shifted(e.curvature, -ridge),
     )

@@ -93,7 +93,7 @@ def fit_mixture(model: Model, rows: Rows, options: Options) -> Fit:
         else options.seed
     )
     seeds = root.spawn(total + 2)
-    levels = _levels(model, c, rows, np.random.default_rng(seeds[-1]))
+    levels = [rows] if options.only_initial else _levels(model, c, rows, np.random.default_rng(seeds[-1]))
     work = levels[0].n * c.size
     with one_blas_thread(), Pool(options.threads if work > 50_000 else 1) as pool:
         best, starts = search(model, c, levels, solver, options, seeds[:-1], pool)
@@ -149,7 +149,7 @@ def _check_distinct(model: Model, rows: Rows) -> None:
 
 def _levels(model: Model, c: Coordinates, rows: Rows, rng: np.random.Generator) -> list[Rows]:
     """Growing random subsamples that end with all rows: starts are searched on the first."""
-    size = int(np.clip(20 * c.size, 1500, 5000)) if model.k > 1 else rows.n
+    size = int(np.clip(20 * c.size if model.family.discrete else 12 * c.size, 1000, 5000)) if model.k > 1 else rows.n
     levels = []
     order = rng.permutation(rows.n) if size * 2 < rows.n else None
     while order is not None and size * 2 < rows.n:

@@ -39,21 +39,22 @@ class Newton:
         inner = np.flatnonzero(objective.inward(phi, e.gradient))
         g = e.gradient[inner]
         whole = len(inner) == len(phi)
-        A = -(e.curvature if whole else e.curvature[np.ix_(inner, inner)])
-        D = e.information if whole else e.information[np.ix_(inner, inner)]
-        D = D + np.diag(RIDGE * objective.weight_sum + ROUNDOFF * np.diag(D))
+        H = e.curvature if whole else e.curvature[np.ix_(inner, inner)]
+        D = e.information.copy() if whole else e.information[np.ix_(inner, inner)]
+        diagonal = D.reshape(-1)[:: len(inner) + 1]
+        diagonal += RIDGE * objective.weight_sum + ROUNDOFF * diagonal
         box = objective.coordinates.lower[inner], objective.coordinates.upper[inner]
 
         if objective.gradient_norm(phi, e.gradient) <= self.escape_at:
-            left = _leave_saddle(objective, state, inner, A, D)
+            left = _leave_saddle(objective, state, inner, -H, D)
             if left is not None:
                 return left
         for _ in range(60):
-            p = _solve(A + lam * D, g)
+            p = _solve(lam * D - H, g)
             if p is not None:
                 target = np.clip(phi[inner] + p, *box)
                 p = target - phi[inner]
-                predicted = float(g @ p - 0.5 * p @ (A @ p))
+                predicted = float(g @ p + 0.5 * p @ (H @ p))
                 if not np.any(p):
                     break
                 if predicted > 0:

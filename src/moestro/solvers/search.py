@@ -22,8 +22,9 @@ from .starts import ROTATION, STRATEGIES, from_memberships, pooled
 from .status import Status
 
 NEWTON_LIMIT = 600  # free parameters up to which an exact Hessian pays (docs/benchmarks.md)
-SHORT_EM = 8  # EM steps before the worse half of the starts is dropped
+SHORT_EM = 8  # EM steps before the worse starts are dropped
 SHORT_RUN = 12  # iterations of the solver before the finalists are chosen
+KEPT = 3  # one in so many starts goes on to a short run
 FINALISTS = 4
 ROUND = 6  # moves tried at once from the best two fits
 STALE_ROUNDS = 3  # rounds without a gain that end the search, one fewer where a fit is costly
@@ -98,7 +99,8 @@ def search(
     seeds : list of SeedSequence
         One a start, and a last one for the moves.
     """
-    objective = Objective(make_engine(model, levels[0], options.engine), c, c.slopes_ridge(SPREAD))
+    ridge = None if options.only_initial else c.slopes_ridge(SPREAD)
+    objective = Objective(make_engine(model, levels[0], options.engine), c, ridge)
     stage = _Stage.of(objective, solver, pool)
     everyone = _begin(stage, options, seeds[:-1])
     if model.k > 1 and options.n_starts == "auto" and not options.only_initial:
@@ -108,7 +110,7 @@ def search(
 
 
 def _begin(stage: _Stage, options: Options, seeds: list[np.random.SeedSequence]) -> list[Candidate]:
-    """Short EM from every start, a short run of the solver from the better half."""
+    """Short EM from every start, a short run of the solver from the better third."""
     objective, k = stage.objective, stage.objective.coordinates.model.k
     known = [("given", objective.coordinates.collapse(theta)) for theta in options.initial]
     if k == 1 and not options.only_initial:
@@ -126,7 +128,7 @@ def _begin(stage: _Stage, options: Options, seeds: list[np.random.SeedSequence])
     ]
     if guesses:
         everyone += stage.grow(names, guesses, tick)
-    better = ranked(everyone)[: max(FINALISTS, (len(everyone) + 1) // 2)]
+    better = ranked(everyone)[: max(FINALISTS, -(-len(everyone) // KEPT))]
     stage.pool.map(stage.short_run, better, tick)
     return everyone
 
@@ -155,7 +157,7 @@ def _explore(
             rng = np.random.default_rng(own)
             guesses.append(MOVES[chosen[i]](rng, stage.x, rows.responsibilities, rows.log_density))
         new = stage.grow([f"move: {name}" for name in chosen], guesses, silent)
-        stage.pool.map(stage.short_run, new, tick)
+        stage.pool.map(stage.short_run, ranked(new)[: ROUND // 2], tick)
         gained = max(a.rank for a in new) > (True, order[0].value + close)
         found += new
         order = ranked([*order, *new])

@@ -121,7 +121,7 @@ def from_memberships(
     objective: Objective,
     memberships: Sequence[np.ndarray],
     each: Callable[[Callable[[int], Evaluation], int], list[Evaluation]],
-    steps: int = 3,
+    steps: int = 2,
 ) -> np.ndarray:
     """M-steps with the responsibilities held at `memberships`, several fits side by side; phi (S, P).
 

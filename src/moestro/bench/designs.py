@@ -15,7 +15,6 @@ from ..gates import SoftmaxGate
 from ..model import Model
 from ..rows import Rows
 
-
 SLOPES = {"multinomial": 1.5, "gaussian": 1.0, "poisson": 0.3}  # standard deviation of an expert's slope
 
 

@@ -149,7 +149,11 @@ def _check_distinct(model: Model, rows: Rows) -> None:
 
 def _levels(model: Model, c: Coordinates, rows: Rows, rng: np.random.Generator) -> list[Rows]:
     """Growing random subsamples that end with all rows: starts are searched on the first."""
-    size = int(np.clip(20 * c.size if model.family.discrete else 12 * c.size, 1000, 5000)) if model.k > 1 else rows.n
+    size = (
+        int(np.clip(20 * c.size if model.family.discrete else 12 * c.size, 1000, 5000))
+        if model.k > 1
+        else rows.n
+    )
     levels = []
     order = rng.permutation(rows.n) if size * 2 < rows.n else None
     while order is not None and size * 2 < rows.n:

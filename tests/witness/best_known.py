@@ -15,10 +15,15 @@ from scipy.special import gammaln, logsumexp, softmax
 N, D, K, CLASSES = 2000, 4, 3, 4
 
 
-def simulate(family, seed=3):
-    """x (n, d), y (n,): slopes of size one in gate and experts (0.4 for counts), normal inputs."""
+def simulate(family, seed=None):
+    """x (n, d), y (n,): slopes of size one in gate and experts (0.4 for counts).
+
+    Inputs are normal; for classes they are uniform on [-3, 3], wide enough for 2000 rows to tell experts apart.
+    """
+    if seed is None:
+        seed = 0 if family == "multinomial" else 3
     rng = np.random.default_rng(seed)
-    x = rng.standard_normal((N, D))
+    x = rng.uniform(-3, 3, (N, D)) if family == "multinomial" else rng.standard_normal((N, D))
 
     def sign(*shape):
         return np.where(rng.random(shape) < 0.5, -1.0, 1.0)

@@ -6,7 +6,9 @@ import click
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["passes", "fits", "growth", "start-up", "all"]), default="passes")
+@click.argument(
+    "what", type=click.Choice(["passes", "fits", "growth", "solvers", "start-up", "all"]), default="passes"
+)
 @click.option(
     "--rows",
     type=click.IntRange(1000),
@@ -17,12 +19,13 @@ import click
 @click.option("--max-rows", type=click.IntRange(10_000), default=1_000_000, show_default=True, help="Largest size of `growth`.")  # fmt: skip
 @click.option("--flexmix", is_flag=True, help="`fits`: time one start of R's flexmix beside it (needs Rscript; minutes).")  # fmt: skip
 def bench(what: str, rows: int, max_rows: int, flexmix: bool) -> None:
-    """Measure this machine: WHAT is passes, fits, growth, start-up or all.
+    """Measure this machine: WHAT is passes, fits, growth, solvers, start-up or all.
 
     \b
     passes    one sum over the rows, by engine, order, threads and instruction set, against the machine's own floor
     fits      whole fits with default starts
     growth    time and memory against the number of rows
+    solvers   Newton against L-BFGS by number of parameters
     start-up  importing, and the smallest whole run
 
     Medians within one run. Run it on an idle machine.
@@ -31,7 +34,7 @@ def bench(what: str, rows: int, max_rows: int, flexmix: bool) -> None:
     Example:
       moestro bench passes --rows 1000000
     """
-    from ..bench import fits, growth, passes, startup
+    from ..bench import fits, growth, passes, solvers, startup
     from .main import one_line_errors
 
     @one_line_errors
@@ -42,6 +45,8 @@ def bench(what: str, rows: int, max_rows: int, flexmix: bool) -> None:
             click.echo(fits.report(flexmix))
         if what in ("growth", "all"):
             click.echo(growth.report(max_rows))
+        if what in ("solvers", "all"):
+            click.echo(solvers.report())
         if what in ("start-up", "all"):
             click.echo(startup.report())
 

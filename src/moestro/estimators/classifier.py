@@ -30,7 +30,7 @@ class MoEClassifier(ClassifierMixin, MoEBase):
     gate_features, expert_features : list of str or int, or None
         Columns of the gate and of the experts; None for all, an empty list for a constant.
     solver : {"auto", "newton", "em", "lbfgs"}, default="auto"
-        Trust-region Newton up to 600 parameters, L-BFGS beyond.
+        Trust-region Newton up to 1500 parameters, L-BFGS beyond.
     engine : {"auto", "native", "array"}, default="auto"
     n_starts : int or "auto"
         "auto" takes some 12 + 6 k starts and goes on with moves between basins while they disagree.

@@ -132,8 +132,7 @@ class Coordinates:
 class Objective:
     """The log-likelihood as a function of phi, less 1/2 sum_j ridge_j phi_j^2 where a ridge is given.
 
-    Only the search for starts uses a ridge: on a subsample it keeps fits away from optima at infinity, which
-    all rows would not confirm.
+    Only the search for starts uses a ridge: it keeps them away from optima at infinity that a few rows make.
     """
 
     engine: Engine

@@ -15,13 +15,13 @@ from .base import Cancelled, Solver
 from .candidates import Candidate, Options, distinct, ranked, starts_table
 from .coordinates import Coordinates, Objective
 from .diagnosis import diagnose
-from .em import climb
+from .em import EM, climb
 from .moves import MOVES
 from .pool import Pool, silent
 from .starts import ROTATION, STRATEGIES, from_memberships, pooled
 from .status import Status
 
-NEWTON_LIMIT = 600  # free parameters up to which an exact Hessian pays (docs/benchmarks.md)
+NEWTON_LIMIT = 1500  # free parameters up to which an exact Hessian is held (docs/benchmarks.md)
 SHORT_EM = 8  # EM steps before the worse starts are dropped
 SHORT_RUN = 12  # iterations of the solver before the finalists are chosen
 KEPT = 3  # one in so many starts goes on to a short run
@@ -32,7 +32,11 @@ COSTLY = 20_000  # rows x parameters of a start from which the search saves
 MAX_ROUNDS = 12
 SETTLED = 0.3  # share of the short runs that agree on the best value where costly moves are not needed
 BEHIND = 0.5  # log-likelihood per parameter by which a finalist may trail the best on a subsample
-SPREAD = 4.0  # prior standard deviation of a scaled slope while starts are searched
+# Prior standard deviation of a scaled slope while starts are searched. Without it the search chases optima at
+# infinity that a few rows make, another one from every seed; the finalists are polished without it.
+SPREAD = 4.0
+STACK_BYTES = 50e6  # of information matrices held at once by fits done side by side
+MANY = 300  # parameters from which short runs are EM's: a Hessian costs more than it tells so far from the end
 WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
 
 
@@ -49,6 +53,8 @@ class _Stage:
 
     @classmethod
     def of(cls, objective: Objective, solver: Solver, pool: Pool) -> _Stage:
+        if objective.coordinates.size > MANY:
+            solver = EM()
         rows = objective.engine.rows
         block = next(rows.blocks(rows.n))
         x = block.x[:, 1:] if rows.shared else np.column_stack([block.x[:, 1:], block.z[:, 1:]])
@@ -57,7 +63,16 @@ class _Stage:
         return cls(objective, solver, pool, x, y, block.w)
 
     def grow(self, names: list[str], guesses: list[np.ndarray], tick: Callable[[], None]) -> list[Candidate]:
-        """Candidates from memberships: M-steps with these held, then short EM, all side by side."""
+        """Candidates from memberships, as many side by side as memory allows."""
+        group = max(1, int(STACK_BYTES / (8 * self.objective.coordinates.size**2)))
+        out: list[Candidate] = []
+        for start in range(0, len(names), group):
+            at = slice(start, start + group)
+            out += self._grow(names[at], guesses[at], tick)
+        return out
+
+    def _grow(self, names: list[str], guesses: list[np.ndarray], tick: Callable[[], None]) -> list[Candidate]:
+        """M-steps with the memberships held, then short EM, all side by side."""
 
         def each(evaluate: Callable[[int], Evaluation], count: int) -> list[Evaluation]:
             if self.pool.cancel.is_set():

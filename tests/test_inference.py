@@ -122,3 +122,24 @@ def test_unknown_covariances_are_refused(lines):
     model = MoERegressor(n_experts=1).fit(*lines)
     with pytest.raises(DataError, match="observed, sandwich, bootstrap"):
         model.inference("magic")
+
+
+def test_data_changed_since_the_fit_are_noticed():
+    x, y = two_lines()
+    model = MoERegressor(n_experts=1).fit(x, y)
+    x[:, 0] *= 2
+    with pytest.raises(DataError, match="changed since"):
+        model.inference()
+
+
+def test_the_sandwich_is_right_with_weights_and_repeated_rows():
+    """Merging equal rows inside the fit must not change the meat: it is a sum over rows as given."""
+    x, y = two_lines(150)
+    x, y = np.vstack([x, x[:50]]), np.concatenate([y, y[:50]])
+    model = MoERegressor(n_experts=1).fit(x, y)
+    x1 = np.column_stack([np.ones(200), x])
+    e = y - model.predict(x)
+    bread = np.linalg.inv(x1.T @ x1)
+    expected = np.sqrt(np.diag(bread @ (x1 * e[:, None] ** 2).T @ x1 @ bread))
+    got = [r["se"] for r in rows_of(model.inference("sandwich"), part="expert")][:2]
+    np.testing.assert_allclose(got, expected, rtol=1e-6)

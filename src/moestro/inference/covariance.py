@@ -54,6 +54,8 @@ def covariance(
     objective = Objective(make_engine(fit.model, rows, engine, threads), c)
     phi = c.collapse(fit.theta)
     e = objective.evaluate(phi, Order.CURVATURE)
+    if abs(e.value - fit.log_likelihood) > 1e-6 * (1 + abs(fit.log_likelihood)):
+        raise DataError("the rows are not those of the fit: the data were changed since, fit again")
     found = directions(objective, phi, e)
     kept, size, null = found.kept, found.size, found.values <= FLAT
     loaded = np.zeros(c.size, dtype=bool)

@@ -75,11 +75,12 @@ class Candidate:
     note: str = ""
     outcome: Outcome | None = None
     status: Status | None = None
+    collapsed: bool = False
 
     @property
     def rank(self) -> tuple[bool, float]:
         """Usable fits first, then by log-likelihood."""
-        usable = self.status is None or self.status.kind in USABLE
+        usable = not self.collapsed if self.status is None else self.status.kind in USABLE
         return usable, self.value if np.isfinite(self.value) else -np.inf
 
     def advance(self, solver: Solver, objective: Objective, **how: Any) -> None:
@@ -88,6 +89,7 @@ class Candidate:
         self.phi, self.value, self.outcome = outcome.phi, outcome.value, outcome
         self.iterations += outcome.iterations
         self.rows = objective.engine.rows.n
+        self.collapsed = objective.coordinates.collapsed(self.phi).any()
 
 
 def ranked(candidates: list[Candidate]) -> list[Candidate]:

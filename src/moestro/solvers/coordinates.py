@@ -76,6 +76,10 @@ class Coordinates:
         """Indicator (size, k) of the predictors' coordinates of each expert."""
         return (self.block[:, None] == 1 + np.arange(self.model.k)).astype(float)
 
+    def collapsed(self, phi: np.ndarray) -> np.ndarray:
+        """Boolean (size,): variances at their lower bound."""
+        return (self.block == -1) & (phi <= self.lower + 1e-9)
+
     def slopes_ridge(self, spread: float) -> np.ndarray:
         """Ridge of a normal prior with standard deviation `spread` on every slope, shape (size,)."""
         slope = ~self.model.is_intercept()

@@ -22,11 +22,11 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
     phi, e = outcome.phi, outcome.evaluation
     if not (np.isfinite(e.value) and np.isfinite(phi).all()):
         return Status(StatusKind.NOT_FINITE, "the log-likelihood is not a finite number")
-    collapsed = _owners(c, (c.block == -1) & (phi <= c.lower + 1e-9))
+    collapsed = _owners(c, c.collapsed(phi))
     if collapsed:
         return Status(
             StatusKind.COLLAPSED,
-            f"the variance of {_experts(collapsed)} ran to its lower bound: it fits a few rows exactly. "
+            f"the variance of {_experts(collapsed)} ran to its lower bound: a few rows are fitted exactly. "
             "Use fewer experts or a shared variance",
             collapsed,
         )

@@ -173,7 +173,7 @@ def _explore(
             guesses.append(MOVES[chosen[i]](rng, stage.x, rows.responsibilities, rows.log_density))
         new = stage.grow([f"move: {name}" for name in chosen], guesses, silent)
         stage.pool.map(stage.short_run, ranked(new)[: ROUND // 2], tick)
-        gained = max(a.rank for a in new) > (True, order[0].value + close)
+        gained = max(a.rank for a in new) > (order[0].rank[0], order[0].value + close)
         found += new
         order = ranked([*order, *new])
         stale = 0 if gained else stale + 1

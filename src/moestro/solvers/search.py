@@ -36,7 +36,9 @@ BEHIND = 0.5  # log-likelihood per parameter by which a finalist may trail the b
 # infinity that a few rows make, another one from every seed; the finalists are polished without it.
 SPREAD = 4.0
 STACK_BYTES = 50e6  # of information matrices held at once by fits done side by side
-MANY = 300  # parameters from which short runs are EM's: a Hessian costs more than it tells so far from the end
+MANY = (
+    300  # parameters from which short runs are EM's: a Hessian costs more than it tells so far from the end
+)
 WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
 
 

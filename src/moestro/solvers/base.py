@@ -44,8 +44,11 @@ class Info:
 class Solver(Protocol):
     """A solver is a name and two pure functions."""
 
-    name: str
-    max_iter: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def max_iter(self) -> int: ...
 
     def init(self, objective: Objective, phi: np.ndarray) -> State: ...
 

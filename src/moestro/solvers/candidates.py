@@ -89,7 +89,7 @@ class Candidate:
         self.phi, self.value, self.outcome = outcome.phi, outcome.value, outcome
         self.iterations += outcome.iterations
         self.rows = objective.engine.rows.n
-        self.collapsed = objective.coordinates.collapsed(self.phi).any()
+        self.collapsed = bool(objective.coordinates.collapsed(self.phi).any())
 
 
 def ranked(candidates: list[Candidate]) -> list[Candidate]:

@@ -1,7 +1,7 @@
 """Moves from a good fit to a neighbouring basin: one expert is taken apart, the others stay.
 
-A restart forgets everything; a move keeps what is right. Each maps responsibilities (n, k) of the fit at hand to
-memberships for a new one (split-and-merge, after Ueda, Nakano, Ghahramani and Hinton, 2000).
+A restart forgets everything; a move keeps what is right. Each maps rows x (n, d), y (n,) and responsibilities r (n, k) of the fit at
+hand, with the rows' log-density (n,), to memberships for a new one (split-and-merge, after Ueda, Nakano, Ghahramani and Hinton, 2000).
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-Move = Callable[[np.random.Generator, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+from .starts import near_a_line
+
+Move = Callable[[np.random.Generator, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 def _side(rng: np.random.Generator, x: np.ndarray, n: int) -> np.ndarray:
@@ -29,7 +31,9 @@ def _without(r: np.ndarray, a: int) -> np.ndarray:
     return out
 
 
-def split(rng: np.random.Generator, x: np.ndarray, r: np.ndarray, density: np.ndarray) -> np.ndarray:
+def split(
+    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, r: np.ndarray, density: np.ndarray
+) -> np.ndarray:
     """Dissolve one expert, split another along a random half-space."""
     a, b = rng.choice(r.shape[1], 2, replace=False)
     out, side = _without(r, a), _side(rng, x, len(r))
@@ -37,7 +41,9 @@ def split(rng: np.random.Generator, x: np.ndarray, r: np.ndarray, density: np.nd
     return out
 
 
-def share(rng: np.random.Generator, x: np.ndarray, r: np.ndarray, density: np.ndarray) -> np.ndarray:
+def share(
+    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, r: np.ndarray, density: np.ndarray
+) -> np.ndarray:
     """Pool two experts and part them again along a random half-space."""
     a, b = rng.choice(r.shape[1], 2, replace=False)
     out, both, side = r.copy(), r[:, a] + r[:, b], _side(rng, x, len(r))
@@ -45,7 +51,9 @@ def share(rng: np.random.Generator, x: np.ndarray, r: np.ndarray, density: np.nd
     return out
 
 
-def patch(rng: np.random.Generator, x: np.ndarray, r: np.ndarray, density: np.ndarray) -> np.ndarray:
+def patch(
+    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, r: np.ndarray, density: np.ndarray
+) -> np.ndarray:
     """Restart one expert on the neighbours of a random row."""
     a = rng.integers(r.shape[1])
     out = _without(r, a)
@@ -57,18 +65,21 @@ def patch(rng: np.random.Generator, x: np.ndarray, r: np.ndarray, density: np.nd
     return out
 
 
-def subset(rng: np.random.Generator, x: np.ndarray, r: np.ndarray, density: np.ndarray) -> np.ndarray:
-    """Restart one expert on a handful of random rows."""
+def subset(
+    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, r: np.ndarray, density: np.ndarray
+) -> np.ndarray:
+    """Restart one expert on the rows near a hyperplane through a few of them."""
     a = rng.integers(r.shape[1])
     out = _without(r, a)
-    size = min(len(r), x.shape[1] + 2 + int(rng.integers(0, x.shape[1] + 2)))
-    some = rng.choice(len(r), size, replace=False)
+    some = near_a_line(rng, x, y, len(x) // (2 * r.shape[1]), int(rng.choice([1, 4, 16])))
     out[some] = 0.0
     out[some, a] = 1.0
     return out
 
 
-def worst(rng: np.random.Generator, x: np.ndarray, r: np.ndarray, density: np.ndarray) -> np.ndarray:
+def worst(
+    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, r: np.ndarray, density: np.ndarray
+) -> np.ndarray:
     """Restart one expert on rows that the fit explains badly."""
     a = rng.integers(r.shape[1])
     out = _without(r, a)

@@ -172,7 +172,7 @@ def _explore(
         for i, own in enumerate(seed.spawn(ROUND)):
             rows = at[-1] if i % 3 == 0 else at[0]
             rng = np.random.default_rng(own)
-            guesses.append(MOVES[chosen[i]](rng, stage.x, rows.responsibilities, rows.log_density))
+            guesses.append(MOVES[chosen[i]](rng, stage.x, stage.y, rows.responsibilities, rows.log_density))
         new = stage.grow([f"move: {name}" for name in chosen], guesses, silent)
         stage.pool.map(stage.short_run, ranked(new)[: ROUND // 2], tick)
         gained = max(a.rank for a in new) > (order[0].rank[0], order[0].value + close)

@@ -60,12 +60,34 @@ def patches(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarra
     return out
 
 
+def near_a_line(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, share: int, tries: int) -> np.ndarray:
+    """The `share` rows closest to the best of `tries` hyperplanes through random elemental sets.
+
+    Best is the one whose `share`-th smallest residual is smallest (least quantile of residuals, Rousseeuw 1984).
+    """
+    features = np.column_stack([np.ones(len(x)), x])
+    n, p = features.shape
+    share = min(n, max(share, p + 1))
+    picks = rng.integers(0, n, (tries, p + 1))
+    A = features[picks]
+    gram = A.transpose(0, 2, 1) @ A + 1e-8 * np.eye(p)
+    coefficients = np.linalg.solve(gram, (A.transpose(0, 2, 1) @ y[picks][..., None]))[..., 0]
+    distance = np.abs(y[:, None] - features @ coefficients.T)
+    best = int(np.argmin(np.partition(distance, share - 1, axis=0)[share - 1]))
+    return np.argsort(distance[:, best], kind="stable")[:share]
+
+
 def subsets(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray, k: int) -> np.ndarray:
-    """Each expert from a handful of random rows (elemental sets): finds crossing lines."""
+    """Each expert from rows near a hyperplane through a few of them, one after the other: finds crossing lines."""
     out = np.zeros((len(x), k))
-    size = min(len(x), x.shape[1] + 2 + int(rng.integers(0, x.shape[1] + 2)))
+    free = np.arange(len(x))
     for e in range(k):
-        out[rng.choice(len(x), size, replace=False), e] = 1.0
+        share = max(len(free) // (2 * (k - e)), 1)
+        chosen = free[near_a_line(rng, x[free], y[free], share, int(rng.choice([1, 4, 16])))]
+        out[chosen, e] = 1.0
+        free = np.setdiff1d(free, chosen)
+        if not len(free):
+            break
     return out
 
 

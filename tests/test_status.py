@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from conftest import three_classes, two_lines
-from moestro import MoEClassifier, MoERegressor
+from moestro import MixingMeasure, MoEClassifier, MoERegressor
+from moestro.measure import theta_of
+from moestro.solvers import Options, fit_mixture
 
 
 def test_well_posed_fits_converge(lines):
@@ -26,16 +28,20 @@ def test_too_many_experts_are_called_flat():
     assert "experts" in model.status_.sentence
 
 
-def test_variance_collapse_is_named():
-    x = np.arange(12.0)[:, None]
-    y = np.where(np.arange(12) % 2, 5.0, np.sin(np.arange(12)))
-    model = MoERegressor(n_experts=2, n_starts=1, random_state=0, expert_features=[], gate_features=[]).fit(
-        x, y
-    )
-    kinds = {str(model.status_.kind)}
-    assert kinds == {"variance collapsed"}
-    assert "lower bound" in model.status_.sentence
-    assert np.isfinite(model.log_likelihood_)
+def test_variance_collapse_is_named_and_ranked_last():
+    x = np.arange(60.0)[:, None]
+    y = np.repeat([1.0, 5.0], 30)  # two values: a pair of experts can fit both exactly
+    model = MoERegressor(n_experts=2, random_state=0, expert_features=[], gate_features=[]).fit(x, y)
+    assert str(model.status_.kind) == "flat"  # the regular fit, though its likelihood is lower
+    zero = np.zeros((2, 0))
+    start = MixingMeasure([0, 0], zero, [[1.0], [5.0]], zero[:, None], np.log([[1e-3], [1e-3]]), "gaussian")
+    options = Options(initial=(theta_of(start, model._model.units),), only_initial=True)
+    collapsed = fit_mixture(model._model.fit.model, model._rows, options)
+    assert str(collapsed.status.kind) == "variance collapsed"
+    assert collapsed.status.experts == (0, 1)
+    assert "lower bound" in collapsed.status.sentence
+    assert np.isfinite(collapsed.log_likelihood)
+    assert collapsed.log_likelihood > model.log_likelihood_
 
 
 def test_the_limit_is_reported():

@@ -33,7 +33,7 @@ cat(t, if (inherits(m, "try-error")) NA else as.numeric(logLik(m)), "\\n")
 DRIVERS = {"multinomial": ("FLXMRmultinom()", "factor(d$y)"), "gaussian": ("FLXMRglm()", "d$y"), "poisson": ('FLXMRglm(family = "poisson")', "d$y")}  # fmt: skip
 
 
-def report(flexmix: bool = False) -> str:
+def report(flexmix: bool = False, only: str | None = None) -> str:
     """Text of the benchmark."""
     columns: dict[str, list] = {
         c: [] for c in ("family", "n", "seconds", "log_likelihood", "starts", "status")
@@ -41,6 +41,8 @@ def report(flexmix: bool = False) -> str:
     if flexmix:
         columns |= {"flexmix_s": [], "flexmix_ll": [], "ratio": []}
     for family, n in CASES:
+        if only not in (None, family):
+            continue
         x, y, law = simulate(family, n, D, K)
         rows = rows_of(x, y, law)
         model = Model(SoftmaxGate(), law, K, rows.q, rows.p)

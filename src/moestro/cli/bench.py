@@ -18,7 +18,10 @@ import click
 )
 @click.option("--max-rows", type=click.IntRange(10_000), default=1_000_000, show_default=True, help="Largest size of `growth`.")  # fmt: skip
 @click.option("--flexmix", is_flag=True, help="`fits`: time one start of R's flexmix beside it (needs Rscript; minutes).")  # fmt: skip
-def bench(what: str, rows: int, max_rows: int, flexmix: bool) -> None:
+@click.option(
+    "--only", type=click.Choice(["multinomial", "gaussian", "poisson"]), help="`fits`: this family alone."
+)
+def bench(what: str, rows: int, max_rows: int, flexmix: bool, only: str | None) -> None:
     """Measure this machine: WHAT is passes, fits, growth, solvers, start-up or all.
 
     \b
@@ -42,7 +45,7 @@ def bench(what: str, rows: int, max_rows: int, flexmix: bool) -> None:
         if what in ("passes", "all"):
             click.echo(passes.report(rows))
         if what in ("fits", "all"):
-            click.echo(fits.report(flexmix))
+            click.echo(fits.report(flexmix, only))
         if what in ("growth", "all"):
             click.echo(growth.report(max_rows))
         if what in ("solvers", "all"):

@@ -139,10 +139,11 @@ def _begin(stage: _Stage, options: Options, seeds: list[np.random.SeedSequence])
         for name, phi in known
     ]
     names = [ROTATION[i % len(ROTATION)] for i in range(len(seeds))]
-    guesses = [
-        STRATEGIES[name](np.random.default_rng(seed), stage.x, stage.y, stage.w, k)
-        for name, seed in zip(names, seeds, strict=True)
-    ]
+
+    def guess(task: tuple[str, np.random.SeedSequence]) -> np.ndarray:
+        return STRATEGIES[task[0]](np.random.default_rng(task[1]), stage.x, stage.y, stage.w, k)
+
+    guesses = stage.pool.map(guess, zip(names, seeds, strict=True))
     if guesses:
         everyone += stage.grow(names, guesses, tick)
     better = ranked(everyone)[: max(FINALISTS, -(-len(everyone) // KEPT))]

@@ -103,10 +103,6 @@ struct Isa {
     double (*exp_per_second)(double seconds);
 };
 
-extern const Isa kBaseline;
-#if defined(MOESTRO_X86)
-extern const Isa kAvx2, kAvx512;
-#endif
 const Isa& choose_isa(const char* name);  // null: the best one here; throws for an unknown or missing one
 std::vector<const char*> available_isas();
 

@@ -31,6 +31,14 @@ def _without(r: np.ndarray, a: int) -> np.ndarray:
     return out
 
 
+def _restart(r: np.ndarray, a: int, rows: np.ndarray) -> np.ndarray:
+    """Expert a begins anew on `rows`; its share elsewhere goes to the others."""
+    out = _without(r, a)
+    out[rows] = 0.0
+    out[rows, a] = 1.0
+    return out
+
+
 def split(
     rng: np.random.Generator, x: np.ndarray, y: np.ndarray, r: np.ndarray, density: np.ndarray
 ) -> np.ndarray:
@@ -56,13 +64,10 @@ def patch(
 ) -> np.ndarray:
     """Restart one expert on the neighbours of a random row."""
     a = rng.integers(r.shape[1])
-    out = _without(r, a)
     center = x[rng.integers(len(r))]
     size = max(len(r) // (2 * r.shape[1]), min(len(r), 2 * x.shape[1] + 4))
     near = np.argsort(((x - center) ** 2).sum(axis=1), kind="stable")[:size]
-    out[near] = 0.0
-    out[near, a] = 1.0
-    return out
+    return _restart(r, a, near)
 
 
 def subset(
@@ -70,11 +75,8 @@ def subset(
 ) -> np.ndarray:
     """Restart one expert on the rows near a hyperplane through a few of them."""
     a = rng.integers(r.shape[1])
-    out = _without(r, a)
     some = near_a_line(rng, x, y, len(x) // (2 * r.shape[1]), int(rng.choice([1, 4, 16])))
-    out[some] = 0.0
-    out[some, a] = 1.0
-    return out
+    return _restart(r, a, some)
 
 
 def worst(
@@ -82,12 +84,9 @@ def worst(
 ) -> np.ndarray:
     """Restart one expert on rows that the fit explains badly."""
     a = rng.integers(r.shape[1])
-    out = _without(r, a)
     size = max(len(r) // (3 * r.shape[1]), min(len(r), 2 * x.shape[1] + 4))
     badly = np.argsort(density + rng.gumbel(size=len(r)) * density.std(), kind="stable")[:size]
-    out[badly] = 0.0
-    out[badly, a] = 1.0
-    return out
+    return _restart(r, a, badly)
 
 
 MOVES: dict[str, Move] = {"split": split, "share": share, "patch": patch, "subset": subset, "worst": worst}

@@ -3,7 +3,7 @@
 from ..errors import DataError
 from ..model import Model
 from ..rows import Rows
-from .array import ArrayEngine, logit_slices
+from .array import ArrayEngine, logit_features
 from .base import Engine, Evaluation, Order, Rowwise
 from .native import NativeEngine, supports
 
@@ -27,6 +27,6 @@ __all__ = [
     "NativeEngine",
     "Order",
     "Rowwise",
-    "logit_slices",
+    "logit_features",
     "make_engine",
 ]

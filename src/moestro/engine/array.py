@@ -55,7 +55,7 @@ class ArrayEngine:
             s = model.family.score(eta, block.y[:, None])
             d = np.einsum("ne,net->nt", r, J)
             v = np.concatenate([d, (r[:, :, None] * s).reshape(len(u), -1)], axis=1)
-            features = self._features(block.z, block.x)
+            features = logit_features(model, block.z, block.x)
             for t, (feature, at) in enumerate(features):
                 gradient[at] += (block.w * v[:, t]) @ feature
             if information is not None:
@@ -85,14 +85,6 @@ class ArrayEngine:
         return Rowwise(
             np.concatenate(density), np.concatenate(resp), np.concatenate(score) if scores else None
         )
-
-    def _features(self, z: np.ndarray, x: np.ndarray) -> list[tuple[np.ndarray, slice]]:
-        """Feature matrix and parameter slice of each logit, in the order (gate, each expert's eta)."""
-        return [(self._pick(kind, z, x), at) for kind, at in logit_slices(self.model)]
-
-    @staticmethod
-    def _pick(kind: str, z: np.ndarray, x: np.ndarray) -> np.ndarray:
-        return z if kind == "gate" else x if kind == "expert" else np.ones((len(x), 1))
 
     @staticmethod
     def _add(matrix: np.ndarray, features: list[tuple[np.ndarray, slice]], blocks: np.ndarray) -> None:
@@ -151,3 +143,9 @@ def logit_slices(model: Model) -> list[tuple[str, slice]]:
         out += [("expert", slice(start, start + model.p)) for start in starts]
         out += [("nuisance", slice(last + e * nu + i, last + e * nu + i + 1)) for i in range(nu)]
     return out
+
+
+def logit_features(model: Model, z: np.ndarray, x: np.ndarray) -> list[tuple[np.ndarray, slice]]:
+    """Feature matrix and parameter slice of each logit, in the order of the logits."""
+    kinds = {"gate": z, "expert": x, "nuisance": np.ones((len(x), 1))}
+    return [(kinds[kind], at) for kind, at in logit_slices(model)]

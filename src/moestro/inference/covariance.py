@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..engine import Order, logit_slices, make_engine
+from ..engine import Order, logit_features, make_engine
 from ..errors import DataError
 from ..rows import Rows
 from ..solvers import Fit, Options, fit_mixture
@@ -85,14 +85,12 @@ def _meat(objective: Objective, fit: Fit, rows: Rows, engine: str, threads: int)
     """Sum of the outer products of the rows' weighted scores, in phi."""
     model = fit.model
     out = np.zeros((model.size, model.size))
-    slices = logit_slices(model)
     for part in rows.parts(16384):
         scores = make_engine(model, part, engine, threads).rowwise(fit.theta, scores=True).scores
         assert scores is not None
         block = next(part.blocks(part.n))
         full = np.empty((part.n, model.size))
-        for t, (kind, at) in enumerate(slices):
-            feature = block.z if kind == "gate" else block.x if kind == "expert" else np.ones((part.n, 1))
+        for t, (feature, at) in enumerate(logit_features(model, block.z, block.x)):
             full[:, at] = scores[:, t, None] * feature
         out += full.T @ full
     return objective.coordinates.sum_matrix(out)

@@ -12,7 +12,7 @@ from .design import Design, FormulaDesign
 from .errors import DataError
 from .experts import Family, make_family
 from .fitted import FittedModel, prepare
-from .gates import GATES
+from .gates import Gate, make_gate
 from .model import Model
 from .rows import Rows
 from .selection import Sweep, sweep
@@ -61,7 +61,9 @@ def fit_design(
     ks: Sequence[int],
     options: Options,
     *,
-    gate: str = "softmax",
+    gate: str | Gate = "softmax",
+    top_k: int | None = None,
+    rank_on: str = "score",
     criterion: str = "bic",
     response: str = "y",
     classes: tuple = (),
@@ -69,10 +71,9 @@ def fit_design(
     finished: Callable[[Fit], None] | None = None,
 ) -> Result:
     """Fit every k in `ks` and choose by `criterion`. Arrays as in `prepare`."""
-    if gate not in GATES:
-        raise DataError(f"gate={gate!r} is unknown: choose one of {', '.join(GATES)}")
-    rows, units = prepare(design, x, z, y, w, family, response, classes)
-    model = Model(GATES[gate](), family, 1, rows.q, rows.p)
+    made = make_gate(gate, top_k, rank_on)
+    rows, units = prepare(design, x, z, y, w, family, response, classes, made)
+    model = Model(made, family, 1, rows.q, rows.p)
     found = sweep(model, rows, ks, options, criterion, started, finished)
     return Result(FittedModel(design, units, found.chosen), rows, found)
 
@@ -182,7 +183,7 @@ def select_experts(
     n_jobs : int or None
         Threads; None means all cores. Results do not depend on it.
     **how
-        ``weights``, ``shared_variance``, ``gate``.
+        ``weights``, ``shared_variance``, ``gate``, ``top_k``, ``rank_on``.
 
     Returns
     -------

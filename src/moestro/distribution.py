@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .errors import DataError
 from .experts import Family
-from .gates.softmax import log_sum_exp
+from .gates import log_sum_exp
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ class PredictiveDistribution:
     def weights(self) -> np.ndarray:
         """g_i(x), shape (n, k)."""
         return np.exp(self.log_weights)
+
+    def at(self, rows: slice | np.ndarray) -> PredictiveDistribution:
+        """The law of some of the rows."""
+        return replace(self, log_weights=self.log_weights[rows], eta=self.eta[rows])
 
     def mean(self) -> np.ndarray:
         """E[Y | x], shape (n,)."""

@@ -15,7 +15,7 @@ from .design.frames import write_text
 from .distribution import PredictiveDistribution
 from .errors import DataError, FileError
 from .experts import Family, make_family
-from .gates import GATES
+from .gates import Gate, SoftmaxGate, make_gate
 from .measure import MixingMeasure, measure_of
 from .model import Model
 from .rows import MERGE_LIMIT, Rows, merge_rows
@@ -36,6 +36,7 @@ def prepare(
     family: Family,
     response: str = "y",
     classes: tuple = (),
+    gate: Gate | None = None,
 ) -> tuple[Rows, Units]:
     """Rows with their scaling, and the units that turn results back.
 
@@ -46,7 +47,12 @@ def prepare(
     y : ndarray of shape (n,)
         Numbers, or class indices as floats.
     w : ndarray of shape (n,) or None
+    gate : Gate, optional
+        Softmax by default; it says how its columns may be scaled.
     """
+    scaling = (SoftmaxGate() if gate is None else gate).scaling
+    if scaling != "affine" and z is None:
+        z = x  # the same columns, scaled differently
     ax, az, ay, aw = x, z, y, w
     if len(y) <= MERGE_LIMIT and (
         w is None or w.any()
@@ -54,7 +60,7 @@ def prepare(
         index, aw = merge_rows(x, z, y, w)
         ax, az, ay = x[index], None if z is None else z[index], y[index]
     x_scaling = fit_scaling(ax, design.expert_names, aw)
-    z_scaling = x_scaling if az is None else fit_scaling(az, design.gate_names, aw)
+    z_scaling = x_scaling if az is None else fit_scaling(az, design.gate_names, aw).limited(scaling)
     center, scale = 0.0, 1.0
     if family.scales_response:
         used = y if w is None else y[w > 0]
@@ -160,6 +166,7 @@ class FittedModel:
             },
             "model": {
                 "gate": model.gate.name,
+                "gate_options": model.gate.options(),
                 "family": model.family.name,
                 "shared_variance": model.family.tied_nuisances,
                 "k": model.k,
@@ -231,7 +238,7 @@ class FittedModel:
         family = make_family(
             m["family"], classes=len(units.classes), shared_variance=bool(m["shared_variance"])
         )
-        gate = GATES[m["gate"]]()
+        gate = make_gate(m["gate"], **m.get("gate_options", {}))
         model = Model(gate, family, int(m["k"]), len(design.gate_names) + 1, len(design.expert_names) + 1)
         theta = np.array(data["theta"], dtype=float)
         if theta.shape != (model.size,) or not np.isfinite(theta).all():

@@ -1,6 +1,7 @@
 """gate x experts x k: how the parameter vector is laid out, and what it means for rows of features.
 
-theta = [gate scores (k-1, q) | expert predictors (k, m, p) | nuisances (k, nu)], each row an intercept and slopes.
+theta = [gate rows (k or k-1, q) | gate's shared parameters | expert predictors (k, m, p) | nuisances (k, nu)], each row an
+intercept and slopes.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .experts import Family
-from .gates import SoftmaxGate
-from .gates.softmax import log_sum_exp
+from .gates import Gate, log_sum_exp
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Model:
 
     Attributes
     ----------
-    gate : SoftmaxGate
+    gate : Gate
     family : Family
     k : int
         Number of experts.
@@ -29,7 +29,7 @@ class Model:
         Features of the gate and of the experts, the constant included.
     """
 
-    gate: SoftmaxGate
+    gate: Gate
     family: Family
     k: int
     q: int
@@ -37,8 +37,13 @@ class Model:
 
     @property
     def n_gate(self) -> int:
-        """Free scores of the gate."""
-        return self.gate.n_scores(self.k)
+        """Free rows of the gate."""
+        return self.gate.rows(self.k)
+
+    @property
+    def gate_size(self) -> int:
+        """Parameters of the gate, shared ones included."""
+        return self.gate.size(self.k, self.q)
 
     @property
     def m(self) -> int:
@@ -48,35 +53,60 @@ class Model:
     @property
     def size(self) -> int:
         """Length of theta."""
-        return self.n_gate * self.q + self.k * (self.m * self.p + self.family.nuisances)
+        return self.gate_size + self.k * (self.m * self.p + self.family.nuisances)
 
     def gate_coefficients(self, theta: np.ndarray) -> np.ndarray:
-        """View (k - 1, q) of theta."""
+        """View (rows, q) of theta, rows = k - 1 where the last expert's score is zero."""
         return theta[: self.n_gate * self.q].reshape(self.n_gate, self.q)
+
+    def gate_shared(self, theta: np.ndarray) -> np.ndarray:
+        """View of the parameters that all experts share in the gate."""
+        return theta[self.n_gate * self.q : self.gate_size]
+
+    def gate_rows(self, theta: np.ndarray) -> np.ndarray:
+        """One row (beta_0, beta_1) an expert, (k, q): zeros for a reference."""
+        rows = self.gate_coefficients(theta)
+        return np.vstack([rows, np.zeros((1, self.q))]) if self.gate.reference else rows.copy()
+
+    def free_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Rows (k, q) of the same gate as theta holds them: the last expert is the reference of what may be translated."""
+        rows = rows.copy()
+        if "weights" in self.gate.translations:
+            rows[:, 0] -= rows[-1, 0]
+        if "slopes" in self.gate.translations:
+            rows[:, 1:] -= rows[-1, 1:]
+        return rows[: self.n_gate]
 
     def expert_coefficients(self, theta: np.ndarray) -> np.ndarray:
         """View (k, m, p) of theta."""
-        start = self.n_gate * self.q
+        start = self.gate_size
         return theta[start : start + self.k * self.m * self.p].reshape(self.k, self.m, self.p)
 
     def nuisances(self, theta: np.ndarray) -> np.ndarray:
         """View (k, nu) of theta."""
         return theta[self.size - self.k * self.family.nuisances :].reshape(self.k, self.family.nuisances)
 
-    def pack(self, gate: np.ndarray, experts: np.ndarray, nuisances: np.ndarray) -> np.ndarray:
-        """Inverse of the three views."""
-        return np.concatenate([np.ravel(gate), np.ravel(experts), np.ravel(nuisances)]).astype(float)
+    def pack(
+        self, gate: np.ndarray, experts: np.ndarray, nuisances: np.ndarray, shared: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Inverse of the views; shared parameters of the gate are zero where not given."""
+        shared = np.zeros(len(self.gate.shared)) if shared is None else shared
+        return np.concatenate([np.ravel(a) for a in (gate, shared, experts, nuisances)]).astype(float)
 
     def permute(self, theta: np.ndarray, order: np.ndarray) -> np.ndarray:
         """theta of the same density with expert order[i] in place i; the last one becomes the reference."""
-        gate = np.vstack([self.gate_coefficients(theta), np.zeros((1, self.q))])[order]
         return self.pack(
-            (gate - gate[-1])[:-1], self.expert_coefficients(theta)[order], self.nuisances(theta)[order]
+            self.free_rows(self.gate_rows(theta)[order]),
+            self.expert_coefficients(theta)[order],
+            self.nuisances(theta)[order],
+            self.gate_shared(theta),
         )
 
     def part_of(self) -> np.ndarray:
         """For each entry of theta its expert (the gate's rows belong to the expert they weigh), (size,)."""
-        gate = np.repeat(np.arange(self.n_gate), self.q)
+        gate = np.append(
+            np.repeat(np.arange(self.n_gate), self.q), np.zeros(len(self.gate.shared), dtype=int)
+        )
         experts = np.repeat(np.arange(self.k), self.m * self.p)
         return np.concatenate([gate, experts, np.repeat(np.arange(self.k), self.family.nuisances)])
 
@@ -84,6 +114,7 @@ class Model:
         """Boolean (size,): entries that multiply the constant."""
         at = np.zeros(self.size, dtype=bool)
         self.gate_coefficients(at)[:, 0] = True
+        self.gate_shared(at)[:] = True
         self.expert_coefficients(at)[:, :, 0] = True
         self.nuisances(at)[:] = True
         return at
@@ -94,6 +125,7 @@ class Model:
         """(expert, part, predictor, term) of each entry of theta; names without the constant."""
         gate_terms, terms = ["(intercept)", *gate_names], ["(intercept)", *expert_names]
         out = [(e, "gate", "", t) for e in range(self.n_gate) for t in gate_terms]
+        out += [(0, "gate", "", name) for name in self.gate.shared]
         out += [(e, "expert", c, t) for e in range(self.k) for c in predictors for t in terms]
         out += [
             (e, "expert", "", "log(variance)") for e in range(self.k) for _ in range(self.family.nuisances)
@@ -103,8 +135,8 @@ class Model:
     # What the parameters mean for rows of scaled features z (n, q) and x (n, p).
 
     def scores(self, theta: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Gate scores u (n, k - 1)."""
-        return z @ self.gate_coefficients(theta).T
+        """Gate scores v (n, k): the weights are their softmax."""
+        return self.gate.scores(self.gate_coefficients(theta), self.gate_shared(theta), z)
 
     def predictors(self, theta: np.ndarray, x: np.ndarray) -> np.ndarray:
         """eta (n, k, m + nu), nuisances last."""
@@ -115,7 +147,8 @@ class Model:
 
     def log_gate(self, theta: np.ndarray, z: np.ndarray) -> np.ndarray:
         """log pi (n, k)."""
-        return self.gate.log_weights(self.scores(theta, z))
+        v = self.scores(theta, z)
+        return v - log_sum_exp(v)
 
     def log_joint(self, theta: np.ndarray, z: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """log pi_e(z) + log f_e(y | x), shape (n, k), y-only terms of the family left out."""

@@ -80,7 +80,7 @@ def words(model: FittedModel) -> list[str]:
     fit, units = model.fit, model.units
     m = fit.model
     share = fit.mass / fit.mass.sum()
-    gate = np.vstack([m.gate_coefficients(fit.theta), np.zeros((1, m.q))])
+    gate = m.gate_rows(fit.theta)
     gate = gate - gate.mean(axis=0)
     experts = m.expert_coefficients(fit.theta)
     out = []

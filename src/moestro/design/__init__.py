@@ -6,6 +6,7 @@ from ..errors import DataError
 from .arrays import ArrayDesign
 from .formula import FormulaDesign
 from .scaling import Scaling, fit_scaling
+from .transforms import apply_transform, learn_transform
 from .units import Units
 
 Design = ArrayDesign | FormulaDesign
@@ -19,4 +20,14 @@ def design_from_dict(data: dict[str, Any]) -> Design:
     return kinds[data["kind"]].from_dict(data)
 
 
-__all__ = ["ArrayDesign", "Design", "FormulaDesign", "Scaling", "Units", "design_from_dict", "fit_scaling"]
+__all__ = [
+    "ArrayDesign",
+    "Design",
+    "FormulaDesign",
+    "Scaling",
+    "Units",
+    "apply_transform",
+    "design_from_dict",
+    "fit_scaling",
+    "learn_transform",
+]

@@ -39,6 +39,17 @@ class Scaling:
         """Boolean (d,): columns whose coefficients are estimated."""
         return self.inv_scale > 0
 
+    def limited(self, kind: str) -> Scaling:
+        """What a gate allows: "affine" all of it, "scale" no centring, "none" the user's columns, aliased ones too."""
+        if kind == "affine":
+            return self
+        nothing = np.zeros(len(self.center))
+        return (
+            Scaling(nothing, nothing + 1.0)
+            if kind == "none"
+            else Scaling(nothing, self.inv_scale, self.aliased)
+        )
+
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Return the scaled columns with a leading column of ones, shape (n, d + 1)."""
         out = np.empty((x.shape[0], x.shape[1] + 1))

@@ -30,7 +30,9 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
 
     n_experts: int | str
     max_experts: int
-    gate: str
+    gate: Any
+    top_k: int | None
+    rank_on: str
     gate_transform: Any
     gate_features: Any
     expert_features: Any
@@ -144,7 +146,7 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
         family = self._family(y)
         family.check_response(y if w is None else y[w > 0])
         result = fit_design(
-            design, x, z, y, w, family, ks, options, gate=self.gate, criterion=criterion, response=response,
+            design, x, z, y, w, family, ks, options, gate=self.gate, top_k=self.top_k, rank_on=self.rank_on, criterion=criterion, response=response,
             classes=self._classes,
         )  # fmt: skip
         self._store(result)

@@ -24,7 +24,13 @@ class MoEClassifier(ClassifierMixin, MoEBase):
     n_experts : int or {"bic", "aic", "icl"}, default=2
         Number of experts, or the criterion that chooses it from 1 to `max_experts`.
     max_experts : int, default=6
-    gate : {"softmax"}, default="softmax"
+    gate : str or Gate, default="softmax"
+        "softmax", "sigmoid", "laplace", "temperature", "activated-temperature", "cosine", "perturbed-cosine", or an
+        object of `moestro.gates`. Gates other than softmax run on the array engine.
+    top_k : int or None
+        Sparse softmax gate: only so many experts are selected at each input.
+    rank_on : {"score", "logit"}, default="score"
+        What the sparse gate ranks on: beta_1' x as defined, or beta_0 + beta_1' x.
     gate_transform : str, callable, transformer or None
         M of the modified gate: "tanh", "sin", "cube", "sigmoid", or an object that maps (n, e) to (n, e').
     gate_features, expert_features : list of str or int, or None
@@ -68,7 +74,9 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         n_experts: int | str = 2,
         *,
         max_experts: int = 6,
-        gate: str = "softmax",
+        gate: Any = "softmax",
+        top_k: int | None = None,
+        rank_on: str = "score",
         gate_transform: Any = None,
         gate_features: Any = None,
         expert_features: Any = None,
@@ -84,6 +92,8 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         self.n_experts = n_experts
         self.max_experts = max_experts
         self.gate = gate
+        self.top_k = top_k
+        self.rank_on = rank_on
         self.gate_transform = gate_transform
         self.gate_features = gate_features
         self.expert_features = expert_features

@@ -89,9 +89,9 @@ def _meat(objective: Objective, fit: Fit, rows: Rows, engine: str, threads: int)
         scores = make_engine(model, part, engine, threads).rowwise(fit.theta, scores=True).scores
         assert scores is not None
         block = next(part.blocks(part.n))
-        full = np.empty((part.n, model.size))
-        for t, (feature, at) in enumerate(logit_features(model, block.z, block.x)):
-            full[:, at] = scores[:, t, None] * feature
+        full = np.zeros((part.n, model.size))
+        for t, (feature, at) in enumerate(logit_features(model, fit.theta, block.z, block.x)):
+            full[:, at] += scores[:, t, None] * feature
         out += full.T @ full
     return objective.coordinates.sum_matrix(out)
 

@@ -59,7 +59,7 @@ def strongest(model: FittedModel, part: str) -> str | None:
     """Column with the largest spread of scaled slopes among experts, for the gate or the experts."""
     m = model.fit.model
     if part == "gate":
-        slopes = np.vstack([m.gate_coefficients(model.fit.theta), np.zeros((1, m.q))])[:, 1:]
+        slopes = m.gate_rows(model.fit.theta)[:, 1:]
         names = model.units.gate_names
     else:
         slopes = np.abs(m.expert_coefficients(model.fit.theta)[:, :, 1:]).sum(axis=1)

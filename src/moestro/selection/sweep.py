@@ -87,7 +87,7 @@ def _split(fit: Fit, e: int) -> np.ndarray:
     """theta for k + 1 experts: expert e twice, its halves pushed apart along its largest gate or expert slope."""
     small = fit.model
     wide = replace(small, k=small.k + 1)
-    gate = np.vstack([small.gate_coefficients(fit.theta), np.zeros((1, small.q))])
+    gate = small.gate_rows(fit.theta)
     experts, nuisances = small.expert_coefficients(fit.theta), small.nuisances(fit.theta)
     gate, experts, nuisances = (np.concatenate([a[e : e + 1], a]) for a in (gate, experts, nuisances))
     gate, experts = gate.copy(), experts.copy()
@@ -98,4 +98,4 @@ def _split(fit: Fit, e: int) -> np.ndarray:
     experts[e + 1, :, j] -= push
     experts[0, :, 0] += 0.25
     experts[e + 1, :, 0] -= 0.25
-    return wide.pack((gate - gate[-1])[:-1], experts, nuisances)
+    return wide.pack(wide.free_rows(gate), experts, nuisances, small.gate_shared(fit.theta))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
-from ..engine import Evaluation
-from .coordinates import Objective
+from ..engine import Evaluation, Order
 
 # A gain below this share of |log-likelihood| + 1 drowns in the rounding of the sum over rows.
 ROUNDING = 1e-14
@@ -41,6 +41,22 @@ class Info:
     stuck: bool = False
 
 
+class Target(Protocol):
+    """What Newton maximises: a log-likelihood in coordinates that lie in a box."""
+
+    @property
+    def coordinates(self) -> Any: ...  # a box: lower, upper, size
+
+    @cached_property
+    def weight_sum(self) -> float: ...
+
+    def evaluate(self, phi: np.ndarray, order: Order) -> Evaluation: ...
+
+    def inward(self, phi: np.ndarray, gradient: np.ndarray) -> np.ndarray: ...
+
+    def gradient_norm(self, phi: np.ndarray, gradient: np.ndarray) -> float: ...
+
+
 class Solver(Protocol):
     """A solver is a name and two pure functions."""
 
@@ -50,9 +66,9 @@ class Solver(Protocol):
     @property
     def max_iter(self) -> int: ...
 
-    def init(self, objective: Objective, phi: np.ndarray) -> State: ...
+    def init(self, objective: Any, phi: np.ndarray) -> State: ...
 
-    def step(self, objective: Objective, state: State) -> tuple[State, Info]: ...
+    def step(self, objective: Any, state: State) -> tuple[State, Info]: ...
 
 
 @dataclass(frozen=True)
@@ -73,7 +89,7 @@ class Outcome:
 
 def run(
     solver: Solver,
-    objective: Objective,
+    objective: Target,
     phi: np.ndarray,
     *,
     tol: float,

@@ -11,8 +11,6 @@ from ..design.scaling import Scaling
 from ..engine import Engine, Evaluation, Order
 from ..model import Model
 
-GATE_BOUND = 1e4  # gate slope per standard deviation of a column: a switch within 1e-4 of it
-
 
 @dataclass(frozen=True)
 class Coordinates:
@@ -42,15 +40,17 @@ class Coordinates:
         theta_lower, theta_upper = np.empty(model.size), np.empty(model.size)
         free, block = np.ones(model.size, dtype=bool), np.empty(model.size, dtype=int)
         model.gate_coefficients(free)[:, 1:] = z_scaling.used
+        free[: model.gate_size] &= ~model.gate.held(model.k, model.q)
         model.expert_coefficients(free)[:, :, 1:] = x_scaling.used
-        model.gate_coefficients(block)[:] = 0
+        block[: model.gate_size] = 0
         model.expert_coefficients(block)[:] = 1 + np.arange(model.k)[:, None, None]
         model.nuisances(block)[:] = -1
         low, high = model.family.bounds()
-        gate = np.array([10 * GATE_BOUND, GATE_BOUND])
+        gate = np.array([10 * model.gate.bound, model.gate.bound, model.gate.shared_bound])
         for bound, b, g in ((theta_lower, low, -gate), (theta_upper, high, gate)):
             model.gate_coefficients(bound)[:] = g[1]
             model.gate_coefficients(bound)[:, 0] = g[0]
+            model.gate_shared(bound)[:] = g[2]
             model.expert_coefficients(bound)[:] = b[1]
             model.expert_coefficients(bound)[:, :, 0] = b[0]
             model.nuisances(bound)[:] = b[2]

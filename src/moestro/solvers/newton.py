@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..engine import Evaluation, Order
-from .base import ROUNDING, Info, State
-from .coordinates import Objective
+from .base import ROUNDING, Info, State, Target
 from .em import RIDGE, ROUNDOFF
 
 SADDLE = 1e-5  # upward curvature relative to D that counts as a saddle
@@ -30,10 +29,10 @@ class Newton:
     growth: float = 6.0
     escape_at: float = 1e-6  # look for a saddle once the gradient per weight is below this
 
-    def init(self, objective: Objective, phi: np.ndarray) -> State:
+    def init(self, objective: Target, phi: np.ndarray) -> State:
         return State(phi, objective.evaluate(phi, Order.CURVATURE), self.damping)
 
-    def step(self, objective: Objective, state: State) -> tuple[State, Info]:
+    def step(self, objective: Target, state: State) -> tuple[State, Info]:
         phi, e, lam = state.phi, state.evaluation, state.memory
         assert e.gradient is not None and e.information is not None and e.curvature is not None
         inner = np.flatnonzero(objective.inward(phi, e.gradient))
@@ -88,18 +87,18 @@ def _finite(e: Evaluation) -> bool:
     return bool(np.isfinite(e.value) and np.isfinite(e.gradient).all() and np.isfinite(e.curvature).all())
 
 
-def _norm(objective: Objective, phi: np.ndarray, e: Evaluation) -> float:
+def _norm(objective: Target, phi: np.ndarray, e: Evaluation) -> float:
     assert e.gradient is not None
     return objective.gradient_norm(phi, e.gradient)
 
 
-def _end(objective: Objective, state: State, step: float, stuck: bool = False) -> tuple[State, Info]:
+def _end(objective: Target, state: State, step: float, stuck: bool = False) -> tuple[State, Info]:
     norm = _norm(objective, state.phi, state.evaluation)
     return state, Info(state.evaluation.value, norm, step, stuck)
 
 
 def _leave_saddle(
-    objective: Objective, state: State, inner: np.ndarray, A: np.ndarray, D: np.ndarray
+    objective: Target, state: State, inner: np.ndarray, A: np.ndarray, D: np.ndarray
 ) -> tuple[State, Info] | None:
     """A better point along the direction of largest upward curvature relative to D, if there is one."""
     try:

@@ -133,6 +133,9 @@ def pooled(objective: Objective) -> np.ndarray:
     """phi with equal gate weights and every expert at the marginal law of y."""
     c, rows = objective.coordinates, objective.engine.rows
     theta = np.zeros(c.model.size)
+    gate, shared = c.model.gate.initial(c.model.k, c.model.q)
+    c.model.gate_coefficients(theta)[:] = gate
+    c.model.gate_shared(theta)[:] = shared
     w = np.ones(rows.n) if rows.w is None else rows.w
     y = (rows.y - rows.y_center) / rows.y_scale
     c.model.expert_coefficients(theta)[:, :, 0] = c.model.family.marginal(y, w)

@@ -9,17 +9,17 @@ translation (beta_0 + t_1, beta_1 + t_2) of all atoms.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from .design.units import Units
-from .errors import DataError
-from .experts import FAMILIES, make_family
-from .gates import GATES
-from .model import Model
+from ..distribution import PredictiveDistribution
+from ..errors import DataError
+from ..experts import FAMILIES, make_family
+from ..gates import GATES, Gate, make_gate
+from ..model import Model
 
 FORMAT = "moestro.measure/1"
 
@@ -41,6 +41,10 @@ class MixingMeasure:
     nuisances : ndarray of shape (k, nu)
         log(variance) for Gaussian experts; no columns for the other families.
     family, gate : str
+    gate_parameters : ndarray
+        What all atoms share in the gate, as its `shared` names it: log(temperature). Zeros by default.
+    gate_options : mapping
+        How the gate is made: ``{"top_k": 1, "rank_on": "score"}``.
     expert_names, gate_names : tuple of str
         Empty where the columns have no names.
     classes : tuple
@@ -54,6 +58,8 @@ class MixingMeasure:
     nuisances: np.ndarray
     family: str
     gate: str = "softmax"
+    gate_parameters: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    gate_options: Mapping[str, Any] = field(default_factory=dict)
     expert_names: tuple[str, ...] = ()
     gate_names: tuple[str, ...] = ()
     classes: tuple = ()
@@ -63,6 +69,15 @@ class MixingMeasure:
             value = np.array(getattr(self, name), dtype=float)
             value.setflags(write=False)
             object.__setattr__(self, name, value)
+        gate = self.make_gate()
+        shared = np.array(self.gate_parameters, dtype=float)
+        shared = np.zeros(len(gate.shared)) if shared.size == 0 else shared
+        if shared.shape != (len(gate.shared),):
+            raise DataError(
+                f"the {self.gate} gate has {len(gate.shared)} shared parameters, got {shared.size}"
+            )
+        shared.setflags(write=False)
+        object.__setattr__(self, "gate_parameters", shared)
         k = self.k
         shapes = (
             self.gate_slopes.shape[:1],
@@ -85,17 +100,31 @@ class MixingMeasure:
         return len(self.log_weights)
 
     @property
+    def gate_translations(self) -> tuple[str, ...]:
+        """Which of "weights" (beta_0 + t1) and "slopes" (beta_1 + t2) may be translated without changing the gate."""
+        return self.make_gate().translations
+
+    def make_gate(self) -> Gate:
+        """The gate of this measure."""
+        return make_gate(self.gate, **self.gate_options)
+
+    @property
     def variances(self) -> np.ndarray:
         """Variances (k,) of Gaussian experts."""
         if self.family != "gaussian":
             raise DataError(f"{self.family} experts have no variance parameter")
         return np.exp(self.nuisances[:, 0])
 
+    def components(self) -> dict[str, np.ndarray]:
+        """What an atom is made of, by name, each (k, ...): the weight is not part of it, a variance is no logarithm."""
+        out = {"gate_slopes": self.gate_slopes, "intercepts": self.intercepts, "slopes": self.slopes}
+        if self.family == "gaussian":
+            out["variances"] = np.exp(self.nuisances)
+        return out
+
     def atoms(self) -> np.ndarray:
-        """One row an atom: (beta_1, intercepts, slopes, nuisances), the weight not included, shape (k, D)."""
-        return np.concatenate(
-            [self.gate_slopes, self.intercepts, self.slopes.reshape(self.k, -1), self.nuisances], axis=1
-        )
+        """One row an atom: (beta_1, intercepts, slopes, variance), the weight not included, shape (k, D)."""
+        return np.concatenate([a.reshape(self.k, -1) for a in self.components().values()], axis=1)
 
     def translate(self, t1: float, t2: np.ndarray | float) -> MixingMeasure:
         """The same density under a softmax gate: beta_0 + t1, beta_1 + t2."""
@@ -114,8 +143,10 @@ class MixingMeasure:
         )
 
     def canonical(self) -> MixingMeasure:
-        """The representative with the last atom's gate at zero."""
-        return self.translate(-self.log_weights[-1], -self.gate_slopes[-1])
+        """The representative with the last atom's gate at zero, as far as the gate may be translated."""
+        t1 = -self.log_weights[-1] if "weights" in self.gate_translations else 0.0
+        t2 = -self.gate_slopes[-1] if "slopes" in self.gate_translations else 0.0
+        return self.translate(t1, t2)
 
     def merge(self, i: int, j: int) -> MixingMeasure:
         """Atoms i and j replaced by one in place min(i, j): weights add, the rest is averaged by weight.
@@ -154,11 +185,11 @@ class MixingMeasure:
         canonical = self.canonical()
         family = make_family(self.family, classes=self.intercepts.shape[1] + 1)
         model = Model(
-            GATES[self.gate](), family, self.k, self.gate_slopes.shape[1] + 1, self.slopes.shape[2] + 1
+            self.make_gate(), family, self.k, self.gate_slopes.shape[1] + 1, self.slopes.shape[2] + 1
         )
         gate = np.column_stack([canonical.log_weights, canonical.gate_slopes])[: model.n_gate]
         experts = np.concatenate([self.intercepts[:, :, None], self.slopes], axis=2)
-        return model, model.pack(gate, experts, self.nuisances)
+        return model, model.pack(gate, experts, self.nuisances, self.gate_parameters)
 
     def log_density(self, x: np.ndarray, y: np.ndarray, z: np.ndarray | None = None) -> np.ndarray:
         """log p(y | x), shape (n,). x (n, d), gate columns z (n, e), by default x; y holds class indices or numbers."""
@@ -167,6 +198,13 @@ class MixingMeasure:
         return model.log_density(
             theta, x1 if z is None else _with_constant(z), x1, np.asarray(y, dtype=float)
         )
+
+    def conditional(self, x: np.ndarray, z: np.ndarray | None = None) -> PredictiveDistribution:
+        """The law of y at each row of x (n, d) and gate columns z (n, e), by default x."""
+        model, theta = self.model()
+        x1 = _with_constant(x)
+        z1 = x1 if z is None else _with_constant(z)
+        return PredictiveDistribution(model.family, model.log_gate(theta, z1), model.predictors(theta, x1))
 
     def gate_proba(self, z: np.ndarray) -> np.ndarray:
         """Gate weights (n, k) at gate columns z (n, e)."""
@@ -192,6 +230,8 @@ class MixingMeasure:
             "format": FORMAT,
             "family": self.family,
             "gate": self.gate,
+            "gate_parameters": self.gate_parameters.tolist(),
+            "gate_options": dict(self.gate_options),
             "shapes": shapes,
             **values,
             "expert_names": list(self.expert_names),
@@ -219,6 +259,8 @@ class MixingMeasure:
                 **arrays,
                 family=data["family"],
                 gate=data["gate"],
+                gate_parameters=np.array(data.get("gate_parameters", ()), dtype=float),
+                gate_options=dict(data.get("gate_options", {})),
                 expert_names=tuple(data["expert_names"]),
                 gate_names=tuple(data["gate_names"]),
                 classes=tuple(data["classes"]),
@@ -238,62 +280,3 @@ class MixingMeasure:
 def _with_constant(x: np.ndarray) -> np.ndarray:
     x = np.asarray(x, dtype=float)
     return np.column_stack([np.ones(len(x)), x])
-
-
-def to_user(model: Model, units: Units, theta: np.ndarray) -> np.ndarray:
-    """Parameters of scaled columns, as those of the user's columns and response."""
-    gate = units.z_scaling.to_user(model.gate_coefficients(theta))
-    experts = units.x_scaling.to_user(model.expert_coefficients(theta)) * units.y_scale
-    experts[:, :, 0] += units.y_center
-    nuisances = model.nuisances(theta) + 2.0 * np.log(units.y_scale)
-    return model.pack(gate, experts, nuisances)
-
-
-def from_user(model: Model, units: Units, theta: np.ndarray) -> np.ndarray:
-    """Inverse of `to_user`: informed starts come in the user's units."""
-    experts = np.array(model.expert_coefficients(theta))
-    experts[:, :, 0] -= units.y_center
-    return model.pack(
-        units.z_scaling.from_user(model.gate_coefficients(theta)),
-        units.x_scaling.from_user(experts / units.y_scale),
-        model.nuisances(theta) - 2.0 * np.log(units.y_scale),
-    )
-
-
-def user_jacobian(model: Model, units: Units) -> np.ndarray:
-    """d to_user / d theta, shape (P, P): block-diagonal and constant."""
-    out = np.eye(model.size)
-    z, x = units.z_scaling.jacobian(), units.x_scaling.jacobian() * units.y_scale
-    for t in range(model.n_gate):
-        at = slice(t * model.q, (t + 1) * model.q)
-        out[at, at] = z
-    first = model.n_gate * model.q
-    for t in range(model.k * model.m):
-        at = slice(first + t * model.p, first + (t + 1) * model.p)
-        out[at, at] = x
-    return out
-
-
-def measure_of(model: Model, units: Units, theta: np.ndarray) -> MixingMeasure:
-    """The mixing measure of scaled parameters, in the user's units, last atom's gate at zero."""
-    user = to_user(model, units, theta)
-    gate = np.vstack([model.gate_coefficients(user), np.zeros((1, model.q))])
-    experts = model.expert_coefficients(user)
-    return MixingMeasure(
-        log_weights=gate[:, 0],
-        gate_slopes=gate[:, 1:],
-        intercepts=experts[:, :, 0],
-        slopes=experts[:, :, 1:],
-        nuisances=model.nuisances(user),
-        family=model.family.name,
-        gate=model.gate.name,
-        expert_names=units.expert_names,
-        gate_names=units.gate_names,
-        classes=units.classes,
-    )
-
-
-def theta_of(measure: MixingMeasure, units: Units) -> np.ndarray:
-    """Scaled parameters of a measure in the user's units."""
-    model, theta = measure.model()
-    return from_user(model, units, theta)

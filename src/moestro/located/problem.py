@@ -1,0 +1,173 @@
+"""The joint log-likelihood of a Gaussian mixture over (x, y), as the solvers see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..engine import Evaluation, Order
+from ..gates import log_sum_exp
+from .natural import Monomials
+
+SPREAD_FLOOR = 1e-8  # smallest eigenvalue of a covariance, in units of the columns' variances
+BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Box:
+    """Natural parameters are free."""
+
+    lower: np.ndarray
+    upper: np.ndarray
+
+    @property
+    def size(self) -> int:
+        return len(self.lower)
+
+
+@dataclass(frozen=True)
+class JointProblem:
+    """F of `natural` over standardised rows.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n, D)
+        (x, y), centred and scaled.
+    weights : ndarray of shape (n,) or None
+    k : int
+    offset : float
+        What the user's units add to the sum of log-densities.
+    """
+
+    rows: np.ndarray
+    weights: np.ndarray | None
+    k: int
+    offset: float = 0.0
+
+    @cached_property
+    def monomials(self) -> Monomials:
+        return Monomials(self.rows.shape[1])
+
+    @cached_property
+    def weight_sum(self) -> float:
+        return float(len(self.rows) if self.weights is None else self.weights.sum())
+
+    @property
+    def coordinates(self) -> Box:
+        free = np.full(self.k * self.monomials.size, np.inf)
+        return Box(-free, free)
+
+    def evaluate(self, phi: np.ndarray, order: Order) -> Evaluation:
+        """Value, gradient, EM's information and the Hessian of F at phi (k * size,).
+
+        The value is minus infinity where a covariance leaves the parameter space.
+        """
+        m, k, s = self.monomials, self.k, self.monomials.size
+        theta = phi.reshape(k, s)
+        nothing = np.zeros(k)
+        found = m.gaussians(theta) if np.isfinite(phi).all() else None
+        if found is None or np.linalg.eigvalsh(found[2])[:, 0].min() < SPREAD_FLOOR:
+            return Evaluation(
+                -np.inf, nothing, np.zeros(k * s), np.zeros((k * s, k * s)), np.zeros((k * s, k * s))
+            )
+        curved = order >= Order.CURVATURE
+        value, first, cross = self._sums(theta, curved)
+        N = self.weight_sum
+        log_mass, mean, covariance = found
+        with np.errstate(over="ignore"):
+            mass = N * np.exp(log_mass)
+        value += self.offset - (mass.sum() - N)
+        if order == Order.VALUE:
+            return Evaluation(float(value), first[:, 0])
+        if not np.isfinite(mass).all():
+            return Evaluation(
+                -np.inf, nothing, np.zeros(k * s), np.zeros((k * s, k * s)), np.zeros((k * s, k * s))
+            )
+        moments = mass[:, None] * m.expectations(mean, covariance)
+        gradient = (first - moments[:, :s]).ravel()
+        information = np.zeros((k, s, k, s))
+        for a in range(k):
+            information[a, :, a] = moments[a][m.product]
+        curvature = None
+        if cross is not None:
+            curvature = cross.reshape(k * s, k * s) - information.reshape(k * s, k * s)
+        return Evaluation(float(value), first[:, 0], gradient, information.reshape(k * s, k * s), curvature)
+
+    def _sums(self, theta: np.ndarray, curved: bool) -> tuple[float, np.ndarray, np.ndarray | None]:
+        """sum w L, sum w r phi (k, size), and sum w (delta r - r r') phi phi' (k, size, k, size)."""
+        m, k, s = self.monomials, self.k, self.monomials.size
+        a, b = np.triu_indices(k)
+        value, first = 0.0, np.zeros((k, s))
+        grams = np.zeros((len(m.exponents), len(a))) if curved else None
+        for at in self._blocks():
+            M = m.values(self.rows[at], 4 if curved else 2)
+            u = M[:, :s] @ theta.T
+            L = log_sum_exp(u)
+            r = np.exp(u - L)
+            w = None if self.weights is None else self.weights[at]
+            value += float(L.sum() if w is None else w @ L[:, 0])
+            weighted = r if w is None else r * w[:, None]
+            first += weighted.T @ M[:, :s]
+            if grams is not None:
+                pairs = weighted[:, a] * -r[:, b]
+                pairs[:, a == b] += weighted
+                grams += M.T @ pairs
+        if grams is None:
+            return value, first, None
+        cross = np.empty((k, s, k, s))
+        for t, (i, j) in enumerate(zip(a, b, strict=True)):
+            cross[i, :, j] = cross[j, :, i] = grams[m.product, t]
+        return value, first, cross
+
+    def _blocks(self) -> list[slice]:
+        n = len(self.rows)
+        return [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
+
+    def responsibilities(self, phi: np.ndarray) -> np.ndarray:
+        """Posterior probabilities (n, k)."""
+        m = self.monomials
+        theta = phi.reshape(self.k, m.size)
+        u = np.concatenate([m.values(self.rows[at]) @ theta.T for at in self._blocks()])
+        return np.exp(u - log_sum_exp(u))
+
+    # EM in closed form: the M-step matches moments.
+
+    def m_step(self, first: np.ndarray) -> np.ndarray:
+        """phi whose Gaussians have the moments `first` (k, size) = sum w r phi."""
+        m, D = self.monomials, self.monomials.D
+        mass = first[:, 0]
+        mean = first[:, 1 : 1 + D] / mass[:, None]
+        i, j = m.pairs
+        covariance = np.empty((self.k, D, D))
+        second = first[:, 1 + D :] / mass[:, None] - mean[:, i] * mean[:, j]
+        covariance[:, i, j] = covariance[:, j, i] = second
+        covariance = floored(covariance)
+        return m.natural(np.log(mass / self.weight_sum), mean, covariance).ravel()
+
+    def em_step(self, phi: np.ndarray) -> tuple[np.ndarray, float]:
+        """One EM step, and the log-likelihood at the point it starts from."""
+        value, first, _ = self._sums(phi.reshape(self.k, -1), False)
+        first = first + 1e-10 * self.weight_sum * np.eye(
+            1, first.shape[1]
+        )  # an atom without a row keeps a mass
+        return self.m_step(first), value + self.offset
+
+    # What Newton asks for beside the sums.
+
+    def inward(self, phi: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        """No coordinate has a bound."""
+        return np.ones(len(phi), dtype=bool)
+
+    def gradient_norm(self, phi: np.ndarray, gradient: np.ndarray) -> float:
+        """Largest mismatch of a moment, per row, in standardised columns."""
+        return float(np.abs(gradient).max()) / self.weight_sum
+
+
+def floored(covariance: np.ndarray) -> np.ndarray:
+    """Covariances with eigenvalues of at least twice the floor of the parameter space."""
+    values, vectors = np.linalg.eigh(covariance)
+    if values.min() >= 2 * SPREAD_FLOOR:
+        return covariance
+    return (vectors * np.maximum(values, 2 * SPREAD_FLOOR)[:, None]) @ vectors.transpose(0, 2, 1)

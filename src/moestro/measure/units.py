@@ -1,0 +1,71 @@
+"""Between the parameters of scaled columns and measures in the user's units."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..design.units import Units
+from ..model import Model
+from .measure import MixingMeasure
+
+
+def to_user(model: Model, units: Units, theta: np.ndarray) -> np.ndarray:
+    """Parameters of scaled columns, as those of the user's columns and response."""
+    gate = units.z_scaling.to_user(model.gate_coefficients(theta))
+    experts = units.x_scaling.to_user(model.expert_coefficients(theta)) * units.y_scale
+    experts[:, :, 0] += units.y_center
+    nuisances = model.nuisances(theta) + 2.0 * np.log(units.y_scale)
+    return model.pack(gate, experts, nuisances, model.gate_shared(theta))
+
+
+def from_user(model: Model, units: Units, theta: np.ndarray) -> np.ndarray:
+    """Inverse of `to_user`: informed starts come in the user's units."""
+    experts = np.array(model.expert_coefficients(theta))
+    experts[:, :, 0] -= units.y_center
+    return model.pack(
+        units.z_scaling.from_user(model.gate_coefficients(theta)),
+        units.x_scaling.from_user(experts / units.y_scale),
+        model.nuisances(theta) - 2.0 * np.log(units.y_scale),
+        model.gate_shared(theta),
+    )
+
+
+def user_jacobian(model: Model, units: Units) -> np.ndarray:
+    """d to_user / d theta, shape (P, P): block-diagonal and constant."""
+    out = np.eye(model.size)
+    z, x = units.z_scaling.jacobian(), units.x_scaling.jacobian() * units.y_scale
+    for t in range(model.n_gate):
+        at = slice(t * model.q, (t + 1) * model.q)
+        out[at, at] = z
+    first = model.gate_size
+    for t in range(model.k * model.m):
+        at = slice(first + t * model.p, first + (t + 1) * model.p)
+        out[at, at] = x
+    return out
+
+
+def measure_of(model: Model, units: Units, theta: np.ndarray) -> MixingMeasure:
+    """The mixing measure of scaled parameters, in the user's units, last atom's gate at zero."""
+    user = to_user(model, units, theta)
+    gate = model.gate_rows(user)
+    experts = model.expert_coefficients(user)
+    return MixingMeasure(
+        log_weights=gate[:, 0],
+        gate_slopes=gate[:, 1:],
+        intercepts=experts[:, :, 0],
+        slopes=experts[:, :, 1:],
+        nuisances=model.nuisances(user),
+        family=model.family.name,
+        gate=model.gate.name,
+        gate_parameters=model.gate_shared(user),
+        gate_options=model.gate.options(),
+        expert_names=units.expert_names,
+        gate_names=units.gate_names,
+        classes=units.classes,
+    )
+
+
+def theta_of(measure: MixingMeasure, units: Units) -> np.ndarray:
+    """Scaled parameters of a measure in the user's units."""
+    model, theta = measure.model()
+    return from_user(model, units, theta)

@@ -1,0 +1,197 @@
+"""What a study declares: arms (truth, inputs, sizes, replicates, k fitted, starts) and how one fit is made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+
+PROTOCOLS = ("as_published", "as_defined")
+SCALES = ("smoke", "paper")
+Row = dict[str, float | int | str | None]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One line of a study's figure.
+
+    Attributes
+    ----------
+    name : str
+    k : int
+        Atoms fitted.
+    sizes : tuple of int
+        Sample sizes, increasing.
+    replicates : int
+        Fits a size.
+    truth : dict
+        What the data are drawn from, as the study reads it.
+    options : dict
+        The rest: inputs, starts, losses. Only keys that the study declares.
+    """
+
+    name: str
+    k: int
+    sizes: tuple[int, ...]
+    replicates: int
+    truth: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Arm:
+        """Inverse of `asdict`; an unknown or missing entry is refused."""
+        known = {f.name for f in fields(cls)}
+        if not isinstance(data, dict) or set(data) - known:
+            extra = ", ".join(sorted(set(data) - known)) if isinstance(data, dict) else repr(data)
+            raise DataError(f"an arm has no entry {extra}: known are {', '.join(sorted(known))}")
+        try:
+            return cls(**{**data, "sizes": tuple(data["sizes"])})
+        except (KeyError, TypeError) as error:
+            raise DataError(f"the arm is incomplete: {error}") from error
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published line: constant * n^exponent, where it was read, and what our number is compared with."""
+
+    exponent: float
+    constant: float | None = None
+    tolerance: float | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study.
+
+    Attributes
+    ----------
+    name, title, paper : str
+    arms : callable (protocol, scale) -> list of Arm
+    fit : callable (arm, protocol, n, rng) -> Row
+        One fit: numbers and words for one row of the results.
+    check : callable (arm) -> None
+        Refuses an arm whose truth or options make no sense.
+    protocols : tuple of str
+    lines : dict of str to str
+        Columns with a line in the report (slope against log n), and what theory says of each.
+    published : dict of (arm name, column) to Published
+    differences : str
+        How the two protocols differ, in plain words, for the report.
+    horizontal : str
+        What the abscissa is: "n", or "k" for approximation errors.
+    """
+
+    name: str
+    title: str
+    paper: str
+    arms: Callable[[str, str], list[Arm]]
+    fit: Callable[[Arm, str, int, np.random.Generator], Row]
+    check: Callable[[Arm], None]
+    lines: dict[str, str]
+    protocols: tuple[str, ...] = PROTOCOLS
+    published: dict[tuple[str, str], Published] = field(default_factory=dict)
+    differences: str = ""
+    horizontal: str = "n"
+
+    def plan(
+        self,
+        protocol: str,
+        scale: str,
+        *,
+        only: str | None = None,
+        sizes: tuple[int, ...] | None = None,
+        replicates: int | None = None,
+        arms: list[Arm] | None = None,
+        seed: int = 0,
+    ) -> Plan:
+        """The arms to run, checked. `only` keeps arms whose name contains it."""
+        if protocol not in self.protocols:
+            raise DataError(
+                f"{self.name} has no protocol {protocol!r}: choose one of {', '.join(self.protocols)}"
+            )
+        if scale not in SCALES:
+            raise DataError(f"scale={scale!r} is unknown: choose one of {', '.join(SCALES)}")
+        chosen = [
+            a for a in (self.arms(protocol, scale) if arms is None else arms) if not only or only in a.name
+        ]
+        if not chosen:
+            raise DataError(f"{self.name} has no arm with {only!r} in its name")
+        if sizes is not None:
+            chosen = [replace(a, sizes=sizes) for a in chosen]
+        if replicates is not None:
+            chosen = [replace(a, replicates=replicates) for a in chosen]
+        if len({a.name for a in chosen}) < len(chosen):
+            raise DataError("two arms have the same name")
+        for arm in chosen:
+            _check_arm(arm)
+            self.check(arm)
+        return Plan(self.name, protocol, scale, seed, tuple(chosen))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides the numbers of a run, and its fingerprint."""
+
+    study: str
+    protocol: str
+    scale: str
+    seed: int
+    arms: tuple[Arm, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings."""
+        from .. import __version__
+
+        return {**json.loads(json.dumps(asdict(self))), "version": __version__}
+
+    @property
+    def digest(self) -> str:
+        """Fingerprint of the design and the version."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def cells(self) -> list[tuple[int, int, int]]:
+        """(arm, size, replicate) of every fit."""
+        return [
+            (i, n, r) for i, arm in enumerate(self.arms) for n in arm.sizes for r in range(arm.replicates)
+        ]
+
+    def rng(self, arm: Arm, n: int, replicate: int) -> np.random.Generator:
+        """The random numbers of one fit: they depend on nothing else."""
+        name = int.from_bytes(hashlib.sha256(arm.name.encode()).digest()[:4], "little")
+        return np.random.default_rng([self.seed, name, n, replicate])
+
+
+def _check_arm(arm: Arm) -> None:
+    def whole(v: Any) -> bool:
+        return isinstance(v, int) and not isinstance(v, bool) and v >= 1
+
+    if not arm.name or not whole(arm.k):
+        raise DataError(f"arm {arm.name!r}: k must be a whole number of at least 1, got {arm.k!r}")
+    if not arm.sizes or not all(whole(n) for n in arm.sizes) or list(arm.sizes) != sorted(set(arm.sizes)):
+        raise DataError(f"arm {arm.name!r}: sizes must be increasing whole numbers")
+    if not whole(arm.replicates):
+        raise DataError(
+            f"arm {arm.name!r}: replicates must be a whole number of at least 1, got {arm.replicates!r}"
+        )
+
+
+def check_options(arm: Arm, known: set[str]) -> None:
+    """Refuse options that the study does not read."""
+    extra = sorted(set(arm.options) - known)
+    if extra:
+        raise DataError(
+            f"arm {arm.name!r}: unknown parameter {', '.join(extra)}; known are {', '.join(sorted(known))}"
+        )
+
+
+def log_sizes(first: int, last: int, count: int) -> tuple[int, ...]:
+    """Whole numbers evenly spaced on the log scale."""
+    return tuple(dict.fromkeys(round(float(v)) for v in np.geomspace(first, last, count)))

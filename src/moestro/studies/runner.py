@@ -1,0 +1,199 @@
+"""Runs a plan over processes. Each finished fit is one line on disk, so that a run may be killed and resumed at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError, FileError
+from ..threads import one_blas_thread
+from .design import Plan, Row, Study
+from .registry import find_study
+
+DESIGN, LINES, LOCK, RESULT = "design.json", "fits.jsonl", "running.lock", "fits.parquet"
+AHEAD = 4  # tasks in the queue a process
+
+
+def prepare_folder(plan: Plan, folder: Path) -> None:
+    """Make the folder of a plan, or refuse one that holds another plan's results."""
+    path = folder / DESIGN
+    if path.exists():
+        known = read_design(folder)
+        if known.get("digest") != plan.digest:
+            what = (
+                "another version of moestro"
+                if known.get("version") != plan.to_dict()["version"]
+                else "another design"
+            )
+            raise FileError(f"{folder}: holds results of {what}; choose another folder with --out")
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise FileError(f"{folder}: is not empty and holds no study; choose another folder with --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({**plan.to_dict(), "digest": plan.digest}, indent=1) + "\n")
+    except OSError as error:
+        raise FileError(f"{folder}: cannot be written ({error.strerror or error})") from error
+
+
+def read_design(folder: Path) -> dict[str, Any]:
+    """The plan that a folder holds results of."""
+    try:
+        return json.loads((folder / DESIGN).read_text())
+    except OSError as error:
+        raise FileError(f"{folder}: holds no study results") from error
+    except ValueError as error:
+        raise FileError(f"{folder / DESIGN}: is not a whole JSON file") from error
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """Every finished fit, in the order of the design."""
+    path = folder / LINES
+    if not path.exists():
+        return []
+    with open(path, encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file if line.endswith("\n")]
+    rows.sort(key=lambda r: (r["arm_index"], r["n"], r["replicate"]))
+    return rows
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One run a folder; the lock goes with the process."""
+    with open(folder / LOCK, "w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # no such locks on this system
+            pass
+        except OSError as error:
+            raise FileError(f"{folder}: another run is writing there") from error
+        yield
+
+
+def _repair(path: Path) -> None:
+    """Cut a line that a kill left half written."""
+    if not path.exists():
+        return
+    with open(path, "rb+") as file:
+        data = file.read()
+        keep = data.rfind(b"\n") + 1
+        if keep < len(data):
+            file.truncate(keep)
+
+
+def run_plan(
+    study: Study,
+    plan: Plan,
+    folder: Path,
+    processes: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Row]:
+    """Fit what is not yet on disk; returns all rows in the order of the design.
+
+    Parameters
+    ----------
+    folder : Path
+        New, or holding results of the same plan.
+    processes : int
+        Results do not depend on it.
+    progress : callable (rows of data done, rows of data in all), optional
+        Called once with what was on disk, then after each fit.
+    """
+    if processes < 1:
+        raise DataError(f"processes must be at least 1, got {processes}")
+    prepare_folder(plan, folder)
+    with _locked(folder):
+        path = folder / LINES
+        _repair(path)
+        done = {(r["arm_index"], r["n"], r["replicate"]) for r in read_rows(folder)}
+        todo = [cell for cell in plan.cells() if cell not in done]
+        todo.sort(key=lambda cell: -cell[1])  # large ones first: no process is left alone with one at the end
+        total = sum(cell[1] for cell in plan.cells())
+        finished = total - sum(cell[1] for cell in todo)
+        tell = progress or (lambda done, total: None)
+        tell(finished, total)
+        for cell in _work(study, plan, path, todo, processes):
+            finished += cell[1]
+            tell(finished, total)
+        rows = read_rows(folder)
+        write_parquet(rows, folder / RESULT)
+        return rows
+
+
+def _work(
+    study: Study, plan: Plan, path: Path, todo: list[tuple[int, int, int]], processes: int
+) -> Iterator[tuple[int, int, int]]:
+    if processes == 1 or len(todo) < 2:
+        for cell in todo:
+            _one(study, plan, path, cell)
+            yield cell
+        return
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin, (study.name, plan, str(path)))
+    try:
+        queue = iter(todo)
+        running = {pool.submit(_task, cell) for cell in islice(queue, AHEAD * processes)}
+        while running:
+            ready, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in ready:
+                yield future.result()
+                following = next(queue, None)
+                if following is not None:
+                    running.add(pool.submit(_task, following))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_state: dict[str, Any] = {}
+
+
+def _begin(name: str, plan: Plan, path: str) -> None:
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    _state.update(study=find_study(name), plan=plan, path=Path(path))
+
+
+def _task(cell: tuple[int, int, int]) -> tuple[int, int, int]:
+    _one(_state["study"], _state["plan"], _state["path"], cell)
+    return cell
+
+
+def _one(study: Study, plan: Plan, path: Path, cell: tuple[int, int, int]) -> None:
+    """One fit, written as one line by one system call."""
+    index, n, replicate = cell
+    arm = plan.arms[index]
+    start = time.perf_counter()
+    with one_blas_thread():
+        found = study.fit(arm, plan.protocol, n, plan.rng(arm, n, replicate))
+    row = {"arm_index": index, "arm": arm.name, "n": n, "replicate": replicate, **found}
+    row["seconds"] = round(time.perf_counter() - start, 6)
+    line = json.dumps(row) + "\n"
+    handle = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
+    try:
+        os.write(handle, line.encode())
+    finally:
+        os.close(handle)
+
+
+def write_parquet(rows: list[Row], path: Path) -> None:
+    """One row a fit, without the times: the file is the same for any number of processes."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise FileError("study results need an extra: pip install 'moestro[studies]'") from error
+    names = list(dict.fromkeys(name for row in rows for name in row if name != "seconds"))
+    table = pa.table({name: [row.get(name) for row in rows] for name in names})
+    half = path.with_suffix(".part")
+    pq.write_table(table, half)
+    os.replace(half, path)

@@ -1,0 +1,27 @@
+"""The statistical theory of mixtures of experts as tools: Voronoi cells and losses, exponents, divergences."""
+
+from .divergences import Divergence, hellinger, jensen_kl, kl, total_variation
+from .exponents import exponent_search, voronoi_exponent
+from .losses import LOSSES, parameter_errors, voronoi_loss
+from .transforms import TransformCheck, check_gate_transform
+from .transport import wasserstein
+from .voronoi import check_top_k, top_k_bound, voronoi_cells
+
+__all__ = [
+    "LOSSES",
+    "Divergence",
+    "TransformCheck",
+    "check_gate_transform",
+    "check_top_k",
+    "exponent_search",
+    "hellinger",
+    "jensen_kl",
+    "kl",
+    "parameter_errors",
+    "top_k_bound",
+    "total_variation",
+    "voronoi_cells",
+    "voronoi_exponent",
+    "voronoi_loss",
+    "wasserstein",
+]

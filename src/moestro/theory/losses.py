@@ -1,0 +1,283 @@
+"""Voronoi losses: the distances between mixing measures in which maximum likelihood converges at n^(-1/2).
+
+    D(G, G*) = sum_j sum_{i in A_j} w_i sum_parts |Delta_ij|^{rho(part, |A_j|)} + sum_j |sum_{i in A_j} w_i - w*_j|
+
+A loss is a table: which components of an atom are normed together, and with which exponent where m atoms cover one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from .exponents import LOWER_BOUND, voronoi_exponent
+from .gauge import Translations, aligned, infimum
+from .voronoi import Measure, check_alike, nearest_atoms
+
+Exponent = Callable[[float], float]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of an atom's distance.
+
+    Attributes
+    ----------
+    parts : tuple of str
+        Components (of `components()`) whose displacements are normed together.
+    exponent : callable
+        Of r, the exponent function's value at the size of the cell.
+    rows : bool
+        Norm each linear predictor (class) by itself and add, as the multinomial losses do.
+    """
+
+    parts: tuple[str, ...]
+    exponent: Exponent
+    rows: bool = False
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Terms where one atom covers a true one (exact), where several do (over), and the exponent system.
+
+    `at_origin` replaces `over` for true atoms whose means vanish (Type II of arXiv 2305.07572). `top_k` takes the maximum over
+    subsets of K true atoms.
+    """
+
+    exact: tuple[Term, ...]
+    over: tuple[Term, ...]
+    system: str = "softmax"
+    at_origin: tuple[Term, ...] | None = None
+    top_k: bool = False
+    needs_r: bool = False
+
+
+def _one(r: float) -> float:
+    return 1.0
+
+
+def _two(r: float) -> float:
+    return 2.0
+
+
+def _r(r: float) -> float:
+    return r
+
+
+def _half(r: float) -> float:
+    return r / 2
+
+
+ATOM = ("gate_slopes", "slopes", "intercepts", "variances")
+_whole = (Term(ATOM, _one),)
+_split = (Term(("gate_slopes", "intercepts"), _r), Term(("slopes", "variances"), _half))
+_classes = (Term(("gate_slopes",), _one), Term(("intercepts",), _one, True), Term(("slopes",), _one, True))
+_classes_two = tuple(Term(t.parts, _two, t.rows) for t in _classes)
+_classes_r = tuple(Term(t.parts, _r, t.rows) for t in _classes)
+LOCATED = ("means", "covariances", "slopes", "intercepts", "noise")
+
+
+def _located(slopes: Exponent) -> tuple[Term, ...]:
+    exponents = (_r, _half, slopes, _r, _half)
+    return tuple(Term((name,), e) for name, e in zip(LOCATED, exponents, strict=True))
+
+
+_located_one = tuple(Term((name,), _one) for name in LOCATED)
+_laplace = (
+    Term(("gate_slopes",), _two), Term(("slopes",), _two), Term(("intercepts",), _r), Term(("variances",), _half),
+)  # fmt: skip
+
+LOSSES: dict[str, Loss] = {
+    "multinomial-D1": Loss(_classes, _classes_two),
+    "multinomial-D2r": Loss(_classes_r, _classes_r, needs_r=True),
+    "multinomial-D3": Loss(_classes, _classes_two),
+    "softmax-D1": Loss(_whole, _whole),
+    "softmax-D2": Loss(_whole, _split),
+    "top-k-D1": Loss(tuple(Term((n,), _one) for n in ATOM), tuple(Term((n,), _one) for n in ATOM), top_k=True),
+    "top-k-D2": Loss(
+        tuple(Term((n,), _one) for n in ATOM),
+        (Term(("gate_slopes",), _r), Term(("slopes",), _half), Term(("intercepts",), _r), Term(("variances",), _half)),
+        top_k=True,
+    ),
+    "gaussian-gate-Dbar": Loss(_located_one, _located(_two), "gaussian-gate"),
+    "gaussian-gate-Dtilde": Loss(_located_one, _located(_two), "gaussian-gate", at_origin=_located(_half)),
+    "laplace-D2": Loss(tuple(Term((n,), _one) for n in ATOM), _laplace),
+}  # fmt: skip
+GAUGES = ("inf", "fixed", "none")
+NORMS = ("euclidean", "coordinates")
+
+
+def default_loss(truth: Any) -> str:
+    """The loss for over-specified fits of the model that `truth` belongs to."""
+    if not hasattr(truth, "gate"):
+        return "gaussian-gate-Dtilde"
+    if truth.family == "multinomial":
+        return "multinomial-D1"
+    return {"laplace": "laplace-D2", "top-k": "top-k-D2"}.get(truth.gate, "softmax-D2")
+
+
+def voronoi_loss(
+    measure: Any,
+    truth: Any,
+    loss: str | None = None,
+    *,
+    gauge: str = "inf",
+    norm: str = "euclidean",
+    r: float | None = None,
+    unknown: int | None = None,
+    top_k: int | None = None,
+) -> float:
+    """Voronoi loss of a fitted mixing measure.
+
+    Parameters
+    ----------
+    measure, truth : MixingMeasure or LocatedMeasure
+        k >= k* atoms against the true k*.
+    loss : str, optional
+        A name of `LOSSES`; by default the over-specified loss of the model of `truth`.
+    gauge : {"inf", "fixed", "none"}
+        A softmax-gated measure is known up to a translation (beta_0 + t1, beta_1 + t2) of all its atoms. "inf" takes the
+        smallest loss over translations of the fit, cells included; "fixed" the one translation that gives the
+        heaviest true atom's cell its weight and its mean beta_1; "none" compares the numbers as they are, as published code
+        does.
+    norm : {"euclidean", "coordinates"}
+        The norm of the definition, or sums of powers of coordinates as in published code. They differ by constants.
+    r : float, optional
+        The power of "multinomial-D2r".
+    unknown : int, optional
+        Exponent for cells of four and more atoms.
+    top_k : int, optional
+        K of the true top-K gate, for the top-K losses; by default the K of `truth`.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from moestro import MixingMeasure
+    >>> truth = MixingMeasure(log_weights=[-8, 0], gate_slopes=[[25], [0]], intercepts=[[15], [-5]],
+    ...                       slopes=[[[-20]], [[20]]], nuisances=np.log([[0.09], [0.16]]), family="gaussian")
+    >>> float(voronoi_loss(truth.translate(2.0, -3.0).permute([1, 0]), truth))
+    0.0
+    """
+    name = default_loss(truth) if loss is None else loss
+    if name not in LOSSES:
+        raise DataError(f"loss={name!r} is unknown: choose one of {', '.join(LOSSES)}")
+    if gauge not in GAUGES or norm not in NORMS:
+        raise DataError(f"gauge is one of {', '.join(GAUGES)} and norm one of {', '.join(NORMS)}")
+    spec = LOSSES[name]
+    if spec.needs_r and (r is None or r < 1):
+        raise DataError(f"{name} needs its power r, a number of at least 1")
+    check_alike(measure, truth)
+    missing = {p for t in spec.exact for p in t.parts} - set(truth.components())
+    if missing:
+        raise DataError(f"{name} is not a loss of this model: it has no {', '.join(sorted(missing))}")
+    if spec.top_k:
+        top_k = top_k or getattr(truth, "gate_options", {}).get("top_k")
+        if top_k is None or not 1 <= top_k <= truth.k:
+            raise DataError(f"{name} needs top_k between 1 and {truth.k}")
+    comparison = _Comparison(spec, measure, truth, norm, r, unknown, top_k)
+    return infimum(comparison, Translations.of(measure, truth), gauge)
+
+
+def parameter_errors(measure: Any, truth: Any) -> dict[str, float | None]:
+    """Raw error of each component of the atoms, in the gauge "fixed" of `voronoi_loss`.
+
+    Returns
+    -------
+    dict
+        For each component ``<name>_exact`` and ``<name>_over``: the weighted mean Euclidean distance to the true atom over
+        cells with one fitted atom and with several, None where there is no such cell; ``weights``: the sum over cells of
+        |weight of the cell - true weight|; ``largest_cell``.
+    """
+    check_alike(measure, truth)
+    comparison = _Comparison(LOSSES[default_loss(truth)], measure, truth, "euclidean", 1.0, LOWER_BOUND, None)
+    shift, cell, weights = aligned(comparison, Translations.of(measure, truth))
+    sizes = np.bincount(cell, minlength=truth.k)
+    true = np.exp(truth.log_weights) if hasattr(truth, "log_weights") else truth.weights
+    covered = np.bincount(cell, weights=weights, minlength=len(true))
+    out: dict[str, float | None] = {
+        "weights": float(np.abs(covered - true).sum()),
+        "largest_cell": float(sizes.max()),
+    }
+    for name, value in comparison.fitted.items():
+        delta = value - comparison.true[name][cell] + (shift if name == "gate_slopes" else 0.0)
+        size = np.linalg.norm(delta.reshape(len(cell), -1), axis=1)
+        for kind, chosen in (("exact", sizes[cell] == 1), ("over", sizes[cell] > 1)):
+            mass = weights[chosen].sum()
+            out[f"{name}_{kind}"] = float(weights[chosen] @ size[chosen] / mass) if mass > 0 else None
+    return out
+
+
+@dataclass
+class _Comparison:
+    """The loss as a function of the translated fit."""
+
+    spec: Loss
+    measure: Measure
+    truth: Measure
+    norm: str
+    r: float | None
+    unknown: int | None
+    top_k: int | None
+
+    def __post_init__(self) -> None:
+        self.fitted, self.true = self.measure.components(), self.truth.components()
+        self.true_atoms, self.atoms = self.truth.atoms(), self.measure.atoms()
+
+    def cells(self, shift: np.ndarray | float) -> np.ndarray:
+        """The true atom (k,) whose cell each fitted atom is in, its beta_1 moved by `shift`."""
+        atoms = self.atoms
+        if isinstance(shift, np.ndarray) and shift.any():
+            atoms = atoms.copy()
+            atoms[:, : len(shift)] += shift
+        return nearest_atoms(atoms, self.true_atoms)
+
+    def distances(self, cell: np.ndarray, shift: np.ndarray | float) -> np.ndarray:
+        """What each fitted atom adds for a unit of weight, shape (k,)."""
+        sizes = np.bincount(cell, minlength=self.truth.k)
+        out = np.zeros(len(cell))
+        delta = {name: self.fitted[name] - self.true[name][cell] for name in self.fitted}
+        if "gate_slopes" in delta:
+            delta["gate_slopes"] = delta["gate_slopes"] + shift
+        for i, j in enumerate(cell):
+            m = int(sizes[j])
+            r = (
+                float(self.r)
+                if self.r
+                else float(voronoi_exponent(m, self.spec.system, unknown=self.unknown))
+            )
+            for term in self._terms(m, int(j)):
+                parts = [delta[name][i] for name in term.parts]
+                out[i] += self._size(parts, term.exponent(r), term.rows)
+        return out
+
+    def _terms(self, m: int, j: int) -> tuple[Term, ...]:
+        if m == 1:
+            return self.spec.exact
+        if self.spec.at_origin is not None and not self.true["means"][j].any():
+            return self.spec.at_origin
+        return self.spec.over
+
+    def _size(self, parts: list[np.ndarray], power: float, rows: bool) -> float:
+        if self.norm == "coordinates":
+            return float(sum((np.abs(p) ** power).sum() for p in parts))
+        if rows:
+            return float(sum((np.linalg.norm(p.reshape(len(p), -1), axis=1) ** power).sum() for p in parts))
+        return float(np.sqrt(sum((p**2).sum() for p in parts)) ** power)
+
+    def total(self, cell: np.ndarray, distances: np.ndarray, weights: np.ndarray, true: np.ndarray) -> float:
+        """The loss of weights (k,) against the true (k*,)."""
+        covered = np.bincount(cell, weights=weights, minlength=len(true))
+        spread = np.bincount(cell, weights=weights * distances, minlength=len(true))
+        each = spread + np.abs(covered - true)
+        if self.top_k is None:
+            return float(each.sum())
+        return max(float(each[list(chosen)].sum()) for chosen in combinations(range(len(true)), self.top_k))

@@ -17,12 +17,15 @@ namespace moestro {
 namespace MOESTRO_ISA {
 namespace {
 
+constexpr double kOff = -1e30;  // its exponential is zero, and it stays a number
+
 struct Buffers {
     double *x, *z, *y, *w;      // packed block: features (p x kBlock), response, weight
     double *u, *s;              // logits; scores, weighted in the end (logits x kBlock)
     double *pi, *r, *p;         // gate weights, responsibilities (k x kBlock), the family's scratch (k m x kBlock)
     double *joint;              // log pi_e + log f_e where the responsibilities are given
     double *inv, *shift, *total;  // one over the gate's sum; what exponents were reduced by; p(y|x), then its log
+    double *off;                // sparse gate: added to the scores of experts that are not selected (k x kBlock)
     double *weights, *products; // curvature pass: slots and feature products
     bool given;                 // responsibilities are the caller's
 };
@@ -52,6 +55,7 @@ struct RowKernel {
     double operator()(int len, V* mass) const {
         const int k = pr.k, g = k - 1, m = pr.m, mm = m + F::nuisance;
         const V one = set1(1.0);
+        if (pr.sparse()) select(len);
         gate(len);
         double* joint = b.given ? b.joint : b.r;
         for (int e = 0; e < k; ++e) {
@@ -62,6 +66,7 @@ struct RowKernel {
             for (int v = 0; v < len; v += W) {
                 if constexpr (F::linear) store(out + v, load(out + v) * at(b.pi, e, v));
                 else store(out + v, load(out + v) + (e < g ? load(log_weight + v) : V{}) - load(b.shift + v));
+                if (pr.sparse() && !F::linear) store(out + v, load(out + v) + at(b.off, e, v));
             }
         }
         if (b.given) given_value(len);
@@ -89,19 +94,43 @@ struct RowKernel {
         return hsum(value);
     }
 
+    // off is zero for the top_k experts that rank highest, kOff for the others; ties go to the lower number.
+    void select(int len) const {
+        const int k = pr.k, g = k - 1;
+        const V one = set1(1.0), kept = set1(double(pr.top_k));
+        const auto rank = [&](int a, int v) {
+            if (a == g) return V{};
+            return pr.rank_logit ? at(b.u, a, v) : at(b.u, a, v) - set1(rq.theta[size_t(a) * pr.q()]);
+        };
+        for (int v = 0; v < len; v += W)
+            for (int a = 0; a < k; ++a) {
+                const V own = rank(a, v);
+                V ahead{};
+                for (int c = 0; c < k; ++c) {
+                    if (c == a) continue;
+                    const V other = rank(c, v);
+                    ahead += (c < a ? other >= own : other > own) ? one : V{};
+                }
+                put(b.off, a, v, ahead >= kept ? set1(kOff) : V{});
+            }
+    }
+
     // exp(u - shift) in pi, one over their sum in inv; shift is zero in the linear form.
     void gate(int len) const {
         const int k = pr.k, g = k - 1;
         for (int v = 0; v < len; v += W) {
             V top{};
-            if constexpr (!F::linear)
-                for (int a = 0; a < g; ++a) top = vmax(top, at(b.u, a, v));
+            if constexpr (!F::linear) {
+                if (pr.sparse()) top = at(b.off, g, v);
+                for (int a = 0; a < g; ++a) top = vmax(top, pr.sparse() ? at(b.u, a, v) + at(b.off, a, v) : at(b.u, a, v));
+            }
             store(b.shift + v, top);
         }
         for (int a = 0; a < k; ++a)
             for (int v = 0; v < len; v += W) {
                 if constexpr (F::linear) put(b.pi, a, v, a < g ? exp_core(at(b.u, a, v)) : set1(1.0));
                 else put(b.pi, a, v, exp_any((a < g ? at(b.u, a, v) : V{}) - load(b.shift + v)));
+                if (pr.sparse()) put(b.pi, a, v, at(b.off, a, v) < V{} ? V{} : at(b.pi, a, v));
             }
         for (int v = 0; v < len; v += W) {
             V sum{};
@@ -235,7 +264,7 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
           Partial& part, bool (*tick)(void*), void* tick_state) {
     const int k = pr.k, g = k - 1, m = pr.m, mm = m + Careful::nuisance, T = pr.logits(), p = pr.p(), q = pr.q();
     const size_t slots = plan.slots.size(), strip = rq.order >= 2 ? kStrip : 0;
-    double* memory = ws.take(kBlock * (size_t(p) + q + 2 + 2 * T + 2 * k + k * m + k + 3 + slots + strip) + size_t(k) * W);
+    double* memory = ws.take(kBlock * (size_t(p) + q + 2 + 2 * T + 2 * k + k * m + 2 * k + 3 + slots + strip) + size_t(k) * W);
     const auto carve = [&](size_t count) {
         double* taken = memory;
         memory += count * kBlock;
@@ -253,6 +282,7 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
     b.r = carve(k);
     b.p = carve(size_t(k) * m);
     b.joint = b.given ? carve(k) : nullptr;
+    b.off = pr.sparse() ? carve(k) : nullptr;
     b.inv = carve(1);
     b.shift = carve(1);
     b.total = carve(1);

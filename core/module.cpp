@@ -47,7 +47,7 @@ struct PyProblem {
 
     PyProblem(Matrix x_, Vector x_center_, Vector x_inv_scale_, std::optional<Matrix> z_, Vector z_center_,
               Vector z_inv_scale_, Vector y_, std::optional<Vector> w_, double y_center, double y_scale, int family,
-              int k, int m)
+              int k, int m, int top_k, bool rank_logit)
         : x(x_), y(y_), x_center(x_center_), x_inv_scale(x_inv_scale_), z_center(z_center_), z_inv_scale(z_inv_scale_) {
         problem.n = int64_t(x.shape(0));
         problem.x = design(x, x_center, x_inv_scale);
@@ -70,6 +70,8 @@ struct PyProblem {
         problem.family = Family(family);
         problem.k = k;
         problem.m = m;
+        problem.top_k = top_k;
+        problem.rank_logit = rank_logit;
         if (problem.nuisance() && m != 1) throw std::invalid_argument("this family has one linear predictor");
     }
 
@@ -127,10 +129,10 @@ NB_MODULE(_core, module) {
     module.doc() = "Compiled sums over rows for moestro's native engine.";
     nb::class_<PyProblem>(module, "Problem")
         .def(nb::init<Matrix, Vector, Vector, std::optional<Matrix>, Vector, Vector, Vector, std::optional<Vector>,
-                      double, double, int, int, int>(),
+                      double, double, int, int, int, int, bool>(),
              nb::arg("x"), nb::arg("x_center"), nb::arg("x_inv_scale"), nb::arg("z").none(), nb::arg("z_center"),
              nb::arg("z_inv_scale"), nb::arg("y"), nb::arg("w").none(), nb::arg("y_center"), nb::arg("y_scale"),
-             nb::arg("family"), nb::arg("k"), nb::arg("m"))
+             nb::arg("family"), nb::arg("k"), nb::arg("m"), nb::arg("top_k"), nb::arg("rank_logit"))
         .def("sums", &PyProblem::sums, nb::arg("theta"), nb::arg("order"), nb::arg("threads"), nb::arg("isa"),
              nb::arg("responsibilities").none() = nb::none())
         .def("rowwise", &PyProblem::rowwise, nb::arg("theta"), nb::arg("scores"), nb::arg("threads"), nb::arg("isa"));

@@ -31,10 +31,13 @@ struct Problem {
     Family family = Family::gaussian;
     int k = 1;  // experts
     int m = 1;  // linear predictors of an expert
+    int top_k = 0;            // experts that the gate selects at a row; 0: all
+    bool rank_logit = false;  // ranked by the whole logit; else by the logit less its intercept
 
     int p() const { return x.columns + 1; }
     int q() const { return (shared ? x.columns : z.columns) + 1; }
     int nuisance() const { return family == Family::gaussian ? 1 : 0; }
+    bool sparse() const { return top_k > 0 && top_k < k; }
     int gate_logits() const { return k - 1; }
     int logits() const { return gate_logits() + k * (m + nuisance()); }
     int parameters() const { return gate_logits() * q() + k * m * p() + k * nuisance(); }

@@ -58,8 +58,9 @@ def _register() -> None:
     from .bench import bench
     from .fit import fit, select
     from .predict import predict
+    from .study import study
 
-    for command in (fit, predict, select, bench):
+    for command in (fit, predict, select, study, bench):
         main.add_command(command)
 
 

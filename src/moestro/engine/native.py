@@ -12,13 +12,14 @@ from ..model import Model
 from ..rows import Rows
 from .base import Evaluation, Order, Rowwise, log_base_sum
 
+GATES = ("softmax", "top-k")
 CODES = {"multinomial": 0, "gaussian": 1, "poisson": 2}
 ISA_VARIABLE = "MOESTRO_ISA"
 
 
 def supports(model: Model) -> bool:
     """Whether the compiled core has this gate and family."""
-    return model.gate.name == "softmax" and model.family.name in CODES
+    return model.gate.name in GATES and model.family.name in CODES
 
 
 class NativeEngine:
@@ -50,6 +51,8 @@ class NativeEngine:
             CODES[model.family.name],
             model.k,
             model.m,
+            getattr(model.gate, "top_k", 0),
+            getattr(model.gate, "rank_on", "") == "logit",
         )
         self._offset = log_base_sum(model, rows)
 

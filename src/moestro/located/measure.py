@@ -173,7 +173,7 @@ class LocatedMeasure:
         return np.einsum("kqd,nd->nkq", self.slopes, np.asarray(x, dtype=float)) + self.intercepts
 
     def _log_marginal(self, x: np.ndarray) -> np.ndarray:
-        x = np.asarray(x, dtype=float).reshape(-1, self.d)
+        x = np.asarray(x, dtype=float).reshape(len(x), self.d)
         with np.errstate(divide="ignore"):
             return np.log(self.weights) + _log_normal(x[:, None] - self.means, self.covariances)
 

@@ -14,7 +14,7 @@ from ..errors import DataError
 
 PROTOCOLS = ("as_published", "as_defined")
 SCALES = ("smoke", "paper")
-Row = dict[str, float | int | str | None]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from ..errors import DataError
-from . import gaussian_gate, softmax_gaussian
+from . import (
+    approximation,
+    contaminated,
+    gaussian_gate,
+    softmax_gaussian,
+    softmax_multinomial,
+    top_k,
+)
 from .design import Study
 
-STUDIES: dict[str, Study] = {s.STUDY.name: s.STUDY for s in (softmax_gaussian, gaussian_gate)}
+STUDIES: dict[str, Study] = {
+    module.STUDY.name: module.STUDY
+    for module in (softmax_multinomial, softmax_gaussian, gaussian_gate, top_k, contaminated, approximation)
+}
 
 
 def find_study(name: str) -> Study:

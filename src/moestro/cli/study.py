@@ -1,0 +1,196 @@
+"""moestro study: list, design, run, report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+PROTOCOL = click.Choice(["as_published", "as_defined"])
+
+
+@click.group()
+def study() -> None:
+    """Simulations of the papers, as declared designs: run, resume, report.
+
+    \b
+    Start here:
+      moestro study list
+      moestro study run gaussian-gate --protocol as_published --scale smoke
+      moestro study report gaussian-gate --protocol as_published --scale smoke
+    """
+
+
+def where(name: str, protocol: str | None, scale: str, out: str | None) -> tuple[str, Path]:
+    """The protocol (the study's first by default) and the folder of a run."""
+    from ..studies import find_study
+
+    chosen = protocol or find_study(name).protocols[-1]
+    return chosen, Path(out) if out else Path("studies") / f"{name}-{chosen}-{scale}"
+
+
+@study.command("list")
+def show_all() -> None:
+    """The studies, their protocols and sizes."""
+    from .main import one_line_errors
+
+    one_line_errors(_list)()
+
+
+def _list() -> None:
+    from ..studies import STUDIES
+    from ..tables import Table
+
+    plans = {name: s.plan(s.protocols[-1], "paper") for name, s in STUDIES.items()}
+    table = Table(
+        {
+            "study": list(STUDIES),
+            "paper": [s.paper for s in STUDIES.values()],
+            "protocols": [", ".join(s.protocols) for s in STUDIES.values()],
+            "arms": [len(p.arms) for p in plans.values()],
+            "fits at paper scale": [len(p.cells()) for p in plans.values()],
+            "what": [s.title for s in STUDIES.values()],
+        }
+    )
+    click.echo(table.to_text())
+
+
+@study.command("design")
+@click.argument("name")
+@click.option("--protocol", type=PROTOCOL, help="As published or as defined (default).")
+@click.option("--scale", type=click.Choice(["smoke", "paper"]), default="smoke", show_default=True)
+def show_design(name: str, protocol: str | None, scale: str) -> None:
+    """Print the arms of study NAME as JSON: edit them, and run them with --design.
+
+    \b
+    Example:
+      moestro study design softmax-gaussian > mine.json
+      moestro study run softmax-gaussian --design mine.json --out mine
+    """
+    from .main import one_line_errors
+
+    one_line_errors(_design)(name, protocol, scale)
+
+
+def _design(name: str, protocol: str | None, scale: str) -> None:
+    from ..studies import find_study
+
+    chosen, _ = where(name, protocol, scale, None)
+    click.echo(json.dumps(find_study(name).plan(chosen, scale).to_dict()["arms"], indent=1))
+
+
+@study.command()
+@click.argument("name")
+@click.option("--protocol", type=PROTOCOL, help="As published or as defined (default).")
+@click.option("--scale", type=click.Choice(["smoke", "paper"]), default="smoke", show_default=True)
+@click.option(
+    "--out", type=click.Path(), help="Folder of the results; studies/NAME-PROTOCOL-SCALE by default."
+)
+@click.option("--processes", type=int, help="Default: every core. Results do not depend on it.")
+@click.option("--arm", "only", help="Only arms whose name contains this text.")
+@click.option("--sizes", help="Sample sizes instead of the design's: 1000,10000.")
+@click.option("--replicates", type=int, help="Fits a size instead of the design's.")
+@click.option(
+    "--design", type=click.Path(), help="JSON file with arms of your own, as `study design` prints them."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--quiet", is_flag=True, help="No progress bar, no table.")
+def run(name: str, protocol: str | None, scale: str, out: str | None, quiet: bool, **how: Any) -> None:
+    """Run study NAME, or go on with it: every finished fit is on disk, and none is done twice.
+
+    \b
+    Examples:
+      moestro study run softmax-gaussian --scale paper --arm K=2
+      moestro study run gaussian-gate --protocol as_published --scale paper --processes 8
+    """
+    from .main import one_line_errors
+
+    one_line_errors(_run)(name, protocol, scale, out, quiet, how)
+
+
+def _run(
+    name: str, protocol: str | None, scale: str, out: str | None, quiet: bool, how: dict[str, Any]
+) -> None:
+    from tqdm import tqdm
+
+    from ..studies import find_study
+    from ..studies.report import lines_of, slopes_table
+    from ..studies.runner import run_plan
+    from ..threads import thread_count
+
+    found = find_study(name)
+    chosen, folder = where(name, protocol, scale, out)
+    plan = found.plan(
+        chosen, scale, only=how["only"], sizes=_sizes(how["sizes"]), replicates=how["replicates"],
+        arms=_arms(how["design"]), seed=how["seed"],
+    )  # fmt: skip
+    with tqdm(total=None, unit=" rows", unit_scale=True, disable=quiet or None, desc=name) as bar:
+
+        def progress(done: int, total: int) -> None:
+            if bar.total is None:
+                bar.reset(total)
+                bar.initial = done
+            bar.n = done
+            bar.refresh()
+
+        try:
+            rows = run_plan(found, plan, folder, how["processes"] or thread_count(None), progress)
+        except KeyboardInterrupt:
+            click.echo(
+                f"\nstopped; what is finished is in {folder}: the same command goes on from there", err=True
+            )
+            raise SystemExit(130) from None
+    if not quiet:
+        if found.horizontal == "n":
+            click.echo(slopes_table(found, lines_of(found, rows, [a.name for a in plan.arms])).to_text(3))
+        click.echo(f"\n{len(rows)} fits in {folder}")
+
+
+def _sizes(text: str | None) -> tuple[int, ...] | None:
+    from ..errors import DataError
+
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise DataError(f"--sizes={text!r}: give whole numbers with commas between them") from error
+
+
+def _arms(path: str | None) -> Any:
+    from ..errors import FileError
+    from ..studies import Arm
+
+    if path is None:
+        return None
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise FileError(f"{path}: is not a whole JSON file ({error})") from error
+    if not isinstance(data, list):
+        raise FileError(f"{path}: a design is a list of arms")
+    return [Arm.from_dict(arm) for arm in data]
+
+
+@study.command()
+@click.argument("name")
+@click.option("--protocol", type=PROTOCOL, help="As published or as defined (default).")
+@click.option("--scale", type=click.Choice(["smoke", "paper"]), default="smoke", show_default=True)
+@click.option("--out", type=click.Path(), help="Folder of the results.")
+def report(name: str, protocol: str | None, scale: str, out: str | None) -> None:
+    """Write report.md, figure.png and summary.csv of what study NAME has finished."""
+    from .main import one_line_errors
+
+    one_line_errors(_report)(name, protocol, scale, out)
+
+
+def _report(name: str, protocol: str | None, scale: str, out: str | None) -> None:
+    from ..studies.report import write_report
+
+    _, folder = where(name, protocol, scale, out)
+    click.echo(write_report(name, folder))
+    click.echo(f"written to {folder}")

@@ -1,0 +1,225 @@
+"""From rows on disk to a page: slopes with intervals, our number next to the published one, a figure, a small CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import FileError
+from ..tables import Table
+from .design import Row, Study
+from .registry import find_study
+from .runner import read_design, read_rows
+from .slopes import Slope, slope
+
+PAGE, FIGURE, SUMMARY = "report.md", "figure.png", "summary.csv"
+ENDED = {
+    "converged",
+    "flat",
+    "separated",
+    "variance collapsed",
+}  # statuses that a further iteration does not change
+
+
+@dataclass(frozen=True)
+class Line:
+    """One column of one arm: slopes of its mean and of its median."""
+
+    arm: str
+    column: str
+    mean: Slope
+    median: Slope
+
+
+def lines_of(study: Study, rows: list[Row], arms: Sequence[str]) -> list[Line]:
+    """Every line of the report that has at least two sizes."""
+    out = []
+    for arm in arms:
+        own = [r for r in rows if r["arm"] == arm]
+        n = np.array([r["n"] for r in own], dtype=float)
+        for column in study.lines:
+            values = np.array([np.nan if r.get(column) is None else r[column] for r in own], dtype=float)
+            found = [slope(n, values, statistic) for statistic in ("mean", "median")]
+            if found[0] is not None and found[1] is not None:
+                out.append(Line(arm, column, found[0], found[1]))
+    return out
+
+
+def slopes_table(study: Study, lines: list[Line]) -> Table:
+    """Our slopes next to the published ones and to what theory says."""
+    published = [study.published.get((line.arm, line.column)) for line in lines]
+
+    def within(line: Line, known: Any) -> str | None:
+        if known is None or known.tolerance is None:
+            return None
+        gap = abs(line.mean.exponent - known.exponent)
+        return f"{gap:.3f} {'<=' if gap <= known.tolerance else '>'} {known.tolerance}"
+
+    return Table(
+        {
+            "arm": [line.arm for line in lines],
+            "column": [line.column for line in lines],
+            "slope of mean": [line.mean.exponent for line in lines],
+            "low": [line.mean.low for line in lines],
+            "high": [line.mean.high for line in lines],
+            "slope of median": [line.median.exponent for line in lines],
+            "median low": [line.median.low for line in lines],
+            "median high": [line.median.high for line in lines],
+            "constant": [line.mean.constant for line in lines],
+            "published": [None if p is None else p.exponent for p in published],
+            "gap": [within(line, p) for line, p in zip(lines, published, strict=True)],
+            "theory": [study.lines[line.column] for line in lines],
+        }
+    )
+
+
+def endings_table(rows: list[Row], arms: Sequence[str]) -> Table:
+    """How the fits ended, and what they cost."""
+    parts: dict[str, list[Any]] = {
+        "arm": [], "fits": [], "ended": [], "median iterations": [], "most iterations": [],
+        "largest gradient": [], "statuses": [], "seconds": [],
+    }  # fmt: skip
+    for arm in arms:
+        own = [r for r in rows if r["arm"] == arm]
+        if not own:
+            continue
+        statuses = Counter(str(r["status"]) for r in own)
+        iterations = [float(r["iterations"] or 0) for r in own]
+        gradients = [float(r["gradient"]) for r in own if r.get("gradient") is not None]
+        parts["arm"].append(arm)
+        parts["fits"].append(len(own))
+        parts["ended"].append(sum(count for name, count in statuses.items() if name in ENDED))
+        parts["median iterations"].append(int(np.median(iterations)))
+        parts["most iterations"].append(int(max(iterations)))
+        parts["largest gradient"].append(max(gradients) if gradients else None)
+        parts["statuses"].append(", ".join(f"{name} {count}" for name, count in statuses.most_common()))
+        parts["seconds"].append(round(sum(float(r.get("seconds") or 0) for r in own), 1))
+    return Table(parts)
+
+
+def write_report(name: str, folder: Path) -> str:
+    """Write the page, the figure and the summary into `folder`; returns the page."""
+    study, design = find_study(name), read_design(folder)
+    if design.get("study") != name:
+        raise FileError(f"{folder}: holds results of {design.get('study')!r}, not of {name!r}")
+    rows = read_rows(folder)
+    if not rows:
+        raise FileError(f"{folder}: has no finished fit yet")
+    arms = [a["name"] for a in design["arms"]]
+    lines = lines_of(study, rows, arms)
+    page = _page(study, design, rows, lines, arms)
+    _write_summary(rows, study, arms, folder / SUMMARY)
+    (folder / PAGE).write_text(page, encoding="utf-8")
+    draw(study, lines, arms, folder / FIGURE)
+    return page
+
+
+def _page(study: Study, design: dict[str, Any], rows: list[Row], lines: list[Line], arms: list[str]) -> str:
+    total = sum(len(a["sizes"]) * a["replicates"] for a in design["arms"])
+    command = f"moestro study run {study.name} --protocol {design['protocol']} --scale {design['scale']}"
+    parts = [
+        f"# {study.title}: {design['protocol'].replace('_', ' ')}",
+        f"{study.paper}. {len(rows)} of {total} fits. Version {design['version']}, design `{design['digest']}`.",
+        f"```\n{command}\n```",
+        study.differences,
+    ]
+    if study.horizontal == "n":
+        parts += [
+            "## Slopes",
+            "Least squares of log error on log n; 95 % bootstrap intervals over replicates.",
+            markdown(slopes_table(study, lines)),
+        ]
+    else:
+        parts += ["## Errors", markdown(_by_size(study, rows, arms))]
+    parts += ["## How the fits ended", markdown(endings_table(rows, arms)), f"![{study.title}]({FIGURE})"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _by_size(study: Study, rows: list[Row], arms: list[str]) -> Table:
+    keys = sorted({(arms.index(str(r["arm"])), int(r["n"] or 0)) for r in rows})
+    columns: dict[str, list[Any]] = {
+        "arm": [arms[i] for i, _ in keys],
+        study.horizontal: [n for _, n in keys],
+    }
+    for column in study.lines:
+        columns[column] = [
+            min(float(r[column] or 0) for r in rows if r["arm"] == arms[i] and r["n"] == n) for i, n in keys
+        ]
+    return Table(columns)
+
+
+def markdown(table: Table) -> str:
+    """A table as Markdown."""
+
+    def cell(v: Any) -> str:
+        if v is None:
+            return ""
+        return f"{v:.3g}" if isinstance(v, float) else str(v)
+
+    head = "| " + " | ".join(table.columns) + " |\n|" + "---|" * len(table.columns)
+    return "\n".join(
+        [head, *("| " + " | ".join(cell(v) for v in row.values()) + " |" for row in table.rows())]
+    )
+
+
+def _write_summary(rows: list[Row], study: Study, arms: list[str], path: Path) -> None:
+    """Mean and median of each column at each size."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        out = csv.writer(file)
+        out.writerow(
+            ["arm", study.horizontal, "fits", *(f"{c}_{s}" for c in study.lines for s in ("mean", "median"))]
+        )
+        for arm in arms:
+            for n in sorted({r["n"] for r in rows if r["arm"] == arm}, key=lambda v: float(v or 0)):
+                own = [r for r in rows if r["arm"] == arm and r["n"] == n]
+                cells: list[Any] = [arm, n, len(own)]
+                for column in study.lines:
+                    values = [float(r[column]) for r in own if r.get(column) is not None]
+                    cells += [f"{np.mean(values):.6g}", f"{np.median(values):.6g}"] if values else ["", ""]
+                out.writerow(cells)
+
+
+def draw(study: Study, lines: list[Line], arms: Sequence[str], path: Path) -> None:
+    """A panel a column: medians and means by arm, the fitted line, the published line dashed."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise FileError("figures need an extra: pip install 'moestro[studies]'") from error
+    columns = [c for c in study.lines if any(line.column == c for line in lines)]
+    if not columns:
+        return
+    wide = min(3, len(columns))
+    tall = -(-len(columns) // wide)
+    figure = Figure(figsize=(4.6 * wide, 3.6 * tall), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(tall, wide)).ravel()
+    colours = {arm: f"C{i % 10}" for i, arm in enumerate(arms)}
+    for ax, column in zip(axes, columns, strict=False):
+        for line in (a for a in lines if a.column == column):
+            colour = colours[line.arm]
+            ax.loglog(line.mean.sizes, line.mean.values, ".", ms=3, color=colour, alpha=0.6)
+            fitted = line.mean.constant * line.mean.sizes**line.mean.exponent
+            label = f"{line.arm}: {line.mean.exponent:.2f} [{line.mean.low:.2f}, {line.mean.high:.2f}]"
+            ax.loglog(line.mean.sizes, fitted, "-", color=colour, lw=1, label=label)
+            ax.loglog(line.median.sizes, line.median.values, "x", ms=2.5, color=colour, alpha=0.4)
+            known = study.published.get((line.arm, column))
+            if known is not None:
+                constant = known.constant
+                if constant is None:  # no height is known: through the middle of our line
+                    middle = np.exp(np.log(line.mean.sizes).mean())
+                    constant = line.mean.constant * middle ** (line.mean.exponent - known.exponent)
+                ax.loglog(
+                    line.mean.sizes, constant * line.mean.sizes**known.exponent, "--", color=colour, lw=0.9
+                )
+        ax.set(title=f"{column} (theory {study.lines[column]})", xlabel=study.horizontal)
+        ax.title.set_fontsize(8)
+        ax.legend(fontsize=5.5, frameon=False)
+    for ax in axes[len(columns) :]:
+        ax.set_visible(False)
+    figure.suptitle(f"{study.title}: dots mean, crosses median, dashed published", fontsize=9)
+    figure.savefig(path, dpi=110, metadata={"Software": None})

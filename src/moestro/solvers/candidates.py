@@ -36,6 +36,8 @@ class Options:
         Parameter vectors (scaled coordinates) to start from besides the strategies.
     only_initial : bool
         Start from `initial` alone, and leave the order of the experts.
+    box : float or None
+        Bound of gate and expert coefficients on scaled columns; None takes the gate's and the family's own.
     progress : callable (stage, done, total) or None
     """
 
@@ -48,6 +50,7 @@ class Options:
     threads: int = 1
     initial: tuple[np.ndarray, ...] = ()
     only_initial: bool = False
+    box: float | None = None
     progress: Progress | None = None
 
     def ticker(self, stage: str, total: int) -> Callable[[], None]:

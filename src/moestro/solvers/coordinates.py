@@ -35,8 +35,10 @@ class Coordinates:
     blocks: tuple[np.ndarray, ...]
 
     @classmethod
-    def of(cls, model: Model, x_scaling: Scaling, z_scaling: Scaling) -> Coordinates:
-        """Coordinates of `model` on columns with these scalings."""
+    def of(
+        cls, model: Model, x_scaling: Scaling, z_scaling: Scaling, box: float | None = None
+    ) -> Coordinates:
+        """Coordinates of `model` on columns with these scalings; coefficients at most `box` in size."""
         theta_lower, theta_upper = np.empty(model.size), np.empty(model.size)
         free, block = np.ones(model.size, dtype=bool), np.empty(model.size, dtype=int)
         model.gate_coefficients(free)[:, 1:] = z_scaling.used
@@ -54,6 +56,10 @@ class Coordinates:
             model.expert_coefficients(bound)[:] = b[1]
             model.expert_coefficients(bound)[:, :, 0] = b[0]
             model.nuisances(bound)[:] = b[2]
+        if box is not None:
+            coefficients = block >= 0
+            theta_lower[coefficients] = np.maximum(theta_lower[coefficients], -box)
+            theta_upper[coefficients] = np.minimum(theta_upper[coefficients], box)
         owner = np.where(free, np.cumsum(free) - 1, -1)
         if model.family.tied_nuisances and model.k > 1:
             tied = model.nuisances(owner)

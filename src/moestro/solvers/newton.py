@@ -48,7 +48,7 @@ class Newton:
             left = _leave_saddle(objective, state, inner, -H, D)
             if left is not None:
                 return left
-        for _ in range(60):
+        for attempt in range(60):
             p = _solve(lam * D - H, g)
             if p is not None:
                 target = np.clip(phi[inner] + p, *box)
@@ -59,8 +59,13 @@ class Newton:
                 if predicted > 0:
                     trial = phi.copy()
                     trial[inner] = target
-                    new = objective.evaluate(trial, Order.CURVATURE)
                     noise = ROUNDING * (1 + abs(e.value))
+                    if attempt and predicted > noise:  # after one refusal: look at the value alone first
+                        value = objective.evaluate(trial, Order.VALUE).value
+                        if not (np.isfinite(value) and value - e.value > 1e-4 * predicted):
+                            lam = max(lam * self.growth, 1e-10)
+                            continue
+                    new = objective.evaluate(trial, Order.CURVATURE)
                     if predicted <= noise:  # too small to see in the value: the gradient decides
                         if _finite(new) and _norm(objective, trial, new) < 0.5 * _norm(objective, phi, e):
                             return _end(objective, State(trial, new, lam / 10), float(np.abs(p).max()))

@@ -50,6 +50,7 @@ def maximise(
     uninformed: int = 0,
     seed: int = 0,
     weights: np.ndarray | None = None,
+    box: float | None = None,
 ) -> Maximum:
     """The best optimum from `start` and `uninformed` other starts.
 
@@ -64,6 +65,8 @@ def maximise(
         In the units of x and y.
     z : ndarray of shape (n, e), optional
         Columns of the gate where they differ.
+    box : float, optional
+        Bound of the coefficients on scaled columns.
     """
     n, d = x.shape
     names = tuple(f"x{j}" for j in range(d))
@@ -82,7 +85,7 @@ def maximise(
             rows, x=rows.x[:size], y=rows.y[:size], z=None if rows.z is None else rows.z[:size],
             w=None if rows.w is None else rows.w[:size],
         )  # fmt: skip
-        options = Options(seed=seed, tol=1e-8 if size == n else 1e-4)
+        options = Options(seed=seed, tol=1e-8 if size == n else 1e-4, box=box)
         if depth == 0 and (uninformed or not informed):
             options = replace(options, initial=informed, n_starts=max(uninformed, 1))
         else:

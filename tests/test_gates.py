@@ -1,0 +1,214 @@
+"""Gates: derivatives, invariances, fits, files; a new gate is a line in the table."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from conftest import problem, two_lines
+from moestro import MixingMeasure, MoERegressor
+from moestro.design import ArrayDesign
+from moestro.engine import ArrayEngine, NativeEngine, Order
+from moestro.errors import DataError
+from moestro.experts import Gaussian
+from moestro.fitted import FittedModel, prepare
+from moestro.gates import (
+    GATES,
+    ActivatedTemperatureGate,
+    CosineGate,
+    LaplaceGate,
+    PerturbedCosineGate,
+    SigmoidGate,
+    SoftmaxGate,
+    TemperatureGate,
+    TopKGate,
+    make_gate,
+)
+from moestro.measure import from_user, measure_of, theta_of, to_user
+from moestro.model import Model
+from moestro.solvers import Options, fit_mixture
+
+TABLE = [
+    SoftmaxGate(),
+    TopKGate(2),
+    TopKGate(2, "logit"),
+    SigmoidGate(),
+    LaplaceGate(),
+    TemperatureGate(),
+    ActivatedTemperatureGate(),
+    ActivatedTemperatureGate("tanh"),
+    CosineGate(),
+    PerturbedCosineGate(),
+]
+IDS = [f"{g.name}-{'-'.join(map(str, g.options().values()))}" for g in TABLE]
+
+
+def small(gate, k=3, seed=0, n=60):
+    """Model, rows, units and a random theta at which no ranking of experts is about to change."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n, 2)) * [1.0, 3.0] + [0.5, -1.0]
+    y, w = rng.standard_normal(n), rng.uniform(0, 2, n)
+    rows, units = prepare(ArrayDesign(("a", "b"), (0, 1), None), x, None, y, w, Gaussian(), gate=gate)
+    model = Model(gate, Gaussian(), k, rows.q, rows.p)
+    theta = 0.6 * rng.standard_normal(model.size)
+    theta[: model.gate_size][gate.held(k, model.q)] = 0.0
+    return model, rows, units, theta
+
+
+def test_every_gate_is_in_the_table():
+    assert {g.name for g in TABLE} == set(GATES)
+
+
+@pytest.mark.parametrize("gate", TABLE, ids=IDS)
+class TestEveryGate:
+    def test_derivatives_are_those_of_the_value(self, gate):
+        model, rows, _, theta = small(gate)
+        engine = ArrayEngine(model, rows)
+        at = engine.evaluate(theta, Order.CURVATURE)
+        h = 1e-5
+        step = h * np.eye(model.size)
+        up = [engine.evaluate(theta + s, Order.GRADIENT) for s in step]
+        down = [engine.evaluate(theta - s, Order.GRADIENT) for s in step]
+        slope = np.array([a.value - b.value for a, b in zip(up, down, strict=True)]) / (2 * h)
+        bend = np.array([a.gradient - b.gradient for a, b in zip(up, down, strict=True)]) / (2 * h)
+        np.testing.assert_allclose(at.gradient, slope, atol=2e-6 * np.abs(slope).max())
+        np.testing.assert_allclose(at.curvature, bend, atol=2e-6 * np.abs(bend).max())
+        assert np.linalg.eigvalsh(at.information).min() >= -1e-9 * np.abs(at.information).max()
+
+    def test_labels_do_not_matter(self, gate):
+        model, rows, _, theta = small(gate)
+        order = np.array([2, 0, 1])
+        a, b = (ArrayEngine(model, rows).evaluate(t, Order.VALUE) for t in (theta, model.permute(theta, order)))
+        assert a.value == pytest.approx(b.value, rel=1e-12)
+        np.testing.assert_allclose(a.mass[order], b.mass, rtol=1e-10)
+
+    def test_units_come_back(self, gate):
+        model, rows, units, theta = small(gate)
+        np.testing.assert_allclose(from_user(model, units, to_user(model, units, theta)), theta, atol=1e-12)
+        measure = measure_of(model, units, theta)
+        np.testing.assert_allclose(theta_of(measure, units), theta, atol=1e-10)
+        value = float(rows.w @ measure.log_density(rows.x, rows.y))
+        assert value == pytest.approx(ArrayEngine(model, rows).evaluate(theta, Order.VALUE).value, rel=1e-10)
+        again = MixingMeasure.from_json(measure.to_json())
+        np.testing.assert_array_equal(again.log_density(rows.x, rows.y), measure.log_density(rows.x, rows.y))
+
+    def test_declared_translations_leave_the_density(self, gate):
+        model, rows, units, theta = small(gate)
+        measure = measure_of(model, units, theta)
+        before = measure.log_density(rows.x, rows.y)
+        moved = {"weights": measure.translate(1.3, 0.0), "slopes": measure.translate(0.0, np.array([0.4, -0.2]))}
+        for name, other in moved.items():
+            same = np.allclose(other.log_density(rows.x, rows.y), before, rtol=1e-10)
+            assert same == (name in measure.gate_translations)
+
+    def test_em_never_lowers_the_likelihood_and_the_fit_ends_with_a_status(self, gate, tmp_path):
+        x, y = two_lines(120)
+        model = MoERegressor(2, gate=gate, n_starts=4, random_state=0, max_iter=60).fit(x, y)
+        em = MoERegressor(2, gate=gate, n_starts=4, random_state=0, solver="em", max_iter=30).fit(x, y)
+        values = em.history_["log_likelihood"]
+        assert (np.diff(values) >= 0).all()
+        assert np.isfinite(model.log_likelihood_)
+        assert model.log_density(x, y).sum() == pytest.approx(model.log_likelihood_, rel=1e-10)
+        model.save(tmp_path / "model.json")
+        again = FittedModel.load(tmp_path / "model.json")
+        np.testing.assert_array_equal(again.mean(x, None), model.predict(x))
+
+
+class TestTopK:
+    @pytest.mark.parametrize("rank", ["score", "logit"])
+    @pytest.mark.parametrize("name", ["gaussian", "multinomial", "poisson"])
+    @pytest.mark.parametrize("e", [None, 2])
+    def test_native_is_the_twin_of_array(self, name, rank, e):
+        for k, top in ((2, 1), (4, 2), (4, 3), (3, 3)):
+            model, rows, theta = problem(name, k, e=e, n=333)
+            model = replace(model, gate=TopKGate(top, rank))
+            a, b = (kind(model, rows).evaluate(theta, Order.CURVATURE) for kind in (ArrayEngine, NativeEngine))
+            assert a.value == pytest.approx(b.value, rel=1e-12)
+            for part in ("mass", "gradient", "information", "curvature"):
+                u, v = getattr(a, part), getattr(b, part)
+                np.testing.assert_allclose(u, v, rtol=1e-9, atol=1e-10 * np.abs(u).max())
+
+    def test_only_k_experts_have_weight_and_all_of_them_make_the_dense_gate(self):
+        x, y = two_lines(150)
+        sparse = MoERegressor(3, top_k=2, n_starts=4, random_state=0).fit(x, y)
+        assert ((sparse.gate_proba(x) > 0).sum(axis=1) == 2).all()
+        z, rows = np.column_stack([np.ones(9), np.linspace(-1, 1, 9)]), np.array([[0.3, 1.0], [-0.2, 2.0]])
+        np.testing.assert_array_equal(
+            TopKGate(3).scores(rows, np.zeros(0), z), SoftmaxGate().scores(rows, np.zeros(0), z)
+        )
+
+    def test_the_two_rankings_differ_where_the_bias_decides(self):
+        rows, z = np.array([[-8.0, 25.0]]), np.column_stack([np.ones(5), np.linspace(0.1, 0.9, 5)])
+        assert TopKGate(1, "score").selected(rows, z)[:, 0].all()
+        np.testing.assert_array_equal(TopKGate(1, "logit").selected(rows, z)[:, 0], z[:, 1] > 0.32)
+
+    def test_annealing_finds_a_switch(self):
+        rng = np.random.default_rng(0)
+        x = rng.uniform(size=(600, 1))
+        right = x[:, 0] > 0.32
+        y = np.where(right, 15 - 20 * x[:, 0], -5 + 20 * x[:, 0]) + rng.standard_normal(600) * np.where(right, 0.3, 0.4)
+        model = MoERegressor(2, top_k=1, rank_on="logit", random_state=0).fit(x, y)
+        np.testing.assert_allclose(sorted(model.measure_.slopes[:, 0, 0]), [-20, 20], atol=0.5)
+        m = model.measure_
+        switch = -(m.log_weights[0] - m.log_weights[1]) / (m.gate_slopes[0, 0] - m.gate_slopes[1, 0])
+        assert switch == pytest.approx(0.32, abs=0.02)
+        assert any("annealed" in s for s in model.starts_["strategy"])
+
+
+def test_a_gate_of_ones_own_runs():
+    """Documented: three methods are enough."""
+
+    class QuadraticGate(SoftmaxGate):
+        name = "quadratic"
+        scaling = "none"
+        translations = ("weights", "slopes")
+
+        def _z(self, z):
+            return np.column_stack([z[:, :1], z[:, 1:] ** 2])
+
+        def scores(self, rows, shared, z):
+            return super().scores(rows, shared, self._z(z))
+
+        def features(self, rows, shared, z):
+            return super().features(rows, shared, self._z(z))
+
+    model, rows, _, theta = small(QuadraticGate())
+    fit = fit_mixture(model, rows, Options(seed=0, n_starts=3))
+    assert fit.log_likelihood >= ArrayEngine(model, rows).evaluate(theta, Order.VALUE).value
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"gate": "soft"}, "unknown"),
+        ({"top_k": 0}, "at least 1"),
+        ({"top_k": 1.5}, "whole number"),
+        ({"top_k": 1, "rank_on": "bias"}, "rank_on"),
+        ({"gate": "laplace", "top_k": 1}, "belongs to"),
+        ({"gate": TopKGate(1), "top_k": 1}, "TopKGate"),
+        ({"gate": "softmax", "sharpness": 2}, "no such options"),
+    ],
+)
+def test_wrong_gates_are_refused(how, words):
+    with pytest.raises(DataError, match=words):
+        make_gate(**{"gate": "softmax", **how})
+
+
+def test_parameters_of_a_gate_are_checked():
+    with pytest.raises(DataError, match="activation"):
+        ActivatedTemperatureGate("step")
+    with pytest.raises(DataError, match="positive"):
+        PerturbedCosineGate(tau_1=0.0)
+    with pytest.raises(DataError, match="shared parameters"):
+        MixingMeasure([0.0], [[0.0]], [[0.0]], [[[0.0]]], [[0.0]], "gaussian", gate_parameters=[1.0])
+
+
+def test_a_temperature_is_only_known_with_its_slopes():
+    x, y = two_lines(200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = MoERegressor(2, gate="temperature", n_starts=4, random_state=0).fit(x, y)
+    dense = MoERegressor(2, n_starts=4, random_state=0).fit(x, y)
+    assert model.log_likelihood_ == pytest.approx(dense.log_likelihood_, abs=1e-6)
+    assert model.status_.kind == "flat"

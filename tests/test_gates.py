@@ -79,7 +79,9 @@ class TestEveryGate:
     def test_labels_do_not_matter(self, gate):
         model, rows, _, theta = small(gate)
         order = np.array([2, 0, 1])
-        a, b = (ArrayEngine(model, rows).evaluate(t, Order.VALUE) for t in (theta, model.permute(theta, order)))
+        a, b = (
+            ArrayEngine(model, rows).evaluate(t, Order.VALUE) for t in (theta, model.permute(theta, order))
+        )
         assert a.value == pytest.approx(b.value, rel=1e-12)
         np.testing.assert_allclose(a.mass[order], b.mass, rtol=1e-10)
 
@@ -97,7 +99,10 @@ class TestEveryGate:
         model, rows, units, theta = small(gate)
         measure = measure_of(model, units, theta)
         before = measure.log_density(rows.x, rows.y)
-        moved = {"weights": measure.translate(1.3, 0.0), "slopes": measure.translate(0.0, np.array([0.4, -0.2]))}
+        moved = {
+            "weights": measure.translate(1.3, 0.0),
+            "slopes": measure.translate(0.0, np.array([0.4, -0.2])),
+        }
         for name, other in moved.items():
             same = np.allclose(other.log_density(rows.x, rows.y), before, rtol=1e-10)
             assert same == (name in measure.gate_translations)
@@ -123,7 +128,9 @@ class TestTopK:
         for k, top in ((2, 1), (4, 2), (4, 3), (3, 3)):
             model, rows, theta = problem(name, k, e=e, n=333)
             model = replace(model, gate=TopKGate(top, rank))
-            a, b = (kind(model, rows).evaluate(theta, Order.CURVATURE) for kind in (ArrayEngine, NativeEngine))
+            a, b = (
+                kind(model, rows).evaluate(theta, Order.CURVATURE) for kind in (ArrayEngine, NativeEngine)
+            )
             assert a.value == pytest.approx(b.value, rel=1e-12)
             for part in ("mass", "gradient", "information", "curvature"):
                 u, v = getattr(a, part), getattr(b, part)
@@ -147,7 +154,9 @@ class TestTopK:
         rng = np.random.default_rng(0)
         x = rng.uniform(size=(600, 1))
         right = x[:, 0] > 0.32
-        y = np.where(right, 15 - 20 * x[:, 0], -5 + 20 * x[:, 0]) + rng.standard_normal(600) * np.where(right, 0.3, 0.4)
+        y = np.where(right, 15 - 20 * x[:, 0], -5 + 20 * x[:, 0]) + rng.standard_normal(600) * np.where(
+            right, 0.3, 0.4
+        )
         model = MoERegressor(2, top_k=1, rank_on="logit", random_state=0).fit(x, y)
         np.testing.assert_allclose(sorted(model.measure_.slopes[:, 0, 0]), [-20, 20], atol=0.5)
         m = model.measure_

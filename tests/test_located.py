@@ -46,7 +46,9 @@ def test_inverse_regression_leaves_the_joint_law():
     x, y, _ = m.sample(40, np.random.default_rng(0))
     turned = m.inverse()
     assert (turned.d, turned.q) == (2, 3)
-    np.testing.assert_allclose(turned.joint_log_density(y, x), m.joint_log_density(x, y), rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(
+        turned.joint_log_density(y, x), m.joint_log_density(x, y), rtol=1e-11, atol=1e-11
+    )
     back = turned.inverse()
     for name, value in m.components().items():
         np.testing.assert_allclose(getattr(back, name), value, rtol=1e-10, atol=1e-11)
@@ -77,7 +79,12 @@ def test_moments_are_those_of_a_seeded_simulation_and_of_isserlis():
     assert got[0, 1] == pytest.approx(S[0, 1] + a * b)
     assert got[0, 0, 0, 0] == pytest.approx(a**4 + 6 * a**2 * S[0, 0] + 3 * S[0, 0] ** 2)
     assert got[0, 0, 1, 1] == pytest.approx(
-        S[0, 0] * S[1, 1] + 2 * S[0, 1] ** 2 + a**2 * S[1, 1] + b**2 * S[0, 0] + 4 * a * b * S[0, 1] + a**2 * b**2
+        S[0, 0] * S[1, 1]
+        + 2 * S[0, 1] ** 2
+        + a**2 * S[1, 1]
+        + b**2 * S[0, 0]
+        + 4 * a * b * S[0, 1]
+        + a**2 * b**2
     )
     draws = np.random.default_rng(0).multivariate_normal(mean[0], S, 400_000)
     np.testing.assert_allclose(mono.values(draws, 4).mean(axis=0), list(got.values()), rtol=0.03, atol=0.03)
@@ -100,10 +107,16 @@ def test_derivatives_of_the_joint_problem():
     step = h * np.eye(len(phi))
     up, down = ([problem.evaluate(phi + s * e, Order.GRADIENT) for e in step] for s in (1, -1))
     np.testing.assert_allclose(
-        at.gradient, [(a.value - b.value) / (2 * h) for a, b in zip(up, down, strict=True)], rtol=1e-6, atol=1e-4
+        at.gradient,
+        [(a.value - b.value) / (2 * h) for a, b in zip(up, down, strict=True)],
+        rtol=1e-6,
+        atol=1e-4,
     )
     np.testing.assert_allclose(
-        at.curvature, [(a.gradient - b.gradient) / (2 * h) for a, b in zip(up, down, strict=True)], rtol=1e-5, atol=1e-3
+        at.curvature,
+        [(a.gradient - b.gradient) / (2 * h) for a, b in zip(up, down, strict=True)],
+        rtol=1e-5,
+        atol=1e-3,
     )
 
 

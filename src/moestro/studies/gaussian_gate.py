@@ -57,7 +57,7 @@ def arms(protocol: str, scale: str) -> list[Arm]:
     elif protocol == "as_published":
         sizes, replicates, models = SIZES, 20, (1, 2, 3, 4)
     else:
-        sizes, replicates, models = log_sizes(500, 100_000, 16), 20, (1, 2, 3, 4)
+        sizes, replicates, models = log_sizes(500, 64_000, 8), 20, (1, 2, 3, 4)
     starts = {} if protocol == "as_published" else {"uninformed": 6}
     return [
         Arm(f"model {m}, K={k}", k, sizes, replicates, _truth(m), dict(starts))

@@ -35,7 +35,7 @@ LINES = {
 
 def arms(protocol: str, scale: str) -> list[Arm]:
     """k = 2 with one kept; k = 3 with one and two kept; and a truth with two of three selected."""
-    sizes, replicates = ((500, 2000), 2) if scale == "smoke" else (log_sizes(500, 50_000, 9), 40)
+    sizes, replicates = ((500, 2000), 2) if scale == "smoke" else (log_sizes(500, 64_000, 8), 20)
     truth = {**TRUTH, "gate_options": {"top_k": 1, "rank_on": "logit"}}
     uninformed = 0 if protocol == "as_published" else 1
     return [

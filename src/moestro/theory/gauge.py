@@ -45,7 +45,8 @@ class Translations:
         if not hasattr(truth, "log_weights"):
             return cls(measure.weights, truth.weights, None, None, False)
         shift = truth.log_weights.max()  # a common factor: what overflows nowhere
-        weights, true = np.exp(measure.log_weights), np.exp(truth.log_weights)
+        true = np.exp(truth.log_weights)
+        weights = np.exp(np.minimum(measure.log_weights, 700.0))
         moves = truth.gate_translations
         if "weights" in moves:
             weights = np.exp(measure.log_weights - measure.log_weights.max())
@@ -129,7 +130,7 @@ def _over_slopes(loss: Comparison, t: Translations, slopes: np.ndarray, true: np
     best = float(values.min())
     if best == 0.0:
         return 0.0
-    for s in candidates[np.argsort(values)[:3]]:
+    for s in candidates[np.argsort(values)[:2]]:
         best = min(best, _descend(loss, t, s, best))
     return best
 
@@ -138,7 +139,7 @@ def _descend(loss: Comparison, t: Translations, shift: np.ndarray, value: float)
     """Pattern search: the loss is convex in the shift while the cells stay, and has kinks where atoms meet."""
     step = max(1e-3, float(np.abs(shift).max()) * 1e-2)
     at, value = shift, _over_scale(loss, t, shift)
-    floor = 1e-9 * (1.0 + float(np.abs(shift).max()))
+    floor = 1e-7 * (1.0 + float(np.abs(shift).max()))
     directions = np.vstack([np.eye(len(shift)), -np.eye(len(shift))])
     while step > floor:
         trials = [at + step * d for d in directions]

@@ -242,36 +242,42 @@ class _Comparison:
 
     def distances(self, cell: np.ndarray, shift: np.ndarray | float) -> np.ndarray:
         """What each fitted atom adds for a unit of weight, shape (k,)."""
-        sizes = np.bincount(cell, minlength=self.truth.k)
-        out = np.zeros(len(cell))
+        sizes = np.bincount(cell, minlength=self.truth.k)[cell]
+        r = self._exponents(sizes)
         delta = {name: self.fitted[name] - self.true[name][cell] for name in self.fitted}
         if "gate_slopes" in delta:
             delta["gate_slopes"] = delta["gate_slopes"] + shift
-        for i, j in enumerate(cell):
-            m = int(sizes[j])
-            r = (
-                float(self.r)
-                if self.r
-                else float(voronoi_exponent(m, self.spec.system, unknown=self.unknown))
-            )
-            for term in self._terms(m, int(j)):
-                parts = [delta[name][i] for name in term.parts]
-                out[i] += self._size(parts, term.exponent(r), term.rows)
+        exact = sizes == 1
+        groups = [(self.spec.exact, exact), (self.spec.over, ~exact)]
+        if self.spec.at_origin is not None:
+            origin = ~self.true["means"][cell].any(axis=1)
+            groups[1:] = [(self.spec.over, ~exact & ~origin), (self.spec.at_origin, ~exact & origin)]
+        out = np.zeros(len(cell))
+        for terms, chosen in groups:
+            if chosen.any():
+                for term in terms:
+                    parts = [delta[name][chosen].reshape(int(chosen.sum()), -1) for name in term.parts]
+                    out[chosen] += self._size(parts, term, r[chosen], delta)
         return out
 
-    def _terms(self, m: int, j: int) -> tuple[Term, ...]:
-        if m == 1:
-            return self.spec.exact
-        if self.spec.at_origin is not None and not self.true["means"][j].any():
-            return self.spec.at_origin
-        return self.spec.over
+    def _exponents(self, sizes: np.ndarray) -> np.ndarray:
+        if self.r:
+            return np.full(len(sizes), float(self.r))
+        system, unknown = self.spec.system, self.unknown
+        return np.array([float(voronoi_exponent(int(m), system, unknown=unknown)) for m in sizes])
 
-    def _size(self, parts: list[np.ndarray], power: float, rows: bool) -> float:
+    def _size(
+        self, parts: list[np.ndarray], term: Term, r: np.ndarray, delta: dict[str, np.ndarray]
+    ) -> np.ndarray:
+        power = np.array([term.exponent(v) for v in r])[:, None]
+        values = np.concatenate(parts, axis=1)
         if self.norm == "coordinates":
-            return float(sum((np.abs(p) ** power).sum() for p in parts))
-        if rows:
-            return float(sum((np.linalg.norm(p.reshape(len(p), -1), axis=1) ** power).sum() for p in parts))
-        return float(np.sqrt(sum((p**2).sum() for p in parts)) ** power)
+            return (np.abs(values) ** power).sum(axis=1)
+        if term.rows:  # a norm for each linear predictor
+            rows = delta[term.parts[0]].shape[1]
+            values = np.sqrt((values.reshape(len(values), rows, -1) ** 2).sum(axis=2))
+            return (values**power).sum(axis=1)
+        return np.sqrt((values**2).sum(axis=1)) ** power[:, 0]
 
     def total(self, cell: np.ndarray, distances: np.ndarray, weights: np.ndarray, true: np.ndarray) -> float:
         """The loss of weights (k,) against the true (k*,)."""

@@ -3,6 +3,7 @@
 import csv
 from dataclasses import replace
 from itertools import groupby
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_every_loss_is_in_the_table():
 
 @pytest.mark.parametrize("name", LOSSES)
 class TestEveryLoss:
-    r = {"multinomial-D2r": 2.0}
+    r: ClassVar = {"multinomial-D2r": 2.0}
 
     def test_zero_exactly_at_the_truth_and_nowhere_near(self, name):
         truth = MODELS[name]
@@ -227,21 +228,18 @@ class TestDivergences:
     x = np.array([[0.1], [0.35], [0.9]])
     p, q = TRUTH.conditional(x), crowded(TRUTH, 3, 0.2, 0).conditional(x)
 
-    def test_against_adaptive_quadrature(self):
-        for i in range(3):
-            one_p, one_q = self.p.at(slice(i, i + 1)), self.q.at(slice(i, i + 1))
+    @pytest.mark.parametrize("i", range(3))
+    def test_against_adaptive_quadrature(self, i):
+        p, q = self.p.at(slice(i, i + 1)), self.q.at(slice(i, i + 1))
 
-            def f(y, law):
-                return float(law.pdf(np.array([[y]]))[0, 0])
+        def f(y, law):
+            return float(law.pdf(np.array([[y]]))[0, 0])
 
-            mean = float(one_p.mean()[0])
-            cuts = {"points": [mean], "limit": 400}
-            h2 = integrate.quad(
-                lambda y: 0.5 * (f(y, one_p) ** 0.5 - f(y, one_q) ** 0.5) ** 2, -25, 25, **cuts
-            )[0]
-            tv = integrate.quad(lambda y: 0.5 * abs(f(y, one_p) - f(y, one_q)), -25, 25, **cuts)[0]
-            assert hellinger(self.p, self.q).rows[i] == pytest.approx(np.sqrt(h2), rel=1e-5)
-            assert total_variation(self.p, self.q).rows[i] == pytest.approx(tv, rel=1e-3)
+        cuts = {"points": [float(p.mean()[0])], "limit": 400}
+        h2 = integrate.quad(lambda y: 0.5 * (f(y, p) ** 0.5 - f(y, q) ** 0.5) ** 2, -25, 25, **cuts)[0]
+        tv = integrate.quad(lambda y: 0.5 * abs(f(y, p) - f(y, q)), -25, 25, **cuts)[0]
+        assert hellinger(self.p, self.q).rows[i] == pytest.approx(np.sqrt(h2), rel=1e-5)
+        assert total_variation(self.p, self.q).rows[i] == pytest.approx(tv, rel=1e-3)
 
     def test_two_gaussians_have_closed_forms(self):
         def normal(mean, variance):

@@ -1,0 +1,259 @@
+"""Studies: declared designs that run, stop anywhere, go on, and say what they found."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from moestro.cli import main
+from moestro.errors import DataError, FileError
+from moestro.studies import STUDIES, Arm, find_study
+from moestro.studies.design import SCALES, log_sizes
+from moestro.studies.runner import LINES, RESULT, read_rows, run_plan
+from moestro.studies.slopes import slope
+
+# One small plan a study: what a test can afford.
+SMALL = {
+    "softmax-multinomial": {"only": "regime 1, tanh", "sizes": (400,), "replicates": 1},
+    "softmax-gaussian": {"only": "K=3", "sizes": (500, 1000), "replicates": 1},
+    "gaussian-gate": {"only": "model 1, K=4", "sizes": (200, 400), "replicates": 2},
+    "topk": {"only": "K=2", "sizes": (300,), "replicates": 1},
+    "contaminated": {"only": "distinguishable", "sizes": (500, 1000), "replicates": 1},
+    "approximation": {"only": "location", "sizes": (1, 2), "replicates": 1},
+}
+
+
+def test_every_study_has_a_small_plan():
+    assert set(SMALL) == set(STUDIES)
+
+
+@pytest.mark.parametrize(("name", "protocol"), [(n, p) for n, s in STUDIES.items() for p in s.protocols])
+class TestEveryStudy:
+    def test_a_fit_says_what_it_is(self, name, protocol):
+        study = find_study(name)
+        plan = study.plan(protocol, "smoke", **SMALL[name])
+        arm = plan.arms[0]
+        n = arm.sizes[-1]
+        row = study.fit(arm, protocol, n, plan.rng(arm, n, 0))
+        assert {"log_likelihood", "iterations", "gradient", "status"} <= set(row)
+        assert set(study.lines) & set(row)
+        json.dumps(row, allow_nan=False)
+        assert study.fit(arm, protocol, n, plan.rng(arm, n, 0)) == row
+
+    def test_designs_are_plain_data(self, name, protocol):
+        for scale in SCALES:
+            plan = find_study(name).plan(protocol, scale)
+            arms = [Arm.from_dict(a) for a in json.loads(json.dumps(plan.to_dict()["arms"]))]
+            assert find_study(name).plan(protocol, scale, arms=arms).digest == plan.digest
+
+    def test_nonsense_is_refused(self, name, protocol):
+        study = find_study(name)
+        arm = study.plan(protocol, "smoke").arms[0]
+        for wrong in (
+            replace(arm, k=0),
+            replace(arm, sizes=(100, 50)),
+            replace(arm, replicates=0),
+            replace(arm, options={**arm.options, "tempo": 3}),
+        ):
+            with pytest.raises(DataError):
+                study.plan(protocol, "smoke", arms=[wrong])
+        with pytest.raises(DataError, match="same name"):
+            study.plan(protocol, "smoke", arms=[arm, arm])
+
+
+def test_a_truth_must_be_a_measure_and_k_at_least_its_atoms():
+    study = find_study("gaussian-gate")
+    arm = study.plan("as_defined", "smoke").arms[0]
+    with pytest.raises(DataError, match="sum to 1"):
+        study.plan(
+            "as_defined", "smoke", arms=[replace(arm, truth={**arm.truth, "weights": [0.5, 0.5, 0.5]})]
+        )
+    with pytest.raises(DataError, match="below the 3 atoms"):
+        study.plan("as_defined", "smoke", arms=[replace(arm, k=2)])
+    soft = find_study("softmax-gaussian")
+    arm = soft.plan("as_defined", "smoke").arms[0]
+    with pytest.raises(DataError, match="positive"):
+        soft.plan("as_defined", "smoke", arms=[replace(arm, truth={**arm.truth, "variances": [0.1, -0.1]})])
+    with pytest.raises(DataError, match="no mixing measure"):
+        soft.plan("as_defined", "smoke", arms=[replace(arm, truth={**arm.truth, "colour": [1]})])
+    top = find_study("topk")
+    arm = top.plan("as_defined", "smoke").arms[0]
+    with pytest.raises(DataError, match="kept"):
+        top.plan("as_defined", "smoke", arms=[replace(arm, options={**arm.options, "kept": 5})])
+    with pytest.raises(DataError, match="no entry shape"):
+        Arm.from_dict({"name": "a", "shape": 1})
+
+
+def test_slopes_of_a_power_law():
+    rng = np.random.default_rng(0)
+    n = np.repeat(log_sizes(100, 100_000, 12), 40).astype(float)
+    values = 3.0 * n**-0.5 * np.exp(0.3 * rng.standard_normal(len(n)))
+    for statistic in ("mean", "median"):
+        found = slope(n, values, statistic)
+        assert found.low < -0.5 < found.high
+        assert found.high - found.low < 0.05
+        assert found.exponent == pytest.approx(-0.5, abs=0.02)
+    assert slope(n, np.full(len(n), np.nan)) is None
+    exact = slope(n, 2 * n**-0.25)
+    assert (exact.exponent, exact.constant) == pytest.approx((-0.25, 2.0))
+
+
+def small_plan(replicates=2):
+    study = find_study("gaussian-gate")
+    return study, study.plan(
+        "as_published", "smoke", only="model 1", sizes=(100, 200, 400), replicates=replicates
+    )
+
+
+class TestRunning:
+    @pytest.fixture(autouse=True)
+    def parquet(self):
+        pytest.importorskip("pyarrow")
+
+    def test_results_do_not_depend_on_processes_and_nothing_is_done_twice(self, tmp_path):
+        study, plan = small_plan()
+        run_plan(study, plan, tmp_path / "one", 1)
+        run_plan(study, plan, tmp_path / "two", 2)
+        assert (tmp_path / "one" / RESULT).read_bytes() == (tmp_path / "two" / RESULT).read_bytes()
+        lines = (tmp_path / "one" / LINES).read_text().splitlines()
+        assert len(lines) == len(plan.cells()) == 12
+        stamp = (tmp_path / "one" / LINES).stat().st_mtime_ns
+        told = []
+        run_plan(study, plan, tmp_path / "one", 1, lambda done, total: told.append((done, total)))
+        assert (tmp_path / "one" / LINES).stat().st_mtime_ns == stamp
+        assert told == [(2800, 2800)]
+
+    def test_a_half_written_line_is_cut_and_done_again(self, tmp_path):
+        study, plan = small_plan()
+        run_plan(study, plan, tmp_path / "a", 1)
+        whole = (tmp_path / "a" / RESULT).read_bytes()
+        path = tmp_path / "a" / LINES
+        text = path.read_text()
+        path.write_text(text[: len(text) - 40])
+        assert len(read_rows(tmp_path / "a")) == 11
+        run_plan(study, plan, tmp_path / "a", 1)
+        assert (tmp_path / "a" / RESULT).read_bytes() == whole
+
+    def test_killed_and_resumed(self, tmp_path):
+        study, plan = small_plan(replicates=30)
+        run_plan(study, plan, tmp_path / "whole", 1)
+        command = [
+            sys.executable, "-m", "moestro", "study", "run", "gaussian-gate", "--protocol", "as_published", "--arm", "model 1",
+            "--sizes", "100,200,400", "--replicates", "30", "--out", str(tmp_path / "cut"), "--processes", "2", "--quiet",
+        ]  # fmt: skip
+        running = subprocess.Popen(command, start_new_session=True)
+        path = tmp_path / "cut" / LINES
+        deadline = time.time() + 60
+        while time.time() < deadline and not (path.exists() and path.read_text().count("\n") > 5):
+            time.sleep(0.01)
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        assert len(read_rows(tmp_path / "cut")) > 0
+        subprocess.run(command, check=True)
+        assert (tmp_path / "cut" / RESULT).read_bytes() == (tmp_path / "whole" / RESULT).read_bytes()
+        assert len(path.read_text().splitlines()) == len(plan.cells())
+
+    def test_another_design_is_refused_and_nothing_overwritten(self, tmp_path):
+        study, plan = small_plan()
+        run_plan(study, plan, tmp_path / "a", 1)
+        before = (tmp_path / "a" / LINES).read_bytes()
+        for other in (replace(plan, seed=1), replace(plan, protocol="as_defined")):
+            with pytest.raises(FileError, match="another design"):
+                run_plan(study, other, tmp_path / "a", 1)
+        (tmp_path / "b").mkdir()
+        (tmp_path / "b" / "notes.txt").write_text("mine")
+        with pytest.raises(FileError, match="not empty"):
+            run_plan(study, plan, tmp_path / "b", 1)
+        assert (tmp_path / "a" / LINES).read_bytes() == before
+        design = json.loads((tmp_path / "a" / "design.json").read_text())
+        (tmp_path / "a" / "design.json").write_text(json.dumps({**design, "digest": "0", "version": "0.0"}))
+        with pytest.raises(FileError, match="another version"):
+            run_plan(study, plan, tmp_path / "a", 1)
+
+    def test_one_run_a_folder(self, tmp_path):
+        fcntl = pytest.importorskip("fcntl")
+        study, plan = small_plan()
+        run_plan(study, plan, tmp_path / "a", 1)
+        with open(tmp_path / "a" / "running.lock", "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            with pytest.raises(FileError, match="another run"):
+                run_plan(study, plan, tmp_path / "a", 1)
+
+    def test_report(self, tmp_path):
+        pytest.importorskip("matplotlib")
+        import pyarrow.parquet as pq
+
+        folder = str(tmp_path / "a")
+        how = ["--protocol", "as_published", "--out", folder]
+        cli = CliRunner()
+        done = cli.invoke(
+            main,
+            ["study", "run", "gaussian-gate", *how, "--arm", "K=4", "--sizes", "100,300", "--processes", "1"],
+        )
+        assert done.exit_code == 0, done.output
+        assert "-0.506" in done.output
+        table = pq.read_table(tmp_path / "a" / RESULT).to_pydict()
+        assert set(table["arm"]) == {"model 1, K=4", "model 2, K=4"}
+        assert "seconds" not in table
+        done = cli.invoke(main, ["study", "report", "gaussian-gate", *how])
+        assert done.exit_code == 0, done.output
+        page = (tmp_path / "a" / "report.md").read_text()
+        assert "| model 1, K=4 | loss |" in page
+        assert "12 of 12 fits" in page
+        assert (tmp_path / "a" / "figure.png").stat().st_size > 10_000
+        assert (tmp_path / "a" / "summary.csv").read_text().startswith("arm,n,fits,loss_mean,loss_median")
+
+    def test_a_design_of_ones_own(self, tmp_path):
+        cli = CliRunner()
+        printed = cli.invoke(main, ["study", "design", "softmax-gaussian"])
+        arms = json.loads(printed.output)[:1]
+        arms[0] |= {"name": "mine", "sizes": [200, 400], "replicates": 1}
+        path = tmp_path / "mine.json"
+        path.write_text(json.dumps(arms))
+        how = [
+            "study",
+            "run",
+            "softmax-gaussian",
+            "--design",
+            str(path),
+            "--out",
+            str(tmp_path / "out"),
+            "--processes",
+            "1",
+        ]
+        done = cli.invoke(main, how)
+        assert done.exit_code == 0, done.output
+        assert {r["arm"] for r in read_rows(tmp_path / "out")} == {"mine"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "nothing"], "there is no study"),
+        (["run", "topk", "--sizes", "a,b"], "whole numbers"),
+        (["run", "topk", "--arm", "K=99"], "no arm"),
+        (["run", "approximation", "--protocol", "as_published"], "no protocol"),
+        (["run", "topk", "--replicates", "0"], "replicates"),
+        (["run", "topk", "--design", "/nowhere.json"], "cannot be read"),
+        (["report", "topk", "--out", "/nowhere"], "holds no study results"),
+    ],
+)
+def test_wrong_commands_are_refused_in_one_line(arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["study", *arguments])
+    assert done.exit_code == 2
+    assert words in done.output
+    assert done.output.count("\n") <= 4
+
+
+def test_list_names_every_study():
+    done = CliRunner().invoke(main, ["study", "list"])
+    assert done.exit_code == 0
+    assert all(name in done.output for name in STUDIES)

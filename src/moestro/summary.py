@@ -31,8 +31,12 @@ def tidy(model: FittedModel, covariance: Covariance | None = None) -> Table:
         "term": [term for *_, term in names],
         "estimate": [float(t) for t in theta],
     }
+    # A gate's weights do not change when all biases move together, so one of them stays at zero.
+    zero = np.zeros(len(held), dtype=bool)
+    zero[: fit.model.gate_size] = fit.model.gate.held(fit.model.k, fit.model.q)
+    absent = ["at zero" if z else "aliased" if h else "" for z, h in zip(zero, held, strict=True)]
     if covariance is None:
-        columns["note"] = ["aliased" if h else "" for h in held]
+        columns["note"] = absent
         return Table(_without_empty(columns))
     jacobian = user_jacobian(fit.model, units)
     variance = np.einsum("ij,jk,ik->i", jacobian, covariance.matrix, jacobian)
@@ -43,7 +47,7 @@ def tidy(model: FittedModel, covariance: Covariance | None = None) -> Table:
     for i, name in enumerate(("se", "z", "p", "low", "high")):
         columns[name] = [c[i] for c in cells]
     columns["note"] = [
-        "aliased" if h else "" if ok else "singular" for h, ok in zip(held, known, strict=True)
+        word or ("" if ok else "singular") for word, ok in zip(absent, known, strict=True)
     ]
     return Table(_without_empty(columns))
 
@@ -143,7 +147,7 @@ def summary_text(model: FittedModel, covariance: Covariance | None = None) -> st
     lines += [f"not estimated: {sentence}" for sentence in units.aliased()]
     table = tidy(model, covariance)
     for part, title in (
-        ("gate", f"Gate (log odds against expert {fit.model.k})"),
+        ("gate", _gate_title(model)),
         ("expert", _expert_title(model)),
     ):
         rows = [r for r in table.rows() if r["part"] == part]
@@ -164,6 +168,13 @@ def summary_text(model: FittedModel, covariance: Covariance | None = None) -> st
         ]
     lines += ["", "In words", "--------", *words(model)]
     return "\n".join(lines)
+
+
+def _gate_title(model: FittedModel) -> str:
+    gate = model.fit.model.gate
+    if gate.reference:
+        return f"Gate (log odds against expert {model.fit.model.k})"
+    return f"Gate ({gate.name} scores)"
 
 
 def _expert_title(model: FittedModel) -> str:

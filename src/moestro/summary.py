@@ -46,9 +46,7 @@ def tidy(model: FittedModel, covariance: Covariance | None = None) -> Table:
     cells = [_interval(t, v) if ok else (None,) * 5 for t, v, ok in zip(theta, variance, known, strict=True)]
     for i, name in enumerate(("se", "z", "p", "low", "high")):
         columns[name] = [c[i] for c in cells]
-    columns["note"] = [
-        word or ("" if ok else "singular") for word, ok in zip(absent, known, strict=True)
-    ]
+    columns["note"] = [word or ("" if ok else "singular") for word, ok in zip(absent, known, strict=True)]
     return Table(_without_empty(columns))
 
 

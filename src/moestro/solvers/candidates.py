@@ -38,8 +38,6 @@ class Options:
         Start from `initial` alone, and leave the order of the experts.
     box : float or None
         Bound of gate and expert coefficients on scaled columns; None takes the gate's and the family's own.
-    floor : float or None
-        Lower bound of the nuisances (log-variances) on the scaled response; None takes the family's own.
     progress : callable (stage, done, total) or None
     """
 
@@ -53,7 +51,6 @@ class Options:
     initial: tuple[np.ndarray, ...] = ()
     only_initial: bool = False
     box: float | None = None
-    floor: float | None = None
     progress: Progress | None = None
 
     def ticker(self, stage: str, total: int) -> Callable[[], None]:

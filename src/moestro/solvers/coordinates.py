@@ -41,9 +41,8 @@ class Coordinates:
         x_scaling: Scaling,
         z_scaling: Scaling,
         box: float | None = None,
-        floor: float | None = None,
     ) -> Coordinates:
-        """Coordinates of `model` on columns with these scalings; coefficients at most `box` in size, nuisances at least `floor`."""
+        """Coordinates of `model` on columns with these scalings; coefficients at most `box` in size."""
         theta_lower, theta_upper = np.empty(model.size), np.empty(model.size)
         free, block = np.ones(model.size, dtype=bool), np.empty(model.size, dtype=int)
         model.gate_coefficients(free)[:, 1:] = z_scaling.used
@@ -65,8 +64,6 @@ class Coordinates:
             coefficients = block >= 0
             theta_lower[coefficients] = np.maximum(theta_lower[coefficients], -box)
             theta_upper[coefficients] = np.minimum(theta_upper[coefficients], box)
-        if floor is not None:
-            model.nuisances(theta_lower)[:] = np.maximum(model.nuisances(theta_lower), floor)
         owner = np.where(free, np.cumsum(free) - 1, -1)
         if model.family.tied_nuisances and model.k > 1:
             tied = model.nuisances(owner)

@@ -89,7 +89,7 @@ def fit_mixture(model: Model, rows: Rows, options: Options) -> Fit:
     if rows.n <= MERGE_LIMIT:
         rows = rows.merged()
     _check_distinct(model, rows)
-    c = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box, options.floor)
+    c = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box)
     solver = choose_solver(options.solver, c.size)
     total = auto_starts(model.k) if options.n_starts == "auto" else int(options.n_starts)
     if options.only_initial:

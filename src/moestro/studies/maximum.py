@@ -51,12 +51,11 @@ def maximise(
     seed: int = 0,
     weights: np.ndarray | None = None,
     box: float | None = None,
-    floor: float | None = None,
 ) -> Maximum:
     """The best optimum from `start` and `uninformed` other starts.
 
-    Starts compete on the first 4000 rows (rows are independent and in random order); the winner goes on
-    through growing pieces of the data, and ends converged on all of it.
+    Uninformed starts compete on the first 4000 rows (rows are independent and in random order); the winner goes on
+    through growing pieces of the data, and ends converged on all of it. An informed start alone is refined on all rows at once.
 
     Parameters
     ----------
@@ -68,8 +67,6 @@ def maximise(
         Columns of the gate where they differ.
     box : float, optional
         Bound of the coefficients on scaled columns.
-    floor : float, optional
-        Smallest variance of an expert, in the units of y.
     """
     n, d = x.shape
     names = tuple(f"x{j}" for j in range(d))
@@ -78,9 +75,8 @@ def maximise(
     rows, units = prepare(design, x, z, y, weights, family, gate=gate)
     model = Model(gate, family, k, rows.q, rows.p)
     informed = () if start is None else (theta_of(start, units),)
-    low = None if floor is None else float(np.log(floor) - 2 * np.log(units.y_scale))
     sizes = [n]
-    while sizes[0] > 2 * FIRST:
+    while uninformed and sizes[0] > 2 * FIRST:
         sizes.insert(0, max(FIRST, sizes[0] // GROWTH))
     fit: Fit | None = None
     iterations = 0
@@ -89,7 +85,7 @@ def maximise(
             rows, x=rows.x[:size], y=rows.y[:size], z=None if rows.z is None else rows.z[:size],
             w=None if rows.w is None else rows.w[:size],
         )  # fmt: skip
-        options = Options(seed=seed, tol=1e-8 if size == n else 1e-4, box=box, floor=low)
+        options = Options(seed=seed, tol=1e-8 if size == n else 1e-4, box=box)
         if depth == 0 and (uninformed or not informed):
             options = replace(options, initial=informed, n_starts=max(uninformed, 1))
         else:

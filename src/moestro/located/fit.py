@@ -10,6 +10,7 @@ from ..engine import Evaluation, Order
 from ..errors import DataError
 from ..solvers import Newton, Status, StatusKind, run
 from ..solvers.base import Outcome
+from ..solvers.status import USABLE
 from ..tables import Table
 from ..threads import one_blas_thread
 from .measure import LocatedMeasure
@@ -124,12 +125,17 @@ def fit_located(
         n_starts = 0 if initial is not None else 1 if k == 1 else 10 + 5 * k
     rng = np.random.default_rng(seed)
     with one_blas_thread():
-        starts = _starts(problem, n_starts, rng)
+        starts = _starts(problem, n_starts, rng, tol)
         if initial is not None:
             starts.insert(0, ("given", units.to_phi(initial)))
         done = [(name, _polish(problem, phi, tol)) for name, phi in starts]
-        best = max((outcome for _, outcome in done), key=lambda o: o.value)
-        status = _diagnose(problem, best)
+        statuses = [_diagnose(problem, outcome) for _, outcome in done]
+        order = [
+            (status.kind in USABLE, outcome.value)
+            for status, (_, outcome) in zip(statuses, done, strict=True)
+        ]
+        chosen = max(range(len(done)), key=order.__getitem__)
+        best, status = done[chosen][1], statuses[chosen]
     assert best.evaluation.gradient is not None
     return LocatedFit(
         measure=units.to_measure(best.phi, k),
@@ -174,8 +180,10 @@ def _check(rows: np.ndarray, w: np.ndarray | None, k: int) -> None:
         raise DataError(f"weights must be {n} finite numbers of at least 0 with a positive sum")
 
 
-def _starts(problem: JointProblem, count: int, rng: np.random.Generator) -> list[tuple[str, np.ndarray]]:
-    """The best few of `count` short EM runs on a subsample."""
+def _starts(
+    problem: JointProblem, count: int, rng: np.random.Generator, tol: float
+) -> list[tuple[str, np.ndarray]]:
+    """The best of `count` short EM runs on a subsample: a few where they see all rows, else one that is polished there."""
     n = len(problem.rows)
     if count == 0:
         return []
@@ -191,7 +199,12 @@ def _starts(problem: JointProblem, count: int, rng: np.random.Generator) -> list
             phi, value = part.em_step(phi)
         found.append((value, phi))
     found.sort(key=lambda pair: -pair[0])
-    return [("seeded centres", phi) for _, phi in found[:FINALISTS]]
+    best = [phi for _, phi in found[:FINALISTS]]
+    if part is not problem:
+        polished = [_polish(part, phi, max(tol, 1e-5)) for phi in best]
+        sound = [o for o in polished if _diagnose(part, o).kind in USABLE]
+        best = [max(sound or polished, key=lambda o: o.value).phi]
+    return [("seeded centres", phi) for phi in best]
 
 
 def _seeded(problem: JointProblem, rng: np.random.Generator) -> np.ndarray:
@@ -212,7 +225,7 @@ def _seeded(problem: JointProblem, rng: np.random.Generator) -> np.ndarray:
     label = ((turned[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
     r = np.full((len(rows), k), 0.1 / k)
     r[np.arange(len(rows)), label] += 0.9
-    first = (r * chance[:, None]).T @ problem.monomials.values(rows)
+    first = (problem.monomials.values(problem.columns) @ (r * chance[:, None])).T
     return problem.m_step(first)
 
 

@@ -56,16 +56,19 @@ class Monomials:
         second = self.exponents[1 + self.D : self.size]
         return np.array([t[0] for t in second], dtype=int), np.array([t[1] for t in second], dtype=int)
 
-    def values(self, w: np.ndarray, degree: int = 2) -> np.ndarray:
-        """Monomials of each row of w (n, D), shape (n, J)."""
-        which = [t for t in self.exponents if len(t) <= degree]
-        out = np.empty((len(which), len(w)))
-        for j, t in enumerate(which):
-            if not t:
-                out[j] = 1.0
-            else:
-                np.multiply(out[self._place[t[:-1]]], w[:, t[-1]], out=out[j])
-        return out.T
+    @cached_property
+    def _factors(self) -> list[tuple[int, int]]:
+        """Place of the monomial without its last variable, and that variable, from the second monomial on."""
+        return [(self._place[t[:-1]], t[-1]) for t in self.exponents[1:]]
+
+    def values(self, columns: np.ndarray, degree: int = 2) -> np.ndarray:
+        """Monomials of D variables given as columns (D, n), shape (J, n)."""
+        count = self.size if degree == 2 else len(self.exponents)
+        out = np.empty((count, columns.shape[1]))
+        out[0] = 1.0
+        for j, (rest, i) in enumerate(self._factors[: count - 1], start=1):
+            np.multiply(out[rest], columns[i], out=out[j])
+        return out
 
     def expectations(self, mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
         """E of every monomial under N(mean, covariance), (k, D) and (k, D, D), by Stein's identity, (k, J)."""

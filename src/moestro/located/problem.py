@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 
 from ..engine import Evaluation, Order
-from ..gates import log_sum_exp
 from .natural import Monomials
 
 SPREAD_FLOOR = 1e-8  # smallest eigenvalue of a covariance, in units of the columns' variances
@@ -49,6 +48,10 @@ class JointProblem:
     @cached_property
     def monomials(self) -> Monomials:
         return Monomials(self.rows.shape[1])
+
+    @cached_property
+    def columns(self) -> np.ndarray:
+        return np.ascontiguousarray(self.rows.T)
 
     @cached_property
     def weight_sum(self) -> float:
@@ -102,18 +105,17 @@ class JointProblem:
         value, first = 0.0, np.zeros((k, s))
         grams = np.zeros((len(m.exponents), len(a))) if curved else None
         for at in self._blocks():
-            M = m.values(self.rows[at], 4 if curved else 2)
-            u = M[:, :s] @ theta.T
-            L = log_sum_exp(u)
-            r = np.exp(u - L)
+            M = m.values(self.columns[:, at], 4 if curved else 2)
+            r, L = _softmax(theta @ M[:s])
             w = None if self.weights is None else self.weights[at]
-            value += float(L.sum() if w is None else w @ L[:, 0])
-            weighted = r if w is None else r * w[:, None]
-            first += weighted.T @ M[:, :s]
+            value += float(L.sum() if w is None else w @ L)
+            weighted = r if w is None else r * w
+            first += weighted @ M[:s].T
             if grams is not None:
-                pairs = weighted[:, a] * -r[:, b]
-                pairs[:, a == b] += weighted
-                grams += M.T @ pairs
+                pairs = np.empty((len(a), r.shape[1]))
+                for t, (i, j) in enumerate(zip(a, b, strict=True)):
+                    np.multiply(weighted[i], 1.0 - r[j] if i == j else -r[j], out=pairs[t])
+                grams += M @ pairs.T
         if grams is None:
             return value, first, None
         cross = np.empty((k, s, k, s))
@@ -129,8 +131,7 @@ class JointProblem:
         """Posterior probabilities (n, k)."""
         m = self.monomials
         theta = phi.reshape(self.k, m.size)
-        u = np.concatenate([m.values(self.rows[at]) @ theta.T for at in self._blocks()])
-        return np.exp(u - log_sum_exp(u))
+        return np.concatenate([_softmax(theta @ m.values(self.columns[:, at]))[0].T for at in self._blocks()])
 
     # EM in closed form: the M-step matches moments.
 
@@ -163,6 +164,16 @@ class JointProblem:
     def gradient_norm(self, phi: np.ndarray, gradient: np.ndarray) -> float:
         """Largest mismatch of a moment, per row, in standardised columns."""
         return float(np.abs(gradient).max()) / self.weight_sum
+
+
+def _softmax(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Responsibilities (k, n) of log joint densities u (k, n), and log-densities (n,); long rows are what NumPy is fast on."""
+    top = u.max(axis=0)
+    u -= top
+    np.exp(u, out=u)
+    total = u.sum(axis=0)
+    u /= total
+    return u, top + np.log(total)
 
 
 def floored(covariance: np.ndarray) -> np.ndarray:

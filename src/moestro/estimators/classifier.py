@@ -66,7 +66,7 @@ class MoEClassifier(ClassifierMixin, MoEBase):
     >>> voters = load_dataset("voters")
     >>> moe = MoEClassifier.from_formula("vote ~ left_right + age", voters, n_experts=1)
     >>> round(moe.log_likelihood_, 2)
-    -440.68
+    -450.21
     """
 
     def __init__(

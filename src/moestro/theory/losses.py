@@ -281,9 +281,11 @@ class _Comparison:
 
     def total(self, cell: np.ndarray, distances: np.ndarray, weights: np.ndarray, true: np.ndarray) -> float:
         """The loss of weights (k,) against the true (k*,)."""
-        covered = np.bincount(cell, weights=weights, minlength=len(true))
-        spread = np.bincount(cell, weights=weights * distances, minlength=len(true))
-        each = spread + np.abs(covered - true)
+        with np.errstate(over="ignore"):  # an atom far away in a bad fit: the loss is infinite
+            covered = np.bincount(cell, weights=weights, minlength=len(true))
+            each = np.bincount(cell, weights=weights * distances, minlength=len(true))
+            each += np.abs(covered - true)
+            total = float(each.sum())
         if self.top_k is None:
-            return float(each.sum())
+            return total
         return max(float(each[list(chosen)].sum()) for chosen in combinations(range(len(true)), self.top_k))

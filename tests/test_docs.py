@@ -1,0 +1,41 @@
+"""What the documentation prints is what the code prints."""
+
+import contextlib
+import doctest
+import importlib
+import io
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import moestro
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+WITH_EXAMPLES = [
+    name
+    for _, name, _ in pkgutil.walk_packages(moestro.__path__, "moestro.")
+    if not name.startswith(("moestro.bench", "moestro.cli", "moestro._core", "moestro.__main__"))
+]
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+def test_examples_in_docstrings(name):
+    module = importlib.import_module(name)
+    if ">>>" not in Path(module.__file__).read_text():
+        return
+    if ".from_formula(" in Path(module.__file__).read_text() or name == "moestro.api":
+        pytest.importorskip("formulaic")
+    assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_examples_on_pages(page):
+    """A block of Python followed by a block of text prints that text."""
+    for code, expected in re.findall(r"```python\n(.*?)```\s*```text\n(.*?)```", page.read_text(), re.DOTALL):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            exec(code, {})
+        assert out.getvalue().strip() == expected.strip()

@@ -36,7 +36,7 @@ test: $(VENV)/.test
 test-all: $(VENV)/.all
 	$(BIN)/python -m pytest
 
-studies: $(VENV)/.test
+studies: $(VENV)/.all
 	$(BIN)/python -m pytest -m study
 
 lint: $(VENV)/.all

@@ -28,6 +28,7 @@ from moestro.gates import (
 from moestro.measure import from_user, measure_of, theta_of, to_user
 from moestro.model import Model
 from moestro.solvers import Options, fit_mixture
+from moestro.solvers.sparse import move_boundaries
 
 TABLE = [
     SoftmaxGate(),
@@ -163,6 +164,27 @@ class TestTopK:
         switch = -(m.log_weights[0] - m.log_weights[1]) / (m.gate_slopes[0, 0] - m.gate_slopes[1, 0])
         assert switch == pytest.approx(0.32, abs=0.02)
         assert any("annealed" in s for s in model.starts_["strategy"])
+
+
+def test_boundaries_are_moved_although_the_gradient_does_not_see_them():
+    """With one expert selected the gate has no gradient: from a wrong switch EM and Newton alone would stay there."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(size=(400, 1))
+    y = np.where(x[:, 0] > 0.4, 2 - x[:, 0], x[:, 0]) + 0.1 * rng.standard_normal(400)
+    gate = TopKGate(1, "logit")
+    rows, units = prepare(ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian(), gate=gate)
+    start = MixingMeasure([-5.0, 0.0], [[10.0], [0.0]], [[2.0], [0.0]], [[[-1.0]], [[1.0]]], np.log([[0.01], [0.01]]), "gaussian",
+                          "top-k", gate_options=gate.options())  # fmt: skip
+    theta = theta_of(start, units)
+    model = Model(gate, Gaussian(), 2, rows.q, rows.p)
+    before = ArrayEngine(model, rows).evaluate(theta, Order.VALUE).value
+    moved = move_boundaries(model, rows, Options(), theta)
+    found = measure_of(model, units, moved)
+    assert ArrayEngine(model, rows).evaluate(moved, Order.VALUE).value > before + 50
+    switch = -(found.log_weights[0] - found.log_weights[1]) / (
+        found.gate_slopes[0, 0] - found.gate_slopes[1, 0]
+    )
+    assert switch == pytest.approx(0.4, abs=0.02)
 
 
 def test_a_gate_of_ones_own_runs():

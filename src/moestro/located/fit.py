@@ -10,7 +10,6 @@ from ..engine import Evaluation, Order
 from ..errors import DataError
 from ..solvers import Newton, Status, StatusKind, run
 from ..solvers.base import Outcome
-from ..solvers.status import USABLE
 from ..tables import Table
 from ..threads import one_blas_thread
 from .measure import LocatedMeasure
@@ -130,10 +129,7 @@ def fit_located(
             starts.insert(0, ("given", units.to_phi(initial)))
         done = [(name, _polish(problem, phi, tol)) for name, phi in starts]
         statuses = [_diagnose(problem, outcome) for _, outcome in done]
-        order = [
-            (status.kind in USABLE, outcome.value)
-            for status, (_, outcome) in zip(statuses, done, strict=True)
-        ]
+        order = [(status.usable, outcome.value) for status, (_, outcome) in zip(statuses, done, strict=True)]
         chosen = max(range(len(done)), key=order.__getitem__)
         best, status = done[chosen][1], statuses[chosen]
     assert best.evaluation.gradient is not None
@@ -202,7 +198,7 @@ def _starts(
     best = [phi for _, phi in found[:FINALISTS]]
     if part is not problem:
         polished = [_polish(part, phi, max(tol, 1e-5)) for phi in best]
-        sound = [o for o in polished if _diagnose(part, o).kind in USABLE]
+        sound = [o for o in polished if _diagnose(part, o).usable]
         best = [max(sound or polished, key=lambda o: o.value).phi]
     return [("seeded centres", phi) for phi in best]
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..engine import make_engine
 from ..errors import DataError
-from ..gates import Gate
 from ..model import Model
 from ..rows import MERGE_LIMIT, Rows
 from ..tables import Table
@@ -21,14 +20,12 @@ from .lbfgs import LBFGS
 from .newton import Newton
 from .pool import Pool
 from .search import NEWTON_LIMIT, search
+from .sparse import fit_sparse
 from .starts import auto_starts
-from .status import USABLE, Status
+from .status import Status
 
 SOLVERS: dict[str, type] = {"newton": Newton, "em": EM, "lbfgs": LBFGS}
 LEVEL_GROWTH = 10
-CHAINS = 4  # optima of the dense gate that a sparse one is annealed from
-CHAIN_STARTS = 6
-CHAIN_STEPS = 40
 
 
 @dataclass(frozen=True)
@@ -83,9 +80,10 @@ def choose_solver(name: str, size: int) -> Solver:
 def fit_mixture(model: Model, rows: Rows, options: Options) -> Fit:
     """Maximise the log-likelihood of `model` on `rows`."""
     _check(model, rows, options)
-    path = model.gate.path(model.k)
-    if path and not options.only_initial:
-        return _annealed(model, rows, options, path)
+    return fit_sparse(_fit, model, rows, options) if model.gate.path(model.k) else _fit(model, rows, options)
+
+
+def _fit(model: Model, rows: Rows, options: Options) -> Fit:
     if rows.n <= MERGE_LIMIT:
         rows = rows.merged()
     _check_distinct(model, rows)
@@ -128,44 +126,6 @@ def fit_mixture(model: Model, rows: Rows, options: Options) -> Fit:
             }
         ),
     )
-
-
-def _annealed(model: Model, rows: Rows, options: Options, path: tuple[Gate, ...]) -> Fit:
-    """Fits from `CHAINS` optima of the easiest gate of `path`, led through the others, and from every given start.
-
-    A sparse gate's likelihood jumps where the ranking of experts changes: EM, which keeps a step only where the observed
-    log-likelihood does not fall, goes first; the solver asked for finishes within the region that EM has reached.
-    """
-    root = (
-        options.seed
-        if isinstance(options.seed, np.random.SeedSequence)
-        else np.random.SeedSequence(options.seed)
-    )
-    chains: list[tuple[str, list[np.ndarray]]] = [("given", [theta]) for theta in options.initial]
-    for number, seed in enumerate(root.spawn(CHAINS)):
-        starts = options.n_starts if number == 0 or options.n_starts != "auto" else CHAIN_STARTS
-        dense = fit_mixture(replace(model, gate=path[0]), rows, replace(options, seed=seed, n_starts=starts))
-        chains.append((f"annealed {number + 1}", [dense.theta]))
-    fits: list[Fit] = []
-    for _, thetas in chains:
-        for gate in (*path[1:], model.gate):
-            short = replace(
-                options, solver="em", max_iter=CHAIN_STEPS, initial=(thetas[-1],), only_initial=True
-            )
-            thetas.append(fit_mixture(replace(model, gate=gate), rows, short).theta)
-        fits.append(fit_mixture(model, rows, replace(options, initial=(thetas[-1],), only_initial=True)))
-    best = max(fits, key=lambda f: (f.status.kind in USABLE, f.log_likelihood))
-    table = Table(
-        {
-            "start": list(range(1, len(fits) + 1)),
-            "strategy": [name for name, _ in chains],
-            "rows": [rows.n] * len(fits),
-            "log_likelihood": [f.log_likelihood for f in fits],
-            "iterations": [f.n_iter for f in fits],
-            "status": [("best: " if f is best else "polished: ") + str(f.status.kind) for f in fits],
-        }
-    )
-    return replace(best, starts=table)
 
 
 def _check(model: Model, rows: Rows, options: Options) -> None:

@@ -37,5 +37,10 @@ class Status:
     sentence: str
     experts: tuple[int, ...] = ()
 
+    @property
+    def usable(self) -> bool:
+        """Whether the fit is an estimate: not collapsed, and finite."""
+        return self.kind in USABLE
+
     def __str__(self) -> str:
         return f"{self.kind}: {self.sentence}"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from moestro.cli import main
 from moestro.errors import DataError, FileError
 from moestro.studies import STUDIES, Arm, find_study
 from moestro.studies.design import SCALES, log_sizes
+from moestro.studies.report import command_of
 from moestro.studies.runner import LINES, RESULT, read_rows, run_plan
 from moestro.studies.slopes import slope
 
@@ -89,6 +91,26 @@ def test_a_truth_must_be_a_measure_and_k_at_least_its_atoms():
         top.plan("as_defined", "smoke", arms=[replace(arm, options={**arm.options, "kept": 5})])
     with pytest.raises(DataError, match="no entry shape"):
         Arm.from_dict({"name": "a", "shape": 1})
+
+
+def test_the_command_on_a_page_is_the_one_that_ran():
+    for name, flags, words in (
+        ("gaussian-gate", {}, "gaussian-gate --protocol as_defined --scale smoke"),
+        ("gaussian-gate", {"only": "K=4", "sizes": (100, 200)}, "--arm"),
+        ("contaminated", {"replicates": 7, "seed": 3}, "--replicates 7 --seed 3"),
+    ):
+        study = find_study(name)
+        plan = study.plan("as_defined", "smoke", **flags)
+        command = command_of(study, plan.to_dict())
+        assert words in command
+        parts = shlex.split(command)
+        given = dict(zip(parts[4::2], parts[5::2], strict=True))
+        sizes = tuple(int(v) for v in given["--sizes"].split(",")) if "--sizes" in given else None
+        again = study.plan(
+            given["--protocol"], given["--scale"], only=given.get("--arm"), sizes=sizes,
+            replicates=int(given["--replicates"]) if "--replicates" in given else None, seed=int(given.get("--seed", 0)),
+        )  # fmt: skip
+        assert again.digest == plan.digest
 
 
 def test_slopes_of_a_power_law():

@@ -122,11 +122,10 @@ def write_report(name: str, folder: Path) -> str:
 
 def _page(study: Study, design: dict[str, Any], rows: list[Row], lines: list[Line], arms: list[str]) -> str:
     total = sum(len(a["sizes"]) * a["replicates"] for a in design["arms"])
-    command = f"moestro study run {study.name} --protocol {design['protocol']} --scale {design['scale']}"
     parts = [
         f"# {study.title}: {design['protocol'].replace('_', ' ')}",
         f"{study.paper}. {len(rows)} of {total} fits. Version {design['version']}, design `{design['digest']}`.",
-        f"```\n{command}\n```",
+        f"```sh\n{command_of(study, design)}\n```",
         study.differences,
     ]
     if study.horizontal == "n":
@@ -139,6 +138,32 @@ def _page(study: Study, design: dict[str, Any], rows: list[Row], lines: list[Lin
         parts += ["## Errors", markdown(_by_size(study, rows, arms))]
     parts += ["## How the fits ended", markdown(endings_table(rows, arms)), f"![{study.title}]({FIGURE})"]
     return "\n\n".join(parts) + "\n"
+
+
+def command_of(study: Study, design: dict[str, Any]) -> str:
+    """The command that ran a design, where flags can say it."""
+    out = f"moestro study run {study.name} --protocol {design['protocol']} --scale {design['scale']}"
+    usual = study.plan(design["protocol"], design["scale"]).to_dict()["arms"]
+    own, by_name = design["arms"], {a["name"]: a for a in usual}
+    if any(a["name"] not in by_name for a in own):
+        return f"{out} --design FILE"
+    if len(own) < len(usual):
+        out += f' --arm "{_common([a["name"] for a in own], list(by_name))}"'
+    if any(a["sizes"] != by_name[a["name"]]["sizes"] for a in own):
+        out += " --sizes " + ",".join(str(n) for n in own[0]["sizes"])
+    if any(a["replicates"] != by_name[a["name"]]["replicates"] for a in own):
+        out += f" --replicates {own[0]['replicates']}"
+    return out + (f" --seed {design['seed']}" if design["seed"] else "")
+
+
+def _common(chosen: list[str], everyone: list[str]) -> str:
+    """A piece of text that the chosen names have and the others have not."""
+    first = chosen[0]
+    pieces = sorted(
+        {first[i:j] for i in range(len(first)) for j in range(i + 1, len(first) + 1)},
+        key=lambda t: (len(t), t),
+    )
+    return next((t for t in pieces if [n for n in everyone if t in n] == chosen), first)
 
 
 def _by_size(study: Study, rows: list[Row], arms: list[str]) -> Table:

@@ -136,7 +136,7 @@ def test_em_never_decreases_and_newton_ends_above_it():
     x, y, _ = measure().sample(300, np.random.default_rng(3))
     rows = np.column_stack([x, y])
     problem = JointProblem((rows - rows.mean(axis=0)) / rows.std(axis=0), None, 3)
-    from moestro.located.fit import _seeded
+    from moestro.located.polish import _seeded
 
     phi = _seeded(problem, np.random.default_rng(0))
     values = []

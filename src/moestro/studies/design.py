@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import DataError
 
+T = TypeVar("T")
 PROTOCOLS = ("as_published", "as_defined")
 SCALES = ("smoke", "paper")
 Row = dict[str, Any]
@@ -190,6 +191,20 @@ def check_options(arm: Arm, known: set[str]) -> None:
         raise DataError(
             f"arm {arm.name!r}: unknown parameter {', '.join(extra)}; known are {', '.join(sorted(known))}"
         )
+
+
+def read_truth(arm: Arm, build: Callable[..., T], **given: Any) -> T:
+    """The measure that an arm states as plain data; one line says what is wrong with it."""
+    try:
+        return build(**arm.truth, **given)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise DataError(f"arm {arm.name!r}: the truth is no mixing measure: {error}") from error
+
+
+def check_atoms(arm: Arm, atoms: int) -> None:
+    """Refuse a fit with fewer atoms than the truth."""
+    if arm.k < atoms:
+        raise DataError(f"arm {arm.name!r}: k={arm.k} is below the {atoms} atoms of the truth")
 
 
 def log_sizes(first: int, last: int, count: int) -> tuple[int, ...]:

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
 from ..located import LocatedMeasure, fit_located
 from ..located.fit import em_once
 from ..theory import parameter_errors, voronoi_loss
-from .design import Arm, Published, Row, Study, check_options, log_sizes
+from .design import Arm, Published, Row, Study, check_atoms, check_options, log_sizes, read_truth
 from .starts import near_located
 
 WEIGHTS = (0.3, 0.4, 0.3)
@@ -69,21 +68,12 @@ def arms(protocol: str, scale: str) -> list[Arm]:
 def check(arm: Arm) -> None:
     """Weights on the simplex, k at least the truth's, known options."""
     check_options(arm, {"uninformed"})
-    truth = _measure(arm)
-    if arm.k < truth.k:
-        raise DataError(f"arm {arm.name!r}: k={arm.k} is below the {truth.k} atoms of the truth")
-
-
-def _measure(arm: Arm) -> LocatedMeasure:
-    try:
-        return LocatedMeasure(**{name: np.array(value, dtype=float) for name, value in arm.truth.items()})
-    except (TypeError, ValueError) as error:
-        raise DataError(f"arm {arm.name!r}: the truth is no located measure: {error}") from error
+    check_atoms(arm, read_truth(arm, LocatedMeasure).k)
 
 
 def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     """One EM step from near the truth as published; the converged maximum of several starts as defined."""
-    truth = _measure(arm)
+    truth = read_truth(arm, LocatedMeasure)
     x, y, _ = truth.sample(n, rng)
     start = near_located(truth, arm.k, n, rng)
     if protocol == "as_published":

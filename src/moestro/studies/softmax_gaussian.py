@@ -11,7 +11,7 @@ from ..experts import Gaussian
 from ..gates import SoftmaxGate
 from ..measure import MixingMeasure
 from ..theory import parameter_errors, voronoi_loss
-from .design import Arm, Published, Row, Study, check_options, log_sizes
+from .design import Arm, Published, Row, Study, check_atoms, check_options, log_sizes, read_truth
 from .maximum import maximise
 from .published_em import published_em
 from .starts import near_softmax
@@ -54,29 +54,22 @@ def arms(protocol: str, scale: str) -> list[Arm]:
     return out
 
 
-def read_truth(arm: Arm) -> MixingMeasure:
-    """The true measure of Gaussian experts that an arm states, variances and all."""
-    truth = dict(arm.truth)
-    try:
-        variances = np.array(truth.pop("variances"), dtype=float)
-        if (variances <= 0).any():
-            raise DataError(f"arm {arm.name!r}: variances must be positive")
-        return MixingMeasure(**truth, nuisances=np.log(variances)[:, None], family="gaussian")
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"arm {arm.name!r}: the truth is no mixing measure: {error}") from error
+def gaussian_measure(variances: list[float], **parts: Any) -> MixingMeasure:
+    """A measure of Gaussian experts from plain lists, variances and all."""
+    if (np.asarray(variances, dtype=float) <= 0).any():
+        raise DataError("variances must be positive")
+    return MixingMeasure(**parts, nuisances=np.log(variances)[:, None], family="gaussian")
 
 
 def check(arm: Arm) -> None:
     """k at least the truth's, known options."""
     check_options(arm, {"informed", "uninformed"})
-    truth = read_truth(arm)
-    if arm.k < truth.k:
-        raise DataError(f"arm {arm.name!r}: k={arm.k} is below the {truth.k} atoms of the truth")
+    check_atoms(arm, read_truth(arm, gaussian_measure).k)
 
 
 def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     """Near-truth EM on a grid of inputs as published; the converged maximum on random inputs as defined."""
-    truth = read_truth(arm)
+    truth = read_truth(arm, gaussian_measure)
     d = truth.slopes.shape[2]
     if protocol == "as_published":
         x = np.repeat(np.linspace(0, 1, n)[:, None], d, axis=1)

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..design import apply_transform, learn_transform
-from ..errors import DataError
 from ..experts import Multinomial
 from ..gates import SoftmaxGate
 from ..measure import MixingMeasure
 from ..theory import parameter_errors, voronoi_loss
-from .design import Arm, Row, Study, check_options, log_sizes
+from .design import Arm, Row, Study, check_atoms, check_options, log_sizes, read_truth
 from .maximum import maximise
 from .starts import near_softmax
 
@@ -64,28 +63,28 @@ def arms(protocol: str, scale: str) -> list[Arm]:
     ]
 
 
-def _measure(arm: Arm) -> MixingMeasure:
-    try:
-        m = len(arm.truth["intercepts"][0])
-        k = len(arm.truth["intercepts"])
-        return MixingMeasure(
-            **arm.truth, nuisances=np.zeros((k, 0)), family="multinomial", classes=tuple(range(m + 1))
-        )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise DataError(f"arm {arm.name!r}: the truth is no mixing measure: {error}") from error
+def multinomial_measure(intercepts: list[list[float]], **parts: Any) -> MixingMeasure:
+    """A measure of multinomial experts from plain lists."""
+    k, m = len(intercepts), len(intercepts[0])
+    classes = tuple(range(m + 1))
+    return MixingMeasure(
+        intercepts=np.array(intercepts, dtype=float),
+        **parts,
+        nuisances=np.zeros((k, 0)),
+        family="multinomial",
+        classes=classes,
+    )
 
 
 def check(arm: Arm) -> None:
     """k at least the truth's, known options."""
     check_options(arm, {"gate_transform", "uninformed"})
-    truth = _measure(arm)
-    if arm.k < truth.k:
-        raise DataError(f"arm {arm.name!r}: k={arm.k} is below the {truth.k} atoms of the truth")
+    check_atoms(arm, read_truth(arm, multinomial_measure).k)
 
 
 def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     """The converged maximum on uniform inputs."""
-    truth = _measure(arm)
+    truth = read_truth(arm, multinomial_measure)
     x = rng.uniform(-REACH, REACH, (n, truth.slopes.shape[2]))
     transform = arm.options.get("gate_transform")
     z = None if transform is None else apply_transform(learn_transform(transform, x), x)

@@ -17,9 +17,9 @@ from ..gates import TopKGate
 from ..measure import MixingMeasure
 from ..theory import hellinger, parameter_errors, voronoi_cells, voronoi_loss
 from ..theory.voronoi import top_k_bound
-from .design import Arm, Row, Study, check_options, log_sizes
+from .design import Arm, Row, Study, check_atoms, check_options, log_sizes, read_truth
 from .maximum import maximise
-from .softmax_gaussian import TRUTH, read_truth
+from .softmax_gaussian import TRUTH, gaussian_measure
 from .starts import near_softmax
 
 INPUTS = 400  # rows at which the Hellinger distance is averaged
@@ -45,15 +45,14 @@ def arms(protocol: str, scale: str) -> list[Arm]:
 
 
 def _truth(arm: Arm) -> MixingMeasure:
-    return read_truth(replace(arm, truth={"gate": "top-k", **arm.truth}))
+    return read_truth(arm, gaussian_measure, gate="top-k")
 
 
 def check(arm: Arm) -> None:
     """k at least the truth's, K at most k, known options."""
     check_options(arm, {"kept", "uninformed"})
     truth = _truth(arm)
-    if arm.k < truth.k:
-        raise DataError(f"arm {arm.name!r}: k={arm.k} is below the {truth.k} atoms of the truth")
+    check_atoms(arm, truth.k)
     kept = arm.options.get("kept")
     if not isinstance(kept, int) or not 1 <= kept <= arm.k:
         raise DataError(f"arm {arm.name!r}: kept must lie between 1 and k={arm.k}, got {kept!r}")

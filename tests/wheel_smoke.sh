@@ -34,6 +34,17 @@ else:
 print("wheel: estimators ok")
 PY
 "$work/env/bin/moestro" --help >/dev/null
+"$work/env/bin/moestro" study list >/dev/null
+if "$work/env/bin/moestro" study run approximation --quiet 2>refused.txt; then exit 1; fi
+grep -q "moestro\[studies\]" refused.txt
+"$work/env/bin/python" - <<'PY'
+import numpy as np
+from moestro import MixingMeasure
+from moestro.theory import voronoi_loss
+truth = MixingMeasure([-8, 0], [[25], [0]], [[15], [-5]], [[[-20]], [[20]]], np.log([[0.09], [0.16]]), "gaussian")
+assert voronoi_loss(truth.translate(2.0, 1.0).permute([1, 0]), truth) == 0.0
+print("wheel: theory ok")
+PY
 "$work/env/bin/python" -m pip install --quiet --disable-pip-version-check -c "$root/constraints.txt" "$(ls "$work"/moestro-*.whl)[formula]"
 csv=$("$work/env/bin/python" -c 'from moestro.datasets import dataset_path; print(dataset_path("voters"))')
 "$work/env/bin/moestro" fit "$csv" -f "vote ~ left_right | age" --family multinomial -k 1-2 -q --out model.json >fit.txt

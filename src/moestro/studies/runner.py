@@ -111,6 +111,7 @@ def run_plan(
     """
     if processes < 1:
         raise DataError(f"processes must be at least 1, got {processes}")
+    need_parquet()
     prepare_folder(plan, folder)
     with _locked(folder):
         path = folder / LINES
@@ -185,13 +186,19 @@ def _one(study: Study, plan: Plan, path: Path, cell: tuple[int, int, int]) -> No
         os.close(handle)
 
 
-def write_parquet(rows: list[Row], path: Path) -> None:
-    """One row a fit, without the times: the file is the same for any number of processes."""
+def need_parquet() -> None:
+    """Say before a run, not after it, that its results cannot be written."""
     try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        import pyarrow  # noqa: F401
     except ImportError as error:
         raise FileError("study results need an extra: pip install 'moestro[studies]'") from error
+
+
+def write_parquet(rows: list[Row], path: Path) -> None:
+    """One row a fit, without the times: the file is the same for any number of processes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     names = list(dict.fromkeys(name for row in rows for name in row if name != "seconds"))
     table = pa.table({name: [row.get(name) for row in rows] for name in names})
     half = path.with_suffix(".part")

@@ -159,6 +159,8 @@ def command_of(study: Study, design: dict[str, Any]) -> str:
 def _common(chosen: list[str], everyone: list[str]) -> str:
     """A piece of text that the chosen names have and the others have not."""
     first = chosen[0]
+    if [n for n in everyone if first in n] == chosen:
+        return first
     pieces = sorted(
         {first[i:j] for i in range(len(first)) for j in range(i + 1, len(first) + 1)},
         key=lambda t: (len(t), t),

@@ -243,3 +243,27 @@ def test_a_temperature_is_only_known_with_its_slopes():
     dense = MoERegressor(2, n_starts=4, random_state=0).fit(x, y)
     assert model.log_likelihood_ == pytest.approx(dense.log_likelihood_, abs=1e-6)
     assert model.status_.kind == "flat"
+
+
+def test_gates_from_the_shell(tmp_path):
+    pytest.importorskip("formulaic")
+    from click.testing import CliRunner
+
+    from moestro.cli import main
+
+    x, y = two_lines(80)
+    data, model = tmp_path / "d.csv", tmp_path / "m.json"
+    data.write_text("x,y\n" + "".join(f"{a},{b}\n" for a, b in zip(x[:, 0], y, strict=True)))
+    how = ["fit", str(data), "-f", "y ~ x", "-k", "2", "--starts", "2", "-q", "--cov", "none"]
+    done = CliRunner().invoke(main, [*how, "--top-k", "1", "--rank-on", "logit", "--out", str(model)])
+    assert done.exit_code == 0, done.output
+    assert "top-k gate" in done.output
+    assert ((np.exp(FittedModel.load(model).log_gate(x, None)) > 0).sum(axis=1) == 1).all()
+    for wrong, words in (
+        (["--gate", "hard"], "unknown"),
+        (["--top-k", "0"], "at least 1"),
+        (["--gate", "laplace", "--top-k", "1"], "belongs"),
+    ):
+        refused = CliRunner().invoke(main, [*how, *wrong])
+        assert refused.exit_code == 2
+        assert words in refused.output

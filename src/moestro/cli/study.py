@@ -144,7 +144,9 @@ def _run(
             raise SystemExit(130) from None
     if not quiet:
         if found.horizontal == "n":
-            click.echo(slopes_table(found, lines_of(found, rows, [a.name for a in plan.arms])).to_text(3))
+            click.echo(
+                slopes_table(found, lines_of(found, rows, [a.name for a in plan.arms]), chosen).to_text(3)
+            )
         click.echo(f"\n{len(rows)} fits in {folder}")
 
 

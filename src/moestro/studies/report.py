@@ -243,7 +243,7 @@ def draw(study: Study, lines: list[Line], arms: Sequence[str], path: Path) -> No
                 ax.loglog(
                     line.mean.sizes, constant * line.mean.sizes**known.exponent, "--", color=colour, lw=0.9
                 )
-        ax.set(title=f"{column} (theory {study.lines[column]})", xlabel=study.horizontal)
+        ax.set(title=f"{column} (theory {study.lines[column].split(' (')[0]})", xlabel=study.horizontal)
         ax.title.set_fontsize(8)
         ax.legend(fontsize=5.5, frameon=False)
     for ax in axes[len(columns) :]:

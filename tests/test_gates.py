@@ -29,6 +29,9 @@ from moestro.measure import from_user, measure_of, theta_of, to_user
 from moestro.model import Model
 from moestro.solvers import Options, fit_mixture
 from moestro.solvers.sparse import move_boundaries
+from moestro.studies import find_study
+from moestro.studies.design import read_truth
+from moestro.studies.softmax_gaussian import gaussian_measure
 
 TABLE = [
     SoftmaxGate(),
@@ -185,6 +188,25 @@ def test_boundaries_are_moved_although_the_gradient_does_not_see_them():
         found.gate_slopes[0, 0] - found.gate_slopes[1, 0]
     )
     assert switch == pytest.approx(0.4, abs=0.02)
+
+
+def test_a_maximum_at_a_jump_ends_converged():
+    """The experts are at rest, no boundary can be moved uphill, and the sentence says where the gate is."""
+    study = find_study("topk")
+    arm = study.plan("as_defined", "paper", only="K=2").arms[0]
+    rng = np.random.default_rng(5)
+    truth = read_truth(arm, gaussian_measure, gate="top-k")
+    x = rng.uniform(size=(1500, 1))
+    y, _ = truth.sample(x, rng)
+    gate = TopKGate(2, "logit")
+    rows, _ = prepare(ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian(), gate=gate)
+    model = Model(gate, Gaussian(), 3, rows.q, rows.p)
+    kinds = set()
+    for seed in range(3):
+        fit = fit_mixture(model, rows, Options(seed=seed, n_starts=4))
+        kinds.add(str(fit.status.kind))
+        assert move_boundaries(model, rows, Options(), fit.theta) is None
+    assert "stopped at the limit" not in kinds
 
 
 def test_a_gate_of_ones_own_runs():

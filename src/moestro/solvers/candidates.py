@@ -38,6 +38,8 @@ class Options:
         Start from `initial` alone, and leave the order of the experts.
     box : float or None
         Bound of gate and expert coefficients on scaled columns; None takes the gate's and the family's own.
+    hold_gate : bool
+        Leave the gate where the one initial vector has it.
     progress : callable (stage, done, total) or None
     """
 
@@ -51,6 +53,7 @@ class Options:
     initial: tuple[np.ndarray, ...] = ()
     only_initial: bool = False
     box: float | None = None
+    hold_gate: bool = False
     progress: Progress | None = None
 
     def ticker(self, stage: str, total: int) -> Callable[[], None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -75,6 +75,10 @@ class Coordinates:
         blocks = tuple(np.flatnonzero(block == b) for b in range(model.k + 1))
         blocks = tuple(b for b in blocks if len(b))
         return cls(model, owner, theta_lower[first], theta_upper[first], block, blocks)
+
+    def holding(self, phi: np.ndarray, which: np.ndarray) -> Coordinates:
+        """The same coordinates with those in `which`, boolean (size,), held at phi."""
+        return replace(self, lower=np.where(which, phi, self.lower), upper=np.where(which, phi, self.upper))
 
     @property
     def size(self) -> int:

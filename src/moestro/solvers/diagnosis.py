@@ -30,7 +30,7 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
             "Use fewer experts or a shared variance",
             collapsed,
         )
-    at_bound = (c.block >= 0) & ((phi <= c.lower) | (phi >= c.upper))
+    at_bound = (c.block >= 0) & (c.lower < c.upper) & ((phi <= c.lower) | (phi >= c.upper))
     runaway = np.zeros(len(phi), dtype=bool)
     flat: tuple[int, ...] = ()
     if curvature is not None and len(phi):

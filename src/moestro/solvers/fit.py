@@ -88,6 +88,8 @@ def _fit(model: Model, rows: Rows, options: Options) -> Fit:
         rows = rows.merged()
     _check_distinct(model, rows)
     c = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box)
+    if options.hold_gate:
+        c = c.holding(c.collapse(options.initial[0]), c.block == 0)
     solver = choose_solver(options.solver, c.size)
     total = auto_starts(model.k) if options.n_starts == "auto" else int(options.n_starts)
     if options.only_initial:

@@ -19,6 +19,7 @@ from ..rows import Rows
 from ..tables import Table
 from .candidates import Options
 from .coordinates import Coordinates
+from .status import StatusKind
 
 CHAINS = 4  # optima of the dense gate that a sparse one is annealed from
 CHAIN_STARTS = 6
@@ -61,7 +62,7 @@ def fit_sparse(fit: Fitter, model: Model, rows: Rows, options: Options) -> Any:
     return replace(best, starts=table)
 
 
-def _from(options: Options, theta: np.ndarray, **change: Any) -> Options:
+def _from(options: Options, theta: Any, **change: Any) -> Options:
     return replace(options, initial=(theta,), only_initial=True, **change)
 
 
@@ -80,7 +81,26 @@ def _settle(fit: Fitter, model: Model, rows: Rows, options: Options, theta: np.n
             found = again
         if gain <= GAIN:
             break
+    if found.status.kind == StatusKind.LIMIT:
+        found, iterations = _at_an_edge(fit, model, rows, options, found, iterations)
     return replace(found, n_iter=iterations)
+
+
+def _at_an_edge(fit: Fitter, model: Model, rows: Rows, options: Options, found: Any, iterations: int) -> Any:
+    """A maximum at a jump: the experts converge with the gate held there, and no boundary can be moved uphill."""
+    theta: np.ndarray | None = found.theta
+    for _ in range(ROUNDS):
+        again = fit(model, rows, _from(options, theta, hold_gate=True))
+        iterations += again.n_iter
+        theta = move_boundaries(model, rows, options, again.theta)
+        if theta is not None:
+            continue
+        if again.status.kind == StatusKind.LIMIT or again.log_likelihood < found.log_likelihood - GAIN:
+            break
+        sentence = f"{again.status.sentence}; the gate sits where the ranking of experts changes"
+        free = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box)
+        return replace(again, coordinates=free, status=replace(again.status, sentence=sentence)), iterations
+    return found, iterations
 
 
 def move_boundaries(model: Model, rows: Rows, options: Options, theta: np.ndarray) -> np.ndarray | None:

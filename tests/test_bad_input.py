@@ -96,6 +96,15 @@ def test_columns_of_any_scale(scale):
     np.testing.assert_allclose(model.predict(scale * x), plain.predict(x), atol=1e-6)
 
 
+def test_a_column_whose_spread_has_no_reciprocal_is_constant():
+    x, y = two_lines(40)
+    tiny = 5e-310 * np.arange(40.0)[:, None]
+    model = MoERegressor(1, random_state=0).fit(np.hstack([x, tiny]), y)
+    plain = MoERegressor(1, random_state=0).fit(x, y)
+    assert model.log_likelihood_ == pytest.approx(plain.log_likelihood_, abs=1e-9)
+    assert "constant" in model.summary()
+
+
 def test_columns_of_all_scales_together():
     x, _ = three_classes()
     rng = np.random.default_rng(0)

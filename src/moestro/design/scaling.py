@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import DataError
 
 BLOCK = 8192
+SMALLEST = 1e-300  # a spread below it has no reciprocal in double precision
 ALIAS_TOLERANCE = 1e-10  # share of a column's variance left by the columns before it
 
 
@@ -117,11 +118,11 @@ def fit_scaling(x: np.ndarray, names: tuple[str, ...], weights: np.ndarray | Non
     gram /= total
     deviation = np.sqrt(np.diag(gram))
     reach = np.maximum(np.abs(mean), np.abs(x[0])) / size
-    constant = deviation <= 1e-13 * np.maximum(reach, 1e-300)
+    constant = (deviation <= 1e-13 * np.maximum(reach, 1e-300)) | (deviation * size < SMALLEST)
     aliased = [(int(j), "is constant") for j in np.flatnonzero(constant)]
     safe = np.where(constant, 1.0, deviation)
     aliased += _collinear(gram / np.outer(safe, safe), constant, names)
-    inv_scale = 1.0 / (safe * size)
+    inv_scale = 1.0 / np.where(constant, 1.0, safe * size)
     inv_scale[[j for j, _ in aliased]] = 0.0
     return Scaling(mean, inv_scale, tuple(sorted(aliased)))
 

@@ -26,7 +26,7 @@ class MoEClassifier(ClassifierMixin, MoEBase):
     max_experts : int, default=6
     gate : str or Gate, default="softmax"
         "softmax", "sigmoid", "laplace", "temperature", "activated-temperature", "cosine", "perturbed-cosine", or an
-        object of `moestro.gates`. Gates other than softmax run on the array engine.
+        object of `moestro.gates`. Gates other than softmax and top-K run on the array engine.
     top_k : int or None
         Sparse softmax gate: only so many experts are selected at each input.
     rank_on : {"score", "logit"}, default="score"

@@ -99,19 +99,7 @@ def fit_located(
     -------
     LocatedFit
     """
-    x = np.asarray(x, dtype=float).reshape(len(y), -1)
-    y = np.asarray(y, dtype=float).reshape(len(x), -1)
-    rows = np.ascontiguousarray(np.concatenate([x, y], axis=1))
-    w = None if weights is None else np.asarray(weights, dtype=float)
-    _check(rows, w, k)
-    center = np.average(rows, axis=0, weights=w)
-    scale = np.sqrt(np.average((rows - center) ** 2, axis=0, weights=w))
-    if (scale <= 1e-13 * np.abs(rows).max(axis=0)).any():
-        raise DataError(f"column {int(np.argmin(scale))} of (x, y) is constant: its variance is zero")
-    units = _Units(center, scale, x.shape[1])
-    total = len(rows) if w is None else w.sum()
-    offset = -float(total) * float(np.log(scale).sum())
-    problem = JointProblem((rows - center) / scale, w, k, offset)
+    units, problem = _standardised(x, y, weights, k)
     if n_starts is None:
         n_starts = 0 if initial is not None else 1 if k == 1 else 10 + 5 * k
     rng = np.random.default_rng(seed)
@@ -145,15 +133,34 @@ def fit_located(
 
 def em_once(x: np.ndarray, y: np.ndarray, start: LocatedMeasure) -> tuple[LocatedMeasure, float]:
     """One EM step from `start`, and the joint log-likelihood at `start`."""
-    rows = np.concatenate(
-        [np.asarray(x, dtype=float).reshape(len(x), -1), np.asarray(y).reshape(len(x), -1)], axis=1
-    )
-    center, scale = rows.mean(axis=0), rows.std(axis=0)
-    units = _Units(center, scale, start.d)
-    problem = JointProblem((rows - center) / scale, None, start.k, -len(rows) * float(np.log(scale).sum()))
+    units, problem = _standardised(x, y, None, start.k)
     with one_blas_thread():
         phi, value = problem.em_step(units.to_phi(start))
     return units.to_measure(phi, start.k), value
+
+
+def _standardised(
+    x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, k: int
+) -> tuple[_Units, JointProblem]:
+    """The joint problem on centred and scaled columns, and the way back to the user's."""
+    if len(x) != len(y):
+        raise DataError(f"x has {len(x)} rows, y has {len(y)}")
+    try:
+        x, y = (np.asarray(a, dtype=float).reshape(len(a), -1) for a in (x, y))
+    except (TypeError, ValueError) as error:
+        raise DataError("x and y must hold numbers only") from error
+    rows = np.ascontiguousarray(np.concatenate([x, y], axis=1))
+    w = None if weights is None else np.asarray(weights, dtype=float)
+    _check(rows, w, k)
+    center = np.average(rows, axis=0, weights=w)
+    scale = np.sqrt(np.average((rows - center) ** 2, axis=0, weights=w))
+    if (scale <= 1e-13 * np.abs(rows).max(axis=0)).any():
+        raise DataError(f"column {int(np.argmin(scale))} of (x, y) is constant: its variance is zero")
+    units = _Units(center, scale, x.shape[1])
+    total = len(rows) if w is None else w.sum()
+    offset = -float(total) * float(np.log(scale).sum())
+    problem = JointProblem((rows - center) / scale, w, k, offset)
+    return units, problem
 
 
 def _check(rows: np.ndarray, w: np.ndarray | None, k: int) -> None:

@@ -69,12 +69,11 @@ class JointProblem:
         """
         m, k, s = self.monomials, self.k, self.monomials.size
         theta = phi.reshape(k, s)
-        nothing = np.zeros(k)
+        P = k * s
+        outside = Evaluation(-np.inf, np.zeros(k), np.zeros(P), np.zeros((P, P)), np.zeros((P, P)))
         found = m.gaussians(theta) if np.isfinite(phi).all() else None
         if found is None or np.linalg.eigvalsh(found[2])[:, 0].min() < SPREAD_FLOOR:
-            return Evaluation(
-                -np.inf, nothing, np.zeros(k * s), np.zeros((k * s, k * s)), np.zeros((k * s, k * s))
-            )
+            return outside
         curved = order >= Order.CURVATURE
         value, first, cross = self._sums(theta, curved)
         N = self.weight_sum
@@ -85,9 +84,7 @@ class JointProblem:
         if order == Order.VALUE:
             return Evaluation(float(value), first[:, 0])
         if not np.isfinite(mass).all():
-            return Evaluation(
-                -np.inf, nothing, np.zeros(k * s), np.zeros((k * s, k * s)), np.zeros((k * s, k * s))
-            )
+            return outside
         moments = mass[:, None] * m.expectations(mean, covariance)
         gradient = (first - moments[:, :s]).ravel()
         information = np.zeros((k, s, k, s))
@@ -95,8 +92,8 @@ class JointProblem:
             information[a, :, a] = moments[a][m.product]
         curvature = None
         if cross is not None:
-            curvature = cross.reshape(k * s, k * s) - information.reshape(k * s, k * s)
-        return Evaluation(float(value), first[:, 0], gradient, information.reshape(k * s, k * s), curvature)
+            curvature = cross.reshape(P, P) - information.reshape(P, P)
+        return Evaluation(float(value), first[:, 0], gradient, information.reshape(P, P), curvature)
 
     def _sums(self, theta: np.ndarray, curved: bool) -> tuple[float, np.ndarray, np.ndarray | None]:
         """sum w L, sum w r phi (k, size), and sum w (delta r - r r') phi phi' (k, size, k, size)."""

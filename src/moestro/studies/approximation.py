@@ -12,7 +12,7 @@ from ..experts import Gaussian
 from ..gates import SoftmaxGate
 from ..located import fit_located
 from .design import Arm, Row, Study, check_options
-from .maximum import maximise
+from .maximum import located_row, maximise
 
 X_POINTS, Y_POINTS = 48, 64
 TARGETS = {
@@ -56,8 +56,7 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
         step, target = y[1] - y[0], gumbel(y)
         found = fit_located(np.empty((len(y), 0)), y, n, weights=target / target.sum() * len(y), seed=seed)
         density = np.exp(found.measure.log_density(np.empty((len(y), 0)), y))
-        return {**_errors(target, density, step), "log_likelihood": found.log_likelihood,
-                "iterations": found.n_iter, "gradient": found.gradient_norm, "status": str(found.status.kind)}  # fmt: skip
+        return {**_errors(target, density, step), **located_row(found)}
     x = (np.arange(X_POINTS) + 0.5) / X_POINTS
     y = np.linspace(-2.5, 5, Y_POINTS)
     grid_x, grid_y = (g.ravel() for g in np.meshgrid(x, y, indexing="ij"))
@@ -66,8 +65,7 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     if arm.name == "Gaussian gate":
         located = fit_located(grid_x[:, None], grid_y, n, weights=w, seed=seed)
         density = np.exp(located.measure.log_density(grid_x[:, None], grid_y))
-        ended = {"log_likelihood": located.log_likelihood, "iterations": located.n_iter,
-                 "gradient": located.gradient_norm, "status": str(located.status.kind)}  # fmt: skip
+        ended = located_row(located)
     else:
         none = np.empty((len(w), 0))  # experts of the theorem do not depend on x
         best = maximise(

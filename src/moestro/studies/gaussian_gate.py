@@ -10,6 +10,7 @@ from ..located import LocatedMeasure, fit_located
 from ..located.fit import em_once
 from ..theory import parameter_errors, voronoi_loss
 from .design import Arm, Published, Row, Study, check_atoms, check_options, log_sizes, read_truth
+from .maximum import located_row
 from .starts import near_located
 
 WEIGHTS = (0.3, 0.4, 0.3)
@@ -94,10 +95,7 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     return {
         "loss": voronoi_loss(measure, truth, unknown=7),
         **parameter_errors(measure, truth),
-        "log_likelihood": best.log_likelihood,
-        "iterations": best.n_iter,
-        "gradient": best.gradient_norm,
-        "status": str(best.status.kind),
+        **located_row(best),
     }
 
 

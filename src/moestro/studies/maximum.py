@@ -11,6 +11,7 @@ from ..design import ArrayDesign
 from ..experts import Family
 from ..fitted import prepare
 from ..gates import Gate
+from ..located import LocatedFit
 from ..measure import MixingMeasure, measure_of, theta_of
 from ..model import Model
 from ..solvers import Fit, Options, Status, fit_mixture
@@ -36,6 +37,16 @@ class Maximum:
             "gradient": self.gradient,
             "status": str(self.status.kind),
         }
+
+
+def located_row(fit: LocatedFit) -> dict[str, Any]:
+    """What every study keeps of a located fit."""
+    return {
+        "log_likelihood": fit.log_likelihood,
+        "iterations": fit.n_iter,
+        "gradient": fit.gradient_norm,
+        "status": str(fit.status.kind),
+    }
 
 
 def maximise(

@@ -18,7 +18,6 @@ import numpy as np
 from ..errors import DataError
 
 KNOWN = {1: 1, 2: 4, 3: 6}
-UNKNOWN_FROM = 4
 LOWER_BOUND = 7  # what is known for m >= 4
 
 # Unknowns of an atom, as (weight in l_1, weight in l_2): the order of the derivative that each one brings.

@@ -131,11 +131,11 @@ def _over_slopes(loss: Comparison, t: Translations, slopes: np.ndarray, true: np
     if best == 0.0:
         return 0.0
     for s in candidates[np.argsort(values)[:2]]:
-        best = min(best, _descend(loss, t, s, best))
+        best = min(best, _descend(loss, t, s))
     return best
 
 
-def _descend(loss: Comparison, t: Translations, shift: np.ndarray, value: float) -> float:
+def _descend(loss: Comparison, t: Translations, shift: np.ndarray) -> float:
     """Pattern search: the loss is convex in the shift while the cells stay, and has kinks where atoms meet."""
     step = max(1e-3, float(np.abs(shift).max()) * 1e-2)
     at, value = shift, _over_scale(loss, t, shift)

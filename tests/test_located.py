@@ -9,8 +9,11 @@ from moestro import MixingMeasure
 from moestro.engine import Order
 from moestro.errors import DataError
 from moestro.located import LocatedMeasure, fit_located, to_located, to_softmax
+from moestro.located.climb import climb
 from moestro.located.natural import Monomials
+from moestro.located.polish import polish
 from moestro.located.problem import JointProblem
+from moestro.located.starts import seeded
 
 
 def measure(k=3, d=2, q=1, seed=0):
@@ -136,14 +139,14 @@ def test_em_never_decreases_and_newton_ends_above_it():
     x, y, _ = measure().sample(300, np.random.default_rng(3))
     rows = np.column_stack([x, y])
     problem = JointProblem((rows - rows.mean(axis=0)) / rows.std(axis=0), None, 3)
-    from moestro.located.polish import _seeded
-
-    phi = _seeded(problem, np.random.default_rng(0))
-    values = []
-    for _ in range(60):
-        phi, value = problem.em_step(phi)
-        values.append(value)
-    assert (np.diff(values) >= -1e-9).all()
+    start = problem.statistics(seeded(problem.rows, None, 3, np.random.default_rng(0)))
+    plain, fast = (climb(problem, start, 1e-9, 3000, memory) for memory in (0, 6))
+    for ascent in (plain, fast):
+        assert (np.diff(ascent.values) >= -1e-9).all()
+        assert ascent.converged
+    assert fast.value == pytest.approx(plain.value, abs=1e-6)
+    assert fast.iterations < plain.iterations / 2
+    assert polish(problem, start, 1e-9).value == pytest.approx(plain.value, abs=1e-6)
 
 
 def test_one_line_is_least_squares():

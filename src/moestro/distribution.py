@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 
 from .errors import DataError
-from .experts import Family
 from .gates import log_sum_exp
+
+
+class Law(Protocol):
+    """What a component's law states; every family of experts does."""
+
+    @property
+    def discrete(self) -> bool: ...
+
+    def mean(self, eta: Any) -> Any: ...
+
+    def variance(self, eta: Any) -> Any: ...
+
+    def log_density(self, eta: Any, y: Any) -> Any: ...
+
+    def log_base(self, y: Any) -> Any: ...
+
+    def cdf(self, eta: Any, y: Any) -> Any: ...
+
+    def sample(self, eta: Any, rng: np.random.Generator) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -17,7 +36,8 @@ class PredictiveDistribution:
 
     Attributes
     ----------
-    family : Family
+    family : Law
+        A family of experts, or a law like one.
     log_weights : ndarray of shape (n, k)
         log g_i(x).
     eta : ndarray of shape (n, k, m)
@@ -26,7 +46,7 @@ class PredictiveDistribution:
         The scaled response is ``(y - center) / scale``.
     """
 
-    family: Family
+    family: Law
     log_weights: np.ndarray
     eta: np.ndarray
     center: float = 0.0

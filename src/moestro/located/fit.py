@@ -1,8 +1,9 @@
-"""Many short EM runs, the best polished by Newton on the joint log-likelihood, one frozen result."""
+"""Many short EM runs, the best polished, one frozen result."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -10,10 +11,16 @@ from ..errors import DataError
 from ..solvers import Status
 from ..tables import Table
 from ..threads import one_blas_thread
+from .data import Data
 from .measure import LocatedMeasure
-from .natural import Monomials
-from .polish import diagnose, polish, uninformed_starts
-from .problem import JointProblem, floored
+from .polish import Found, polish
+from .problem import JointProblem
+from .specification import Specification
+from .starts import uninformed_starts
+from .structured import StructuredProblem
+
+SIMPLER = {"full": "diagonal", "blocks": "diagonal", "factors": "diagonal", "diagonal": "isotropic"}
+SEARCH_TOL = 1e-5  # of a polish on a subsample
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,10 @@ class LocatedFit:
     Attributes
     ----------
     measure : LocatedMeasure
-        In the user's units.
+        From x to y, in the user's units.
+    fitted : LocatedMeasure
+        In the direction of the fit: from y to x for an inverse regression.
+    specification : Specification
     log_likelihood : float
         Joint: sum of log p(x, y).
     status : Status
@@ -31,66 +41,83 @@ class LocatedFit:
     n_parameters : int
     gradient_norm : float
         Largest mismatch of a moment per row.
+    weight_sum : float
+    mass : ndarray of shape (k,)
+        Sum of the responsibilities.
+    entropy : float
+        -sum w r log r.
     starts : Table
     """
 
     measure: LocatedMeasure
+    fitted: LocatedMeasure
+    specification: Specification
     log_likelihood: float
     status: Status
     n_iter: int
     n_parameters: int
     gradient_norm: float
+    weight_sum: float
+    mass: np.ndarray
+    entropy: float
     starts: Table
 
-
-@dataclass(frozen=True)
-class _Units:
-    center: np.ndarray
-    scale: np.ndarray
-    d: int
-
-    def to_phi(self, measure: LocatedMeasure) -> np.ndarray:
-        mean, covariance = measure.joint()
-        mean = (mean - self.center) / self.scale
-        covariance = covariance / np.outer(self.scale, self.scale)
-        with np.errstate(divide="ignore"):
-            log_weights = np.maximum(np.log(measure.weights), -50.0)
-        return Monomials(len(self.center)).natural(log_weights, mean, floored(covariance)).ravel()
-
-    def to_measure(self, phi: np.ndarray, k: int) -> LocatedMeasure:
-        found = Monomials(len(self.center)).gaussians(phi.reshape(k, -1))
-        assert found is not None
-        log_mass, mean, covariance = found
-        weights = np.exp(log_mass - np.logaddexp.reduce(log_mass))
-        mean = mean * self.scale + self.center
-        return LocatedMeasure.from_joint(weights, mean, covariance * np.outer(self.scale, self.scale), self.d)
+    @property
+    def k(self) -> int:
+        """Number of experts."""
+        return self.measure.k
 
 
 def fit_located(
-    x: np.ndarray,
-    y: np.ndarray,
+    x: Any,
+    y: Any,
     k: int,
     *,
-    weights: np.ndarray | None = None,
+    direction: str = "direct",
+    covariance: str = "full",
+    gate_covariance: str = "full",
+    tied: bool = False,
+    gate_tied: bool = False,
+    degree: int = 1,
+    rank: int = 1,
+    blocks: Any = None,
+    student: bool = False,
+    weights: Any = None,
     initial: LocatedMeasure | None = None,
     n_starts: int | None = None,
     tol: float = 1e-8,
     seed: int | np.random.SeedSequence | None = None,
 ) -> LocatedFit:
-    """Maximise the joint likelihood of sum_i pi_i N(x; c_i, Gamma_i) N(y; A_i x + b_i, Sigma_i), full covariances.
+    """Maximise the joint likelihood of sum_i pi_i N(x; c_i, Gamma_i) N(y; A_i x + b_i, Sigma_i).
 
     Parameters
     ----------
-    x : ndarray of shape (n, d)
-        d may be 0: a location-scale Gaussian mixture of y.
-    y : ndarray of shape (n,) or (n, q)
+    x : array-like of shape (n, d)
+        d may be 0: a location-scale mixture of y.
+    y : array-like of shape (n,) or (n, q)
     k : int
-    weights : ndarray of shape (n,), optional
+    direction : {"direct", "inverse"}
+        "inverse" fits experts of x located by y (few parameters where x has many columns) and turns them round exactly.
+    covariance : {"full", "diagonal", "isotropic", "blocks", "factors"}
+        Sigma_i: of y about its expert (of x, in inverse regression). "blocks" learns the blocks where none are given.
+    gate_covariance : {"full", "diagonal", "isotropic"}
+        Gamma_i.
+    tied, gate_tied : bool
+        One Sigma, one Gamma for all experts.
+    degree : int
+        Of the experts' means; above 1 only in direct fits.
+    rank : int
+        Latent factors of covariance="factors".
+    blocks : list of lists of int, or one such list an expert
+        Columns that are correlated, for covariance="blocks".
+    student : bool
+        Student tails, with degrees of freedom of each expert.
+    weights : array-like of shape (n,), optional
     initial : LocatedMeasure, optional
-        An informed start, taken besides the others.
+        An informed start from x to y, taken besides the others.
     n_starts : int, optional
-        Uninformed starts: seeded centres and short EM on at most 2000 rows; 10 + 5 k by default, 0 where
-        `initial` is given.
+        Uninformed starts: seeded centres and short EM on at most 2000 rows. By default 10 + 5 k, and simpler covariances are
+        fitted first and started from; 0 where `initial` is given.
     tol : float
         Largest mismatch between a moment of the data and of the model, per row, in standardised columns.
     seed : int, SeedSequence or None
@@ -98,34 +125,146 @@ def fit_located(
     Returns
     -------
     LocatedFit
+
+    Raises
+    ------
+    DataError
+        Too few rows, constant or duplicated columns, text, NaN, unknown options.
+
+    Notes
+    -----
+    Nguyen, Nguyen, Chamroukhi and Forbes (arXiv 2104.02640 and 2104.08959); Deleforge, Forbes and Horaud (2015).
     """
-    units, problem = _standardised(x, y, weights, k)
+    spec = Specification(
+        direction, covariance, gate_covariance, tied, gate_tied, degree, rank, blocks, student
+    )
+    data = Data.read(x, y, weights, spec, k)
+    if spec.learns_blocks:
+        from .blocks import block_path
+
+        fits = block_path(data, k, spec, n_starts=n_starts, tol=tol, seed=seed)
+        sound = [f for f in fits if f.status.usable] or fits
+        return min(sound, key=lambda f: -2 * f.log_likelihood + f.n_parameters * np.log(f.weight_sum))
+    return fit_data(data, k, spec, initial=initial, n_starts=n_starts, tol=tol, seed=seed)
+
+
+def fit_data(
+    data: Data,
+    k: int,
+    spec: Specification,
+    *,
+    initial: LocatedMeasure | np.ndarray | None = None,
+    n_starts: int | None = None,
+    tol: float = 1e-8,
+    seed: int | np.random.SeedSequence | None = None,
+) -> LocatedFit:
+    """`fit_located` on rows that are read; `initial` may be responsibilities (n, k)."""
+    problem = data.problem(spec, k)
+    ladder = n_starts is None and initial is None and k > 1
     if n_starts is None:
         n_starts = 0 if initial is not None else 1 if k == 1 else 10 + 5 * k
+    if n_starts < 0 or (n_starts == 0 and initial is None):
+        raise DataError(f"n_starts must be at least 1, got {n_starts}")
     rng = np.random.default_rng(seed)
     with one_blas_thread():
-        starts = uninformed_starts(problem, n_starts, rng, tol)
+        done = []
         if initial is not None:
-            starts.insert(0, ("given", units.to_phi(initial)))
-        done = [(name, polish(problem, phi, tol)) for name, phi in starts]
-        statuses = [diagnose(problem, outcome) for _, outcome in done]
-        order = [(status.usable, outcome.value) for status, (_, outcome) in zip(statuses, done, strict=True)]
-        chosen = max(range(len(done)), key=order.__getitem__)
-        best, status = done[chosen][1], statuses[chosen]
-    assert best.evaluation.gradient is not None
+            r = _responsibilities(data, initial, spec, k)
+            done.append(("given", polish(problem, problem.statistics(r), tol)))
+        if n_starts:
+            done += _search(data, k, spec, problem, n_starts, rng, tol, ladder)
+        chosen = max(range(len(done)), key=lambda i: _rank(done[i][1]))
+        return _result(data, spec, problem, done, chosen)
+
+
+def _search(
+    data: Data, k: int, spec: Specification, problem: Any, count: int, rng: Any, tol: float, ladder: bool
+) -> list[tuple[str, Found]]:
+    """Polished starts: seeded centres, and the maximum of the simpler model where there is a ladder of them."""
+    part, starts = uninformed_starts(problem, count, rng)
+    named = [("seeded centres", S) for S in starts]
+    if ladder:
+        simpler, found = _simpler(data, k, spec, rng, part, count)
+        if found is not None:
+            named.append(("simpler covariance", part.statistics(simpler.responsibilities(found.parameters))))
+    if part is problem:
+        return [(name, polish(problem, S, tol)) for name, S in named]
+    polished = [(name, polish(part, S, max(tol, SEARCH_TOL))) for name, S in named]
+    name, best = max(polished, key=lambda item: _rank(item[1]))
+    if best.parameters is None:
+        return [(name, best)]
+    whole = problem.statistics(problem.responsibilities(best.parameters))
+    return [(name, polish(problem, whole, tol))]
+
+
+def _simpler(
+    data: Data, k: int, spec: Specification, rng: Any, part: Any, count: int
+) -> tuple[Any, Found | None]:
+    """The next simpler covariance, polished on the rows that are searched."""
+    p, D = data.u.shape[1], data.v.shape[1]
+    name = SIMPLER.get(spec.covariance)
+    if name is None or D < 2:
+        return part, None
+    lower = replace(spec, covariance=name, blocks=None)
+    shape = data.shape(lower, k)
+    if isinstance(part, JointProblem):
+        u, v = part.rows[:, :p], part.rows[:, p:]
+        small = replace(data, u=u, v=v, weights=part.weights, offset=0.0).problem(lower, k)
+    else:
+        small = part.with_shape(shape)
+    starts = uninformed_starts(small, max(count // 2, 1), rng)[1]
+    _, deeper = _simpler(data, k, lower, rng, small, count)
+    if deeper is not None:
+        below = replace(lower, covariance=SIMPLER[lower.covariance])
+        assert isinstance(small, StructuredProblem)
+        below = small.with_shape(data.shape(below, k))
+        starts.append(small.statistics(below.responsibilities(deeper.parameters)))
+    found = [polish(small, S, SEARCH_TOL) for S in starts]
+    best = max(found, key=_rank)
+    return small, best if best.parameters is not None else None
+
+
+def _rank(found: Found) -> tuple[bool, float]:
+    return found.status.usable, found.value if np.isfinite(found.value) else -np.inf
+
+
+def _responsibilities(data: Data, initial: Any, spec: Specification, k: int) -> np.ndarray:
+    if isinstance(initial, np.ndarray):
+        return initial
+    if initial.k != k:
+        raise DataError(f"initial has {initial.k} atoms, not {k}")
+    return data.responsibilities(initial if spec.direction == "direct" else initial.inverse())
+
+
+def _result(
+    data: Data, spec: Specification, problem: Any, done: list[tuple[str, Found]], chosen: int
+) -> LocatedFit:
+    best = done[chosen][1]
+    if best.parameters is None:
+        raise DataError("no start of EM reached a finite log-likelihood: rescale the columns or use fewer experts")
+    fitted = data.measure(problem, best.parameters)
+    r = problem.responsibilities(best.parameters)
+    w = np.ones(len(r)) if data.weights is None else data.weights
+    p, D = data.u.shape[1], data.v.shape[1]
     return LocatedFit(
-        measure=units.to_measure(best.phi, k),
+        measure=fitted if spec.direction == "direct" else fitted.inverse(),
+        fitted=fitted,
+        specification=spec,
         log_likelihood=best.value,
-        status=status,
+        status=best.status,
         n_iter=best.iterations,
-        n_parameters=k * problem.monomials.size - 1,
-        gradient_norm=problem.gradient_norm(best.phi, best.evaluation.gradient),
+        n_parameters=spec.n_parameters(problem.k, p, D),
+        gradient_norm=best.mismatch,
+        weight_sum=problem.weight_sum,
+        mass=w @ r,
+        entropy=float(-(w @ (r * np.log(np.maximum(r, 1e-300))).sum(axis=1))),
         starts=Table(
             {
                 "strategy": [name for name, _ in done],
-                "log_likelihood": [o.value for _, o in done],
-                "iterations": [o.iterations for _, o in done],
-                "converged": [o.converged for _, o in done],
+                "log_likelihood": [f.value for _, f in done],
+                "iterations": [f.iterations for _, f in done],
+                "status": [str(f.status.kind) for _, f in done],
+                "chosen": [i == chosen for i in range(len(done))],
             }
         ),
     )
@@ -133,43 +272,10 @@ def fit_located(
 
 def em_once(x: np.ndarray, y: np.ndarray, start: LocatedMeasure) -> tuple[LocatedMeasure, float]:
     """One EM step from `start`, and the joint log-likelihood at `start`."""
-    units, problem = _standardised(x, y, None, start.k)
+    spec = Specification()
+    data = Data.read(x, y, None, spec, start.k)
+    problem = data.problem(spec, start.k)
+    assert isinstance(problem, JointProblem)
     with one_blas_thread():
-        phi, value = problem.em_step(units.to_phi(start))
-    return units.to_measure(phi, start.k), value
-
-
-def _standardised(
-    x: np.ndarray, y: np.ndarray, weights: np.ndarray | None, k: int
-) -> tuple[_Units, JointProblem]:
-    """The joint problem on centred and scaled columns, and the way back to the user's."""
-    if len(x) != len(y):
-        raise DataError(f"x has {len(x)} rows, y has {len(y)}")
-    try:
-        x, y = (np.asarray(a, dtype=float).reshape(len(a), -1) for a in (x, y))
-    except (TypeError, ValueError) as error:
-        raise DataError("x and y must hold numbers only") from error
-    rows = np.ascontiguousarray(np.concatenate([x, y], axis=1))
-    w = None if weights is None else np.asarray(weights, dtype=float)
-    _check(rows, w, k)
-    center = np.average(rows, axis=0, weights=w)
-    scale = np.sqrt(np.average((rows - center) ** 2, axis=0, weights=w))
-    if (scale <= 1e-13 * np.abs(rows).max(axis=0)).any():
-        raise DataError(f"column {int(np.argmin(scale))} of (x, y) is constant: its variance is zero")
-    units = _Units(center, scale, x.shape[1])
-    total = len(rows) if w is None else w.sum()
-    offset = -float(total) * float(np.log(scale).sum())
-    problem = JointProblem((rows - center) / scale, w, k, offset)
-    return units, problem
-
-
-def _check(rows: np.ndarray, w: np.ndarray | None, k: int) -> None:
-    n, D = rows.shape
-    if k < 1:
-        raise DataError(f"the number of experts must be at least 1, got {k}")
-    if not np.isfinite(rows).all():
-        raise DataError("x or y contains NaN or infinity: remove those rows first")
-    if n < k * (D + 1):
-        raise DataError(f"{k} located experts of {D} columns need at least {k * (D + 1)} rows, got {n}")
-    if w is not None and (w.shape != (n,) or (w < 0).any() or not np.isfinite(w).all() or w.sum() <= 0):
-        raise DataError(f"weights must be {n} finite numbers of at least 0 with a positive sum")
+        phi, value = problem.em_step(data.phi_of(start))
+    return data.measure(problem, phi), value

@@ -3,21 +3,23 @@
     p(x, y) = sum_i pi_i N(x; c_i, Gamma_i) N(y; A_i x + b_i, Sigma_i)
 
 Its conditional p(y | x) has the gate pi_i N(x; c_i, Gamma_i) / sum_j pi_j N(x; c_j, Gamma_j). There is no gauge
-but the order of the atoms.
+but the order of the atoms. Experts may be polynomials of x: then x above stands for its monomials up to the degree. With Student
+tails both Gaussians of an atom share a latent scale: (x, y) given W has the covariances divided by W ~ Gamma(nu / 2, nu / 2).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
-from ..experts import Gaussian
-from ..experts.gaussian import LOG_2PI
 from ..gates import log_sum_exp
+from . import polynomial
+from .law import LocatedLaw
+from .normal import colour, distances, log_density
 
 PARTS = ("weights", "means", "covariances", "slopes", "intercepts", "noise")
 
@@ -34,12 +36,16 @@ class LocatedMeasure:
         c.
     covariances : ndarray of shape (k, d, d)
         Gamma.
-    slopes : ndarray of shape (k, q, d)
-        A.
+    slopes : ndarray of shape (k, q, Q)
+        A, of the Q monomials of x of degree 1 to `degree` (the d columns themselves for degree 1).
     intercepts : ndarray of shape (k, q)
         b.
     noise : ndarray of shape (k, q, q)
         Sigma, covariance of y about its expert's mean.
+    tails : ndarray of shape (k,) or None
+        Degrees of freedom nu of Student atoms (Gamma and Sigma are then scale matrices); None for Gaussian ones.
+    degree : int
+        Of the experts' means in x.
     """
 
     weights: np.ndarray
@@ -48,18 +54,23 @@ class LocatedMeasure:
     slopes: np.ndarray
     intercepts: np.ndarray
     noise: np.ndarray
+    tails: np.ndarray | None = None
+    degree: int = 1
 
     def __post_init__(self) -> None:
-        for name in PARTS:
+        for name in PARTS if self.tails is None else (*PARTS, "tails"):
             value = np.array(getattr(self, name), dtype=float)
             value.setflags(write=False)
             object.__setattr__(self, name, value)
         if self.means.ndim != 2 or self.slopes.ndim != 3:
             raise DataError("means must have shape (k, d) and slopes (k, q, d)")
-        k, q, d = self.slopes.shape
-        shapes = {"weights": (k,), "means": (k, d), "covariances": (k, d, d), "intercepts": (k, q),
-                  "noise": (k, q, q)}  # fmt: skip
+        (k, d), q = self.means.shape, self.slopes.shape[1]
+        Q = polynomial.count(d, self.degree)
+        shapes = {"weights": (k,), "covariances": (k, d, d), "slopes": (k, q, Q), "intercepts": (k, q),
+                  "noise": (k, q, q), "tails": (k,)}  # fmt: skip
         for name, shape in shapes.items():
+            if name == "tails" and self.tails is None:
+                continue
             if getattr(self, name).shape != shape:
                 raise DataError(f"{name} has shape {getattr(self, name).shape}, expected {shape}")
         if (self.weights < 0).any() or abs(self.weights.sum() - 1) > 1e-8:
@@ -91,12 +102,14 @@ class LocatedMeasure:
     def permute(self, order: Sequence[int]) -> LocatedMeasure:
         """The same measure with atom order[i] in place i."""
         at = np.asarray(order)
-        return LocatedMeasure(**{name: getattr(self, name)[at] for name in PARTS})
+        tails = None if self.tails is None else self.tails[at]
+        return replace(self, **{name: getattr(self, name)[at] for name in PARTS}, tails=tails)
 
     # The joint law
 
     def joint(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (k, d + q) and covariance (k, d + q, d + q) of (x, y) in each atom."""
+        """Mean (k, d + q) and covariance (k, d + q, d + q) of (x, y) in each atom (scale matrix of Student atoms)."""
+        self._affine("the joint law of (x, y) is Gaussian")
         d, D = self.d, self.d + self.q
         mean = np.concatenate(
             [self.means, np.einsum("kqd,kd->kq", self.slopes, self.means) + self.intercepts], axis=1
@@ -126,70 +139,98 @@ class LocatedMeasure:
         )
 
     def inverse(self) -> LocatedMeasure:
-        """The same joint law with x and y exchanged: p(y, x) = sum pi N(y; c*, Gamma*) N(x; A* y + b*, Sigma*)."""
-        mean, covariance = self.joint()
-        turn = np.r_[self.d : self.d + self.q, : self.d]
-        return LocatedMeasure.from_joint(self.weights, mean[:, turn], covariance[:, turn][:, :, turn], self.q)
+        """The same joint law with x and y exchanged: p(y, x) = sum pi N(y; c*, Gamma*) N(x; A* y + b*, Sigma*).
+
+        c* = A c + b,  Gamma* = Sigma + A Gamma A',  Sigma* = (Gamma^-1 + A' Sigma^-1 A)^-1,  A* = Sigma* A' Sigma^-1,
+        b* = Sigma* (Gamma^-1 c - A' Sigma^-1 b)   (Deleforge, Forbes and Horaud, 2015).
+        """
+        self._affine("its inverse has the same form")
+        A, At = self.slopes, self.slopes.transpose(0, 2, 1)
+        shaped = np.linalg.solve(self.noise, A).transpose(0, 2, 1) if self.q else At  # A' Sigma^-1
+        inverse_gamma = np.linalg.inv(self.covariances) if self.d else self.covariances
+        noise = np.linalg.inv(inverse_gamma + shaped @ A) if self.d else self.covariances
+        noise = 0.5 * (noise + noise.transpose(0, 2, 1))
+        pull = np.einsum("kde,ke->kd", inverse_gamma, self.means) - np.einsum(
+            "kdq,kq->kd", shaped, self.intercepts
+        )
+        return LocatedMeasure(
+            weights=self.weights,
+            means=np.einsum("kqd,kd->kq", A, self.means) + self.intercepts,
+            covariances=self.noise + A @ self.covariances @ At,
+            slopes=noise @ shaped,
+            intercepts=np.einsum("kde,ke->kd", noise, pull),
+            noise=noise,
+            tails=self.tails,
+        )
+
+    def _affine(self, what: str) -> None:
+        if self.degree != 1:
+            raise DataError(f"experts of degree {self.degree} are not affine in x: only for degree 1 {what}")
 
     # Densities. x (n, d), y (n, q)
 
     def log_gate(self, x: np.ndarray) -> np.ndarray:
         """log of the gate's weights at x, shape (n, k)."""
-        joint = self._log_marginal(x)
+        joint = self._log_weights() + log_density(*self._from_gate(x), self.d, self.tails)
         return joint - log_sum_exp(joint)
 
     def log_joint(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """log pi_i + log N(x; c_i, Gamma_i) + log N(y; A_i x + b_i, Sigma_i), shape (n, k)."""
+        """log pi_i + log p_i(x, y), shape (n, k)."""
         y = np.asarray(y, dtype=float).reshape(len(x), self.q)
-        residual = y[:, None] - self._means(x)
-        return self._log_marginal(x) + _log_normal(residual, self.noise)
+        gate, gate_det = self._from_gate(x)
+        expert, expert_det = distances(y[:, None] - self.expert_means(x), self.noise)
+        return self._log_weights() + log_density(
+            gate + expert, gate_det + expert_det, self.d + self.q, self.tails
+        )
 
     def joint_log_density(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """log p(x, y), shape (n,)."""
         return log_sum_exp(self.log_joint(x, y))[:, 0]
 
+    def marginal_log_density(self, x: np.ndarray) -> np.ndarray:
+        """log p(x), shape (n,)."""
+        joint = self._log_weights() + log_density(*self._from_gate(x), self.d, self.tails)
+        return log_sum_exp(joint)[:, 0]
+
     def log_density(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """log p(y | x), shape (n,)."""
-        return self.joint_log_density(x, y) - log_sum_exp(self._log_marginal(x))[:, 0]
+        return self.joint_log_density(x, y) - self.marginal_log_density(x)
+
+    def law(self, x: np.ndarray) -> LocatedLaw:
+        """The law of y at each row of x: mean, covariance, log-density, sample."""
+        gate, _ = self._from_gate(x)
+        tails = scale = None
+        if self.tails is not None:  # y | x of a joint t: nu + d degrees of freedom, a scale that grows with the distance
+            tails = self.tails + self.d
+            scale = (self.tails + gate) / tails
+        return LocatedLaw(self.log_gate(x), self.expert_means(x), self.noise, scale, tails)
 
     def conditional(self, x: np.ndarray) -> PredictiveDistribution:
-        """The law of a single y at each row of x."""
-        if self.q != 1:
-            raise DataError(f"y has {self.q} columns: only a single response has quantiles")
-        x = np.asarray(x, dtype=float)
-        eta = np.empty((len(x), self.k, 2))
-        eta[:, :, 0] = self._means(x)[:, :, 0]
-        eta[:, :, 1] = np.log(self.noise[:, 0, 0])
-        return PredictiveDistribution(Gaussian(), self.log_gate(x), eta)
+        """The law of a single y at each row of x, with quantiles."""
+        return self.law(x).single()
+
+    def expert_means(self, x: np.ndarray) -> np.ndarray:
+        """A_i x + b_i, shape (n, k, q)."""
+        phi = polynomial.values(self._columns(x), self.degree)[:, 1:]
+        return np.tensordot(phi, self.slopes, axes=(1, 2)) + self.intercepts
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """n draws: x (n, d), y (n, q), and the atoms (n,) that produced them."""
         atom = rng.choice(self.k, n, p=self.weights / self.weights.sum())
-        x = self.means[atom] + _colour(rng.standard_normal((n, self.d)), self.covariances, atom)
-        noise = _colour(rng.standard_normal((n, self.q)), self.noise, atom)
-        return x, np.einsum("nqd,nd->nq", self.slopes[atom], x) + self.intercepts[atom] + noise, atom
+        spread = np.ones((n, 1))
+        if self.tails is not None:
+            nu = self.tails[atom]
+            spread = 1.0 / np.sqrt(rng.gamma(nu / 2, 2 / nu))[:, None]
+        x = self.means[atom] + spread * colour(rng.standard_normal((n, self.d)), self.covariances, atom)
+        noise = spread * colour(rng.standard_normal((n, self.q)), self.noise, atom)
+        return x, self.expert_means(x)[np.arange(n), atom] + noise, atom
 
-    def _means(self, x: np.ndarray) -> np.ndarray:
-        return np.einsum("kqd,nd->nkq", self.slopes, np.asarray(x, dtype=float)) + self.intercepts
+    def _columns(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(x, dtype=float).reshape(len(x), self.d)
 
-    def _log_marginal(self, x: np.ndarray) -> np.ndarray:
-        x = np.asarray(x, dtype=float).reshape(len(x), self.d)
+    def _log_weights(self) -> np.ndarray:
         with np.errstate(divide="ignore"):
-            return np.log(self.weights) + _log_normal(x[:, None] - self.means, self.covariances)
+            return np.log(self.weights)
 
-
-def _log_normal(residual: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """log N(0; residual, covariance), residual (n, k, D), covariance (k, D, D), shape (n, k)."""
-    if residual.shape[2] == 0:
-        return np.zeros(residual.shape[:2])
-    try:
-        root = np.linalg.cholesky(covariance)
-    except np.linalg.LinAlgError as error:
-        raise DataError("a covariance of the measure is not positive definite") from error
-    white = np.linalg.solve(root, residual.transpose(1, 2, 0))
-    log_det = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-    return -0.5 * (residual.shape[2] * LOG_2PI + log_det + (white**2).sum(axis=1).T)
-
-
-def _colour(white: np.ndarray, covariance: np.ndarray, atom: np.ndarray) -> np.ndarray:
-    return np.einsum("nij,nj->ni", np.linalg.cholesky(covariance)[atom], white) if white.shape[1] else white
+    def _from_gate(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return distances(self._columns(x)[:, None] - self.means, self.covariances)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from ..engine import Evaluation, Order
 from .natural import Monomials
+from .spread import SPREAD_FLOOR, floored
+from .statistics import EMPTY
 
-SPREAD_FLOOR = 1e-8  # smallest eigenvalue of a covariance, in units of the columns' variances
 BLOCK = 4096
 
 
@@ -130,27 +132,59 @@ class JointProblem:
         theta = phi.reshape(self.k, m.size)
         return np.concatenate([_softmax(theta @ m.values(self.columns[:, at]))[0].T for at in self._blocks()])
 
-    # EM in closed form: the M-step matches moments.
+    # EM in closed form: the M-step matches moments. Statistics are sum w r phi / N as one vector: see `climb`.
 
-    def m_step(self, first: np.ndarray) -> np.ndarray:
-        """phi whose Gaussians have the moments `first` (k, size) = sum w r phi."""
+    def m_step(self, first: np.ndarray) -> np.ndarray | None:
+        """phi whose Gaussians have the moments `first` (k, size); None where a mass is not positive.
+
+        An atom without rows takes the shape of the whole sample, so that it stays an atom with a name.
+        """
         m, D = self.monomials, self.monomials.D
         mass = first[:, 0]
+        if not (mass > 0).all() or not np.isfinite(first).all():
+            return None
+        total = mass.sum()
+        empty = mass < EMPTY * total
+        if empty.any():
+            first = np.where(empty[:, None], mass[:, None] * first.sum(axis=0) / total, first)
         mean = first[:, 1 : 1 + D] / mass[:, None]
         i, j = m.pairs
         covariance = np.empty((self.k, D, D))
         second = first[:, 1 + D :] / mass[:, None] - mean[:, i] * mean[:, j]
         covariance[:, i, j] = covariance[:, j, i] = second
-        covariance = floored(covariance)
-        return m.natural(np.log(mass / self.weight_sum), mean, covariance).ravel()
+        return m.natural(np.log(mass / total), mean, floored(covariance)).ravel()
+
+    def em(self, flat: np.ndarray, previous: Any) -> tuple[np.ndarray | None, float, np.ndarray]:
+        """M-step from statistics, the log-likelihood there, and the statistics there."""
+        phi = self.m_step(flat.reshape(self.k, -1))
+        if phi is None:
+            return None, -np.inf, flat
+        value, first, _ = self._sums(phi.reshape(self.k, -1), False)
+        return phi, value + self.offset, self._kept(first)
 
     def em_step(self, phi: np.ndarray) -> tuple[np.ndarray, float]:
         """One EM step, and the log-likelihood at the point it starts from."""
         value, first, _ = self._sums(phi.reshape(self.k, -1), False)
-        first = first + 1e-10 * self.weight_sum * np.eye(
-            1, first.shape[1]
-        )  # an atom without a row keeps a mass
-        return self.m_step(first), value + self.offset
+        new = self.m_step(self._kept(first).reshape(self.k, -1))
+        assert new is not None
+        return new, value + self.offset
+
+    def statistics(self, r: np.ndarray) -> np.ndarray:
+        """Statistics of responsibilities r (n, k)."""
+        weighted = r if self.weights is None else r * self.weights[:, None]
+        first = np.zeros((self.k, self.monomials.size))
+        for at in self._blocks():
+            first += weighted[at].T @ self.monomials.values(self.columns[:, at]).T
+        return self._kept(first)
+
+    def _kept(self, first: np.ndarray) -> np.ndarray:
+        """Statistics of sums; an atom without a row keeps a mass."""
+        first[:, 0] += 1e-10 * self.weight_sum
+        return (first / self.weight_sum).ravel()
+
+    def subset(self, at: np.ndarray) -> JointProblem:
+        """The same model on some rows."""
+        return JointProblem(self.rows[at], None if self.weights is None else self.weights[at], self.k)
 
     # What Newton asks for beside the sums.
 
@@ -172,10 +206,3 @@ def _softmax(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     u /= total
     return u, top + np.log(total)
 
-
-def floored(covariance: np.ndarray) -> np.ndarray:
-    """Covariances with eigenvalues of at least twice the floor of the parameter space."""
-    values, vectors = np.linalg.eigh(covariance)
-    if values.min() >= 2 * SPREAD_FLOOR:
-        return covariance
-    return (vectors * np.maximum(values, 2 * SPREAD_FLOOR)[:, None]) @ vectors.transpose(0, 2, 1)

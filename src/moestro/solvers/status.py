@@ -13,6 +13,7 @@ class StatusKind(StrEnum):
     FLAT = "flat"
     SEPARATED = "separated"
     COLLAPSED = "variance collapsed"
+    EMPTY = "empty component"
     LIMIT = "stopped at the limit"
     NOT_FINITE = "not finite"
 

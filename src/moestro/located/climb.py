@@ -1,0 +1,93 @@
+"""EM with Anderson acceleration: the sufficient statistics are extrapolated, the likelihood never falls.
+
+One EM step maps statistics S to F(S): M-step, then E-step. With residuals f = F - S, the next statistics are
+S + f - (dS + dF) g where g minimises |f - df g| over the last few differences (Anderson, 1965; Walker and Ni, 2011).
+Where they give a lower log-likelihood, the plain step F is taken: EM's own guarantee holds at every iteration.
+Statistics are the right space: any M-step, tied or structured, starts from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+MEMORY = 6
+WIDE = 300_000  # numbers in the statistics beyond which differences are not kept
+ROUNDING = 1e-13
+
+
+class Mapping(Protocol):
+    """A model whose EM step maps statistics to statistics."""
+
+    def em(self, flat: np.ndarray, previous: Any) -> tuple[Any, float, np.ndarray]: ...
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """Where EM stopped.
+
+    Attributes
+    ----------
+    parameters : object
+        Of the model, None if no M-step was possible.
+    statistics : ndarray
+        At the parameters.
+    value : float
+        Log-likelihood at the parameters.
+    mismatch : float
+        Largest change of a statistic per row in one EM step.
+    values : tuple of float
+        Log-likelihood by iteration, never falling.
+    """
+
+    parameters: Any
+    statistics: np.ndarray
+    value: float
+    mismatch: float
+    converged: bool
+    values: tuple[float, ...]
+
+    @property
+    def iterations(self) -> int:
+        return len(self.values)
+
+
+def climb(problem: Mapping, start: np.ndarray, tol: float, limit: int, memory: int = MEMORY) -> Ascent:
+    """EM from statistics `start` until a step changes none by more than `tol` per row."""
+    S = start
+    parameters, value, F = problem.em(S, None)
+    values = [value]
+    if parameters is None:
+        return Ascent(None, F, value, np.inf, False, tuple(values))
+    differences: list[tuple[np.ndarray, np.ndarray]] = []  # (dS, df)
+    f = F - S
+    mismatch = float(np.abs(f).max())
+    keep = memory if S.size <= WIDE else 0
+    while mismatch > tol and len(values) < limit:
+        proposal = _extrapolated(S, f, differences) if differences else F
+        new, trial, G = problem.em(proposal, parameters)
+        if differences and not trial >= value - ROUNDING * (1.0 + abs(value)):
+            differences, proposal = [], F
+            new, trial, G = problem.em(F, parameters)
+        if new is None:
+            break
+        g = G - proposal
+        if keep:
+            differences = [*differences[-(keep - 1) :], (proposal - S, g - f)]
+        S, f, F, parameters, value = proposal, g, G, new, trial
+        values.append(value)
+        mismatch = float(np.abs(f).max())
+    return Ascent(parameters, F, value, mismatch, mismatch <= tol, tuple(values))
+
+
+def _extrapolated(S: np.ndarray, f: np.ndarray, differences: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    dS = np.array([d for d, _ in differences])
+    df = np.array([d for _, d in differences])
+    scale = np.maximum(np.sqrt((df**2).sum(axis=1)), 1e-300)
+    unit = df / scale[:, None]
+    normal = unit @ unit.T
+    normal[np.diag_indices(len(normal))] += 1e-12
+    g = np.linalg.solve(normal, unit @ f) / scale
+    return S + f - g @ (dS + df)

@@ -1,0 +1,189 @@
+"""Rows of a located fit: checked, standardised, and the way back to the user's units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from . import polynomial
+from .measure import LocatedMeasure
+from .natural import Monomials
+from .problem import JointProblem
+from .specification import Specification
+from .spread import floored
+from .statistics import Parameters, Shape
+from .structured import StructuredProblem
+
+JOINT_COLUMNS = 24  # columns up to which a full joint mixture is summed as one product of monomials
+ALIASED = 1e-10  # 1 - |correlation| below which two columns count as one
+
+
+@dataclass(frozen=True)
+class Data:
+    """Standardised rows (u, v) and what standardised them; u is the located side.
+
+    Attributes
+    ----------
+    u, v : ndarray of shape (n, p) and (n, D)
+    weights : ndarray of shape (n,) or None
+    center, scale : ndarray of shape (p + D,)
+    offset : float
+        What the user's units add to the sum of log-densities.
+    """
+
+    u: np.ndarray
+    v: np.ndarray
+    weights: np.ndarray | None
+    center: np.ndarray
+    scale: np.ndarray
+    offset: float
+
+    @classmethod
+    def read(cls, x: Any, y: Any, weights: Any, spec: Specification, k: int) -> Data:
+        """Check and standardise; one sentence says what is wrong."""
+        x, y, w = columns_of(x, y, weights)
+        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+            raise DataError(f"the number of experts must be a whole number of at least 1, got {k!r}")
+        names = [f"x{j}" for j in range(x.shape[1])] + [f"y{j}" for j in range(y.shape[1])]
+        u, v = (x, y) if spec.direction == "direct" else (y, x)
+        if spec.direction == "inverse":
+            names = names[x.shape[1] :] + names[: x.shape[1]]
+        if not v.shape[1]:
+            raise DataError("the experts have no columns to explain")
+        rows = np.concatenate([u, v], axis=1)
+        n = len(rows) if w is None else int(np.count_nonzero(w))
+        _enough(n, u.shape[1], v.shape[1], spec, k)
+        center = np.average(rows, axis=0, weights=w)
+        scale = np.sqrt(np.average((rows - center) ** 2, axis=0, weights=w))
+        flat = np.flatnonzero(scale <= 1e-13 * np.abs(rows).max(axis=0))
+        if len(flat):
+            raise DataError(f"column {names[flat[0]]} is constant: its variance is zero")
+        rows = (rows - center) / scale
+        p = u.shape[1]
+        if spec.gate_covariance == "full":
+            _no_twins(rows[:, :p], w, names[:p], "gate_covariance")
+        if spec.covariance == "full" and v.shape[1] <= 200:
+            _no_twins(rows[:, p:], w, names[p:], "covariance")
+        total = len(rows) if w is None else float(w.sum())
+        return cls(
+            rows[:, :p].copy(), rows[:, p:].copy(), w, center, scale, -float(total) * float(np.log(scale).sum())
+        )  # fmt: skip
+
+    @property
+    def p(self) -> int:
+        return self.u.shape[1]
+
+    def problem(self, spec: Specification, k: int) -> JointProblem | StructuredProblem:
+        """The log-likelihood of the model on these rows."""
+        p, D = self.u.shape[1], self.v.shape[1]
+        if spec.is_joint(p, D) and p + D <= JOINT_COLUMNS:
+            return JointProblem(np.concatenate([self.u, self.v], axis=1), self.weights, k, self.offset)
+        return StructuredProblem(
+            self.u, self.v, self.weights, self.shape(spec, k), spec.degree, self.offset
+        )
+
+    def shape(self, spec: Specification, k: int) -> Shape:
+        """The structures of the model in standardised columns."""
+        return spec.shape(k, self.u.shape[1], self.v.shape[1], tuple(self.scale.tolist()))
+
+    def measure(self, problem: JointProblem | StructuredProblem, parameters: Any) -> LocatedMeasure:
+        """What was fitted, in the user's units and in the direction of the fit."""
+        if isinstance(problem, JointProblem):
+            return self._of_phi(problem, parameters)
+        return self._of_parameters(problem, parameters)
+
+    def phi_of(self, measure: LocatedMeasure) -> np.ndarray:
+        """Natural parameters, in standardised columns, of Gaussian atoms."""
+        mean, covariance = measure.joint()
+        mean = (mean - self.center) / self.scale
+        covariance = covariance / np.outer(self.scale, self.scale)
+        with np.errstate(divide="ignore"):
+            log_weights = np.maximum(np.log(measure.weights), -50.0)
+        return Monomials(len(self.center)).natural(log_weights, mean, floored(covariance)).ravel()
+
+    def responsibilities(self, measure: LocatedMeasure) -> np.ndarray:
+        """Posterior probabilities (n, k) under a measure in the user's units and the direction of the fit."""
+        p, out = self.p, np.empty((len(self.u), measure.k))
+        for start in range(0, len(out), 4096):
+            at = slice(start, start + 4096)
+            u = self.u[at] * self.scale[:p] + self.center[:p]
+            v = self.v[at] * self.scale[p:] + self.center[p:]
+            joint = measure.log_joint(u, v)
+            out[at] = np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
+        return out
+
+    def _of_phi(self, problem: JointProblem, phi: np.ndarray) -> LocatedMeasure:
+        found = problem.monomials.gaussians(phi.reshape(problem.k, -1))
+        assert found is not None
+        log_mass, mean, covariance = found
+        weights = np.exp(log_mass - np.logaddexp.reduce(log_mass))
+        mean = mean * self.scale + self.center
+        return LocatedMeasure.from_joint(weights, mean, covariance * np.outer(self.scale, self.scale), self.p)
+
+    def _of_parameters(self, problem: StructuredProblem, found: Parameters) -> LocatedMeasure:
+        p = self.p
+        su, sv, cu, cv = self.scale[:p], self.scale[p:], self.center[:p], self.center[p:]
+        B = found.coefficients @ polynomial.change_of_units(cu, su, problem.degree)
+        B = sv[:, None] * B
+        weights = np.exp(found.log_weights)
+        return LocatedMeasure(
+            weights=weights / weights.sum(),
+            means=found.means * su + cu,
+            covariances=found.gate.dense() * np.outer(su, su),
+            slopes=B[:, :, 1:],
+            intercepts=B[:, :, 0] + cv,
+            noise=found.noise.dense() * np.outer(sv, sv),
+            tails=found.tails,
+            degree=problem.degree,
+        )
+
+
+def columns_of(x: Any, y: Any, weights: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """x (n, d), y (n, q) and weights as finite numbers."""
+    if len(x) != len(y):
+        raise DataError(f"x has {len(x)} rows, y has {len(y)}")
+    try:
+        x, y = (np.asarray(a, dtype=float).reshape(len(a), -1) for a in (x, y))
+    except (TypeError, ValueError) as error:
+        raise DataError("x and y must hold numbers only") from error
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise DataError("x or y contains NaN or infinity: remove those rows first")
+    w = None if weights is None else np.asarray(weights, dtype=float)
+    n = len(x)
+    if w is not None and (w.shape != (n,) or (w < 0).any() or not np.isfinite(w).all() or w.sum() <= 0):
+        raise DataError(f"weights must be {n} finite numbers of at least 0 with a positive sum")
+    return x, y, w
+
+
+def _enough(n: int, p: int, D: int, spec: Specification, k: int) -> None:
+    """Each component needs rows for its regression, and for each covariance that is full and its own."""
+    if n < k:
+        raise DataError(f"{k} located experts need at least {k} rows, got {n}")
+    need = [1 + polynomial.count(p, spec.degree) + 1]
+    if spec.covariance == "full" and not spec.tied:
+        need.append(p + D + 1 if spec.degree == 1 else D + 1)
+    rows = k * max(need)
+    if n < rows:
+        hint = ""
+        if spec.covariance == "full" and need[-1] > need[0]:
+            hint = "; covariance='diagonal', 'blocks' or 'factors' need fewer"
+        elif p > D and spec.direction == "direct":
+            hint = "; direction='inverse' needs fewer where x has many columns"
+        raise DataError(f"{k} located experts of {p + D} columns need at least {rows} rows, got {n}{hint}")
+
+
+def _no_twins(rows: np.ndarray, w: np.ndarray | None, names: list[str], option: str) -> None:
+    """Refuse columns of which one is a multiple of another: their full covariance is singular in every component."""
+    if rows.shape[1] < 2:
+        return
+    weighted = rows if w is None else rows * w[:, None]
+    correlation = np.abs(weighted.T @ rows) / (len(rows) if w is None else w.sum())
+    i, j = np.nonzero(np.triu(correlation > 1.0 - ALIASED, 1))
+    if len(i):
+        raise DataError(
+            f"columns {names[i[0]]} and {names[j[0]]} are multiples of each other, so that a full covariance is "
+            f"singular: leave one out, or use {option}='diagonal'"
+        )

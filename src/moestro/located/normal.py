@@ -1,0 +1,38 @@
+"""Log-densities and draws of Gaussian and Student components."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import gammaln
+
+from ..errors import DataError
+from .natural import LOG_2PI
+
+
+def distances(residual: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """r' C^-1 r of residuals (n, k, D) and log |C| of covariances (k, D, D): (n, k) and (k,)."""
+    if residual.shape[2] == 0:
+        return np.zeros(residual.shape[:2]), np.zeros(len(covariance))
+    try:
+        root = np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError as error:
+        raise DataError("a covariance of the measure is not positive definite") from error
+    white = np.linalg.solve(root, residual.transpose(1, 2, 0))
+    log_det = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+    return (white**2).sum(axis=1).T, log_det
+
+
+def log_density(distance: np.ndarray, log_det: np.ndarray, D: int, tails: np.ndarray | None) -> np.ndarray:
+    """log N, or log t with `tails` degrees of freedom, of squared distances (n, k) in D columns."""
+    if tails is None:
+        return -0.5 * (D * LOG_2PI + log_det + distance)
+    level = gammaln((tails + D) / 2) - gammaln(tails / 2) - 0.5 * (D * np.log(np.pi * tails) + log_det)
+    return level - 0.5 * (tails + D) * np.log1p(distance / tails)
+
+
+def colour(white: np.ndarray, covariance: np.ndarray, atom: np.ndarray) -> np.ndarray:
+    """Standard normal rows (n, D) with the covariance of their atom."""
+    out = np.empty_like(white)
+    for e, root in enumerate(np.linalg.cholesky(covariance) if white.shape[1] else ()):
+        out[atom == e] = white[atom == e] @ root.T
+    return out

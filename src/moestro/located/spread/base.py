@@ -1,0 +1,88 @@
+"""Covariance matrices of k components and the structures that they may have.
+
+A `Spread` is k covariance matrices in the form that its structure allows; a `Structure` turns residual second
+moments into the maximum-likelihood spread of its kind. A new structure is one file, an export and a line in the
+test table.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+SPREAD_FLOOR = 1e-8  # smallest eigenvalue of a covariance, in units of the columns' variances
+
+
+class Spread(ABC):
+    """k covariance matrices of D columns."""
+
+    @property
+    @abstractmethod
+    def log_det(self) -> np.ndarray:
+        """Log-determinants, shape (k,)."""
+
+    @abstractmethod
+    def distance(self, e: int, residual: np.ndarray) -> np.ndarray:
+        """r' C_e^-1 r of each row of residual (n, D), shape (n,)."""
+
+    @abstractmethod
+    def dense(self) -> np.ndarray:
+        """The matrices, shape (k, D, D)."""
+
+    @property
+    @abstractmethod
+    def least(self) -> np.ndarray:
+        """Smallest eigenvalue (of a diagonal block, where there are blocks), shape (k,)."""
+
+
+@dataclass(frozen=True)
+class Structure(ABC):
+    """What a covariance may look like.
+
+    Attributes
+    ----------
+    tied : bool
+        One matrix for all components.
+    """
+
+    tied: bool = False
+
+    name = ""
+    needs_matrix = True  # second moments as matrices (k, D, D); otherwise their diagonals (k, D)
+
+    @abstractmethod
+    def count(self, D: int) -> int:
+        """Free parameters of one matrix."""
+
+    def size(self, k: int, D: int) -> int:
+        """Free parameters of k components."""
+        return (1 if self.tied else k) * self.count(D)
+
+    def estimate(self, second: np.ndarray, mass: np.ndarray, previous: Spread | None) -> Spread:
+        """The spread that maximises sum_e mass_e E[log N(r; 0, C_e)] under second moments `second` of r.
+
+        Parameters
+        ----------
+        second : ndarray of shape (k, D, D), or (k, D) where only variances are needed
+        mass : ndarray of shape (k,)
+        previous : Spread or None
+            Where an inner iteration may start.
+        """
+        if self.tied:
+            share = mass / mass.sum()
+            second = np.broadcast_to(np.einsum("k,k...->...", share, second), second.shape)
+        return self.maximum(second, previous)
+
+    @abstractmethod
+    def maximum(self, second: np.ndarray, previous: Spread | None) -> Spread:
+        """`estimate` where no matrix is shared."""
+
+
+def floored(covariance: np.ndarray) -> np.ndarray:
+    """Covariances with eigenvalues of at least twice the floor of the parameter space."""
+    values, vectors = np.linalg.eigh(covariance)
+    if values.min(initial=1.0) >= 2 * SPREAD_FLOOR:
+        return covariance
+    return (vectors * np.maximum(values, 2 * SPREAD_FLOOR)[..., None, :]) @ np.swapaxes(vectors, -1, -2)

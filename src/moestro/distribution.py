@@ -15,6 +15,9 @@ class Law(Protocol):
     """What a component's law states; every family of experts does."""
 
     @property
+    def name(self) -> str: ...
+
+    @property
     def discrete(self) -> bool: ...
 
     def mean(self, eta: Any) -> Any: ...

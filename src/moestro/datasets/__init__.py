@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import DataError
 from ..tables import Table
 
-NAMES = ("voters", "tone")
+NAMES = ("voters", "tone", "ethanol")
 
 
 def load_dataset(name: str) -> Table:
@@ -19,9 +19,10 @@ def load_dataset(name: str) -> Table:
 
     Parameters
     ----------
-    name : {"voters", "tone"}
+    name : {"voters", "tone", "ethanol"}
         ``voters``: 944 voters of 1996, party identification and covariates (ANES 1996, public domain).
         ``tone``: 150 tuning trials of a musician (Cohen, 1980).
+        ``ethanol``: 88 runs of a test engine (Brinkman, 1981).
 
     Returns
     -------

@@ -82,7 +82,9 @@ def climb(problem: Mapping, start: np.ndarray, tol: float, limit: int, memory: i
     return Ascent(parameters, F, value, mismatch, mismatch <= tol, tuple(values))
 
 
-def _extrapolated(S: np.ndarray, f: np.ndarray, differences: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+def _extrapolated(
+    S: np.ndarray, f: np.ndarray, differences: list[tuple[np.ndarray, np.ndarray]]
+) -> np.ndarray:
     dS = np.array([d for d, _ in differences])
     df = np.array([d for _, d in differences])
     scale = np.maximum(np.sqrt((df**2).sum(axis=1)), 1e-300)

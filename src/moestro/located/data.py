@@ -81,9 +81,7 @@ class Data:
         p, D = self.u.shape[1], self.v.shape[1]
         if spec.is_joint(p, D) and p + D <= JOINT_COLUMNS:
             return JointProblem(np.concatenate([self.u, self.v], axis=1), self.weights, k, self.offset)
-        return StructuredProblem(
-            self.u, self.v, self.weights, self.shape(spec, k), spec.degree, self.offset
-        )
+        return StructuredProblem(self.u, self.v, self.weights, self.shape(spec, k), spec.degree, self.offset)
 
     def shape(self, spec: Specification, k: int) -> Shape:
         """The structures of the model in standardised columns."""

@@ -13,13 +13,14 @@ from ..tables import Table
 from ..threads import one_blas_thread
 from .data import Data
 from .measure import LocatedMeasure
-from .polish import Found, polish
+from .polish import UNFOUND, Found, polish
 from .problem import JointProblem
 from .specification import Specification
-from .starts import uninformed_starts
+from .starts import shortlist, uninformed_starts
 from .structured import StructuredProblem
 
 SIMPLER = {"full": "diagonal", "blocks": "diagonal", "factors": "diagonal", "diagonal": "isotropic"}
+SPLITS = 2  # further starts that are polished
 SEARCH_TOL = 1e-5  # of a polish on a subsample
 
 
@@ -154,16 +155,20 @@ def fit_data(
     spec: Specification,
     *,
     initial: LocatedMeasure | np.ndarray | None = None,
+    extra: tuple[np.ndarray, ...] = (),
     n_starts: int | None = None,
     tol: float = 1e-8,
     seed: int | np.random.SeedSequence | None = None,
 ) -> LocatedFit:
-    """`fit_located` on rows that are read; `initial` may be responsibilities (n, k)."""
+    """`fit_located` on rows that are read.
+
+    `initial` may be responsibilities (n, k); `extra` are further ones that compete by short EM beside the uninformed starts.
+    """
     problem = data.problem(spec, k)
     ladder = n_starts is None and initial is None and k > 1
     if n_starts is None:
         n_starts = 0 if initial is not None else 1 if k == 1 else 10 + 5 * k
-    if n_starts < 0 or (n_starts == 0 and initial is None):
+    if n_starts < 0 or (n_starts == 0 and initial is None and not extra):
         raise DataError(f"n_starts must be at least 1, got {n_starts}")
     rng = np.random.default_rng(seed)
     with one_blas_thread():
@@ -173,6 +178,9 @@ def fit_data(
             done.append(("given", polish(problem, problem.statistics(r), tol)))
         if n_starts:
             done += _search(data, k, spec, problem, n_starts, rng, tol, ladder)
+        if extra:
+            best = shortlist(problem, [problem.statistics(r) for r in extra])
+            done += [("split", polish(problem, S, tol)) for S in best[:SPLITS]]
         chosen = max(range(len(done)), key=lambda i: _rank(done[i][1]))
         return _result(data, spec, problem, done, chosen)
 
@@ -181,12 +189,16 @@ def _search(
     data: Data, k: int, spec: Specification, problem: Any, count: int, rng: Any, tol: float, ladder: bool
 ) -> list[tuple[str, Found]]:
     """Polished starts: seeded centres, and the maximum of the simpler model where there is a ladder of them."""
-    part, starts = uninformed_starts(problem, count, rng)
+    # With many columns the rows are told apart without their correlations: seeds compete in the simpler model only.
+    wide = isinstance(problem, StructuredProblem) and problem.is_wide and spec.covariance in SIMPLER
+    part, starts = uninformed_starts(problem, 0 if wide else count, rng)
     named = [("seeded centres", S) for S in starts]
-    if ladder:
+    if ladder or wide:
         simpler, found = _simpler(data, k, spec, rng, part, count)
         if found is not None:
             named.append(("simpler covariance", part.statistics(simpler.responsibilities(found.parameters))))
+    if not named:
+        return [("seeded centres", UNFOUND)]
     if part is problem:
         return [(name, polish(problem, S, tol)) for name, S in named]
     polished = [(name, polish(part, S, max(tol, SEARCH_TOL))) for name, S in named]
@@ -241,7 +253,9 @@ def _result(
 ) -> LocatedFit:
     best = done[chosen][1]
     if best.parameters is None:
-        raise DataError("no start of EM reached a finite log-likelihood: rescale the columns or use fewer experts")
+        raise DataError(
+            "no start of EM reached a finite log-likelihood: rescale the columns or use fewer experts"
+        )
     fitted = data.measure(problem, best.parameters)
     r = problem.responsibilities(best.parameters)
     w = np.ones(len(r)) if data.weights is None else data.weights

@@ -200,7 +200,9 @@ class LocatedMeasure:
         """The law of y at each row of x: mean, covariance, log-density, sample."""
         gate, _ = self._from_gate(x)
         tails = scale = None
-        if self.tails is not None:  # y | x of a joint t: nu + d degrees of freedom, a scale that grows with the distance
+        if (
+            self.tails is not None
+        ):  # y | x of a joint t: nu + d degrees of freedom, a scale that grows with the distance
             tails = self.tails + self.d
             scale = (self.tails + gate) / tails
         return LocatedLaw(self.log_gate(x), self.expert_means(x), self.noise, scale, tails)

@@ -30,12 +30,21 @@ class Found:
     status: Status
 
 
+UNFOUND = Found(
+    None,
+    -np.inf,
+    0,
+    np.inf,
+    Status(StatusKind.NOT_FINITE, "EM found no parameters with a finite log-likelihood"),
+)
+
+
 def polish(problem: Any, start: np.ndarray, tol: float, limit: int = EM_LIMIT) -> Found:
     """Newton while phi phi' can be summed, after a few steps of EM; otherwise accelerated EM."""
     if isinstance(problem, JointProblem) and problem.monomials.D <= NEWTON_COLUMNS:
         warm = climb(problem, start, tol, 3, memory=0)
         if warm.parameters is None:
-            return _unfinished(warm.value)
+            return UNFOUND
         end = run(Newton(), problem, warm.parameters, tol=tol)
         assert end.evaluation.gradient is not None
         mismatch = problem.gradient_norm(end.phi, end.evaluation.gradient)
@@ -43,22 +52,12 @@ def polish(problem: Any, start: np.ndarray, tol: float, limit: int = EM_LIMIT) -
         return Found(end.phi, end.value, end.iterations, mismatch, status)
     end = climb(problem, start, tol, limit)
     if end.parameters is None or not np.isfinite(end.value):
-        return _unfinished(end.value)
+        return UNFOUND
     if isinstance(problem, JointProblem):
         status = _joint_status(problem, end.parameters, end.value, end.converged, end.iterations, end.mismatch, None)  # fmt: skip
     else:
         status = _structured_status(end.parameters, end.converged, end.iterations, end.mismatch)
     return Found(end.parameters, end.value, end.iterations, end.mismatch, status)
-
-
-def _unfinished(value: float) -> Found:
-    return Found(
-        None,
-        value,
-        0,
-        np.inf,
-        Status(StatusKind.NOT_FINITE, "EM found no parameters with a finite log-likelihood"),
-    )
 
 
 def _joint_status(
@@ -96,7 +95,9 @@ def _structured_status(found: Parameters, converged: bool, iterations: int, mism
     sentence = f"largest mismatch of a moment {mismatch:.1e} per row"
     if found.tails is not None and (found.tails <= TAIL_BOX[0]).any():
         heavy = tuple(int(e) for e in np.flatnonzero(found.tails <= TAIL_BOX[0]))
-        sentence += f"; the tails of component {_names(heavy)} are at their bound of {TAIL_BOX[0]} degrees of freedom"
+        sentence += (
+            f"; the tails of component {_names(heavy)} are at their bound of {TAIL_BOX[0]} degrees of freedom"
+        )
     if not converged:
         return Status(StatusKind.LIMIT, f"stopped after {iterations} iterations: {sentence}")
     return Status(StatusKind.CONVERGED, sentence)

@@ -25,7 +25,7 @@ def values(x: np.ndarray, degree: int) -> np.ndarray:
     n, d = x.shape
     out = np.empty((n, 1 + count(d, degree)))
     out[:, 0] = 1.0
-    place = {(): 0}
+    place: dict[tuple[int, ...], int] = {(): 0}
     for j, t in enumerate(exponents(d, degree), start=1):
         place[t] = j
         np.multiply(out[:, place[t[:-1]]], x[:, t[-1]], out=out[:, j])

@@ -205,4 +205,3 @@ def _softmax(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     total = u.sum(axis=0)
     u /= total
     return u, top + np.log(total)
-

@@ -73,6 +73,29 @@ class Specification:
         """Whether the partition is to be found from the data."""
         return self.covariance == "blocks" and self.blocks is None
 
+    @property
+    def label(self) -> str:
+        """The model in words: "inverse, diagonal, tied, student"."""
+        words = [self.covariance if self.covariance != "factors" else f"{self.rank} factors"]
+        words = [w for w, said in ((self.direction, self.direction == "inverse"),) if said] + words
+        if self.gate_covariance != "full":
+            words.append(f"{self.gate_covariance} gate")
+        words += [w for w, said in (("tied", self.tied), ("tied gate", self.gate_tied), ("student", self.student)) if said]  # fmt: skip
+        return ", ".join(words)
+
+    @property
+    def block_counts(self) -> str:
+        """Blocks of each component: "3+5"; empty without blocks."""
+        if self.blocks is None:
+            return ""
+        return "+".join(str(len(b)) for b in self._partitions())
+
+    def _partitions(self) -> list[Any]:
+        deep = (
+            bool(len(self.blocks)) and bool(len(self.blocks[0])) and isinstance(self.blocks[0][0], Sequence)
+        )
+        return list(self.blocks) if deep else [self.blocks]
+
     def shape(self, k: int, p: int, D: int, units: tuple[float, ...] = ()) -> Shape:
         """The model of u (p columns) and v (D columns) with k components; `units` is what the p + D columns were divided by."""
         noise: Structure
@@ -82,7 +105,7 @@ class Specification:
         else:
             gate = STRUCTURES[self.gate_covariance](self.gate_tied)
         if self.covariance == "blocks":
-            noise = Blocks(self.tied, read_blocks(self.blocks, k, D))
+            noise = Blocks(self.tied, self._checked_blocks(k, D))
         elif self.covariance == "factors":
             if self.rank >= D:
                 raise DataError(f"rank={self.rank} must be below the {D} columns that the factors explain")
@@ -92,6 +115,20 @@ class Specification:
         else:
             noise = STRUCTURES[self.covariance](self.tied)
         return Shape(k, p, gate, noise, self.student)
+
+    def _checked_blocks(self, k: int, D: int) -> tuple[Any, ...]:
+        """Partitions from [[0, 1], [2]] for all components, or one such list a component."""
+        try:
+            given = self._partitions()
+            if len(given) not in (1, k):
+                raise DataError(
+                    f"there are {len(given)} partitions for {k} components: give one, or one each"
+                )
+            return tuple(partition(b, D) for b in given)
+        except (TypeError, ValueError, IndexError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"blocks must be lists of column numbers, got {self.blocks!r}") from error
 
     def is_joint(self, p: int, D: int) -> bool:
         """Whether the model is a plain Gaussian mixture of (u, v) with full covariances."""
@@ -111,20 +148,6 @@ class Specification:
             + shape.noise.size(k, D)
             + (k if self.student else 0)
         )
-
-
-def read_blocks(blocks: Any, k: int, D: int) -> tuple[Any, ...]:
-    """Partitions from [[0, 1], [2]] for all components, or one such list a component."""
-    try:
-        deep = bool(len(blocks)) and bool(len(blocks[0])) and isinstance(blocks[0][0], Sequence)
-        given = list(blocks) if deep else [blocks]
-        if len(given) not in (1, k):
-            raise DataError(f"there are {len(given)} partitions for {k} components: give one, or one each")
-        return tuple(partition(b, D) for b in given)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"blocks must be lists of column numbers, got {blocks!r}") from error
 
 
 def _whole(name: str, value: Any) -> None:

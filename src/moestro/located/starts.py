@@ -21,17 +21,25 @@ def uninformed_starts(problem: Any, count: int, rng: np.random.Generator) -> tup
     part = problem
     if n > 2 * SEARCH_ROWS:
         part = problem.subset(np.sort(rng.choice(n, SEARCH_ROWS, replace=False)))
+    first = [
+        part.statistics(seeded(part.rows, part.weights, part.k, rng, refined=i % 2 == 0))
+        for i in range(count)
+    ]
+    return part, shortlist(part, first)[:FINALISTS]
+
+
+def shortlist(problem: Any, starts: list[np.ndarray]) -> list[np.ndarray]:
+    """Statistics after short EM from each start, the best first."""
     found = []
-    for i in range(count):
-        r = seeded(part.rows, part.weights, part.k, rng, refined=i % 2 == 0)
-        S, parameters, value = part.statistics(r), None, -np.inf
+    for S in starts:
+        parameters, value = None, -np.inf
         for _ in range(SHORT_EM):
-            parameters, value, S = part.em(S, parameters)
+            parameters, value, S = problem.em(S, parameters)
             if parameters is None:
                 break
         found.append((value if np.isfinite(value) else -np.inf, S))
     found.sort(key=lambda pair: -pair[0])
-    return part, [S for _, S in found[:FINALISTS]]
+    return [S for _, S in found]
 
 
 def seeded(
@@ -61,7 +69,9 @@ def seeded(
         member = np.zeros((n, k))
         member[np.arange(n), label] = chance
         size = member.sum(axis=0)
-        centres = np.where(size[:, None] > 0, (member.T @ turned) / np.maximum(size, 1e-300)[:, None], centres)
+        centres = np.where(
+            size[:, None] > 0, (member.T @ turned) / np.maximum(size, 1e-300)[:, None], centres
+        )
         label = _gaps(turned, centres).argmin(axis=1)
     r = np.full((n, k), 0.1 / k)
     r[np.arange(n), label] += 0.9

@@ -14,6 +14,7 @@ from .natural import LOG_2PI
 from .statistics import Parameters, Shape, Statistics, m_step
 
 BLOCK = 4096
+WIDE_COLUMNS = 60  # columns beyond which a matrix of second moments a component is dear
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class StructuredProblem:
     @cached_property
     def weight_sum(self) -> float:
         return float(len(self.u) if self.weights is None else self.weights.sum())
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether second moments are large matrices."""
+        return self.shape.noise.needs_matrix and self.v.shape[1] > WIDE_COLUMNS
 
     def subset(self, at: np.ndarray) -> StructuredProblem:
         """The same model on some rows."""

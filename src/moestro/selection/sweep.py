@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from ..engine import Order, make_engine
 from ..errors import DataError
 from ..model import Model
 from ..rows import Rows
-from ..solvers import Fit, Options, StatusKind, fit_mixture
+from ..solvers import Fit, Options, fit_mixture
 from ..tables import Table
-from .criteria import CRITERIA
+from .atoms import SoftmaxAtoms
+from .choice import Choice, check_criterion, choose
+from .cross_validation import held_out
+from .dendrogram import Dendrogram, dendrogram
+
+FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -22,26 +29,36 @@ class Sweep:
     Attributes
     ----------
     fits : tuple of Fit
-    chosen : Fit
-        The usable fit with the smallest criterion.
-    criterion : str
+    choice : Choice
+    tree : Dendrogram or None
+        For criterion "dendrogram": the merges of the largest fit; `fits` are then the chosen number of experts, fitted from
+        the merged measure, and that largest fit.
     """
 
-    fits: tuple[Fit, ...]
-    chosen: Fit
-    criterion: str
+    fits: tuple[Any, ...]
+    choice: Choice
+    tree: Dendrogram | None = None
+
+    @property
+    def chosen(self) -> Any:
+        """The fit that the criterion chose."""
+        return self.fits[self.choice.index]
+
+    @property
+    def criterion(self) -> str:
+        """What chose."""
+        return self.choice.criterion
 
     def table(self) -> Table:
-        """One row a k: parameters, log-likelihood, every criterion, status."""
+        """One row a fit: number of experts, parameters, log-likelihood, every criterion, status."""
         columns: dict[str, list] = {
             "k": [f.model.k for f in self.fits],
             "df": [f.n_parameters for f in self.fits],
             "log_likelihood": [f.log_likelihood for f in self.fits],
+            **self.choice.columns,
         }
-        for name, criterion in CRITERIA.items():
-            columns[name] = [criterion(f) for f in self.fits]
         columns["status"] = [str(f.status.kind) for f in self.fits]
-        columns["chosen"] = [f is self.chosen for f in self.fits]
+        columns["chosen"] = [i == self.choice.index for i in range(len(self.fits))]
         return Table(columns)
 
 
@@ -53,10 +70,10 @@ def sweep(
     criterion: str = "bic",
     started: Callable[[int], None] | None = None,
     finished: Callable[[Fit], None] | None = None,
+    n_folds: int = FOLDS,
 ) -> Sweep:
-    """Fit `model` for every k and choose by `criterion` ("aic", "bic" or "icl")."""
-    if criterion not in CRITERIA:
-        raise DataError(f"criterion={criterion!r} is unknown: choose one of {', '.join(CRITERIA)}")
+    """Fit `model` for every k and choose by `criterion`, one of `choice.EVERY`."""
+    check_criterion(criterion)
     if not len(ks) or min(ks) < 1:
         raise DataError("the numbers of experts to try must be at least 1")
     root = (
@@ -64,9 +81,34 @@ def sweep(
         if isinstance(options.seed, np.random.SeedSequence)
         else np.random.SeedSequence(options.seed)
     )
-    fits: list[Fit] = []
     ordered = sorted({int(k) for k in ks})
-    for k, seed in zip(ordered, root.spawn(len(ordered)), strict=True):
+    if criterion == "dendrogram":
+        return _merged(model, rows, ordered[-1], replace(options, seed=root), started, finished)
+    fits = _path(model, rows, ordered, options, root, started, finished)
+    left_out = None
+    if criterion == "cv":
+        draw, inner = root.spawn(2)
+        left_out = held_out(
+            rows.n,
+            n_folds,
+            np.random.default_rng(draw),
+            lambda at: _path(model, rows.take(at), ordered, replace(options, progress=None), inner),
+            lambda fit, at: _value(fit, rows.take(at)),
+        )
+    return Sweep(tuple(fits), choose(fits, criterion, held_out=left_out))
+
+
+def _path(
+    model: Model,
+    rows: Rows,
+    ks: list[int],
+    options: Options,
+    root: np.random.SeedSequence,
+    started: Callable[[int], None] | None = None,
+    finished: Callable[[Fit], None] | None = None,
+) -> list[Fit]:
+    fits: list[Fit] = []
+    for k, seed in zip(ks, root.spawn(len(ks)), strict=True):
         if started is not None:
             started(k)
         initial = (
@@ -78,9 +120,41 @@ def sweep(
         fits.append(fit)
         if finished is not None:
             finished(fit)
-    usable = [f for f in fits if f.status.kind not in (StatusKind.COLLAPSED, StatusKind.NOT_FINITE)]
-    best = min(usable or fits, key=CRITERIA[criterion])
-    return Sweep(tuple(fits), best, criterion)
+    return fits
+
+
+def _value(fit: Fit, rows: Rows) -> float:
+    return make_engine(fit.model, rows).evaluate(fit.theta, Order.VALUE).value
+
+
+def _merged(
+    model: Model,
+    rows: Rows,
+    largest: int,
+    options: Options,
+    started: Callable[[int], None] | None,
+    finished: Callable[[Fit], None] | None,
+) -> Sweep:
+    """One fit of the largest k, its dendrogram, and the fit that starts from the merged measure of the chosen k."""
+    if largest < 2:
+        raise DataError("a dendrogram needs a largest number of experts of at least 2")
+    if started is not None:
+        started(largest)
+    widest = fit_mixture(replace(model, k=largest), rows, options)
+    if finished is not None:
+        finished(widest)
+    tree = dendrogram(SoftmaxAtoms.of(widest, rows), rows.weight_sum)
+    if tree.k == largest:
+        return Sweep((widest,), replace(choose([widest], "bic"), criterion="dendrogram"), tree)
+    merged: SoftmaxAtoms = tree.stages[tree.k]
+    fit = fit_mixture(merged.model, rows, replace(options, initial=(merged.theta,), only_initial=True))
+    if finished is not None:
+        finished(fit)
+    return Sweep(
+        (fit, widest),
+        replace(choose([fit], "bic"), criterion="dendrogram", columns=choose([fit, widest], "bic").columns),
+        tree,
+    )
 
 
 def _split(fit: Fit, e: int) -> np.ndarray:

@@ -82,6 +82,8 @@ class Study:
     protocols : tuple of str
     lines : dict of str to str
         Columns with a line in the report (slope against log n), and what theory says of each.
+    choices : tuple of str
+        Columns that hold a chosen number of experts: the report counts them.
     published : dict of (arm name, column) to Published
     differences : str
         How the two protocols differ, in plain words, for the report.
@@ -97,6 +99,7 @@ class Study:
     check: Callable[[Arm], None]
     lines: dict[str, str]
     protocols: tuple[str, ...] = PROTOCOLS
+    choices: tuple[str, ...] = ()
     published: dict[tuple[str, str], Published] = field(default_factory=dict)
     differences: str = ""
     horizontal: str = "n"

@@ -7,6 +7,7 @@ from . import (
     approximation,
     contaminated,
     gaussian_gate,
+    glome,
     softmax_gaussian,
     softmax_multinomial,
     top_k,
@@ -15,7 +16,15 @@ from .design import Study
 
 STUDIES: dict[str, Study] = {
     module.STUDY.name: module.STUDY
-    for module in (softmax_multinomial, softmax_gaussian, gaussian_gate, top_k, contaminated, approximation)
+    for module in (
+        softmax_multinomial,
+        softmax_gaussian,
+        gaussian_gate,
+        top_k,
+        contaminated,
+        approximation,
+        glome,
+    )
 }
 
 

@@ -128,16 +128,36 @@ def _page(study: Study, design: dict[str, Any], rows: list[Row], lines: list[Lin
         f"```sh\n{command_of(study, design)}\n```",
         study.differences,
     ]
-    if study.horizontal == "n":
+    if study.choices:
+        parts += [
+            "## Chosen numbers of experts",
+            "How often each number was chosen, the most frequent first.",
+            markdown(choices_table(study, rows, arms)),
+        ]
+    if study.horizontal == "n" and lines:
         parts += [
             "## Slopes",
             "Least squares of log error on log n; 95 % bootstrap intervals over replicates.",
             markdown(slopes_table(study, lines, design["protocol"])),
         ]
-    else:
+    elif study.horizontal != "n":
         parts += ["## Errors", markdown(_by_size(study, rows, arms))]
     parts += ["## How the fits ended", markdown(endings_table(rows, arms)), f"![{study.title}]({FIGURE})"]
     return "\n\n".join(parts) + "\n"
+
+
+def choices_table(study: Study, rows: list[Row], arms: Sequence[str]) -> Table:
+    """One row an arm and a size: how often each rule chose each number."""
+    keys = sorted({(arms.index(str(r["arm"])), int(r["n"] or 0)) for r in rows})
+    columns: dict[str, list[Any]] = {"arm": [arms[i] for i, _ in keys], "n": [n for _, n in keys], "fits": []}
+    columns |= {name: [] for name in study.choices}
+    for i, n in keys:
+        own = [r for r in rows if r["arm"] == arms[i] and r["n"] == n]
+        columns["fits"].append(len(own))
+        for name in study.choices:
+            counts = Counter(int(r[name]) for r in own if r.get(name) is not None)
+            columns[name].append(", ".join(f"{k}: {c}" for k, c in counts.most_common(4)))
+    return Table(columns)
 
 
 def command_of(study: Study, design: dict[str, Any]) -> str:

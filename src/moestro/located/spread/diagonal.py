@@ -63,7 +63,7 @@ class Isotropic(Structure):
         return min(D, 1)
 
     def maximum(self, second: np.ndarray, previous: Spread | None) -> Spread:
-        k, D = second.shape
+        D = second.shape[1]
         if not D:
             return DiagonalSpread(second)
         squared = (np.array(self.units) if self.units else np.ones(D)) ** 2

@@ -81,7 +81,9 @@ class Factors(Structure):
         rest = np.maximum(values[:, : max(D - f, 1)].mean(axis=1), 1e-3)
         size = np.sqrt(np.maximum(values[:, D - f :] - rest[:, None], 1e-3))
         loadings = sd[:, :, None] * vectors[:, :, D - f :] * size[:, None, :]
-        variances = np.maximum(np.diagonal(second, axis1=1, axis2=2) - (loadings**2).sum(axis=2), 0.01 * sd**2)
+        variances = np.maximum(
+            np.diagonal(second, axis1=1, axis2=2) - (loadings**2).sum(axis=2), 0.01 * sd**2
+        )
         return FactorSpread(loadings, np.maximum(variances, 2 * SPREAD_FLOOR))
 
 

@@ -1,0 +1,82 @@
+"""One choice among fits, whatever the criterion and whatever was fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from .criteria import CRITERIA, Scored
+from .slope import DDSE, Djump, ddse, djump
+
+SLOPES = {"slope": djump, "ddse": ddse}
+CHOICES = (*CRITERIA, *SLOPES, "cv")  # what picks one of several fits; "dendrogram" makes its own
+EVERY = (*CHOICES, "dendrogram")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which fit was chosen, and why.
+
+    Attributes
+    ----------
+    index : int
+    criterion : str
+    columns : dict of str to list
+        Every criterion of every fit, for a table.
+    slope : Djump, DDSE or None
+        The whole account of a slope heuristic.
+    """
+
+    index: int
+    criterion: str
+    columns: dict[str, list[Any]]
+    slope: Djump | DDSE | None = None
+
+
+def check_criterion(name: str) -> None:
+    """Refuse an unknown criterion."""
+    if name not in EVERY:
+        raise DataError(f"criterion={name!r} is unknown: choose one of {', '.join(EVERY)}")
+
+
+def choose(
+    fits: Sequence[Scored],
+    criterion: str,
+    *,
+    contrast: np.ndarray | None = None,
+    held_out: np.ndarray | None = None,
+) -> Choice:
+    """The usable fit with the smallest criterion.
+
+    Parameters
+    ----------
+    fits : sequence
+    criterion : one of CHOICES
+        "slope" is Djump and "ddse" the slope estimation, both with the number of parameters as penalty and complexity.
+    contrast : ndarray, optional
+        What slope heuristics penalise; minus the log-likelihoods by default.
+    held_out : ndarray, optional
+        -2 log-likelihood of rows left out, for "cv".
+    """
+    columns: dict[str, list[Any]] = {name: [score(f) for f in fits] for name, score in CRITERIA.items()}
+    sound = np.array([f.status.usable for f in fits])
+    if not sound.any():
+        sound[:] = True
+    slope = None
+    if held_out is not None:
+        columns["cv"] = list(held_out)
+    if criterion in SLOPES:
+        gamma = np.array([-f.log_likelihood for f in fits]) if contrast is None else contrast
+        at = np.flatnonzero(sound & np.isfinite(gamma))
+        dimension = np.array([float(f.n_parameters) for f in fits])
+        slope = SLOPES[criterion](dimension[at], gamma[at], names=list(at))
+        columns["contrast"] = list(gamma)
+        columns["penalised"] = list(gamma + slope.kappa * dimension)
+        return Choice(int(slope.model), criterion, columns, slope)
+    values = np.array(columns[criterion], dtype=float)
+    values[~sound | ~np.isfinite(values)] = np.inf
+    return Choice(int(np.argmin(values)), criterion, columns)

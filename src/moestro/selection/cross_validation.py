@@ -1,0 +1,40 @@
+"""Held-out log-likelihood: each fold is predicted by fits of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+
+
+def folds(n: int, count: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """`count` disjoint parts of range(n), of equal size up to one, drawn at random."""
+    if not 2 <= count <= n:
+        raise DataError(f"cross-validation needs between 2 and {n} folds, got {count}")
+    return [np.sort(part) for part in np.array_split(rng.permutation(n), count)]
+
+
+def held_out(
+    n: int,
+    count: int,
+    rng: np.random.Generator,
+    fit: Callable[[np.ndarray], Sequence[Any]],
+    score: Callable[[Any, np.ndarray], float],
+) -> np.ndarray:
+    """-2 sum of held-out log-likelihoods of each candidate.
+
+    Parameters
+    ----------
+    fit : callable (rows to fit on) -> one fit a candidate, always in the same order
+    score : callable (fit, rows left out) -> log-likelihood of these rows
+    """
+    total: np.ndarray | None = None
+    for out in folds(n, count, rng):
+        inside = np.setdiff1d(np.arange(n), out, assume_unique=True)
+        values = np.array([score(found, out) for found in fit(inside)])
+        total = values if total is None else total + values
+    assert total is not None
+    return -2.0 * total

@@ -12,10 +12,10 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from conftest import three_classes, two_lines
-from moestro import DataError, MoEClassifier, MoERegressor
+from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor
 
 
-@parametrize_with_checks([MoEClassifier(), MoERegressor()])
+@parametrize_with_checks([MoEClassifier(), MoERegressor(), LocatedMoERegressor()])
 def test_scikit_learn(estimator, check):
     check(estimator)
 

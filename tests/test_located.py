@@ -200,7 +200,8 @@ def test_wrong_measures_are_refused(change, words):
     [
         (np.ones((50, 1)), np.arange(50.0), 1, "constant"),
         (np.arange(50.0)[:, None], np.r_[np.nan, np.arange(49.0)], 1, "NaN"),
-        (np.arange(5.0)[:, None], np.arange(5.0) ** 2, 3, "at least 9 rows"),
+        (np.arange(2.0)[:, None], np.arange(2.0) ** 2, 3, "at least 3 distinct rows"),
+        (np.arange(20.0)[:, None], np.random.default_rng(0).random((20, 60)), 1, "at least 62 distinct rows"),
         (np.arange(50.0)[:, None], np.arange(50.0) ** 2, 0, "at least 1"),
         (np.ones((50, 1)), np.arange(40.0), 1, "50 rows, y has 40"),
         (np.array([["a"]] * 50), np.arange(50.0), 1, "numbers only"),

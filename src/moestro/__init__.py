@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .datasets import load_dataset
     from .distribution import PredictiveDistribution
     from .errors import DataError
-    from .estimators import MoEClassifier, MoERegressor
+    from .estimators import LocatedMoERegressor, MoEClassifier, MoERegressor, confident_lower_bound
     from .fitted import FittedModel
     from .measure import MixingMeasure
 
@@ -22,6 +22,8 @@ __version__ = "0.1.0"
 _HOME = {
     "MoEClassifier": "estimators",
     "MoERegressor": "estimators",
+    "LocatedMoERegressor": "estimators",
+    "confident_lower_bound": "estimators",
     "MixingMeasure": "measure",
     "PredictiveDistribution": "distribution",
     "FittedModel": "fitted",
@@ -34,11 +36,13 @@ _HOME = {
 __all__ = [
     "DataError",
     "FittedModel",
+    "LocatedMoERegressor",
     "MixingMeasure",
     "MoEClassifier",
     "MoERegressor",
     "PredictiveDistribution",
     "Selection",
+    "confident_lower_bound",
     "load_dataset",
     "load_model",
     "select_experts",

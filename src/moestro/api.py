@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,11 @@ from .errors import DataError
 from .experts import Family, make_family
 from .fitted import FittedModel, prepare
 from .gates import Gate, make_gate
+from .located import LocatedFit, Specification
 from .model import Model
 from .rows import Rows
-from .selection import Sweep, sweep
+from .selection import CRITERIA, EVERY, Choice, Dendrogram, Sweep, sweep, sweep_located
+from .selection.located import with_options
 from .solvers import Fit, Options
 from .threads import thread_count
 
@@ -36,16 +38,22 @@ class Selection:
     Attributes
     ----------
     table : Table
-        One row a number of experts: df, log-likelihood, AIC, BIC, ICL, status, chosen.
-    best : FittedModel
+        One row a fit: number of experts, parameters, log-likelihood, every criterion, status, chosen; for located models also
+        the model, its degree and its blocks.
+    best : FittedModel or LocatedFit
         The chosen fit.
-    models : dict of int to FittedModel
-        Every fit by its number of experts.
+    models : dict of int to FittedModel or LocatedFit
+        Fits by their number of experts; of several located models the one with the smallest BIC.
+    choice : Choice
+        The criterion, and the account of a slope heuristic.
+    tree : Dendrogram or None
     """
 
     table: Any
-    best: FittedModel
-    models: dict[int, FittedModel]
+    best: Any
+    models: dict[int, Any]
+    choice: Choice
+    tree: Dendrogram | None = None
 
     def __str__(self) -> str:
         return str(self.table)
@@ -76,6 +84,17 @@ def fit_design(
     model = Model(made, family, 1, rows.q, rows.p)
     found = sweep(model, rows, ks, options, criterion, started, finished)
     return Result(FittedModel(design, units, found.chosen), rows, found)
+
+
+def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]:
+    """Numbers of experts to fit and the criterion among them, from what an estimator was given."""
+    if isinstance(n_experts, str):
+        if n_experts not in EVERY:
+            raise DataError(f"n_experts={n_experts!r} is unknown: give a number or one of {', '.join(EVERY)}")
+        return list(range(1, int(max_experts) + 1)), n_experts
+    if not isinstance(n_experts, int | np.integer) or isinstance(n_experts, bool) or n_experts < 1:
+        raise DataError(f"n_experts must be a whole number of at least 1, or a criterion, got {n_experts!r}")
+    return [int(n_experts)], "bic"
 
 
 def encode_classes(y: np.ndarray, known: tuple = ()) -> tuple[np.ndarray, tuple]:
@@ -162,6 +181,7 @@ def select_experts(
     formula: str,
     data: Any,
     *,
+    model: str = "softmax",
     family: str = "gaussian",
     experts: Sequence[int] = range(1, 7),
     criterion: str = "bic",
@@ -169,21 +189,26 @@ def select_experts(
     n_jobs: int | None = None,
     **how: Any,
 ) -> Selection:
-    """Fit a range of numbers of experts and choose one.
+    """Fit a range of numbers of experts, each also from the fit before it, and choose one.
 
     Parameters
     ----------
     formula : str
         "y ~ x1 + x2 | z1": experts' part, gate's part (left out: the same).
     data : frame or mapping of columns
+    model : {"softmax", "located"}
+        Experts behind a softmax gate (or another one, by ``gate``), or Gaussian-gated experts of `moestro.located`.
     family : {"gaussian", "multinomial", "poisson"}
+        Of softmax-gated experts; located ones are Gaussian.
     experts : sequence of int
-    criterion : {"bic", "aic", "icl"}
+    criterion : {"bic", "aic", "icl", "slope", "ddse", "cv", "dendrogram"}
+        "dendrogram" fits the largest number only, and merges.
     random_state : int or None
     n_jobs : int or None
         Threads; None means all cores. Results do not depend on it.
     **how
-        ``weights``, ``shared_variance``, ``gate``, ``top_k``, ``rank_on``.
+        ``weights``; for softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``; for located models ``direction``,
+        ``covariance``, ``gate_covariance``, ``tied``, ``degree``, ... of `LocatedMoERegressor`: of lists, every combination is fitted.
 
     Returns
     -------
@@ -195,9 +220,52 @@ def select_experts(
     >>> chosen = select_experts("tuned ~ stretchratio", load_dataset("tone"), experts=range(1, 4), random_state=0)
     >>> chosen.best.fit.model.k
     3
+    >>> ethanol = load_dataset("ethanol")
+    >>> located = select_experts("nox ~ equivalence", ethanol, model="located", degree=[1, 2], random_state=0)
+    >>> located.best.k, located.best.specification.degree
+    (3, 2)
     """
+    if model == "located":
+        return _select_located(formula, data, list(experts), criterion, random_state, how)
+    if model != "softmax":
+        raise DataError(f"model={model!r} is unknown: choose softmax or located")
     options = Options(seed=random_state, threads=thread_count(n_jobs))
     result = fit_formula(formula, data, family, list(experts), options, criterion=criterion, **how)
     design, units = result.model.design, result.model.units
-    models = {f.model.k: FittedModel(design, units, f) for f in result.sweep.fits}
-    return Selection(result.sweep.table(), result.model, models)
+    models: dict[int, Any] = {f.model.k: FittedModel(design, units, f) for f in result.sweep.fits}
+    return Selection(result.sweep.table(), result.model, models, result.sweep.choice, result.sweep.tree)
+
+
+def _select_located(
+    formula: str,
+    data: Any,
+    experts: list[int],
+    criterion: str,
+    seed: int | None,
+    how: dict[str, Any],
+) -> Selection:
+    design = FormulaDesign.learn(formula, data)
+    x, z = design.matrices(data)
+    if z is not None:
+        raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
+    y = numeric_response(design.read_response(data), design.response)
+    run = {n: how.pop(n) for n in ("weights", "n_starts", "tol", "contrast", "n_folds") if n in how}
+    known = {f.name for f in fields(Specification)}
+    unknown = sorted(set(how) - known)
+    if unknown:
+        raise DataError(
+            f"{unknown[0]!r} is no option of a located model: known are {', '.join(sorted(known))}"
+        )
+    blocks = {"blocks": how.pop("blocks")} if "blocks" in how else {}
+    lists = {n: list(v) if isinstance(v, list | tuple) else [v] for n, v in how.items()}
+    specifications = [replace(s, **blocks) for s in with_options(Specification(), **lists)]
+    found = sweep_located(x, y, experts, specifications, criterion, seed=seed, **run)
+    best: dict[int, Any] = {}
+    for fit in found.fits:
+        if fit.k not in best or _better(fit, best[fit.k]):
+            best[fit.k] = fit
+    return Selection(found.table(), found.chosen, best, found.choice, found.tree)
+
+
+def _better(a: LocatedFit, b: LocatedFit) -> bool:
+    return (a.status.usable, -CRITERIA["bic"](a)) > (b.status.usable, -CRITERIA["bic"](b))

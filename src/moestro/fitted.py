@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,7 @@ from .gates import Gate, SoftmaxGate, make_gate
 from .measure import MixingMeasure, measure_of
 from .model import Model
 from .rows import MERGE_LIMIT, Rows, merge_rows
-from .selection.criteria import CRITERIA
+from .selection import CRITERIA, Dendrogram
 from .solvers import Coordinates, Fit, Status, StatusKind
 from .tables import Table
 
@@ -96,6 +96,11 @@ class FittedModel:
     def measure(self) -> MixingMeasure:
         """Gate and experts in the user's units."""
         return measure_of(self.fit.model, self.units, self.fit.theta)
+
+    def in_user_units(self, tree: Dendrogram) -> Dendrogram:
+        """A dendrogram with mixing measures for its stages."""
+        stages = {k: measure_of(a.model, self.units, a.theta) for k, a in tree.stages.items()}
+        return replace(tree, stages=stages)
 
     def criterion(self, name: str) -> float:
         """AIC, BIC or ICL of the fit."""

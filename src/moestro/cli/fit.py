@@ -41,7 +41,7 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--formula", "-f", required=True, help=FORMULA_HELP),
             click.option("--experts", "-k", type=ExpertRange(), default="1-5", show_default=True, help="Numbers of experts to try: 3, 1-5 or 1,2,4."),
             click.option("--family", type=click.Choice(["gaussian", "multinomial", "poisson"]), default="gaussian", show_default=True, help="Law of the response given the expert: a number, a class, a count."),
-            click.option("--criterion", type=click.Choice(["bic", "aic", "icl"]), default="bic", show_default=True, help="What chooses among several numbers of experts."),
+            click.option("--criterion", type=click.Choice(["bic", "aic", "icl", "slope", "ddse", "cv", "dendrogram"]), default="bic", show_default=True, help="What chooses among several numbers of experts: a criterion, a slope heuristic (Djump or DDSE), 5-fold held-out likelihood, or merges of the largest fit."),
             click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
             click.option("--shared-variance", is_flag=True, help="One variance for all Gaussian experts."),
             click.option("--gate", default="softmax", show_default=True, metavar="GATE", help="softmax, sigmoid, laplace, temperature, activated-temperature, cosine or perturbed-cosine."),

@@ -10,14 +10,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..api import Result, check_weights, fit_design
+from ..api import Result, check_weights, fit_design, number_of_experts
 from ..design import ArrayDesign, FormulaDesign
 from ..errors import DataError
 from ..experts import Family
 from ..fitted import FittedModel
 from ..inference import KINDS, Covariance, bootstrap, covariance
 from ..measure import MixingMeasure
-from ..selection import CRITERIA
+from ..selection import Dendrogram
 from ..solvers import Options, Status
 from ..summary import glance, summary_text, tidy
 from ..tables import Table
@@ -131,7 +131,7 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
         response: str,
     ) -> Self:
         w = check_weights(sample_weight, len(y))
-        ks, criterion = self._ks()
+        ks, criterion = number_of_experts(self.n_experts, self.max_experts)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         options = Options(
             solver=self.solver,
@@ -152,29 +152,14 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
         self._store(result)
         return self
 
-    def _ks(self) -> tuple[list[int], str]:
-        if isinstance(self.n_experts, str):
-            if self.n_experts not in CRITERIA:
-                raise DataError(
-                    f"n_experts={self.n_experts!r} is unknown: give a number or one of {', '.join(CRITERIA)}"
-                )
-            return list(range(1, int(self.max_experts) + 1)), self.n_experts
-        if (
-            not isinstance(self.n_experts, int | np.integer)
-            or isinstance(self.n_experts, bool)
-            or self.n_experts < 1
-        ):
-            raise DataError(
-                f"n_experts must be a whole number of at least 1, or a criterion, got {self.n_experts!r}"
-            )
-        return [int(self.n_experts)], "bic"
-
     def _store(self, result: Result) -> None:
         fit = result.model.fit
         self._model, self._rows = result.model, result.rows
         self.n_experts_ = fit.model.k
         self.n_iter_ = max(fit.n_iter, 1)
         self.selection_ = result.sweep.table()
+        self.slope_ = result.sweep.choice.slope
+        self._tree = result.sweep.tree
 
     # What was found
 
@@ -207,6 +192,12 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
     def starts_(self) -> Table:
         """One row a start: strategy, rows, log-likelihood, iterations, status."""
         return self._fitted().fit.starts
+
+    @property
+    def dendrogram_(self) -> Dendrogram | None:
+        """The merges of the over-specified fit, with its measures in the user's units, for n_experts="dendrogram"."""
+        fitted = self._fitted()
+        return None if self._tree is None else fitted.in_user_units(self._tree)
 
     @property
     def aic_(self) -> float:

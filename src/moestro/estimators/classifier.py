@@ -21,8 +21,9 @@ class MoEClassifier(ClassifierMixin, MoEBase):
 
     Parameters
     ----------
-    n_experts : int or {"bic", "aic", "icl"}, default=2
-        Number of experts, or the criterion that chooses it from 1 to `max_experts`.
+    n_experts : int or {"bic", "aic", "icl", "slope", "ddse", "cv", "dendrogram"}, default=2
+        Number of experts, or the criterion that chooses it from 1 to `max_experts` ("slope": dimension jump; "ddse": slope
+        estimation; "cv": held-out log-likelihood of 5 folds; "dendrogram": merges of one fit of `max_experts` experts, at least 2).
     max_experts : int, default=6
     gate : str or Gate, default="softmax"
         "softmax", "sigmoid", "laplace", "temperature", "activated-temperature", "cosine", "perturbed-cosine", or an
@@ -59,6 +60,8 @@ class MoEClassifier(ClassifierMixin, MoEBase):
     starts_, history_, selection_ : Table
     n_experts_, n_parameters_, n_iter_, n_features_in_ : int
     aic_, bic_, icl_ : float
+    dendrogram_ : Dendrogram or None
+    slope_ : Djump, DDSE or None
 
     Examples
     --------

@@ -21,8 +21,9 @@ class MoERegressor(RegressorMixin, MoEBase):
 
     Parameters
     ----------
-    n_experts : int or {"bic", "aic", "icl"}, default=2
-        Number of experts, or the criterion that chooses it from 1 to `max_experts`.
+    n_experts : int or {"bic", "aic", "icl", "slope", "ddse", "cv", "dendrogram"}, default=2
+        Number of experts, or the criterion that chooses it from 1 to `max_experts` ("slope": dimension jump; "ddse": slope
+        estimation; "cv": held-out log-likelihood of 5 folds; "dendrogram": merges of one fit of `max_experts` experts, at least 2).
     family : {"gaussian", "poisson"}, default="gaussian"
     shared_variance : bool, default=False
         One variance for all Gaussian experts.
@@ -57,6 +58,8 @@ class MoERegressor(RegressorMixin, MoEBase):
     starts_, history_, selection_ : Table
     n_experts_, n_parameters_, n_iter_, n_features_in_ : int
     aic_, bic_, icl_ : float
+    dendrogram_ : Dendrogram or None
+    slope_ : Djump, DDSE or None
 
     Examples
     --------

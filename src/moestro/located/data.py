@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..rows import MERGE_LIMIT, merge_rows
 from . import polynomial
 from .measure import LocatedMeasure
 from .natural import Monomials
@@ -18,6 +19,7 @@ from .statistics import Parameters, Shape
 from .structured import StructuredProblem
 
 JOINT_COLUMNS = 24  # columns up to which a full joint mixture is summed as one product of monomials
+MANY_COLUMNS = 50  # columns beyond which a full covariance without enough rows is refused instead of fitted
 ALIASED = 1e-10  # 1 - |correlation| below which two columns count as one
 
 
@@ -48,6 +50,8 @@ class Data:
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise DataError(f"the number of experts must be a whole number of at least 1, got {k!r}")
         names = [f"x{j}" for j in range(x.shape[1])] + [f"y{j}" for j in range(y.shape[1])]
+        if len(x) <= MERGE_LIMIT:  # so that a weight of 2 is a row written twice, to the bit
+            x, y, w = _merged(x, y, w)
         u, v = (x, y) if spec.direction == "direct" else (y, x)
         if spec.direction == "inverse":
             names = names[x.shape[1] :] + names[: x.shape[1]]
@@ -156,21 +160,32 @@ def columns_of(x: Any, y: Any, weights: Any) -> tuple[np.ndarray, np.ndarray, np
     return x, y, w
 
 
+def _merged(
+    x: np.ndarray, y: np.ndarray, w: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Distinct rows in sorted order with their summed weights."""
+    columns = np.concatenate([x, y], axis=1)
+    index, w = merge_rows(columns[:, :-1], None, columns[:, -1], w)
+    return x[index], y[index], w
+
+
 def _enough(n: int, p: int, D: int, spec: Specification, k: int) -> None:
-    """Each component needs rows for its regression, and for each covariance that is full and its own."""
+    """Refuse fewer distinct rows than components, and many columns with too few rows for even one full covariance.
+
+    Few columns with too few rows are fitted, and the status names the components whose covariance is singular.
+    """
     if n < k:
-        raise DataError(f"{k} located experts need at least {k} rows, got {n}")
-    need = [1 + polynomial.count(p, spec.degree) + 1]
-    if spec.covariance == "full" and not spec.tied:
-        need.append(p + D + 1 if spec.degree == 1 else D + 1)
-    rows = k * max(need)
-    if n < rows:
-        hint = ""
-        if spec.covariance == "full" and need[-1] > need[0]:
-            hint = "; covariance='diagonal', 'blocks' or 'factors' need fewer"
-        elif p > D and spec.direction == "direct":
-            hint = "; direction='inverse' needs fewer where x has many columns"
-        raise DataError(f"{k} located experts of {p + D} columns need at least {rows} rows, got {n}{hint}")
+        raise DataError(f"{k} located experts need at least {k} distinct rows, got {n}")
+    if spec.covariance == "full" and n < p + D + 1 and D > MANY_COLUMNS:
+        raise DataError(
+            f"a full covariance of {p + D} columns needs at least {p + D + 1} distinct rows, got {n}: "
+            "covariance='diagonal', 'blocks' or 'factors' need fewer"
+        )
+    if spec.gate_covariance == "full" and n < p + 1 and p > MANY_COLUMNS:
+        raise DataError(
+            f"a full gate covariance of {p} columns needs at least {p + 1} distinct rows, got {n}: gate_covariance='diagonal' or "
+            "direction='inverse' need fewer"
+        )
 
 
 def _no_twins(rows: np.ndarray, w: np.ndarray | None, names: list[str], option: str) -> None:

@@ -15,6 +15,7 @@ from .spread import SPREAD_FLOOR
 from .statistics import EMPTY, TAIL_BOX, Parameters
 
 FLAT = 1e-6  # observed over complete-data information below which a direction is not identified
+RIDGE = 1e-10  # added to the information's unit diagonal
 NEWTON_COLUMNS = 6  # columns of (x, y) up to which phi phi' is summed
 EM_LIMIT = 5000
 
@@ -120,10 +121,12 @@ def _names(components: tuple[int, ...]) -> str:
 def _flat_atoms(e: Evaluation, k: int) -> tuple[int, ...]:
     if e.curvature is None or e.information is None:
         return ()
-    root = np.linalg.cholesky(e.information)
-    half = np.linalg.solve(root, -e.curvature)
+    d = np.sqrt(np.maximum(np.diag(e.information), 1e-300))
+    # Moments of a narrow component are collinear to rounding: the ridge keeps the root, and hides no direction above it.
+    root = np.linalg.cholesky(e.information / np.outer(d, d) + RIDGE * np.eye(len(d)))
+    half = np.linalg.solve(root, -e.curvature / np.outer(d, d))
     values, vectors = np.linalg.eigh(np.linalg.solve(root, half.T))
-    null = np.linalg.solve(root.T, vectors[:, values <= FLAT]) * np.sqrt(np.diag(e.information))[:, None]
+    null = np.linalg.solve(root.T, vectors[:, values <= FLAT])
     if null.shape[1] == 0:
         return ()
     size = np.abs(null).reshape(k, -1, null.shape[1]).max(axis=1)

@@ -49,6 +49,7 @@ def choose(
     *,
     contrast: np.ndarray | None = None,
     held_out: np.ndarray | None = None,
+    names: Sequence[Any] | None = None,
 ) -> Choice:
     """The usable fit with the smallest criterion.
 
@@ -61,6 +62,8 @@ def choose(
         What slope heuristics penalise; minus the log-likelihoods by default.
     held_out : ndarray, optional
         -2 log-likelihood of rows left out, for "cv".
+    names : sequence, optional
+        What the account of a slope heuristic calls the fits; their places by default.
     """
     columns: dict[str, list[Any]] = {name: [score(f) for f in fits] for name, score in CRITERIA.items()}
     sound = np.array([f.status.usable for f in fits])
@@ -73,10 +76,11 @@ def choose(
         gamma = np.array([-f.log_likelihood for f in fits]) if contrast is None else contrast
         at = np.flatnonzero(sound & np.isfinite(gamma))
         dimension = np.array([float(f.n_parameters) for f in fits])
-        slope = SLOPES[criterion](dimension[at], gamma[at], names=list(at))
+        labels = range(len(fits)) if names is None else names
+        slope = SLOPES[criterion](dimension[at], gamma[at], names=[labels[i] for i in at])
         columns["contrast"] = list(gamma)
         columns["penalised"] = list(gamma + slope.kappa * dimension)
-        return Choice(int(slope.model), criterion, columns, slope)
+        return Choice(int(at[slope.index]), criterion, columns, slope)
     values = np.array(columns[criterion], dtype=float)
     values[~sound | ~np.isfinite(values)] = np.inf
     return Choice(int(np.argmin(values)), criterion, columns)

@@ -54,7 +54,7 @@ class LocatedSweep:
                 "k": [f.k for f in self.fits],
                 "degree": [s.degree for s in specs],
                 "blocks": [s.block_counts for s in specs],
-                "df": [f.n_parameters for f in self.fits],
+                "dimension": [f.n_parameters for f in self.fits],
                 "log_likelihood": [f.log_likelihood for f in self.fits],
                 **self.choice.columns,
                 "status": [str(f.status.kind) for f in self.fits],
@@ -121,7 +121,8 @@ def sweep_located(
             lambda at: _refits(x, y, w, at, fixed, inner, how),
             lambda fit, at: _score(fit, x, y, w, at),
         )
-    return LocatedSweep(tuple(fits), choose(fits, criterion, contrast=gamma, held_out=left_out))
+    names = [f.k if len(fits) == len(ordered) else f"{f.specification.label}, k={f.k}" for f in fits]
+    return LocatedSweep(tuple(fits), choose(fits, criterion, contrast=gamma, held_out=left_out, names=names))
 
 
 def _candidates(

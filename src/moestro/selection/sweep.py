@@ -95,7 +95,7 @@ def sweep(
             lambda at: _path(model, rows.take(at), ordered, replace(options, progress=None), inner),
             lambda fit, at: _value(fit, rows.take(at)),
         )
-    return Sweep(tuple(fits), choose(fits, criterion, held_out=left_out))
+    return Sweep(tuple(fits), choose(fits, criterion, held_out=left_out, names=ordered))
 
 
 def _path(

@@ -29,6 +29,7 @@ SMALL = {
     "topk": {"only": "K=2", "sizes": (300,), "replicates": 1},
     "contaminated": {"only": "distinguishable", "sizes": (500, 1000), "replicates": 1},
     "glome": {"only": "well-specified, choice", "sizes": (300,), "replicates": 1},
+    "dendrogram": {"only": "clean", "sizes": (500,), "replicates": 1},
     "approximation": {"only": "location", "sizes": (1, 2), "replicates": 1},
 }
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..engine import Order, make_engine
 from ..errors import DataError
+from ..gates import log_sum_exp
 from ..located.data import Data
 from ..located.fit import LocatedFit
 from ..located.measure import LocatedMeasure
@@ -20,10 +21,14 @@ from ..solvers import Fit
 class SoftmaxAtoms:
     """Atoms of a softmax-gated model in scaled columns.
 
-    Gaussian experts: beta_0* = log(e^beta_0i + e^beta_0j), beta_1* and b* weighted means,
-    a* = sum w (a + (beta_1 - beta_1*)(b - b*)), sigma* = sum w (sigma + (b - b*)^2): u = exp(beta_1 x) f has d2u/dbeta_1 db = du/da
-    and d2u/db2 = 2 du/dsigma. Where gate and experts have different columns nothing ties a to beta_1, and a* is the weighted mean too; other
-    families have weighted means throughout.
+    A pair is compared and merged at its own centre o, the mean of the rows that it answers for: there beta_0 and b are values of the gate
+    and of the expert that data have seen, whatever the origin of the columns. With w the shares of the pair's gate at o,
+
+        beta_0* = log(e^beta_0i + e^beta_0j),   beta_1*, b* weighted means,
+        a* = sum w (a + (beta_1 - beta_1*)(b - b*)),   sigma* = sum w (sigma + (b - b*)^2),
+
+    since u = exp(beta_1 x) f has d2u / dbeta_1 db = du / da and d2u / db2 = 2 du / dsigma. Where gate and experts have different columns
+    nothing ties a to beta_1, and a* is the weighted mean too; families other than the Gaussian have weighted means throughout.
     """
 
     model: Model
@@ -32,6 +37,7 @@ class SoftmaxAtoms:
     gate: np.ndarray  # (k, q)
     experts: np.ndarray  # (k, m, p)
     variances: np.ndarray  # (k, nu)
+    centres: tuple[np.ndarray, np.ndarray]  # of the gate's and of the experts' columns, with a leading one
 
     @classmethod
     def of(cls, fit: Fit, rows: Rows) -> SoftmaxAtoms:
@@ -41,13 +47,21 @@ class SoftmaxAtoms:
             raise DataError(
                 f"a dendrogram is defined for softmax and Gaussian gates, not for {model.gate.name}"
             )
+        sums = [np.zeros((model.k, model.q)), np.zeros((model.k, model.p))]
+        for block in rows.blocks():
+            joint = model.log_joint(fit.theta, block.z, block.x, block.y)
+            r = np.exp(joint - log_sum_exp(joint)) * block.w[:, None]
+            sums[0] += r.T @ block.z
+            sums[1] += r.T @ block.x
+        mass = np.maximum(sums[0][:, :1], 1e-300)
         return cls(
             model,
             rows,
-            fit.mass / fit.mass.sum(),
+            (mass / mass.sum())[:, 0],
             model.gate_rows(fit.theta),
             np.array(model.expert_coefficients(fit.theta)),
             np.exp(model.nuisances(fit.theta)),
+            (sums[0] / mass, sums[1] / mass),
         )
 
     @property
@@ -56,25 +70,38 @@ class SoftmaxAtoms:
         model = self.model
         return model.pack(model.free_rows(self.gate), self.experts, np.log(self.variances))
 
-    def parts(self) -> tuple[np.ndarray, np.ndarray]:
+    def gaps(self) -> np.ndarray:
+        """|difference of (beta_1, b)|^2 + |difference of (a, sigma)| of each pair; all squared where experts are not Gaussian."""
         k = len(self.shares)
-        b, a = self.experts[:, :, 0], self.experts[:, :, 1:].reshape(k, -1)
-        if self.model.family.name == "gaussian":
-            return np.concatenate([self.gate[:, 1:], b], axis=1), np.concatenate([a, self.variances], axis=1)
-        return np.concatenate([self.gate[:, 1:], b, a], axis=1), self.variances[:, :0]
+        out = np.zeros((k, k))
+        gaussian = self.model.family.name == "gaussian"
+        for i in range(k):
+            for j in range(i + 1, k):
+                _, x = self._centre(i, j)
+                apart = self.experts[i] - self.experts[j]
+                slow = ((self.gate[i, 1:] - self.gate[j, 1:]) ** 2).sum() + ((apart @ x) ** 2).sum()
+                fast = (apart[:, 1:] ** 2).sum()
+                if gaussian:
+                    fast = np.sqrt(fast + ((self.variances[i] - self.variances[j]) ** 2).sum())
+                out[i, j] = out[j, i] = slow + fast
+        return out
 
     def merged(self, i: int, j: int) -> SoftmaxAtoms:
         at = [i, j]
-        w = self.shares[at] / self.shares[at].sum()
+        z, x = self._centre(i, j)
+        level = self.gate[at] @ z
+        w = np.exp(level - np.logaddexp(level[0], level[1]))
         gate = w @ self.gate[at]
-        gate[0] = np.logaddexp(*self.gate[at, 0])
+        gate[0] = np.logaddexp(level[0], level[1]) - gate[1:] @ z[1:]
+        value = self.experts[at] @ x  # (2, m), at the pair's centre
         expert = np.tensordot(w, self.experts[at], axes=1)
-        variance = w @ self.variances[at]
+        middle, variance = w @ value, w @ self.variances[at]
         if self.model.family.name == "gaussian":
-            off = self.experts[at, 0, 0] - expert[0, 0]
+            off = value[:, 0] - middle[0]
             if self.rows.shared:
                 expert[0, 1:] += (w * off) @ (self.gate[at, 1:] - gate[1:])
             variance = variance + w @ off**2
+        expert[:, 0] = middle - expert[:, 1:] @ x[1:]
         keep = np.delete(np.arange(len(self.shares)), j)
 
         def joined(old: np.ndarray, new: np.ndarray | float) -> np.ndarray:
@@ -89,10 +116,17 @@ class SoftmaxAtoms:
             gate=joined(self.gate, gate),
             experts=joined(self.experts, expert),
             variances=joined(self.variances, variance),
+            centres=(joined(self.centres[0], z), joined(self.centres[1], x)),
         )
 
     def log_likelihood(self) -> float:
         return make_engine(self.model, self.rows).evaluate(self.theta, Order.VALUE).value
+
+    def _centre(self, i: int, j: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mean row of a pair, of the gate's and of the experts' columns."""
+        share = self.shares[[i, j]] / max(self.shares[[i, j]].sum(), 1e-300)
+        z, x = (share @ c[[i, j]] for c in self.centres)
+        return z, x
 
 
 @dataclass(frozen=True)
@@ -133,13 +167,13 @@ class LocatedAtoms:
             data.p,
         )
 
-    def parts(self) -> tuple[np.ndarray, np.ndarray]:
+    def gaps(self) -> np.ndarray:
+        """|difference of (c, b)|^2 + |difference of (Gamma, A, Sigma)| of each pair."""
         m = self.measure()
-        k = m.k
-        at = np.triu_indices(m.d), np.triu_indices(m.q)
-        gamma, sigma = m.covariances[:, *at[0]], m.noise[:, *at[1]]
         slow = np.concatenate([m.means, m.intercepts], axis=1)
-        return slow, np.concatenate([gamma, m.slopes.reshape(k, -1), sigma], axis=1)
+        fast = np.concatenate([a.reshape(m.k, -1) for a in (m.covariances, m.slopes, m.noise)], axis=1)
+        slow, fast = (((v[:, None] - v) ** 2).sum(axis=2) for v in (slow, fast))
+        return slow + np.sqrt(fast)
 
     def merged(self, i: int, j: int) -> LocatedAtoms:
         at = [i, j]

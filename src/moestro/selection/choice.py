@@ -77,7 +77,7 @@ def choose(
         at = np.flatnonzero(sound & np.isfinite(gamma))
         dimension = np.array([float(f.n_parameters) for f in fits])
         labels = range(len(fits)) if names is None else names
-        slope = SLOPES[criterion](dimension[at], gamma[at], names=[labels[i] for i in at])
+        slope = SLOPES[criterion](dimension[at], gamma[at], names=[labels[int(i)] for i in at])
         columns["contrast"] = list(gamma)
         columns["penalised"] = list(gamma + slope.kappa * dimension)
         return Choice(int(at[slope.index]), criterion, columns, slope)

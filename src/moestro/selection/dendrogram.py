@@ -23,7 +23,7 @@ class Atoms(Protocol):
     @property
     def shares(self) -> np.ndarray: ...  # (k,) shares of the rows
 
-    def parts(self) -> tuple[np.ndarray, np.ndarray]: ...  # (k, .): what enters squared, and what by its norm
+    def gaps(self) -> np.ndarray: ...  # (k, k) how far apart the atoms of each pair are
 
     def merged(self, i: int, j: int) -> Any: ...  # the same kind of atoms with i and j as one, in place i
 
@@ -82,11 +82,9 @@ class Dendrogram:
 
 
 def dissimilarities(atoms: Atoms) -> np.ndarray:
-    """d(i, j) = s_i s_j / (s_i + s_j) (|difference of slow parts|^2 + |difference of fast parts|), shape (k, k)."""
+    """d(i, j) = s_i s_j / (s_i + s_j) gap(i, j), s the shares of the rows, shape (k, k)."""
     s = atoms.shares
-    slow, fast = (a[:, None] - a for a in atoms.parts())
-    gap = (slow**2).sum(axis=2) + np.sqrt((fast**2).sum(axis=2))
-    return s[:, None] * s / np.maximum(s[:, None] + s, 1e-300) * gap
+    return s[:, None] * s / np.maximum(s[:, None] + s, 1e-300) * atoms.gaps()
 
 
 def dendrogram(atoms: Atoms, n: float) -> Dendrogram:

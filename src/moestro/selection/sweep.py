@@ -20,6 +20,9 @@ from .cross_validation import held_out
 from .dendrogram import Dendrogram, dendrogram
 
 FOLDS = 5
+# The over-specified fit lies in a compact set, as in the theory. Without one, atoms that nobody needs take gates as steep as a step, and
+# no formula merges those well. A slope of 12 a standard deviation takes a gate from 1 % to 99 % within 0.8 of them.
+OVER_BOX = 12.0
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,8 @@ class Sweep:
     fits : tuple of Fit
     choice : Choice
     tree : Dendrogram or None
-        For criterion "dendrogram": the merges of the largest fit; `fits` are then the chosen number of experts, fitted from
-        the merged measure, and that largest fit.
+        For criterion "dendrogram": the merges of the largest fit; `fits` are then the chosen number of experts, fitted also from
+        the merged measure, and that largest fit (in its compact set).
     """
 
     fits: tuple[Any, ...]
@@ -140,21 +143,19 @@ def _merged(
         raise DataError("a dendrogram needs a largest number of experts of at least 2")
     if started is not None:
         started(largest)
-    widest = fit_mixture(replace(model, k=largest), rows, options)
+    widest = fit_mixture(replace(model, k=largest), rows, replace(options, box=OVER_BOX))
     if finished is not None:
         finished(widest)
     tree = dendrogram(SoftmaxAtoms.of(widest, rows), rows.weight_sum)
     if tree.k == largest:
-        return Sweep((widest,), replace(choose([widest], "bic"), criterion="dendrogram"), tree)
+        whole = fit_mixture(widest.model, rows, replace(options, initial=(widest.theta,)))
+        return Sweep((whole,), replace(choose([whole], "bic"), criterion="dendrogram"), tree)
     merged: SoftmaxAtoms = tree.stages[tree.k]
-    fit = fit_mixture(merged.model, rows, replace(options, initial=(merged.theta,), only_initial=True))
+    fit = fit_mixture(merged.model, rows, replace(options, initial=(merged.theta,)))
     if finished is not None:
         finished(fit)
-    return Sweep(
-        (fit, widest),
-        replace(choose([fit], "bic"), criterion="dendrogram", columns=choose([fit, widest], "bic").columns),
-        tree,
-    )
+    fits = (fit, widest)
+    return Sweep(fits, replace(choose(fits, "bic"), index=0, criterion="dendrogram"), tree)
 
 
 def _split(fit: Fit, e: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from ..errors import DataError
 from . import (
     approximation,
     contaminated,
+    dendrogram,
     gaussian_gate,
     glome,
     softmax_gaussian,
@@ -22,6 +23,7 @@ STUDIES: dict[str, Study] = {
         gaussian_gate,
         top_k,
         contaminated,
+        dendrogram,
         approximation,
         glome,
     )

@@ -4,12 +4,20 @@ import numpy as np
 import pytest
 
 from conftest import three_classes, two_lines
-from moestro import DataError, MoEClassifier, MoERegressor
+from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor
 
 pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure
 
-from moestro.plots import CriteriaDisplay, ExpertDisplay, GateDisplay, overview
+from moestro.plots import (
+    CriteriaDisplay,
+    DendrogramDisplay,
+    ExpertDisplay,
+    GateDisplay,
+    JumpDisplay,
+    SlopeDisplay,
+    overview,
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +57,30 @@ def test_class_experts(ax):
 def test_criteria(regressor, ax):
     CriteriaDisplay.from_estimator(regressor, ax=ax)
     np.testing.assert_allclose(ax.lines[1].get_ydata(), regressor.selection_["bic"])
+
+
+@pytest.mark.parametrize(
+    ("criterion", "display"),
+    [("slope", JumpDisplay), ("ddse", SlopeDisplay), ("dendrogram", DendrogramDisplay)],
+)
+def test_how_many(criterion, display, ax):
+    model = MoERegressor(criterion, max_experts=4, n_starts=4, random_state=0).fit(*two_lines())
+    drawn = display.from_estimator(model, ax=ax)
+    assert drawn.figure_ is ax.figure
+    assert len(ax.lines) >= 2
+    drawn.figure_.canvas.draw()
+    with pytest.raises(DataError, match="n_experts="):
+        display.from_estimator(MoERegressor())
+
+
+def test_criteria_of_several_models(ax):
+    table = (
+        LocatedMoERegressor("cv", degree=[1, 2], max_experts=2, n_starts=2, random_state=0)
+        .fit(*two_lines())
+        .selection_
+    )
+    CriteriaDisplay(table).plot(ax=ax)
+    assert [len(line.get_xdata()) for line in ax.lines[:4]] == [2, 2, 2, 2]
 
 
 def test_unknown_terms_and_strangers_are_refused(regressor, ax):

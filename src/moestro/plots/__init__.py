@@ -1,5 +1,14 @@
-"""Pictures of a fit (extra: matplotlib)."""
+"""Pictures of fits, with matplotlib."""
 
 from .displays import CriteriaDisplay, ExpertDisplay, GateDisplay, overview
+from .selection import DendrogramDisplay, JumpDisplay, SlopeDisplay
 
-__all__ = ["CriteriaDisplay", "ExpertDisplay", "GateDisplay", "overview"]
+__all__ = [
+    "CriteriaDisplay",
+    "DendrogramDisplay",
+    "ExpertDisplay",
+    "GateDisplay",
+    "JumpDisplay",
+    "SlopeDisplay",
+    "overview",
+]

@@ -26,7 +26,8 @@ def model_of(estimator: Any) -> FittedModel:
     return estimator._fitted()
 
 
-def _axes(ax: Any) -> Any:
+def axes(ax: Any) -> Any:
+    """`ax`, or new axes."""
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt
@@ -97,7 +98,7 @@ class GateDisplay:
 
     def plot(self, *, ax: Any = None) -> Self:
         """Draw on `ax`."""
-        self.ax_ = _axes(ax)
+        self.ax_ = axes(ax)
         self.figure_ = self.ax_.figure
         for e, weight in enumerate(self.weights.T):
             self.ax_.plot(self.values, weight, color=COLORS[e % len(COLORS)], label=f"expert {e + 1}", lw=2)
@@ -146,7 +147,7 @@ class ExpertDisplay:
 
     def plot(self, *, ax: Any = None) -> Self:
         """Draw on `ax`: a line and a band an expert, or a line a class in a style an expert."""
-        self.ax_ = _axes(ax)
+        self.ax_ = axes(ax)
         self.figure_ = self.ax_.figure
         styles = ("-", "--", ":", "-.")
         for e in range(self.means.shape[1]):
@@ -170,7 +171,7 @@ class ExpertDisplay:
 
 @dataclass
 class CriteriaDisplay:
-    """Criteria against the number of experts.
+    """Criteria against the number of experts; of several models with one number the best by each criterion.
 
     Attributes
     ----------
@@ -182,21 +183,23 @@ class CriteriaDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
-        """Draw the sweep of an estimator fitted with n_experts="bic", "aic" or "icl"."""
+        """Draw the sweep of an estimator whose `n_experts` is a criterion."""
         return cls(estimator.selection_).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> Self:
         """Draw on `ax`, the chosen number marked."""
-        self.ax_ = _axes(ax)
+        self.ax_ = axes(ax)
         self.figure_ = self.ax_.figure
-        k = self.table["k"]
-        for i, name in enumerate(CRITERIA):
-            self.ax_.plot(k, self.table[name], "o-", color=COLORS[i], label=name.upper())
-        chosen = [a for a, c in zip(k, self.table["chosen"], strict=True) if c]
-        for a in chosen:
+        k = np.array(self.table["k"])
+        ks = np.unique(k)
+        for i, name in enumerate(n for n in (*CRITERIA, "cv") if n in self.table.columns):
+            values = np.array(self.table[name])
+            best = [values[k == a].min() for a in ks]
+            self.ax_.plot(ks, best, "o-", color=COLORS[i], label=name.upper())
+        for a in k[np.array(self.table["chosen"], dtype=bool)]:
             self.ax_.axvline(a, color="0.7", lw=8, alpha=0.4, zorder=0)
         self.ax_.set(
-            xlabel="number of experts", ylabel="criterion (smaller is better)", xticks=k, title="How many"
+            xlabel="number of experts", ylabel="criterion (smaller is better)", xticks=ks, title="How many"
         )
         self.ax_.legend(frameon=False)
         return self

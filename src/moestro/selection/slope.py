@@ -189,6 +189,8 @@ class DDSE:
         Whether the plateau has the share of regressions that was asked for; if none has, the longest is taken.
     regressions : Table
         Models used (pen at least this), slope, intercept, model chosen.
+    models : Table
+        model, pen, contrast.
     """
 
     model: Any
@@ -198,6 +200,14 @@ class DDSE:
     plateau: int
     long_enough: bool
     regressions: Table
+    models: Table
+
+    @property
+    def line(self) -> tuple[float, float, float]:
+        """Intercept and slope of the plateau's middle regression, and the penalty from which it is fitted."""
+        inside = [r for r in self.regressions.rows() if self.slope[0] <= r["slope"] <= self.slope[1]]
+        middle = sorted(inside, key=lambda r: r["slope"])[len(inside) // 2]
+        return middle["intercept"], middle["slope"], middle["pen_at_least"]
 
 
 def ddse(
@@ -263,6 +273,7 @@ def ddse(
                 "model": [models.names[i] for i in at],
             }
         ),
+        Table({"model": models.names, "pen": models.pen, "contrast": models.contrast}),
     )
 
 

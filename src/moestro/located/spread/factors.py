@@ -1,4 +1,10 @@
-"""Low rank plus diagonal: covariances of latent factors, L L' + diag(s)."""
+"""Low rank plus diagonal: covariances of latent factors, L L' + diag(s).
+
+Given s, the best L is known: with theta_j, u_j the largest eigenpairs of S* = s^-1/2 S s^-1/2, L = s^1/2 u (theta - 1)^1/2 (Lawley). What is
+left is a smooth function of log s, minimised by L-BFGS (Joreskog, 1967):
+
+    F = sum log s + tr S* + sum_j (log theta_j - theta_j + 1),    dF / dlog s_i = 1 - S*_ii + sum_j (theta_j - 1) u_ij^2.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.linalg import eigh
+from scipy.optimize import minimize
+from scipy.sparse.linalg import eigsh
 
 from .base import SPREAD_FLOOR, Spread, Structure
+from .full import FullSpread
 
-INNER = 5  # EM steps of the factor model within one M-step
+EXACT_COLUMNS = 150  # columns beyond which the few eigenpairs are found by Lanczos' method
 
 
 @dataclass(frozen=True)
@@ -26,14 +36,23 @@ class FactorSpread(Spread):
         inner = np.eye(self.loadings.shape[2]) + np.swapaxes(self.loadings, 1, 2) @ scaled
         return np.linalg.cholesky(inner), scaled
 
+    @cached_property
+    def _full(self) -> FullSpread | None:
+        """Few columns keep more digits as plain matrices, where a column may be all factor."""
+        return FullSpread(self.dense()) if self.variances.shape[1] <= EXACT_COLUMNS else None
+
     @property
     def log_det(self) -> np.ndarray:
+        if self._full is not None:
+            return self._full.log_det
         root = self._capacity[0]
         return np.log(self.variances).sum(axis=1) + 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(
             axis=1
         )
 
     def distance(self, e: int, residual: np.ndarray) -> np.ndarray:
+        if self._full is not None:
+            return self._full.distance(e, residual)
         # Woodbury: r' C^-1 r = r' S^-1 r - |chol^-1 L' S^-1 r|^2
         root, scaled = self._capacity
         inner = np.linalg.solve(root[e], (residual @ scaled[e]).T)
@@ -45,7 +64,12 @@ class FactorSpread(Spread):
 
     @property
     def least(self) -> np.ndarray:
-        return self.variances.min(axis=1)
+        out = self.variances.min(axis=1)
+        if (
+            out <= 10 * SPREAD_FLOOR
+        ).any():  # a column may be all factor (Heywood), and its covariance still regular
+            out = np.linalg.eigvalsh(self.dense())[:, 0]
+        return out
 
 
 @dataclass(frozen=True)
@@ -67,33 +91,41 @@ class Factors(Structure):
 
     def maximum(self, second: np.ndarray, previous: Spread | None) -> Spread:
         second = 0.5 * (second + np.swapaxes(second, 1, 2))
-        spread = previous if isinstance(previous, FactorSpread) else self._first(second)
-        for _ in range(INNER):
-            spread = _em_step(spread, second)
-        return spread
-
-    def _first(self, second: np.ndarray) -> FactorSpread:
-        """Principal components of the correlations."""
-        sd = np.sqrt(np.maximum(np.diagonal(second, axis1=1, axis2=2), 2 * SPREAD_FLOOR))
-        values, vectors = np.linalg.eigh(second / sd[:, :, None] / sd[:, None, :])
-        D = second.shape[1]
-        f = min(self.rank, D)
-        rest = np.maximum(values[:, : max(D - f, 1)].mean(axis=1), 1e-3)
-        size = np.sqrt(np.maximum(values[:, D - f :] - rest[:, None], 1e-3))
-        loadings = sd[:, :, None] * vectors[:, :, D - f :] * size[:, None, :]
-        variances = np.maximum(
-            np.diagonal(second, axis1=1, axis2=2) - (loadings**2).sum(axis=2), 0.01 * sd**2
-        )
-        return FactorSpread(loadings, np.maximum(variances, 2 * SPREAD_FLOOR))
+        f = min(self.rank, second.shape[1])
+        start = previous.variances if isinstance(previous, FactorSpread) else None
+        found = [_maximum(S, f, None if start is None else start[e]) for e, S in enumerate(second)]
+        return FactorSpread(np.array([a for a, _ in found]), np.array([b for _, b in found]))
 
 
-def _em_step(spread: FactorSpread, second: np.ndarray) -> FactorSpread:
-    """EM of factor analysis on second moments (Rubin and Thayer, 1982): never lowers the likelihood."""
-    root, scaled = spread._capacity
-    inverse = np.linalg.inv(root @ np.swapaxes(root, 1, 2))  # Var(z | r)
-    regress = scaled @ inverse  # r -> E[z | r], transposed: (k, D, f)
-    moment = second @ regress
-    inner = inverse + np.swapaxes(regress, 1, 2) @ moment
-    loadings = np.swapaxes(np.linalg.solve(inner, np.swapaxes(moment, 1, 2)), 1, 2)
-    variances = np.diagonal(second, axis1=1, axis2=2) - np.einsum("kdf,kdf->kd", loadings, moment)
-    return FactorSpread(loadings, np.maximum(variances, 2 * SPREAD_FLOOR))
+def _maximum(S: np.ndarray, f: int, start: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Loadings (D, f) and variances (D,) of most likelihood under second moments S."""
+    total = np.maximum(np.diag(S), 2 * SPREAD_FLOOR)
+    first = np.log(0.5 * total if start is None else start)
+    bounds = [(np.log(2 * SPREAD_FLOOR), np.log(10 * t)) for t in total]
+
+    def objective(log_s: np.ndarray) -> tuple[float, np.ndarray]:
+        theta, u, diagonal = _pairs(S, log_s, f)
+        used = theta > 1.0
+        theta, u = theta[used], u[:, used]
+        value = log_s.sum() + diagonal.sum() + (np.log(theta) - theta + 1.0).sum()
+        return float(value), 1.0 - diagonal + (u**2) @ (theta - 1.0)
+
+    clipped = np.clip(first, [b[0] for b in bounds], [b[1] for b in bounds])
+    done = minimize(
+        objective, clipped, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500, "ftol": 1e-15, "gtol": 1e-9},
+    )  # fmt: skip
+    theta, u, _ = _pairs(S, done.x, f)
+    s = np.exp(done.x)
+    return np.sqrt(s)[:, None] * u * np.sqrt(np.maximum(theta - 1.0, 0.0)), s
+
+
+def _pairs(S: np.ndarray, log_s: np.ndarray, f: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The f largest eigenpairs of S* and its diagonal."""
+    root = np.exp(-0.5 * log_s)
+    star = S * root[:, None] * root
+    D = len(star)
+    if D <= EXACT_COLUMNS or f >= D - 1:
+        theta, u = eigh(star, subset_by_index=(D - f, D - 1))
+    else:
+        theta, u = eigsh(star, f, v0=np.ones(D))
+    return theta, u, np.diag(star)

@@ -1,0 +1,335 @@
+"""Choosing: slope heuristics, dendrograms, held-out likelihood, lower bounds."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import three_classes, two_lines
+from moestro import (
+    LocatedMoERegressor,
+    MoEClassifier,
+    MoERegressor,
+    confident_lower_bound,
+    load_dataset,
+    select_experts,
+)
+from moestro.design import ArrayDesign
+from moestro.errors import DataError
+from moestro.experts import Gaussian
+from moestro.fitted import prepare
+from moestro.gates import SoftmaxGate
+from moestro.located import LocatedMeasure, fit_located
+from moestro.located.data import Data
+from moestro.located.specification import Specification
+from moestro.measure import measure_of
+from moestro.model import Model
+from moestro.selection import EVERY, ddse, dendrogram, djump, sweep
+from moestro.selection.atoms import LocatedAtoms, SoftmaxAtoms
+from moestro.selection.cross_validation import folds
+from moestro.selection.lower_bound import lower_bound
+from moestro.selection.slope import Collection
+from moestro.solvers import Options, fit_mixture
+from moestro.studies.softmax_gaussian import TRUTH, gaussian_measure
+from moestro.theory import voronoi_loss
+
+CAPUSHE = Path(__file__).parents[2] / "shared" / "data" / "datacapushe.csv"
+
+
+@pytest.fixture(scope="module")
+def capushe():
+    if not CAPUSHE.exists():
+        pytest.skip("capushe's data set is not at hand")
+    rows = list(csv.DictReader(CAPUSHE.read_text().splitlines()))
+    pen, complexity, contrast = ([float(r[c]) for r in rows] for c in ("pen", "complexity", "contrast"))
+    return pen, contrast, complexity, [r["model"] for r in rows]
+
+
+def test_capushes_own_data(capushe):
+    jump = djump(*capushe)
+    assert jump.model == "K=21"
+    assert jump.kappa == pytest.approx(2.58725, abs=1e-9)
+    assert jump.kappa_min == pytest.approx(1.293625, abs=1e-9)
+    for robust in (True, False):
+        slope = ddse(*capushe, robust=robust)
+        assert slope.model == "K=21"
+        assert slope.plateau == (43 if robust else slope.plateau)
+        assert slope.long_enough
+        assert slope.slope[0] <= slope.kappa / 2 <= slope.slope[1]
+
+
+def line(noise=0.0, seed=0):
+    """Contrasts of 30 models: bias until model 8, then the slope 1.5 of overfitting."""
+    rng = np.random.default_rng(seed)
+    pen = np.arange(1.0, 31.0)
+    return pen, 100 * np.maximum(8 - pen, 0) ** 1.2 - 1.5 * pen + noise * rng.standard_normal(30)
+
+
+def test_both_find_the_kink_of_a_known_line():
+    pen, contrast = line()
+    assert djump(pen, contrast).model == 8
+    found = ddse(pen, contrast)
+    assert found.model == 8
+    assert found.kappa == pytest.approx(3.0)
+    for seed in range(5):
+        assert ddse(*line(0.05, seed)).model == 8
+
+
+def test_the_path_is_the_minimiser_at_every_kappa():
+    rng = np.random.default_rng(0)
+    models = Collection.of(rng.uniform(0, 10, 40), rng.standard_normal(40).cumsum())
+    places, starts = models.path()
+    for kappa in np.linspace(1e-6, 1.5 * starts[-1], 500):
+        at = places[np.searchsorted(starts, kappa, side="right") - 1]
+        values = models.contrast + kappa * models.pen
+        assert values[at] == pytest.approx(values.min(), abs=1e-9)
+
+
+def test_options_of_the_jump(capushe):
+    assert djump(*capushe, threshold=60).kappa_min == pytest.approx(5.864, abs=1e-3)
+    assert djump(*capushe, area=0.1).model == "K=21"
+    assert djump(*capushe, factor=1.0).kappa == pytest.approx(1.293625)
+    with pytest.raises(DataError, match="complexity of at most"):
+        djump([2, 3], [1, 0], threshold=1)
+
+
+def test_equal_penalties_keep_the_better_model():
+    found = djump([1, 2, 2, 10], [5.0, 1.0, 0.5, 0.4], names=list("abcd"))
+    assert found.model == "c"
+    assert found.index == 2
+
+
+@pytest.mark.parametrize(
+    ("pen", "contrast", "words"),
+    [
+        ([1], [1], "at least 2 models"),
+        ([1, 1], [1, 2], "at least 2 models"),
+        ([1, 2], [1], "one entry a model"),
+        ([1, 2], [1, np.nan], "finite"),
+        ([-1, 2], [1, 0], "at least 0"),
+    ],
+)
+def test_wrong_collections_are_refused(pen, contrast, words):
+    with pytest.raises(DataError, match=words):
+        djump(pen, contrast)
+    with pytest.raises(DataError):
+        ddse(pen, contrast)
+
+
+# Dendrograms
+
+
+def over_specified(n=20_000, k=4, seed=0):
+    truth = gaussian_measure(**TRUTH)
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(size=(n, 1))
+    y, _ = truth.sample(x, rng)
+    rows, units = prepare(ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian())
+    model = Model(SoftmaxGate(), Gaussian(), k, rows.q, rows.p)
+    return truth, rows, units, fit_mixture(model, rows, Options(seed=seed, n_starts=8, box=12.0))
+
+
+def test_merging_twins_gives_back_the_atom_exactly():
+    _, rows, _, fit = over_specified(2000, 2)
+    atoms = SoftmaxAtoms.of(fit, rows)
+    gate = np.concatenate([atoms.gate, atoms.gate[:1]])
+    gate[[0, 2], 0] += np.log([0.3, 0.7])
+    twin = replace(
+        atoms,
+        model=replace(atoms.model, k=3),
+        shares=np.array([0.3 * atoms.shares[0], atoms.shares[1], 0.7 * atoms.shares[0]]),
+        gate=gate,
+        experts=np.concatenate([atoms.experts, atoms.experts[:1]]),
+        variances=np.concatenate([atoms.variances, atoms.variances[:1]]),
+        centres=tuple(np.concatenate([c, c[:1]]) for c in atoms.centres),
+    )
+    assert twin.log_likelihood() == pytest.approx(atoms.log_likelihood(), rel=1e-12)
+    tree = dendrogram(twin, rows.weight_sum)
+    assert tree.k == 2
+    assert tree.heights[3] == pytest.approx(0, abs=1e-20)
+    assert tree.pairs[0] == (0, 2)
+    assert tree.stages[2].log_likelihood() == pytest.approx(atoms.log_likelihood(), rel=1e-9)
+
+
+def test_the_merged_measure_is_close_to_the_truth_without_a_further_fit():
+    truth, rows, units, fit = over_specified()
+    tree = dendrogram(SoftmaxAtoms.of(fit, rows), rows.weight_sum)
+    assert tree.k == 2
+    merged = tree.stages[2]
+    loss = voronoi_loss(measure_of(merged.model, units, merged.theta), truth)
+    assert loss < 0.5 * voronoi_loss(measure_of(fit.model, units, fit.theta), truth, unknown=7) + 0.5
+    linkage = tree.linkage()
+    assert linkage.shape == (3, 4)
+    assert (np.diff(linkage[:, 2]) >= 0).all()
+    assert linkage[-1, 3] == 4
+    table = tree.table()
+    for row in table.rows():
+        assert row["dsc"] == pytest.approx(-(row["height"] + np.log(20_000) * row["mean_log_likelihood"]))
+
+
+def test_the_choice_does_not_depend_on_units():
+    rng = np.random.default_rng(0)
+    truth = gaussian_measure(**TRUTH)
+    x = rng.uniform(size=(4000, 1))
+    y, _ = truth.sample(x, rng)
+    a, b = (
+        MoERegressor("dendrogram", max_experts=4, n_starts=6, random_state=0).fit(u, v)
+        for u, v in ((x, y), (50 * x - 7, 0.01 * y + 3))
+    )
+    assert a.n_experts_ == b.n_experts_ == 2
+    for k in (2, 3, 4):
+        assert a.dendrogram_.heights[k] == pytest.approx(b.dendrogram_.heights[k], rel=1e-3)
+    assert a.dendrogram_.stages[2].k == 2
+    assert a.log_likelihood_ >= a.dendrogram_.log_likelihoods[2] * 4000 - 1e-6
+
+
+def test_located_merges_keep_mean_and_covariance():
+    truth = LocatedMeasure(
+        [0.5, 0.5],
+        [[0.0], [4.0]],
+        [[[1.0]], [[0.5]]],
+        [[[1.0]], [[-1.0]]],
+        [[0.0], [5.0]],
+        [[[0.1]], [[0.2]]],
+    )
+    x, y, _ = truth.sample(20_000, np.random.default_rng(0))
+    fit = fit_located(x, y, 4, n_starts=8, seed=0)
+    data = Data.read(x, y, None, Specification(), 4)
+    exact = fit_located(x, y, 2, n_starts=2, seed=0)
+    assert LocatedAtoms.of(exact, data).log_likelihood() == pytest.approx(exact.log_likelihood, rel=1e-10)
+    atoms = LocatedAtoms.of(fit, data)
+    tree = dendrogram(atoms, fit.weight_sum)
+    assert tree.k == 2
+    assert voronoi_loss(tree.stages[2].in_user_units(), truth) < 0.2
+    for stage in tree.stages.values():
+        rows = np.concatenate([data.u, data.v], axis=1)
+        s = stage.shares
+        np.testing.assert_allclose(s @ stage.mean, 0, atol=1e-6)
+        whole = np.einsum("k,kij->ij", s, stage.covariance + stage.mean[:, :, None] * stage.mean[:, None, :])
+        np.testing.assert_allclose(whole, rows.T @ rows / len(rows), atol=1e-6)
+    with pytest.raises(DataError, match="affine"):
+        LocatedAtoms.of(fit_located(x, y, 2, degree=2, n_starts=2, seed=0), data)
+
+
+def test_dendrograms_of_classes_and_their_limits():
+    x, y = three_classes()
+    model = MoEClassifier("dendrogram", max_experts=3, random_state=0).fit(x, y)
+    assert model.n_experts_ in (2, 3)
+    with pytest.raises(DataError, match="not for laplace"):
+        MoERegressor("dendrogram", gate="laplace", max_experts=2, n_starts=2).fit(*two_lines())
+    with pytest.raises(DataError, match="at least 2"):
+        MoERegressor("dendrogram", max_experts=1).fit(*two_lines())
+
+
+# Held-out likelihood, and everything together
+
+
+def test_folds_are_a_partition():
+    parts = folds(23, 5, np.random.default_rng(0))
+    assert sorted(np.concatenate(parts)) == list(range(23))
+    assert {len(p) for p in parts} == {4, 5}
+    for wrong in (1, 24):
+        with pytest.raises(DataError, match="folds"):
+            folds(23, wrong, np.random.default_rng(0))
+
+
+def test_held_out_likelihood_is_that_of_the_fits_on_the_other_folds():
+    x, y = two_lines()
+    rows, _ = prepare(ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian())
+    model = Model(SoftmaxGate(), Gaussian(), 1, rows.q, rows.p)
+    found = sweep(model, rows, [1], Options(seed=3), "cv", n_folds=4)
+    draw, _ = np.random.SeedSequence(3).spawn(3)[1:]  # the first child fitted k = 1
+    total = 0.0
+    for out in folds(len(y), 4, np.random.default_rng(draw)):
+        inside = np.setdiff1d(np.arange(len(y)), out)
+        X = np.column_stack([np.ones(len(y)), x])
+        beta = np.linalg.lstsq(X[inside], y[inside], rcond=None)[0]
+        variance = ((y - X @ beta)[inside] ** 2).mean()
+        total += (-0.5 * (np.log(2 * np.pi * variance) + (y - X @ beta)[out] ** 2 / variance)).sum()
+    assert found.choice.columns["cv"][0] == pytest.approx(-2 * total, rel=1e-6)
+
+
+@pytest.mark.parametrize("criterion", EVERY)
+def test_every_criterion_in_every_estimator(criterion):
+    x, y = two_lines()
+    for estimator in (
+        MoERegressor(criterion, max_experts=4, n_starts=4, random_state=0),
+        LocatedMoERegressor(criterion, max_experts=4, n_starts=4, random_state=0),
+    ):
+        estimator.fit(x, y)
+        assert sum(estimator.selection_["chosen"]) == 1
+        chosen = [
+            k for k, c in zip(estimator.selection_["k"], estimator.selection_["chosen"], strict=True) if c
+        ]
+        assert chosen == [estimator.n_experts_]
+
+
+def test_select_experts_of_located_models():
+    ethanol = load_dataset("ethanol")
+    found = select_experts(
+        "nox ~ equivalence",
+        ethanol,
+        model="located",
+        experts=[1, 2, 3],
+        degree=[1, 2],
+        covariance=["full"],
+        random_state=0,
+    )
+    assert len(found.table) == 6
+    assert list(found.table.columns)[:6] == ["model", "k", "degree", "blocks", "dimension", "log_likelihood"]
+    assert found.best.k in found.models
+    values = found.table["log_likelihood"]
+    assert (np.diff(values[:3]) > 0).all()
+    assert (np.diff(values[3:]) > 0).all()
+    for wrong, words in (
+        ({"model": "round"}, "unknown"),
+        ({"model": "located", "tempo": 3}, "no option"),
+        ({"criterion": "best"}, "unknown"),
+    ):
+        with pytest.raises(DataError, match=words):
+            select_experts("nox ~ equivalence", ethanol, **wrong)
+
+
+# Lower bound
+
+
+def test_the_lower_bound_is_the_split_ratio_by_hand():
+    rng = np.random.default_rng(0)
+    y = np.concatenate([rng.normal(-4, 1, 100), rng.normal(4, 1, 100)])
+
+    def fit(k, rows):
+        if k == 1:
+            return [(1.0, y[rows].mean(), y[rows].std())]
+        parts = [y[rows][y[rows] < 0], y[rows][y[rows] >= 0]]
+        return [(len(p) / len(rows), p.mean(), p.std()) for p in parts]
+
+    def score(found, rows):
+        density = sum(w / s * np.exp(-0.5 * ((y[rows] - m) / s) ** 2) for w, m, s in found)
+        return float(np.log(density).sum())
+
+    found = lower_bound(200, fit, score, max_experts=1, rng=np.random.default_rng(1))
+    assert found.k == 2
+    order = np.random.default_rng(1).permutation(200)
+    a, b = np.sort(order[:100]), np.sort(order[100:])
+    logs = [score(fit(2, other), own) - score(fit(1, own), own) for own, other in ((a, b), (b, a))]
+    assert found.table["log_ratio"][0] == pytest.approx(np.log(np.mean(np.exp(np.array(logs)))))
+
+
+def test_a_true_null_is_seldom_rejected():
+    rejected = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x = rng.standard_normal((80, 1))
+        y = 2 * x[:, 0] + rng.standard_normal(80)
+        found = confident_lower_bound(
+            LocatedMoERegressor(n_starts=2, random_state=0), x, y, max_experts=1, random_state=seed
+        )
+        rejected += found.k > 1
+    assert rejected <= 1
+    x, y = two_lines()
+    assert confident_lower_bound(MoERegressor(random_state=0), x, y, max_experts=3, random_state=0).k == 2
+    for wrong in ({"alpha": 0.0}, {"alpha": 2}, {"extra": 0}, {"max_experts": 0}):
+        with pytest.raises(DataError):
+            confident_lower_bound(MoERegressor(), x, y, **wrong)

@@ -146,4 +146,31 @@ Sums evaluate(const Problem& pr, const Request& rq, const Isa& isa, int threads,
     return out;
 }
 
+MixturePart mixture_sums(const Mixture& mx, const Isa& isa, int threads) {
+    const size_t size = size_t(mx.k) * mx.monomials();
+    const int64_t chunks = chunk_count(mx.n, size), blocks = (mx.n + kBlock - 1) / kBlock;
+    std::vector<MixturePart> parts(static_cast<size_t>(chunks));
+    std::atomic<int64_t> next{0};
+    const auto work = [&] {
+        thread_local Workspace ws;
+        for (int64_t c; (c = next.fetch_add(1)) < chunks;) {
+            MixturePart& part = parts[size_t(c)];
+            part.first.assign(size, 0.0);
+            const int64_t first = c * blocks / chunks * kBlock;
+            isa.mixture(mx, first, std::min(mx.n, (c + 1) * blocks / chunks * kBlock), ws, part);
+        }
+    };
+    std::vector<std::thread> pool;
+    const int64_t helpers = std::min<int64_t>(threads, chunks) - 1;
+    for (int64_t i = 0; i < helpers; ++i) pool.emplace_back(work);
+    work();
+    for (auto& thread : pool) thread.join();
+    MixturePart out = std::move(parts[0]);
+    for (size_t c = 1; c < parts.size(); ++c) {
+        out.value += parts[c].value;
+        for (size_t i = 0; i < size; ++i) out.first[i] += parts[c].first[i];
+    }
+    return out;
+}
+
 }  // namespace moestro

@@ -12,6 +12,7 @@
 
 #include "families.hpp"
 #include "gemm.hpp"
+#include "mixture.hpp"
 
 namespace moestro {
 namespace MOESTRO_ISA {
@@ -402,7 +403,7 @@ double exp_per_second(double seconds) {
 #define MOESTRO_STRING_(x) #x
 #define MOESTRO_STRING(x) MOESTRO_STRING_(x)
 extern const Isa kIsa;
-const Isa kIsa = {MOESTRO_STRING(MOESTRO_ISA), range_pass, fma_per_second, exp_per_second};
+const Isa kIsa = {MOESTRO_STRING(MOESTRO_ISA), range_pass, mixture_pass, fma_per_second, exp_per_second};
 
 }  // namespace MOESTRO_ISA
 }  // namespace moestro

@@ -123,6 +123,28 @@ struct PyProblem {
     }
 };
 
+nb::tuple mixture(Rows rows, std::optional<Vector> w, Rows theta, int threads, const std::string& isa) {
+    Mixture mx;
+    mx.n = int64_t(rows.shape(0));
+    mx.columns = int(rows.shape(1));
+    mx.k = int(theta.shape(0));
+    mx.rows = rows.data();
+    mx.theta = theta.data();
+    if (w) {
+        if (w->size() != rows.shape(0)) throw std::invalid_argument("rows and w differ in length");
+        mx.w = w->data();
+    }
+    if (mx.n < 1 || mx.k < 1 || int(theta.shape(1)) != mx.monomials())
+        throw std::invalid_argument("theta must be (k, " + std::to_string(mx.monomials()) + "), and rows must not be empty");
+    const Isa& path = choose_isa(isa.c_str());
+    MixturePart part;
+    {
+        nb::gil_scoped_release release;
+        part = mixture_sums(mx, path, threads);
+    }
+    return nb::make_tuple(part.value, give<OutMatrix>(std::move(part.first), {size_t(mx.k), size_t(mx.monomials())}));
+}
+
 }  // namespace
 
 NB_MODULE(_core, module) {
@@ -136,6 +158,8 @@ NB_MODULE(_core, module) {
         .def("sums", &PyProblem::sums, nb::arg("theta"), nb::arg("order"), nb::arg("threads"), nb::arg("isa"),
              nb::arg("responsibilities").none() = nb::none())
         .def("rowwise", &PyProblem::rowwise, nb::arg("theta"), nb::arg("scores"), nb::arg("threads"), nb::arg("isa"));
+    module.def("mixture_sums", &mixture, nb::arg("rows"), nb::arg("w").none(), nb::arg("theta"), nb::arg("threads"),
+               nb::arg("isa"));
     module.def("instruction_sets", [] {
         std::vector<std::string> names;
         for (const char* name : available_isas()) names.emplace_back(name);

@@ -99,9 +99,26 @@ struct Workspace {
 using RangePass = void (*)(const Problem&, const Plan&, const Request&, int64_t first, int64_t last,
                            Workspace&, Partial&, bool (*tick)(void*), void* tick_state);
 
+// Rows of a mixture of densities that are log-linear in monomials of degree two: see mixture.hpp.
+struct Mixture {
+    int64_t n = 0;
+    int columns = 0, k = 1;
+    const double* rows = nullptr;   // (n, columns) row-major
+    const double* w = nullptr;      // (n,) or null
+    const double* theta = nullptr;  // (k, monomials)
+    int monomials() const { return 1 + columns + columns * (columns + 1) / 2; }
+};
+
+struct MixturePart {
+    double value = 0;
+    std::vector<double> first;  // sum w r phi, (k, monomials)
+};
+using MixturePass = void (*)(const Mixture&, int64_t first, int64_t last, Workspace&, MixturePart&);
+
 struct Isa {
     const char* name;
     RangePass pass;
+    MixturePass mixture;
     double (*fma_per_second)(double seconds);
     double (*exp_per_second)(double seconds);
 };
@@ -114,5 +131,6 @@ struct Sums {
     std::vector<double> mass, gradient, information, curvature;  // the last two P x P, full
 };
 Sums evaluate(const Problem&, const Request&, const Isa&, int threads, bool (*interrupted)());
+MixturePart mixture_sums(const Mixture&, const Isa&, int threads);
 
 }  // namespace moestro

@@ -1,11 +1,13 @@
 """Located experts: the joint Gaussian mixture against other implementations and closed forms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn.mixture import GaussianMixture
 
-from moestro import MixingMeasure
+from moestro import MixingMeasure, _core
 from moestro.engine import Order
 from moestro.errors import DataError
 from moestro.located import LocatedMeasure, fit_located, to_located, to_softmax
@@ -96,6 +98,29 @@ def test_moments_are_those_of_a_seeded_simulation_and_of_isserlis():
     np.testing.assert_allclose(back[0], [-0.7], atol=1e-12)
     np.testing.assert_allclose(back[1], mean, atol=1e-12)
     np.testing.assert_allclose(back[2], covariance, atol=1e-12)
+
+
+@pytest.mark.parametrize("isa", _core.instruction_sets())
+def test_compiled_sums_are_those_of_numpy(isa, monkeypatch):
+    monkeypatch.setenv("MOESTRO_ISA", isa)
+    rng = np.random.default_rng(0)
+    for n, D, k in ((1, 1, 1), (191, 2, 3), (193, 3, 7), (5000, 11, 4)):
+        rows = rng.standard_normal((n, D))
+        for w in (None, rng.uniform(0, 2, n)):
+            problem = JointProblem(rows, w, k)
+            root = 0.3 * rng.standard_normal((k, D, D))
+            covariance = root @ root.transpose(0, 2, 1) + 0.1 * np.eye(D)
+            theta = problem.monomials.natural(
+                rng.standard_normal(k), 3 * rng.standard_normal((k, D)), covariance
+            )
+            value, first, _ = problem._sums(theta, False)
+            expected, sums, _ = problem.sums_in_numpy(theta, False)
+            assert value == pytest.approx(expected, rel=1e-11)
+            np.testing.assert_allclose(first, sums, rtol=1e-10, atol=1e-9 * n)
+            for threads in (2, 5):
+                again = replace(problem, threads=threads)._sums(theta, False)
+                assert again[0] == value
+                np.testing.assert_array_equal(again[1], first)
 
 
 def test_derivatives_of_the_joint_problem():

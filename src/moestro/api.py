@@ -226,7 +226,9 @@ def select_experts(
     (3, 2)
     """
     if model == "located":
-        return _select_located(formula, data, list(experts), criterion, random_state, how)
+        return _select_located(
+            formula, data, list(experts), criterion, random_state, thread_count(n_jobs), how
+        )
     if model != "softmax":
         raise DataError(f"model={model!r} is unknown: choose softmax or located")
     options = Options(seed=random_state, threads=thread_count(n_jobs))
@@ -242,6 +244,7 @@ def _select_located(
     experts: list[int],
     criterion: str,
     seed: int | None,
+    threads: int,
     how: dict[str, Any],
 ) -> Selection:
     design = FormulaDesign.learn(formula, data)
@@ -259,7 +262,7 @@ def _select_located(
     blocks = {"blocks": how.pop("blocks")} if "blocks" in how else {}
     lists = {n: list(v) if isinstance(v, list | tuple) else [v] for n, v in how.items()}
     specifications = [replace(s, **blocks) for s in with_options(Specification(), **lists)]
-    found = sweep_located(x, y, experts, specifications, criterion, seed=seed, **run)
+    found = sweep_located(x, y, experts, specifications, criterion, seed=seed, threads=threads, **run)
     best: dict[int, Any] = {}
     for fit in found.fits:
         if fit.k not in best or _better(fit, best[fit.k]):

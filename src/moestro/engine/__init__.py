@@ -5,7 +5,7 @@ from ..model import Model
 from ..rows import Rows
 from .array import ArrayEngine, logit_features
 from .base import Engine, Evaluation, Order, Rowwise
-from .native import NativeEngine, supports
+from .native import ISA_VARIABLE, NativeEngine, supports
 
 ENGINES = ("auto", "native", "array")
 
@@ -21,6 +21,7 @@ def make_engine(model: Model, rows: Rows, name: str = "auto", threads: int = 1) 
 
 __all__ = [
     "ENGINES",
+    "ISA_VARIABLE",
     "ArrayEngine",
     "Engine",
     "Evaluation",

@@ -19,6 +19,7 @@ from ..selection import CRITERIA, Dendrogram, sweep_located
 from ..selection.located import with_options
 from ..solvers import Status
 from ..tables import Table
+from ..threads import thread_count
 from .helpers import refuse_text
 
 
@@ -52,6 +53,8 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
     tol : float, default=1e-8
         Largest mismatch between a moment of the data and of the model, per row, in standardised columns.
     random_state : int, RandomState or None
+    n_jobs : int or None
+        Threads; None means all cores. Results are the same for any number.
 
     Attributes
     ----------
@@ -98,6 +101,7 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
         n_starts: int | str = "auto",
         tol: float = 1e-8,
         random_state: Any = None,
+        n_jobs: int | None = None,
     ):
         self.n_experts = n_experts
         self.direction = direction
@@ -113,6 +117,7 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
         self.n_starts = n_starts
         self.tol = tol
         self.random_state = random_state
+        self.n_jobs = n_jobs
 
     # Fitting
 
@@ -161,7 +166,7 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
         found = sweep_located(
             X, y, ks, specifications, criterion, weights=w, tol=self.tol,
             n_starts=None if self.n_starts == "auto" else int(self.n_starts),
-            seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
+            seed=int(check_random_state(self.random_state).randint(2**31 - 1)), threads=thread_count(self.n_jobs),
         )  # fmt: skip
         self.fit_: LocatedFit = found.chosen
         self.selection_: Table = found.table()

@@ -34,6 +34,7 @@ class Data:
     center, scale : ndarray of shape (p + D,)
     offset : float
         What the user's units add to the sum of log-densities.
+    threads : int
     """
 
     u: np.ndarray
@@ -42,9 +43,10 @@ class Data:
     center: np.ndarray
     scale: np.ndarray
     offset: float
+    threads: int = 1
 
     @classmethod
-    def read(cls, x: Any, y: Any, weights: Any, spec: Specification, k: int) -> Data:
+    def read(cls, x: Any, y: Any, weights: Any, spec: Specification, k: int, threads: int = 1) -> Data:
         """Check and standardise; one sentence says what is wrong."""
         x, y, w = columns_of(x, y, weights)
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
@@ -73,7 +75,7 @@ class Data:
             _no_twins(rows[:, p:], w, names[p:], "covariance")
         total = len(rows) if w is None else float(w.sum())
         return cls(
-            rows[:, :p].copy(), rows[:, p:].copy(), w, center, scale, -float(total) * float(np.log(scale).sum())
+            rows[:, :p].copy(), rows[:, p:].copy(), w, center, scale, -float(total) * float(np.log(scale).sum()), threads
         )  # fmt: skip
 
     @property
@@ -84,7 +86,8 @@ class Data:
         """The log-likelihood of the model on these rows."""
         p, D = self.u.shape[1], self.v.shape[1]
         if spec.is_joint(p, D) and p + D <= JOINT_COLUMNS:
-            return JointProblem(np.concatenate([self.u, self.v], axis=1), self.weights, k, self.offset)
+            rows = np.concatenate([self.u, self.v], axis=1)
+            return JointProblem(rows, self.weights, k, self.offset, self.threads)
         return StructuredProblem(self.u, self.v, self.weights, self.shape(spec, k), spec.degree, self.offset)
 
     def shape(self, spec: Specification, k: int) -> Shape:

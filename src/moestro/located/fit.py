@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import DataError
 from ..solvers import Status
 from ..tables import Table
-from ..threads import one_blas_thread
+from ..threads import one_blas_thread, thread_count
 from .data import Data
 from .measure import LocatedMeasure
 from .polish import UNFOUND, Found, polish
@@ -88,6 +88,7 @@ def fit_located(
     n_starts: int | None = None,
     tol: float = 1e-8,
     seed: int | np.random.SeedSequence | None = None,
+    n_jobs: int | None = None,
 ) -> LocatedFit:
     """Maximise the joint likelihood of sum_i pi_i N(x; c_i, Gamma_i) N(y; A_i x + b_i, Sigma_i).
 
@@ -122,6 +123,8 @@ def fit_located(
     tol : float
         Largest mismatch between a moment of the data and of the model, per row, in standardised columns.
     seed : int, SeedSequence or None
+    n_jobs : int or None
+        Threads; None means all cores. Results are the same for any number.
 
     Returns
     -------
@@ -139,7 +142,7 @@ def fit_located(
     spec = Specification(
         direction, covariance, gate_covariance, tied, gate_tied, degree, rank, blocks, student
     )
-    data = Data.read(x, y, weights, spec, k)
+    data = Data.read(x, y, weights, spec, k, thread_count(n_jobs))
     if spec.learns_blocks:
         from .blocks import block_path
 

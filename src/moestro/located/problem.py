@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..engine import Evaluation, Order
+from .. import _core
+from ..engine import ISA_VARIABLE, Evaluation, Order
 from .natural import Monomials
 from .spread import SPREAD_FLOOR, floored
 from .statistics import EMPTY
@@ -40,12 +42,15 @@ class JointProblem:
     k : int
     offset : float
         What the user's units add to the sum of log-densities.
+    threads : int
+        Results do not depend on it.
     """
 
     rows: np.ndarray
     weights: np.ndarray | None
     k: int
     offset: float = 0.0
+    threads: int = 1
 
     @cached_property
     def monomials(self) -> Monomials:
@@ -99,6 +104,19 @@ class JointProblem:
 
     def _sums(self, theta: np.ndarray, curved: bool) -> tuple[float, np.ndarray, np.ndarray | None]:
         """sum w L, sum w r phi (k, size), and sum w (delta r - r r') phi phi' (k, size, k, size)."""
+        if not curved:
+            value, first = _core.mixture_sums(
+                self.rows,
+                self.weights,
+                np.ascontiguousarray(theta),
+                self.threads,
+                os.environ.get(ISA_VARIABLE, ""),
+            )
+            return value, first, None
+        return self.sums_in_numpy(theta, True)
+
+    def sums_in_numpy(self, theta: np.ndarray, curved: bool) -> tuple[float, np.ndarray, np.ndarray | None]:
+        """The same sums in NumPy: those with the curvature, and the reference of the compiled ones."""
         m, k, s = self.monomials, self.k, self.monomials.size
         a, b = np.triu_indices(k)
         value, first = 0.0, np.zeros((k, s))
@@ -184,7 +202,8 @@ class JointProblem:
 
     def subset(self, at: np.ndarray) -> JointProblem:
         """The same model on some rows."""
-        return JointProblem(self.rows[at], None if self.weights is None else self.weights[at], self.k)
+        w = None if self.weights is None else self.weights[at]
+        return replace(self, rows=self.rows[at], weights=w, offset=0.0)
 
     # What Newton asks for beside the sums.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,7 @@ def sweep_located(
     tol: float = 1e-8,
     seed: int | np.random.SeedSequence | None = None,
     n_folds: int = FOLDS,
+    threads: int = 1,
     finished: Callable[[LocatedFit], None] | None = None,
 ) -> LocatedSweep:
     """Fit every specification for every k, each k also from splits of the one before, and choose by `criterion`.
@@ -102,11 +104,12 @@ def sweep_located(
     x, y = np.asarray(x), np.asarray(y)
     w = None if weights is None else np.asarray(weights, dtype=float)
     how: dict[str, Any] = {"n_starts": n_starts, "tol": tol}
+    read = partial(Data.read, threads=threads)
     if criterion == "dendrogram":
         if len(specifications) > 1:
             raise DataError("a dendrogram starts from one model: give one specification")
-        return _merged(x, y, w, ordered[-1], specifications[0], root, how, finished)
-    fits = _candidates(x, y, w, ordered, specifications, root, how, finished)
+        return _merged(x, y, w, ordered[-1], specifications[0], root, how, read, finished)
+    fits = _candidates(x, y, w, ordered, specifications, root, how, read, finished)
     gamma = left_out = None
     if contrast == "conditional":
         gamma = np.array([-_score(f, x, y, w, slice(None)) for f in fits])
@@ -118,7 +121,7 @@ def sweep_located(
             len(x),
             n_folds,
             np.random.default_rng(draw),
-            lambda at: _refits(x, y, w, at, fixed, inner, how),
+            lambda at: _refits(x, y, w, at, fixed, inner, how, read),
             lambda fit, at: _score(fit, x, y, w, at),
         )
     names = [f.k if len(fits) == len(ordered) else f"{f.specification.label}, k={f.k}" for f in fits]
@@ -133,13 +136,14 @@ def _candidates(
     specifications: Sequence[Specification],
     root: np.random.SeedSequence,
     how: dict[str, Any],
+    read: Callable[..., Data],
     finished: Callable[[LocatedFit], None] | None,
 ) -> list[LocatedFit]:
     out: list[LocatedFit] = []
     for spec, branch in zip(specifications, root.spawn(len(specifications)), strict=True):
         previous: LocatedFit | None = None
         for k, seed in zip(ks, branch.spawn(len(ks)), strict=True):
-            data = Data.read(x, y, w, spec, k)
+            data = read(x, y, w, spec, k)
             if spec.learns_blocks:
                 found = block_path(data, k, spec, seed=seed, most=PATH_BLOCKS, **how)
             else:
@@ -178,10 +182,11 @@ def _refits(
     fixed: list[tuple[int, Specification]],
     seed: np.random.SeedSequence,
     how: dict[str, Any],
+    read: Callable[..., Data],
 ) -> list[LocatedFit]:
     part = None if w is None else w[at]
     return [
-        fit_data(Data.read(x[at], y[at], part, spec, k), k, spec, seed=own, **how)
+        fit_data(read(x[at], y[at], part, spec, k), k, spec, seed=own, **how)
         for (k, spec), own in zip(fixed, seed.spawn(len(fixed)), strict=True)
     ]
 
@@ -227,10 +232,11 @@ def _merged(
     spec: Specification,
     root: np.random.SeedSequence,
     how: dict[str, Any],
+    read: Callable[..., Data],
     finished: Callable[[LocatedFit], None] | None,
 ) -> LocatedSweep:
     """One fit of the largest k, its dendrogram, and the fit that starts from the merged measure of the chosen k."""
-    data = Data.read(x, y, w, spec, largest)
+    data = read(x, y, w, spec, largest)
     if spec.learns_blocks:
         raise DataError("a dendrogram needs given blocks, or another covariance")
     widest = fit_data(data, largest, spec, seed=root, **how)

@@ -54,7 +54,9 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     if arm.name == "location-scale mixture":
         y = np.linspace(-3, 9, 600)
         step, target = y[1] - y[0], gumbel(y)
-        found = fit_located(np.empty((len(y), 0)), y, n, weights=target / target.sum() * len(y), seed=seed)
+        found = fit_located(
+            np.empty((len(y), 0)), y, n, weights=target / target.sum() * len(y), seed=seed, n_jobs=1
+        )
         density = np.exp(found.measure.log_density(np.empty((len(y), 0)), y))
         return {**_errors(target, density, step), **located_row(found)}
     x = (np.arange(X_POINTS) + 0.5) / X_POINTS
@@ -63,7 +65,7 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     step, target = y[1] - y[0], waves(grid_x, grid_y)
     w = target / target.sum() * len(target)
     if arm.name == "Gaussian gate":
-        located = fit_located(grid_x[:, None], grid_y, n, weights=w, seed=seed)
+        located = fit_located(grid_x[:, None], grid_y, n, weights=w, seed=seed, n_jobs=1)
         density = np.exp(located.measure.log_density(grid_x[:, None], grid_y))
         ended = located_row(located)
     else:

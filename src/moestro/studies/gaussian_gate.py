@@ -89,7 +89,13 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
             "status": "one step",
         }
     best = fit_located(
-        x, y, arm.k, initial=start, n_starts=int(arm.options["uninformed"]), seed=int(rng.integers(2**31))
+        x,
+        y,
+        arm.k,
+        initial=start,
+        n_starts=int(arm.options["uninformed"]),
+        seed=int(rng.integers(2**31)),
+        n_jobs=1,
     )
     measure = best.measure
     return {

@@ -80,7 +80,7 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     columns = x[:, None]
     if protocol == "as_published":
         fits = [
-            fit_located(columns, y, k, direction="inverse", n_starts=1, tol=TOL, seed=seed + k)
+            fit_located(columns, y, k, direction="inverse", n_starts=1, tol=TOL, seed=seed + k, n_jobs=1)
             for k in range(1, arm.k + 1)
         ]
     else:

@@ -7,7 +7,9 @@ import click
 
 @click.command()
 @click.argument(
-    "what", type=click.Choice(["passes", "fits", "growth", "solvers", "start-up", "all"]), default="passes"
+    "what",
+    type=click.Choice(["passes", "fits", "growth", "located", "solvers", "start-up", "all"]),
+    default="passes",
 )
 @click.option(
     "--rows",
@@ -16,18 +18,19 @@ import click
     show_default=True,
     help="Rows of the pass benchmark.",
 )
-@click.option("--max-rows", type=click.IntRange(10_000), default=1_000_000, show_default=True, help="Largest size of `growth`.")  # fmt: skip
+@click.option("--max-rows", type=click.IntRange(10_000), default=1_000_000, show_default=True, help="Largest size of `growth` and `located`.")  # fmt: skip
 @click.option("--flexmix", is_flag=True, help="`fits`: time one start of R's flexmix beside it (needs Rscript; minutes).")  # fmt: skip
 @click.option(
     "--only", type=click.Choice(["multinomial", "gaussian", "poisson"]), help="`fits`: this family alone."
 )
 def bench(what: str, rows: int, max_rows: int, flexmix: bool, only: str | None) -> None:
-    """Measure this machine: WHAT is passes, fits, growth, solvers, start-up or all.
+    """Measure this machine: WHAT is passes, fits, growth, located, solvers, start-up or all.
 
     \b
     passes    one sum over the rows, by engine, order, threads and instruction set, against the machine's own floor
     fits      whole fits with default starts
     growth    time and memory against the number of rows
+    located   Gaussian mixtures of (x, y): an EM iteration against its floor, whole fits, growth
     solvers   Newton against L-BFGS by number of parameters
     start-up  importing, and the smallest whole run
 
@@ -37,7 +40,7 @@ def bench(what: str, rows: int, max_rows: int, flexmix: bool, only: str | None) 
     Example:
       moestro bench passes --rows 1000000
     """
-    from ..bench import fits, growth, passes, solvers, startup
+    from ..bench import fits, growth, located, passes, solvers, startup
     from .main import one_line_errors
 
     @one_line_errors
@@ -48,6 +51,8 @@ def bench(what: str, rows: int, max_rows: int, flexmix: bool, only: str | None) 
             click.echo(fits.report(flexmix, only))
         if what in ("growth", "all"):
             click.echo(growth.report(max_rows))
+        if what in ("located", "all"):
+            click.echo(located.report(max_rows))
         if what in ("solvers", "all"):
             click.echo(solvers.report())
         if what in ("start-up", "all"):

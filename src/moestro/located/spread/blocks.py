@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,10 +34,17 @@ class BlockSpread(Spread):
         for at, _ in self.blocks[e]:
             precision[at] = 0.0
         out = (residual * residual) @ precision
-        for at, covariance in self.blocks[e]:
-            white = np.linalg.solve(np.linalg.cholesky(covariance), residual[:, at].T)
-            out += np.einsum("dn,dn->n", white, white)
+        for at, inverse_root in self._white[e]:
+            white = residual[:, at] @ inverse_root
+            out += np.einsum("nd,nd->n", white, white)
         return out
+
+    @cached_property
+    def _white(self) -> tuple[list[tuple[np.ndarray, np.ndarray]], ...]:
+        """(columns, L^-1') of each block's C = L L'."""
+        return tuple(
+            [(at, np.linalg.inv(np.linalg.cholesky(C)).T) for at, C in parts] for parts in self.blocks
+        )
 
     def dense(self) -> np.ndarray:
         out = self.variances[:, :, None] * np.eye(self.variances.shape[1])

@@ -1,0 +1,156 @@
+"""Located models: an EM iteration against its floor, whole fits beside other Gaussian mixtures, and growth with the rows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+
+from .. import _core
+from ..located import fit_located
+from ..located.data import Data
+from ..located.specification import Specification
+from ..tables import Table
+from ..threads import thread_count
+from .designs import median_seconds
+
+N, D, K = 100_000, 10, 4
+CASES = ((2, 4), (6, 3), (11, 4), (20, 3))  # columns, components
+STRUCTURES = ("isotropic", "diagonal", "full", "blocks", "factors")
+
+CODE = """
+import json, resource, sys, time
+from moestro.bench.located import simulate
+from moestro.located import fit_located
+x, y = simulate(int(sys.argv[1]))
+fit_located(*simulate(5000), {K}, n_starts=2, seed=0)
+held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+t = time.perf_counter()
+fit = fit_located(x, y, {K}, seed=0)
+s = time.perf_counter() - t
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps([s, (peak - held) / 1024, fit.log_likelihood / len(x), str(fit.status.kind)]))
+"""
+
+
+def simulate(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """x (n, 10) in four clusters, y (n,) linear in each."""
+    rng = np.random.default_rng(seed)
+    centres, slopes = 3 * rng.standard_normal((K, D)), rng.standard_normal((K, D))
+    roots = rng.standard_normal((K, D, D)) / np.sqrt(D) + 0.5 * np.eye(D)
+    z = rng.integers(K, size=n)
+    x = np.empty((n, D))
+    for e in range(K):
+        x[z == e] = centres[e] + rng.standard_normal((int((z == e).sum()), D)) @ roots[e].T
+    return x, np.einsum("nd,nd->n", slopes[z], x) + z + 0.5 * rng.standard_normal(n)
+
+
+def report(max_rows: int) -> str:
+    """Text of the benchmark."""
+    parts = [iterations(), structured(), whole_fits(), growth(max_rows)]
+    return "\n".join(parts)
+
+
+def iterations() -> str:
+    """One EM iteration of a full joint mixture: k (2 J) multiply-adds and k exponentials a row, J monomials of degree two."""
+    columns: dict[str, list] = {
+        c: [] for c in ("columns", "k", "threads", "ms", "floor_ms", "share_of_floor")
+    }
+    fma, exp = _core.fma_per_second("", 0.3), _core.exp_per_second("", 0.3)
+    rng = np.random.default_rng(0)
+    for d, k in CASES:
+        rows = rng.standard_normal((N, d))
+        J = 1 + d + d * (d + 1) // 2
+        theta = 0.01 * rng.standard_normal((k, J))
+        for threads in sorted({1, thread_count(None)}):
+            seconds = median_seconds(
+                lambda r=rows, t=theta, c=threads: _core.mixture_sums(r, None, t, c, ""), 15
+            )
+            floor = N * ((2 * k + 1) * J / fma + k / exp) / threads
+            for column, value in zip(
+                columns, (d, k, threads, 1e3 * seconds, 1e3 * floor, floor / seconds), strict=True
+            ):
+                columns[column].append(value)
+    return f"one EM iteration of a full joint mixture, n={N}\n\n{Table(columns).to_text(2)}\n"
+
+
+def structured() -> str:
+    """One EM iteration of each structure of four outputs, in NumPy."""
+    x, y = simulate(N)
+    columns: dict[str, list] = {"covariance": [], "ms": [], "degree_2_ms": [], "student_ms": []}
+    more = {"blocks": {"blocks": [[0, 1], [2, 3]]}, "factors": {"rank": 1}}
+    for name in STRUCTURES:
+        columns["covariance"].append(name)
+        for column, options in (
+            ("ms", {"tied": True}),
+            ("degree_2_ms", {"degree": 2}),
+            ("student_ms", {"student": True}),
+        ):
+            spec = Specification(covariance=name, **more.get(name, {}), **options)
+            problem = Data.read(x[:, :1], x[:, 1:5], None, spec, K).problem(spec, K)
+            r = np.random.default_rng(0).dirichlet(np.ones(K), N)
+            state = problem.em(problem.statistics(r), None)
+            columns[column].append(1e3 * median_seconds(lambda p=problem, s=state: p.em(s[2], s[0]), 5))
+    return f"one EM iteration of structured models, 1 input, 4 outputs, k={K}, n={N}\n\n{Table(columns).to_text(1)}\n"
+
+
+def whole_fits() -> str:
+    """Full covariances: the same model as scikit-learn's GaussianMixture and gmr's GMM on (x, y)."""
+    x, y = simulate(N)
+    rows = np.column_stack([x, y])
+    columns: dict[str, list] = {
+        c: [] for c in ("library", "starts", "seconds", "per_start_s", "log_likelihood")
+    }
+
+    def add(name: str, starts: int, run: Callable[[int], float]) -> None:
+        values = [run(seed) for seed in range(3)]
+        seconds = median_seconds(lambda: run(0), 3)
+        for column, value in zip(
+            columns, (name, starts, seconds, seconds / starts, min(values)), strict=True
+        ):
+            columns[column].append(value)
+
+    add("moestro, default", 10 + 5 * K, lambda s: fit_located(x, y, K, seed=s).log_likelihood)
+    add("moestro, one start", 1, lambda s: fit_located(x, y, K, n_starts=1, seed=s).log_likelihood)
+    from sklearn.mixture import GaussianMixture
+
+    def sklearn(seed: int) -> float:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return GaussianMixture(K, random_state=seed).fit(rows).score(rows) * N
+
+    add("scikit-learn", 1, sklearn)
+    try:
+        from gmr import GMM
+    except ImportError:
+        return f"whole fits, d={D}, k={K}, n={N} (pip install gmr to add it)\n\n{Table(columns).to_text(3)}\n"
+
+    def gmr(seed: int) -> float:
+        model = GMM(K, random_state=seed).from_samples(rows)
+        return float(np.log(model.to_probability_density(rows)).sum())
+
+    add("gmr", 1, gmr)
+    return f"whole fits, d={D}, k={K}, n={N}; log-likelihood is the least of 3 seeds\n\n{Table(columns).to_text(3)}\n"
+
+
+def growth(max_rows: int) -> str:
+    """Time and memory against the number of rows, each size in a process of its own."""
+    sizes = [round(10 ** float(e)) for e in np.arange(4, np.log10(max_rows) + 1e-9, 0.5)]
+    columns: dict[str, list] = {c: [] for c in ("n", "seconds", "extra_MB", "ll_per_row", "status")}
+    for n in sizes:
+        done = subprocess.run(
+            [sys.executable, "-c", CODE.format(K=K), str(n)], capture_output=True, text=True, check=True
+        )
+        for column, value in zip(columns, [n, *json.loads(done.stdout)], strict=True):
+            columns[column].append(value)
+    slope = float("nan")
+    if len(sizes) > 1:
+        slope = float(np.polyfit(np.log(sizes), np.log(columns["seconds"]), 1)[0])
+    return (
+        f"whole fits with default starts, d={D}, k={K}\n\n{Table(columns).to_text(3)}\n\n"
+        f"time grows as n^{slope:.2f}; extra_MB is peak memory beyond the data\n"
+    )

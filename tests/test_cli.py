@@ -95,6 +95,26 @@ def test_select_marks_the_choice():
     assert "chosen by BIC: 3" in done.output
 
 
+def test_located_models_are_compared():
+    ethanol = str(dataset_path("ethanol"))
+    done = call(
+        "select", ethanol, "-f", "nox ~ equivalence", "--model", "located", "-k", "1-3", "-d", 1, "-d", 2
+    )
+    assert done.exit_code == 0, done.output
+    assert done.output.count("converged") >= 6
+    assert "chosen by BIC: 3" in done.output
+    refuses(
+        "select",
+        ethanol,
+        "-f",
+        "nox ~ equivalence | compression",
+        "--model",
+        "located",
+        match="leave out the gate",
+    )
+    refuses("select", ethanol, "-f", "nox ~ equivalence", "--criterion", "best", match="dendrogram")
+
+
 def test_a_picture_is_written(tmp_path):
     pytest.importorskip("matplotlib")
     out = tmp_path / "p.png"

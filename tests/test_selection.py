@@ -95,6 +95,21 @@ def test_options_of_the_jump(capushe):
         djump([2, 3], [1, 0], threshold=1)
 
 
+def test_where_no_model_is_skipped_the_first_drop_counts():
+    found = djump([3, 8, 13, 18], [134.9, 31.1, 6.5, -15.7])
+    assert (found.model, found.kappa_min) == (2, pytest.approx(22.2 / 5))
+
+
+def test_slope_heuristics_look_at_large_models_by_default():
+    x, y = two_lines()
+    assert LocatedMoERegressor("slope", n_starts=2, random_state=0).fit(x, y).selection_["k"] == list(
+        range(1, 13)
+    )
+    assert LocatedMoERegressor("bic", n_starts=2, random_state=0).fit(x, y).selection_["k"] == list(
+        range(1, 7)
+    )
+
+
 def test_equal_penalties_keep_the_better_model():
     found = djump([1, 2, 2, 10], [5.0, 1.0, 0.5, 0.4], names=list("abcd"))
     assert found.model == "c"
@@ -285,6 +300,7 @@ def test_select_experts_of_located_models():
     assert (np.diff(values[3:]) > 0).all()
     for wrong, words in (
         ({"model": "round"}, "unknown"),
+        ({"model": "located", "family": "poisson"}, "are Gaussian"),
         ({"model": "located", "tempo": 3}, "no option"),
         ({"criterion": "best"}, "unknown"),
     ):

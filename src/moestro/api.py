@@ -17,6 +17,7 @@ from .located import LocatedFit, Specification
 from .model import Model
 from .rows import Rows
 from .selection import CRITERIA, EVERY, Choice, Dendrogram, Sweep, sweep, sweep_located
+from .selection.choice import SLOPES
 from .selection.located import with_options
 from .solvers import Fit, Options
 from .threads import thread_count
@@ -87,10 +88,15 @@ def fit_design(
 
 
 def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]:
-    """Numbers of experts to fit and the criterion among them, from what an estimator was given."""
+    """Numbers of experts to fit and the criterion among them, from what an estimator was given.
+
+    `max_experts` None is 6, or 12 for slope heuristics, which learn the penalty from models that are clearly too large.
+    """
     if isinstance(n_experts, str):
         if n_experts not in EVERY:
             raise DataError(f"n_experts={n_experts!r} is unknown: give a number or one of {', '.join(EVERY)}")
+        if max_experts is None:
+            max_experts = 12 if n_experts in SLOPES else 6
         return list(range(1, int(max_experts) + 1)), n_experts
     if not isinstance(n_experts, int | np.integer) or isinstance(n_experts, bool) or n_experts < 1:
         raise DataError(f"n_experts must be a whole number of at least 1, or a criterion, got {n_experts!r}")
@@ -226,6 +232,8 @@ def select_experts(
     (3, 2)
     """
     if model == "located":
+        if family != "gaussian":
+            raise DataError(f"located experts are Gaussian: family={family!r} needs model='softmax'")
         return _select_located(
             formula, data, list(experts), criterion, random_state, thread_count(n_jobs), how
         )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def simulate(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 def report(max_rows: int) -> str:
     """Text of the benchmark."""
-    parts = [iterations(), structured(), whole_fits(), growth(max_rows)]
+    parts = [iterations(), structured(), wide(), whole_fits(), growth(max_rows)]
     return "\n".join(parts)
 
 
@@ -80,9 +81,9 @@ def iterations() -> str:
 
 def structured() -> str:
     """One EM iteration of each structure of four outputs, in NumPy."""
-    x, y = simulate(N)
+    x, _ = simulate(N)
     columns: dict[str, list] = {"covariance": [], "ms": [], "degree_2_ms": [], "student_ms": []}
-    more = {"blocks": {"blocks": [[0, 1], [2, 3]]}, "factors": {"rank": 1}}
+    more: dict[str, dict[str, Any]] = {"blocks": {"blocks": [[0, 1], [2, 3]]}, "factors": {"rank": 1}}
     for name in STRUCTURES:
         columns["covariance"].append(name)
         for column, options in (
@@ -90,12 +91,37 @@ def structured() -> str:
             ("degree_2_ms", {"degree": 2}),
             ("student_ms", {"student": True}),
         ):
-            spec = Specification(covariance=name, **more.get(name, {}), **options)
-            problem = Data.read(x[:, :1], x[:, 1:5], None, spec, K).problem(spec, K)
+            settings: dict[str, Any] = {**more.get(name, {}), **options}
+            spec = Specification(covariance=name, **settings)
+            problem: Any = Data.read(x[:, :1], x[:, 1:5], None, spec, K).problem(spec, K)
             r = np.random.default_rng(0).dirichlet(np.ones(K), N)
             state = problem.em(problem.statistics(r), None)
             columns[column].append(1e3 * median_seconds(lambda p=problem, s=state: p.em(s[2], s[0]), 5))
     return f"one EM iteration of structured models, 1 input, 4 outputs, k={K}, n={N}\n\n{Table(columns).to_text(1)}\n"
+
+
+def wide() -> str:
+    """A thousand outputs of two hundred rows, predicted from by inverse regression."""
+    rng = np.random.default_rng(1)
+    n, q = 200, 1000
+    t = rng.uniform(-2, 2, n)
+    z = (t > 0).astype(int)
+    noise = rng.standard_normal((n, q)) + 1.2 * np.repeat(rng.standard_normal((n, q // 5)), 5, axis=1)
+    x = rng.standard_normal((2, q))[z] * t[:, None] + rng.standard_normal((2, q))[z] + 0.5 * noise
+    columns: dict[str, list] = {
+        c: [] for c in ("covariance", "seconds", "parameters", "log_likelihood", "rmse_of_y", "status")
+    }
+    how: dict[str, dict[str, Any]] = {"isotropic": {}, "diagonal": {}, "factors": {"rank": 3}, "blocks": {}}
+    for name, more in how.items():
+        fit = fit_located(x, t, 2, direction="inverse", covariance=name, seed=0, **more)
+        seconds = median_seconds(
+            lambda c=name, m=more: fit_located(x, t, 2, direction="inverse", covariance=c, seed=0, **m), 3
+        )
+        rmse = float(np.sqrt(((fit.measure.law(x).mean()[:, 0] - t) ** 2).mean()))
+        values = (name, seconds, fit.n_parameters, fit.log_likelihood, rmse, str(fit.status.kind))
+        for column, value in zip(columns, values, strict=True):
+            columns[column].append(value)
+    return f"inverse regression, n={n}, {q} columns, k=2, default starts (blocks: learned)\n\n{Table(columns).to_text(3)}\n"
 
 
 def whole_fits() -> str:

@@ -215,16 +215,27 @@ def _draw(model: Any, table: Any, path: str) -> None:
 
 @click.command()
 @fit_options
-def select(**options: Any) -> None:
+@click.option("--model", type=click.Choice(["softmax", "located"]), default="softmax", show_default=True, help="Experts behind a gate, or Gaussian-gated (located) experts.")  # fmt: skip
+@click.option("--covariance", "-c", multiple=True, default=["full"], show_default=True, type=click.Choice(["full", "diagonal", "isotropic"]), help="Located: of an expert's inputs and response; several are compared.")  # fmt: skip
+@click.option("--degree", "-d", multiple=True, type=click.IntRange(1), default=[1], show_default=True, help="Located: of the experts' means; several are compared.")  # fmt: skip
+@click.option("--direction", type=click.Choice(["direct", "inverse"]), default="direct", show_default=True, help="Located: fitted as they are, or by inverse regression.")  # fmt: skip
+def select(
+    model: str, covariance: tuple[str, ...], degree: tuple[int, ...], direction: str, **options: Any
+) -> None:
     """Compare numbers of experts on DATA and print the criteria; the chosen one is marked.
 
     \b
-    Example:
+    Examples:
       moestro select voters.csv -f "party ~ left_right | income + age" --family multinomial -k 1-6
+      moestro select ethanol.csv -f "nox ~ equivalence" --model located -k 1-6 -d 1 -d 2
     """
     from .main import one_line_errors
 
-    one_line_errors(_select)(options)
+    if model == "located":
+        located = {"covariance": list(covariance), "degree": list(degree), "direction": direction}
+        one_line_errors(_select_located)(options, located)
+    else:
+        one_line_errors(_select)(options)
 
 
 def _select(options: dict[str, Any]) -> None:
@@ -232,3 +243,24 @@ def _select(options: dict[str, Any]) -> None:
     click.echo(result.sweep.table().to_text(3))
     chosen = result.model.fit
     click.echo(f"\nchosen by {options['criterion'].upper()}: {chosen.model.k} ({chosen.status})")
+
+
+def _select_located(options: dict[str, Any], located: dict[str, Any]) -> None:
+    from ..api import select_experts
+    from ..design.frames import columns, read_frame
+
+    frame = read_frame(options["data"])
+    name = options["weights"]
+    if name is not None:
+        located["weights"] = columns(frame, [name])[name]
+    if options["starts"]:
+        located["n_starts"] = options["starts"]
+    found = select_experts(
+        options["formula"], frame, model="located", experts=options["experts"], criterion=options["criterion"],
+        random_state=options["seed"], n_jobs=options["threads"], **located,
+    )  # fmt: skip
+    click.echo(found.table.to_text(3))
+    best = found.best
+    click.echo(
+        f"\nchosen by {options['criterion'].upper()}: {best.k}, {best.specification.label} ({best.status})"
+    )

@@ -29,7 +29,7 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
     """Mixture of experts behind scikit-learn's interface."""
 
     n_experts: int | str
-    max_experts: int
+    max_experts: int | None
     gate: Any
     top_k: int | None
     rank_on: str

@@ -24,7 +24,8 @@ class MoEClassifier(ClassifierMixin, MoEBase):
     n_experts : int or {"bic", "aic", "icl", "slope", "ddse", "cv", "dendrogram"}, default=2
         Number of experts, or the criterion that chooses it from 1 to `max_experts` ("slope": dimension jump; "ddse": slope
         estimation; "cv": held-out log-likelihood of 5 folds; "dendrogram": merges of one fit of `max_experts` experts, at least 2).
-    max_experts : int, default=6
+    max_experts : int or None
+        None is 6, or 12 for slope heuristics, which need models that are clearly too large.
     gate : str or Gate, default="softmax"
         "softmax", "sigmoid", "laplace", "temperature", "activated-temperature", "cosine", "perturbed-cosine", or an
         object of `moestro.gates`. Gates other than softmax and top-K run on the array engine.
@@ -76,7 +77,7 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         self,
         n_experts: int | str = 2,
         *,
-        max_experts: int = 6,
+        max_experts: int | None = None,
         gate: Any = "softmax",
         top_k: int | None = None,
         rank_on: str = "score",

@@ -48,7 +48,8 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
     blocks : list of lists of int, or one such list an expert, or None
     student : bool, default=False
         Student tails.
-    max_experts : int, default=6
+    max_experts : int or None
+        None is 6, or 12 for slope heuristics, which need models that are clearly too large.
     n_starts : int or "auto"
     tol : float, default=1e-8
         Largest mismatch between a moment of the data and of the model, per row, in standardised columns.
@@ -97,7 +98,7 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
         rank: int = 1,
         blocks: Any = None,
         student: bool = False,
-        max_experts: int = 6,
+        max_experts: int | None = None,
         n_starts: int | str = "auto",
         tol: float = 1e-8,
         random_state: Any = None,

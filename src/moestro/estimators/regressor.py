@@ -27,7 +27,8 @@ class MoERegressor(RegressorMixin, MoEBase):
     family : {"gaussian", "poisson"}, default="gaussian"
     shared_variance : bool, default=False
         One variance for all Gaussian experts.
-    max_experts : int, default=6
+    max_experts : int or None
+        None is 6, or 12 for slope heuristics, which need models that are clearly too large.
     gate : str or Gate, default="softmax"
         "softmax", "sigmoid", "laplace", "temperature", "activated-temperature", "cosine", "perturbed-cosine", or an
         object of `moestro.gates`. Gates other than softmax and top-K run on the array engine.
@@ -76,7 +77,7 @@ class MoERegressor(RegressorMixin, MoEBase):
         *,
         family: str = "gaussian",
         shared_variance: bool = False,
-        max_experts: int = 6,
+        max_experts: int | None = None,
         gate: Any = "softmax",
         top_k: int | None = None,
         rank_on: str = "score",

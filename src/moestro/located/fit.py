@@ -21,6 +21,7 @@ from .structured import StructuredProblem
 
 SIMPLER = {"full": "diagonal", "blocks": "diagonal", "factors": "diagonal", "diagonal": "isotropic"}
 SPLITS = 2  # further starts that are polished
+FEW = 4  # seeds of a model with latent factors, beside those of the simpler one
 SEARCH_TOL = 1e-5  # of a polish on a subsample
 
 
@@ -167,6 +168,8 @@ def fit_data(
 
     `initial` may be responsibilities (n, k); `extra` are further ones that compete by short EM beside the uninformed starts.
     """
+    if not tol > 0:
+        raise DataError(f"tol must be positive, got {tol!r}")
     problem = data.problem(spec, k)
     ladder = n_starts is None and initial is None and k > 1
     if n_starts is None:
@@ -192,11 +195,12 @@ def _search(
     data: Data, k: int, spec: Specification, problem: Any, count: int, rng: Any, tol: float, ladder: bool
 ) -> list[tuple[str, Found]]:
     """Polished starts: seeded centres, and the maximum of the simpler model where there is a ladder of them."""
-    # With many columns the rows are told apart without their correlations: seeds compete in the simpler model only.
+    # Rows are told apart without their correlations too: where M-steps are dear, seeds compete mostly in the simpler model.
     wide = isinstance(problem, StructuredProblem) and problem.is_wide and spec.covariance in SIMPLER
-    part, starts = uninformed_starts(problem, 0 if wide else count, rng)
+    own = 0 if wide else min(count, FEW) if spec.covariance == "factors" else count
+    part, starts = uninformed_starts(problem, own, rng)
     named = [("seeded centres", S) for S in starts]
-    if ladder or wide:
+    if ladder or own < count:
         simpler, found = _simpler(data, k, spec, rng, part, count)
         if found is not None:
             named.append(("simpler covariance", part.statistics(simpler.responsibilities(found.parameters))))

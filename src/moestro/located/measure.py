@@ -9,8 +9,10 @@ tails both Gaussians of an atom share a latent scale: (x, y) given W has the cov
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from . import polynomial
 from .law import LocatedLaw
 from .normal import colour, distances, log_density
 
+FORMAT = "moestro.located/1"
 PARTS = ("weights", "means", "covariances", "slopes", "intercepts", "noise")
 
 
@@ -236,3 +239,39 @@ class LocatedMeasure:
 
     def _from_gate(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return distances(self._columns(x)[:, None] - self.means, self.covariances)
+
+    # JSON
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers."""
+        tails = None if self.tails is None else self.tails.tolist()
+        shapes = {"d": self.d, "q": self.q}
+        return {
+            "format": FORMAT, "degree": self.degree, "tails": tails, **shapes,
+            **{name: getattr(self, name).tolist() for name in PARTS},
+        }  # fmt: skip
+
+    def to_json(self) -> str:
+        """JSON text; `from_json` gives the same numbers back to the last bit."""
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str) -> LocatedMeasure:
+        """Inverse of `to_json`."""
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise DataError(f"the located measure is not valid JSON: {error}") from error
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise DataError(f"not a located measure: expected format '{FORMAT}'")
+        try:
+            d, q, degree = int(data["d"]), int(data["q"]), int(data["degree"])
+            k = len(data["weights"])
+            shapes = {"means": (k, d), "covariances": (k, d, d), "slopes": (k, q, polynomial.count(d, degree)),
+                      "intercepts": (k, q), "noise": (k, q, q), "weights": (k,)}  # fmt: skip
+            parts = {name: np.array(data[name], dtype=float).reshape(shapes[name]) for name in PARTS}
+            return cls(**parts, tails=data["tails"], degree=degree)
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"the located measure is incomplete: {error!r}") from error

@@ -151,9 +151,9 @@ def djump(
     elif area > 0:
         inside = [np.searchsorted(starts, starts[1:] * (1 + s * area), side="right") - 1 for s in (-1, 1)]
         drop = size[inside[0]] - size[inside[1]]
-        kappa_min = float(starts[1:][_last_of_largest(drop)])
+        kappa_min = float(starts[1:][_first_of_largest(drop)])
     else:
-        kappa_min = float(starts[1 + _last_of_largest(size[:-1] - size[1:])])
+        kappa_min = float(starts[1 + _first_of_largest(size[:-1] - size[1:])])
     chosen = models.best(factor * kappa_min)
     return Djump(
         models.names[chosen],
@@ -164,9 +164,9 @@ def djump(
     )
 
 
-def _last_of_largest(drop: np.ndarray) -> int:
-    """Of equal drops the one at the larger kappa."""
-    return int(np.flatnonzero(drop == drop.max())[-1])
+def _first_of_largest(drop: np.ndarray) -> int:
+    """Of equal drops the one at the smallest kappa: where no model is skipped all drops are equal, and only the first speaks of noise."""
+    return int(np.argmax(drop))
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,9 @@ def _page(study: Study, design: dict[str, Any], rows: list[Row], lines: list[Lin
         ]
     elif study.horizontal != "n":
         parts += ["## Errors", markdown(_by_size(study, rows, arms))]
-    parts += ["## How the fits ended", markdown(endings_table(rows, arms)), f"![{study.title}]({FIGURE})"]
+    parts += ["## How the fits ended", markdown(endings_table(rows, arms))]
+    if lines:
+        parts.append(f"![{study.title}]({FIGURE})")
     return "\n\n".join(parts) + "\n"
 
 

@@ -19,6 +19,7 @@ from scipy.sparse.linalg import eigsh
 from .base import SPREAD_FLOOR, Spread, Structure
 from .full import FullSpread
 
+WARM_STEPS = 15  # of L-BFGS where the step before is the start: EM only needs a rise
 EXACT_COLUMNS = 150  # columns beyond which the few eigenpairs are found by Lanczos' method
 
 
@@ -112,7 +113,7 @@ def _maximum(S: np.ndarray, f: int, start: np.ndarray | None) -> tuple[np.ndarra
 
     clipped = np.clip(first, [b[0] for b in bounds], [b[1] for b in bounds])
     done = minimize(
-        objective, clipped, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500, "ftol": 1e-15, "gtol": 1e-9},
+        objective, clipped, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500 if start is None else WARM_STEPS, "ftol": 1e-15, "gtol": 1e-9},
     )  # fmt: skip
     theta, u, _ = _pairs(S, done.x, f)
     s = np.exp(done.x)

@@ -21,7 +21,7 @@ ORDER = [
     ["located"],
     ["selection", "inference"],
     ["fitted"],
-    ["summary", "plots", "theory"],
+    ["summary", "plots", "theory", "deep"],
     ["api", "datasets"],
     ["estimators", "bench", "studies"],
     ["cli"],

@@ -1,0 +1,67 @@
+"""Linear routers: learned (SMoE), and drawn once and frozen (SMoE-Dropout, arXiv 2303.01610)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .base import Router, check_init, linear_init, spread
+
+
+class LinearRouter(Router):
+    """x W' + b.
+
+    Parameters
+    ----------
+    d_model, n_experts : int
+    bias : bool
+    init : {"paper", "unit_logit", "torch"}
+        N(0, 0.02^2); logits of standard deviation 1; PyTorch's default.
+    logit_std : float, optional
+        Standard deviation of the logits at the start, for inputs of unit mean square.
+    trainable : bool
+        False makes the weights buffers: nothing trains them.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_experts: int,
+        *,
+        bias: bool = True,
+        init: str = "paper",
+        logit_std: float | None = None,
+        trainable: bool = True,
+    ):
+        super().__init__(d_model, n_experts)
+        check_init(init, logit_std)
+        weight = torch.empty(n_experts, d_model)
+        offset = torch.empty(n_experts) if bias else None
+        linear_init(weight, offset, init)
+        if logit_std is not None:
+            weight *= logit_std / spread(weight)
+        if trainable:
+            self.weight: Tensor = nn.Parameter(weight)
+            self.bias: Tensor | None = None if offset is None else nn.Parameter(offset)
+        else:
+            self.register_buffer("weight", weight)
+            self.register_buffer("bias", offset)
+
+    def forward(self, x: Tensor, ids: Tensor | None = None) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+class FrozenRouter(LinearRouter):
+    """A random linear router that is never trained."""
+
+    def __init__(
+        self,
+        d_model: int,
+        n_experts: int,
+        *,
+        bias: bool = True,
+        init: str = "paper",
+        logit_std: float | None = None,
+    ):
+        super().__init__(d_model, n_experts, bias=bias, init=init, logit_std=logit_std, trainable=False)

@@ -1,0 +1,58 @@
+"""How many experts to use at each step of training: the schedules of the released code, as plain functions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..errors import DataError
+
+MODES = ("constant", "linear_increase", "linear_decrease", "cosine_increase", "cosine_decrease", "exp_increase", "multi_step_increase", "multi_step_decrease")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TopKSchedule:
+    """k(step) between `low` and `high` over `steps` steps.
+
+    Attributes
+    ----------
+    mode : one of MODES
+        "linear_increase" is round((high - low) step / steps) + low, what SMoE-Dropout and HyperRouter train with; the multi-step modes
+        walk through powers of two.
+    low, high, steps : int
+    """
+
+    mode: str
+    low: int
+    high: int
+    steps: int
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise DataError(f"mode={self.mode!r} is unknown: choose one of {', '.join(MODES)}")
+        if not 1 <= self.low <= self.high or self.steps < 1:
+            raise DataError("a schedule needs 1 <= low <= high and at least 1 step")
+
+    def __call__(self, step: int) -> int:
+        """k at a step; steps outside of the schedule take its ends."""
+        t = min(max(step / self.steps, 0.0), 1.0)
+        span = self.high - self.low
+        if self.mode == "constant":
+            return self.high
+        if self.mode.startswith("multi_step"):
+            rungs = [self.low]
+            while rungs[-1] * 2 <= self.high:
+                rungs.append(rungs[-1] * 2)
+            if rungs[-1] != self.high:
+                rungs.append(self.high)
+            if self.mode.endswith("decrease"):
+                rungs.reverse()
+            return rungs[min(int(t * len(rungs)), len(rungs) - 1)]
+        share = {
+            "linear": t,
+            "cosine": 0.5 * (1.0 - math.cos(math.pi * t)),
+            "exp": (self.high / self.low) ** t * self.low / span - self.low / span if span else 0.0,
+        }[self.mode.split("_")[0]]
+        if self.mode.endswith("decrease"):
+            share = 1.0 - share
+        return min(max(round(span * share) + self.low, self.low), self.high)

@@ -1,0 +1,396 @@
+"""Routers, assignments and experts against plain loops, closed forms and the tables of the released code."""
+
+import copy
+import io
+import math
+import pickle
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+
+from moestro import DataError  # noqa: E402
+from moestro.deep import (  # noqa: E402
+    ROUTERS,
+    HyperRouter,
+    LinearRouter,
+    MLPExperts,
+    SparseMoE,
+    StableRouter,
+    TopKSchedule,
+    balance_loss,
+    choose_experts,
+    set_top_k,
+    z_loss,
+)
+from moestro.deep.assignment import SCORES  # noqa: E402
+from moestro.deep.experts import COMPUTE, can_group  # noqa: E402
+
+# One line a router: options of the table of laws.
+OPTIONS = {
+    "linear": {},
+    "frozen": {},
+    "hyper": {"hidden": 8},
+    "cosine": {},
+    "stable": {},
+    "hash": {"vocabulary": 50},
+    "random": {},
+    "expert_choice": {},
+}
+LEARNS = {"linear", "hyper", "cosine", "stable", "expert_choice"}
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+def test_every_router_is_in_the_table():
+    assert set(OPTIONS) == set(ROUTERS)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+class TestEveryRouter:
+    def layer(self, name, top_k=2, **more):
+        return SparseMoE(12, 6, top_k, hidden=16, router=name, router_options=OPTIONS[name], **more)
+
+    def test_routes_trains_and_is_kept(self, name):
+        layer = self.layer(name)
+        x, ids = torch.randn(3, 7, 12), torch.randint(50, (3, 7))
+        keys = set(layer.state_dict())
+        out, info = layer(x, ids=ids)
+        assert out.shape == x.shape
+        assert info.logits.shape == (21, 6)
+        (out.square().sum() + sum(info.losses.values())).backward()
+        moving = [p for p in layer.router.parameters() if p.requires_grad]
+        assert bool(moving) == (name in LEARNS)
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in moving)
+        assert set(layer.state_dict()) == keys
+        for again in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+            if name != "random":
+                torch.testing.assert_close(again(x, ids=ids)[0], out, rtol=0, atol=0)
+        kept = io.BytesIO()
+        torch.save(layer.state_dict(), kept)
+        kept.seek(0)
+        other = self.layer(name)
+        other.load_state_dict(torch.load(kept))
+        if name != "random":
+            torch.testing.assert_close(other.eval()(x, ids=ids)[0], out, rtol=0, atol=0)
+
+    def test_padding_counts_nowhere(self, name):
+        layer = self.layer(name)
+        x, ids = torch.randn(10, 12), torch.randint(50, (10,))
+        mask = torch.arange(10) < 7
+        if name == "random":
+            assert (layer(x, mask=mask)[0][7:] == 0).all()
+            return
+        out, info = layer(x, mask=mask, ids=ids)
+        alone, short = layer(x[:7], ids=ids[:7])
+        assert (out[7:] == 0).all()
+        torch.testing.assert_close(out[:7], alone)
+        for loss in ("balance", "z"):
+            torch.testing.assert_close(info.losses[loss], short.losses[loss])
+
+
+# HyperRouter
+
+
+def test_sizes_and_entropies_of_the_released_code():
+    def frozen(hidden):
+        return sum(b.numel() for b in HyperRouter(256, 16, hidden=hidden).buffers())
+
+    assert (frozen(256), frozen(64)) == (1_122_576, 283_728)
+    assert [p.numel() for p in HyperRouter(256, 16).parameters()] == [256]
+    assert (
+        sum(b.numel() for b in HyperRouter(8, 4, hidden=5, bias=False, embed_dim=3).buffers())
+        == 5 * 3 + 5 + 32 * 5 + 32
+    )
+
+    def entropy(make, draws=24):
+        values = []
+        for seed in range(draws):
+            torch.manual_seed(seed)
+            x = torch.randn(2000, 256)
+            x = x / x.square().mean(dim=1, keepdim=True).sqrt()
+            p = make()(x).softmax(dim=1)
+            values.append(-(p * p.clamp_min(1e-30).log()).sum(dim=1).mean())
+        return float(torch.stack(values).mean())
+
+    table = [
+        (lambda: LinearRouter(256, 16), 2.727),
+        (lambda: LinearRouter(256, 16, init="torch"), 2.624),
+        (lambda: HyperRouter(256, 16, hidden=64), 2.617),
+        (lambda: HyperRouter(256, 16), 2.260),
+    ]
+    with torch.no_grad():
+        for make, expected in table:
+            assert entropy(make) == pytest.approx(expected, rel=0.02)
+
+
+def test_logits_are_the_formula_and_only_the_embedding_learns():
+    router = HyperRouter(6, 3, hidden=5, init="torch").double()
+    x = torch.randn(4, 6, dtype=torch.float64)
+    hidden = torch.clamp(router.w1 @ router.embedding + router.b1, min=0)
+    flat = router.w2 @ hidden + router.b2
+    table = flat.reshape(3, 7)
+    torch.testing.assert_close(router(x), x @ table[:, :6].T + table[:, 6], rtol=1e-12, atol=1e-12)
+    before = {name: b.clone() for name, b in router.named_buffers()}
+    start = router.embedding.detach().clone()
+    optimiser = torch.optim.AdamW(router.parameters(), lr=0.1, weight_decay=0.1)
+    for _ in range(5):
+        optimiser.zero_grad()
+        router(x).square().sum().backward()
+        optimiser.step()
+    for name, b in router.named_buffers():
+        assert torch.equal(b, before[name])
+    assert not torch.equal(router.embedding, start)
+    assert torch.autograd.gradcheck(
+        lambda e: torch.func.functional_call(router, {"embedding": e}, (x,)),
+        router.embedding.detach().clone().requires_grad_(),
+    )
+    assert not any(p.requires_grad for p in HyperRouter(6, 3, train_embedding=False).parameters())
+
+
+def test_baked_logits_are_equal_to_the_bit_and_the_cache_follows_the_state():
+    router = HyperRouter(32, 8).eval()
+    x = torch.randn(50, 32)
+    for bias in (True, False):
+        other = HyperRouter(32, 8, bias=bias).eval()
+        with torch.no_grad():
+            assert torch.equal(other.bake()(x), other(x))
+    with torch.no_grad():
+        first = router(x)
+        assert torch.equal(router(x), first)
+        router.embedding.add_(1.0)
+        changed = router(x)
+        assert not torch.equal(changed, first)
+        assert torch.equal(router.bake()(x), changed)
+        router.load_state_dict(HyperRouter(32, 8).state_dict())
+        assert not torch.equal(router(x), changed)
+        torch.testing.assert_close(router.double()(x.double()), router.bake()(x.double()))
+    assert torch.equal(copy.deepcopy(router)(x.double()), router(x.double()))
+
+
+def test_scales_can_be_matched():
+    for make in (lambda **o: HyperRouter(64, 8, **o), lambda **o: LinearRouter(64, 8, **o)):
+        for options, expected in (({"init": "unit_logit"}, 1.0), ({"logit_std": 0.7}, 0.7)):
+            router = make(bias=False, **options)
+            x = torch.randn(20_000, 64)
+            assert float(router(x).detach().std()) == pytest.approx(expected, rel=0.15)
+
+
+def test_routers_survive_compilation_and_export():
+    router = HyperRouter(8, 4, hidden=6).eval()
+    x = torch.randn(5, 8)
+    compiled = torch.compile(router, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), router(x))
+    exported = torch.export.export(router, (x,))
+    torch.testing.assert_close(exported.module()(x), router(x))
+
+
+def test_a_stable_router_learns_distils_and_freezes():
+    layer = SparseMoE(8, 4, 1, hidden=8, router=StableRouter(8, 4, vocabulary=20))
+    ids = torch.randint(20, (400,))
+    table = torch.randn(20, 8)
+    optimiser = torch.optim.Adam(layer.parameters(), lr=0.05)
+    for _ in range(60):
+        optimiser.zero_grad()
+        _, info = layer(table[ids], ids=ids)
+        info.losses["distillation"].backward()
+        optimiser.step()
+    learned = layer(table, ids=torch.arange(20))[1].assignment.expert
+    layer.router.freeze()
+    frozen = layer(table, ids=torch.arange(20))[1]
+    assert (frozen.assignment.expert == learned).float().mean() > 0.8
+    assert "distillation" not in frozen.losses
+    assert not any(p.requires_grad for p in layer.router.parameters())
+    assert int(layer.router.state_dict()["stage"]) == 2
+    with pytest.raises(DataError, match="token ids"):
+        layer(table)
+
+
+# Assignment
+
+
+def test_scores():
+    logits = torch.randn(9, 5, dtype=torch.float64)
+    p = logits.softmax(1)
+    for k in range(1, 6):
+        found = {s: choose_experts(logits, k, s) for s in SCORES}
+        torch.testing.assert_close(found["topk_softmax"].weight, found["softmax_topk_renorm"].weight)
+        expert = found["topk_softmax"].expert.view(9, k)
+        torch.testing.assert_close(found["softmax_topk"].weight.view(9, k), p.gather(1, expert))
+        torch.testing.assert_close(found["sigmoid"].weight.view(9, k), logits.gather(1, expert).sigmoid())
+    torch.testing.assert_close(choose_experts(logits, 5).gates(), p)
+    assert choose_experts(logits.half(), 2).weight.dtype == torch.float32
+
+
+def test_losses_are_per_token_means():
+    logits = torch.randn(40, 4, dtype=torch.float64)
+    for k in (1, 2, 4):
+        a = choose_experts(logits, k)
+        share = torch.stack([(a.expert == e).double().mean() for e in range(4)])
+        torch.testing.assert_close(balance_loss(a), 4 * (share * logits.softmax(1).mean(0)).sum())
+    assert float(balance_loss(choose_experts(torch.zeros(8, 4), 4))) == pytest.approx(1.0)
+    torch.testing.assert_close(z_loss(logits), logits.exp().sum(1).log().square().mean())
+
+
+def test_expert_choice_fills_every_expert_alike():
+    layer = SparseMoE(12, 6, 2, hidden=8, router="expert_choice")
+    info = layer(torch.randn(30, 12))[1]
+    assert (info.assignment.counts() == 10).all()
+    mask = torch.arange(30) < 6
+    assert (layer(torch.randn(30, 12), mask=mask)[1].assignment.token < 6).all()
+
+
+# Experts
+
+
+def naive(experts, x, assignment):
+    """One token at a time."""
+    rows = []
+    for t in range(len(x)):
+        total = torch.zeros(experts.d_model, dtype=x.dtype)
+        for i in torch.nonzero(assignment.token == t).ravel():
+            e = int(assignment.expert[i])
+            h = experts.w1[e] @ x[t] + (0 if experts.b1 is None else experts.b1[e])
+            y = experts.w2[e] @ experts.act(h) + (0 if experts.b2 is None else experts.b2[e])
+            total = total + assignment.weight[i] * y
+        rows.append(total)
+    return torch.stack(rows)
+
+
+def gradients(function, leaves):
+    out = function()
+    out.square().sum().backward()
+    found = [leaf.grad.clone() for leaf in leaves]
+    for leaf in leaves:
+        leaf.grad = None
+    return out.detach(), found
+
+
+@pytest.mark.parametrize("tokens", [1, 13])
+@pytest.mark.parametrize(
+    "options", [{}, {"gated": True, "activation": "silu"}, {"bias": False, "activation": "gelu"}]
+)
+def test_back_ends_agree_with_a_loop_over_tokens(tokens, options):
+    E = 5
+    experts = MLPExperts(7, 9, E, **options).double()
+    x = torch.randn(tokens, 7, dtype=torch.float64, requires_grad=True)
+    logits = torch.randn(tokens, E, dtype=torch.float64)
+    logits[:, 3] -= 50  # an expert that nobody asks
+    logits.requires_grad_()
+    leaves = [x, logits, *experts.parameters()]
+    for k in range(1, E + 1):
+        expected = gradients(lambda k=k: naive(experts, x, choose_experts(logits, k)), leaves)
+        for name in ("dense", "sorted"):
+            got = gradients(lambda k=k, n=name: experts(x, choose_experts(logits, k), n), leaves)
+            torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_gradients_are_those_of_finite_differences():
+    experts = MLPExperts(3, 4, 3, activation="silu").double()
+    x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    logits = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    for name in ("dense", "sorted"):
+        assert torch.autograd.gradcheck(lambda a, b, n=name: experts(a, choose_experts(b, 2), n), (x, logits))
+
+
+def test_grouped_products_agree():
+    experts = MLPExperts(16, 24, 4)
+    x = torch.randn(33, 16, requires_grad=True)
+    if not can_group(experts, x):
+        pytest.skip("this torch has no grouped product")
+    logits = torch.randn(33, 4)
+    logits[:, 2] = -50
+    logits.requires_grad_()
+    leaves = [x, logits, *experts.parameters()]
+    for k in (1, 2, 4):
+        expected = gradients(lambda k=k: experts(x, choose_experts(logits, k), "sorted"), leaves)
+        got = gradients(lambda k=k: experts(x, choose_experts(logits, k), "grouped_mm"), leaves)
+        torch.testing.assert_close(got, expected, rtol=2e-4, atol=2e-5)
+    with pytest.raises(DataError, match="grouped_mm needs"):
+        MLPExperts(7, 9, 4)(torch.randn(3, 7), choose_experts(torch.randn(3, 4), 1), "grouped_mm")
+
+
+def test_all_experts_are_one_dense_network():
+    layer = SparseMoE(8, 4, 4, hidden=6)
+    x = torch.randn(11, 8)
+    out, info = layer(x)
+    expected = sum(
+        info.logits.softmax(1)[:, e, None]
+        * (
+            torch.relu(x @ layer.experts.w1[e].T + layer.experts.b1[e]) @ layer.experts.w2[e].T
+            + layer.experts.b2[e]
+        )
+        for e in range(4)
+    )
+    torch.testing.assert_close(out, expected)
+    assert set(COMPUTE) == {"dense", "sorted", "grouped_mm"}
+    assert layer.experts.flops(100, 2) == 2 * 100 * 2 * 8 * 12
+
+
+# The number of experts at work
+
+
+def test_schedules():
+    up = TopKSchedule("linear_increase", 8, 16, 1000)
+    assert [up(s) for s in (-5, 0, 500, 1000, 2000)] == [8, 8, 12, 16, 16]
+    assert [TopKSchedule("linear_decrease", 8, 16, 10)(s) for s in (0, 5, 10)] == [16, 12, 8]
+    assert [TopKSchedule("cosine_increase", 8, 16, 10)(s) for s in (0, 5, 10)] == [8, 12, 16]
+    assert [TopKSchedule("exp_increase", 4, 16, 10)(s) for s in (0, 5, 10)] == [4, 8, 16]
+    assert [TopKSchedule("multi_step_increase", 1, 16, 5)(s) for s in range(6)] == [1, 2, 4, 8, 16, 16]
+    assert TopKSchedule("multi_step_decrease", 1, 16, 5)(0) == 16
+    assert TopKSchedule("constant", 2, 2, 1)(0) == 2
+    assert TopKSchedule("exp_increase", 2, 2, 3)(2) == 2
+    for wrong in (("sideways", 1, 2, 3), ("constant", 0, 2, 3), ("constant", 3, 2, 3), ("constant", 1, 2, 0)):
+        with pytest.raises(DataError):
+            TopKSchedule(*wrong)
+
+
+def test_top_k_of_a_whole_model():
+    model = nn.ModuleList([SparseMoE(8, 4, 2), SparseMoE(8, 6, 3)])
+    with set_top_k(model, 1):
+        assert [layer.top_k for layer in model] == [1, 1]
+        assert model[0](torch.randn(2, 8))[1].top_k == 1
+    assert [layer.top_k for layer in model] == [2, 3]
+    with pytest.raises(DataError, match="between 1 and 4"), set_top_k(model, 5):
+        pass
+    assert [layer.top_k for layer in model] == [2, 3]
+    with pytest.raises(DataError, match="no SparseMoE"), set_top_k(nn.Linear(2, 2), 1):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: SparseMoE(8, 4, 5), "between 1 and 4 experts, got 5"),
+        (lambda: SparseMoE(8, 4, 0), "got 0"),
+        (lambda: SparseMoE(8, 4, 2)(torch.randn(3, 8), top_k=9), "got 9"),
+        (lambda: SparseMoE(8, 4, 2)(torch.full((3, 8), math.nan)), "not finite"),
+        (lambda: SparseMoE(8, 4, 2)(torch.randn(3, 8).double()), "float64"),
+        (lambda: SparseMoE(8, 4, 2)(torch.ones(3, 8, dtype=torch.long)), "int64"),
+        (lambda: SparseMoE(8, 4, 2)(torch.randn(3, 8, device="meta")), "on meta"),
+        (lambda: SparseMoE(8, 4, 2)(torch.randn(0, 8)), "empty"),
+        (lambda: SparseMoE(8, 4, 2)(torch.randn(2, 8), mask=torch.zeros(2, dtype=torch.bool)), "every token is padding"),
+        (lambda: SparseMoE(8, 4, 2)(torch.randn(2, 8), mask=torch.ones(2)), "mask must be bool"),
+        (lambda: SparseMoE(8, 4, 2)(torch.randn(2, 7)), "shape"),
+        (lambda: SparseMoE(8, 4, 2, router="oracle"), "unknown"),
+        (lambda: SparseMoE(8, 4, 2, router_options={"tempo": 1}), "tempo"),
+        (lambda: SparseMoE(8, 4, 2, router=HyperRouter(9, 4)), "made for d_model=9"),
+        (lambda: SparseMoE(8, 4, 2, expert=MLPExperts(8, 4, 3)), "3 of width 8"),
+        (lambda: SparseMoE(8, 4, 2, expert=MLPExperts(8, 4, 4), hidden=3), "new experts"),
+        (lambda: SparseMoE(8, 4, 2, score="argmax"), "unknown"),
+        (lambda: SparseMoE(8, 4, 2, backend="gpu"), "unknown"),
+        (lambda: HyperRouter(8, 4, init="zeros"), "unknown"),
+        (lambda: HyperRouter(8, 4, logit_std=0.0), "positive"),
+        (lambda: HyperRouter(0, 4), "d_model"),
+        (lambda: HyperRouter(8, 4, hidden=0), "at least 1"),
+        (lambda: MLPExperts(8, 4, 2, activation="step"), "unknown"),
+        (lambda: SparseMoE(8, 4, 2, router="hash", router_options={"vocabulary": 3})(torch.randn(2, 8)), "token ids"),
+    ],
+)  # fmt: skip
+def test_wrong_input_is_one_clear_error(call, words):
+    with pytest.raises(DataError, match=words):
+        call()

@@ -16,11 +16,18 @@ from moestro.deep import (  # noqa: E402
     HyperRouter,
     LinearRouter,
     MLPExperts,
+    RoutingStats,
     SparseMoE,
     StableRouter,
     TopKSchedule,
+    agreement,
     balance_loss,
     choose_experts,
+    effective_rank,
+    expert_similarity,
+    gate_measure,
+    linear_router,
+    quality_vs_k,
     set_top_k,
     z_loss,
 )
@@ -360,6 +367,101 @@ def test_top_k_of_a_whole_model():
     assert [layer.top_k for layer in model] == [2, 3]
     with pytest.raises(DataError, match="no SparseMoE"), set_top_k(nn.Linear(2, 2), 1):
         pass
+
+
+# Seeing the routing
+
+
+def test_statistics_by_hand():
+    layer = SparseMoE(6, 4, 2, router="linear", router_options={"logit_std": 1.5})
+    batches = [torch.randn(30, 6), torch.randn(50, 6)]
+    mask = torch.arange(50) < 40
+    with RoutingStats(layer) as stats:
+        layer(batches[0])
+        layer(batches[1], mask=mask)
+    layer(torch.randn(9, 6))  # not watched any more
+    row = next(iter(stats.table().rows()))
+    x = torch.cat([batches[0], batches[1][:40]])
+    logits = layer.router(x).detach().double()
+    p = logits.softmax(1)
+    assert row["tokens"] == 70
+    entropy = -(p * p.log()).sum(1).mean()
+    mean = p.mean(0)
+    assert row["entropy"] == pytest.approx(float(entropy), rel=1e-6)
+    assert row["mutual_information"] == pytest.approx(float(-(mean * mean.log()).sum() - entropy), rel=1e-5)
+    kept = logits.topk(2).values.softmax(1)
+    assert row["kept_entropy"] == pytest.approx(float(-(kept * kept.log()).sum(1).mean()), rel=1e-5)
+    load = torch.bincount(logits.topk(2).indices.ravel(), minlength=4).double() / 140
+    assert row["max_violation"] == pytest.approx(float(load.max() * 4 - 1))
+    assert row["effective_experts"] == pytest.approx(float((-(load * load.log()).sum()).exp()))
+    assert row["logit_std"] == pytest.approx(float(logits.std(correction=0)), rel=1e-5)
+    top = logits.topk(2).values
+    assert row["margin"] == pytest.approx(float((top[:, 0] - top[:, 1]).mean()), rel=1e-5)
+    assert row["dead_share"] == 0
+
+    class Writer(list):
+        def add_scalar(self, name, value, step):
+            self.append((name, value, step))
+
+    writer = Writer()
+    stats.log_to(writer, 7)
+    assert ("routing/layer/entropy", row["entropy"], 7) in writer
+    stats.reset()
+    assert len(stats.table()) == 0
+    assert not layer._forward_hooks
+    with pytest.raises(DataError, match="no SparseMoE"):
+        RoutingStats(nn.Linear(2, 2))
+
+
+def test_collapse_and_stability():
+    layer = SparseMoE(6, 3, 1, hidden=5)
+    x = torch.randn(40, 6)
+    same = expert_similarity(layer, x)
+    torch.testing.assert_close(same.diag(), torch.ones(3, dtype=torch.float64))
+    with torch.no_grad():
+        for p in layer.experts.parameters():
+            p[1] = p[0]
+    assert float(expert_similarity(layer, x)[0, 1]) == pytest.approx(1.0)
+    a, b = choose_experts(torch.eye(4), 1), choose_experts(torch.eye(4)[[0, 1, 3, 2]], 1)
+    assert agreement(a, a) == 1.0
+    assert agreement(a, b) == 0.5
+    with pytest.raises(DataError, match="different numbers"):
+        agreement(a, choose_experts(torch.eye(3), 1))
+    assert effective_rank(torch.eye(5)) == pytest.approx(5.0)
+    assert effective_rank(torch.ones(5, 5)) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_quality_against_the_number_of_experts():
+    layer = SparseMoE(6, 4, 2, hidden=5)
+    target = torch.randn(20, 6)
+
+    def loss(model, x):
+        return (model(x)[0] - target).square().mean()
+
+    x = torch.randn(20, 6)
+    table = quality_vs_k(layer, loss, [x], [1, 4])
+    assert layer.training
+    assert layer.top_k == 2
+    assert table["loss"][1] == pytest.approx(float((layer(x, top_k=4)[0] - target).square().mean().detach()))
+    assert table["flops_per_token"] == [layer.experts.flops(1, 1), layer.experts.flops(1, 4)]
+    with pytest.raises(DataError, match="no batch"):
+        quality_vs_k(layer, loss, [], [1])
+
+
+def test_a_router_is_a_softmax_gate_and_the_theory_applies():
+    from moestro.theory import voronoi_loss
+
+    x = torch.randn(10, 5, dtype=torch.float64)
+    for router in (LinearRouter(5, 3).double(), HyperRouter(5, 3, hidden=4).double()):
+        measure = gate_measure(router)
+        expected = router(x).detach().softmax(1).numpy()
+        torch.testing.assert_close(torch.as_tensor(measure.gate_proba(x.numpy())), torch.as_tensor(expected))
+        back = linear_router(measure)
+        torch.testing.assert_close(back(x), router(x))
+        assert voronoi_loss(measure.translate(0.3, 0.1), measure) == pytest.approx(0, abs=1e-6)
+        assert voronoi_loss(gate_measure(LinearRouter(5, 3)), measure) > 1e-3
+    with pytest.raises(DataError, match="no linear gate"):
+        gate_measure(ROUTERS["cosine"](5, 3))
 
 
 @pytest.mark.parametrize(

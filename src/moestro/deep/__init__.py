@@ -6,6 +6,7 @@ if find_spec("torch") is None:
     raise ImportError("moestro.deep needs PyTorch: pip install 'moestro[deep]'")
 
 from .assignment import Assignment, balance_loss, choose_experts, choose_tokens, z_loss
+from .bridge import gate_measure, linear_router
 from .experts import MLPExperts
 from .layer import RoutingInfo, SparseMoE, set_top_k
 from .routers import (
@@ -21,6 +22,7 @@ from .routers import (
     StableRouter,
 )
 from .schedule import TopKSchedule
+from .stats import RoutingStats, agreement, effective_rank, expert_similarity, quality_vs_k
 
 __all__ = [
     "ROUTERS",
@@ -35,12 +37,19 @@ __all__ = [
     "RandomRouter",
     "Router",
     "RoutingInfo",
+    "RoutingStats",
     "SparseMoE",
     "StableRouter",
     "TopKSchedule",
+    "agreement",
     "balance_loss",
     "choose_experts",
     "choose_tokens",
+    "effective_rank",
+    "expert_similarity",
+    "gate_measure",
+    "linear_router",
+    "quality_vs_k",
     "set_top_k",
     "z_loss",
 ]

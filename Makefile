@@ -21,7 +21,7 @@ $(VENV)/.test: $(STAMP)
 	touch $@
 
 $(VENV)/.all: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[all]" polars ruff basedpyright
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[all]" polars transformers ruff basedpyright
 	touch $@
 
 demo: $(STAMP)

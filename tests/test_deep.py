@@ -29,6 +29,7 @@ from moestro.deep import (  # noqa: E402
     linear_router,
     quality_vs_k,
     set_top_k,
+    swap_routers,
     z_loss,
 )
 from moestro.deep.assignment import SCORES  # noqa: E402
@@ -462,6 +463,44 @@ def test_a_router_is_a_softmax_gate_and_the_theory_applies():
         assert voronoi_loss(gate_measure(LinearRouter(5, 3)), measure) > 1e-3
     with pytest.raises(DataError, match="no linear gate"):
         gate_measure(ROUTERS["cosine"](5, 3))
+
+
+@pytest.mark.filterwarnings("ignore")  # the models' library warns about itself
+def test_routers_in_a_hugging_face_model():
+    transformers = pytest.importorskip("transformers")
+    config = transformers.MixtralConfig(
+        vocab_size=60, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2,
+        num_local_experts=4, num_experts_per_tok=2, output_router_logits=True,
+    )  # fmt: skip
+    model = transformers.MixtralForCausalLM(config)
+    names = swap_routers(model, "hyper", hidden=6)
+    assert len(names) == 2
+    ids = torch.randint(60, (2, 7))
+    out = model(input_ids=ids, labels=ids)
+    assert len(out.router_logits) == 2
+    gate = model.get_submodule(names[0])
+    assert out.router_logits[0].shape == (14, 4)
+    assert out.aux_loss is not None
+    out.loss.backward()
+    assert gate.router.embedding.grad is not None
+    assert [n for n, _ in gate.named_parameters()] == ["router.embedding"]
+    torch.testing.assert_close(copy.deepcopy(model)(input_ids=ids).logits, model(input_ids=ids).logits)
+    # A linear router with the model's own weights is the model itself.
+    plain = transformers.MixtralForCausalLM(config)
+    before = plain(input_ids=ids)
+    weights = [plain.get_submodule(n).weight.detach().clone() for n in names]
+    swap_routers(plain, "linear", bias=False)
+    with torch.no_grad():
+        for name, weight in zip(names, weights, strict=True):
+            plain.get_submodule(name).router.weight.copy_(weight)
+    torch.testing.assert_close(plain(input_ids=ids).logits, before.logits)
+    for router in ("frozen", "cosine"):
+        assert swap_routers(plain, router) == names
+    assert len(plain(input_ids=ids).router_logits) == 2
+    with pytest.raises(DataError, match="does not fit"):
+        swap_routers(plain, "hash", vocabulary=60)
+    with pytest.raises(DataError, match="no top-k router"):
+        swap_routers(nn.Linear(2, 2))
 
 
 @pytest.mark.parametrize(

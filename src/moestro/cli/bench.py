@@ -8,7 +8,7 @@ import click
 @click.command()
 @click.argument(
     "what",
-    type=click.Choice(["passes", "fits", "growth", "located", "solvers", "start-up", "all"]),
+    type=click.Choice(["passes", "fits", "growth", "located", "solvers", "start-up", "deep", "all"]),
     default="passes",
 )
 @click.option(
@@ -24,7 +24,7 @@ import click
     "--only", type=click.Choice(["multinomial", "gaussian", "poisson"]), help="`fits`: this family alone."
 )
 def bench(what: str, rows: int, max_rows: int, flexmix: bool, only: str | None) -> None:
-    """Measure this machine: WHAT is passes, fits, growth, located, solvers, start-up or all.
+    """Measure this machine: WHAT is passes, fits, growth, located, solvers, start-up, deep or all (all but deep).
 
     \b
     passes    one sum over the rows, by engine, order, threads and instruction set, against the machine's own floor
@@ -32,6 +32,7 @@ def bench(what: str, rows: int, max_rows: int, flexmix: bool, only: str | None) 
     growth    time and memory against the number of rows
     located   Gaussian mixtures of (x, y): an EM iteration against its floor, whole fits, growth
     solvers   Newton against L-BFGS by number of parameters
+    deep      a sparse PyTorch layer by back end (needs torch)
     start-up  importing, and the smallest whole run
 
     Medians within one run. Run it on an idle machine.
@@ -55,6 +56,10 @@ def bench(what: str, rows: int, max_rows: int, flexmix: bool, only: str | None) 
             click.echo(located.report(max_rows))
         if what in ("solvers", "all"):
             click.echo(solvers.report())
+        if what == "deep":
+            from ..bench import deep
+
+            click.echo(deep.report())
         if what in ("start-up", "all"):
             click.echo(startup.report())
 

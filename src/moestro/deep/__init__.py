@@ -8,6 +8,7 @@ if find_spec("torch") is None:
 from .assignment import Assignment, balance_loss, choose_experts, choose_tokens, z_loss
 from .bridge import gate_measure, linear_router
 from .experts import MLPExperts
+from .huggingface import swap_routers
 from .layer import RoutingInfo, SparseMoE, set_top_k
 from .routers import (
     ROUTERS,
@@ -51,5 +52,6 @@ __all__ = [
     "linear_router",
     "quality_vs_k",
     "set_top_k",
+    "swap_routers",
     "z_loss",
 ]

@@ -10,11 +10,10 @@ from torch.nn import functional as F
 
 from ..errors import DataError
 from .assignment import Assignment
-from .grouped import GroupedLinear
+from .fused import ChosenExperts
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "silu": F.silu}
 BACKENDS = ("auto", "dense", "sorted", "grouped_mm")
-DENSE_SHARE = 0.9  # share of chosen experts from which computing all of them is faster (docs/benchmarks.md)
 
 
 class MLPExperts(nn.Module):
@@ -79,9 +78,9 @@ class MLPExperts(nn.Module):
             )
         if backend != "auto":
             return backend
-        share = len(assignment.expert) / max(len(x) * self.n_experts, 1)
-        if share >= DENSE_SHARE or torch.compiler.is_compiling():
-            return "dense"
+        if torch.compiler.is_compiling():
+            return "dense"  # the only one whose shapes do not depend on the data
+        # On CPUs the sorted loop was the fastest at every number of experts (docs/benchmarks.md).
         return "grouped_mm" if x.is_cuda and can_group(self, x) else "sorted"
 
     def act(self, h: Tensor) -> Tensor:
@@ -130,12 +129,13 @@ def sort_by_expert(assignment: Assignment) -> tuple[Tensor, Tensor]:
 
 
 def sorted_slices(experts: MLPExperts, x: Tensor, assignment: Assignment) -> Tensor:
-    """Pairs sorted by expert, one product for each contiguous slice, and back by the inverse order."""
+    """Pairs sorted by expert; each expert computes its slice, forward and backward in one piece of code."""
     order, counts = sort_by_expert(assignment)
-    sizes = counts.tolist()
-    h = GroupedLinear.apply(x.index_select(0, assignment.token[order]), experts.w1, experts.b1, sizes)
-    y = GroupedLinear.apply(experts.act(h), experts.w2, experts.b2, sizes)
-    return combine(y, x, order, assignment)
+    e = experts
+    weight = assignment.weight[order].to(x.dtype)
+    return ChosenExperts.apply(  # type: ignore[return-value]
+        x, weight, e.w1, e.b1, e.w2, e.b2, assignment.token[order], counts.tolist(), e.act
+    )
 
 
 def grouped(experts: MLPExperts, x: Tensor, assignment: Assignment) -> Tensor:

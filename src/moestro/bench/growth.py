@@ -35,10 +35,16 @@ print(json.dumps([s, (peak - held) / 1024, fit.log_likelihood / n, str(fit.statu
 
 def report(max_rows: int) -> str:
     """Text of the benchmark, Gaussian experts, sizes 10^4, 10^4.5, ... up to `max_rows`."""
+    return (
+        f"whole fits with default starts, Gaussian, k={K}, d={D}\n\n{grown(CODE.format(D=D, K=K), max_rows)}"
+    )
+
+
+def grown(code: str, max_rows: int) -> str:
+    """Table and slope of a program that takes a number of rows and prints seconds, memory, log-likelihood a row and status."""
     sizes = [round(10 ** float(e)) for e in np.arange(4, np.log10(max_rows) + 1e-9, 0.5)]
     columns: dict[str, list] = {c: [] for c in ("n", "seconds", "extra_MB", "ll_per_row", "status")}
     for n in sizes:
-        code = CODE.format(D=D, K=K)
         done = subprocess.run(
             [sys.executable, "-c", code, str(n)], capture_output=True, text=True, check=True
         )
@@ -47,7 +53,4 @@ def report(max_rows: int) -> str:
     slope = float("nan")
     if len(sizes) > 1:
         slope = float(np.polyfit(np.log(sizes), np.log(columns["seconds"]), 1)[0])
-    return (
-        f"whole fits with default starts, Gaussian, k={K}, d={D}\n\n{Table(columns).to_text(3)}\n\n"
-        f"time grows as n^{slope:.2f}; extra_MB is peak memory beyond the data\n"
-    )
+    return f"{Table(columns).to_text(3)}\n\ntime grows as n^{slope:.2f}; extra_MB is peak memory beyond the data\n"

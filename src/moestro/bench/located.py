@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +15,7 @@ from ..located.specification import Specification
 from ..tables import Table
 from ..threads import thread_count
 from .designs import median_seconds
+from .growth import grown
 
 N, D, K = 100_000, 10, 4
 CASES = ((2, 4), (6, 3), (11, 4), (20, 3))  # columns, components
@@ -165,18 +163,4 @@ def whole_fits() -> str:
 
 def growth(max_rows: int) -> str:
     """Time and memory against the number of rows, each size in a process of its own."""
-    sizes = [round(10 ** float(e)) for e in np.arange(4, np.log10(max_rows) + 1e-9, 0.5)]
-    columns: dict[str, list] = {c: [] for c in ("n", "seconds", "extra_MB", "ll_per_row", "status")}
-    for n in sizes:
-        done = subprocess.run(
-            [sys.executable, "-c", CODE.format(K=K), str(n)], capture_output=True, text=True, check=True
-        )
-        for column, value in zip(columns, [n, *json.loads(done.stdout)], strict=True):
-            columns[column].append(value)
-    slope = float("nan")
-    if len(sizes) > 1:
-        slope = float(np.polyfit(np.log(sizes), np.log(columns["seconds"]), 1)[0])
-    return (
-        f"whole fits with default starts, d={D}, k={K}\n\n{Table(columns).to_text(3)}\n\n"
-        f"time grows as n^{slope:.2f}; extra_MB is peak memory beyond the data\n"
-    )
+    return f"whole fits with default starts, d={D}, k={K}\n\n{grown(CODE.format(K=K), max_rows)}"

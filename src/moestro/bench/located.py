@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -149,12 +150,12 @@ def whole_fits() -> str:
 
     add("scikit-learn", 1, sklearn)
     try:
-        from gmr import GMM
+        mixture: Any = import_module("gmr").GMM
     except ImportError:
         return f"whole fits, d={D}, k={K}, n={N} (pip install gmr to add it)\n\n{Table(columns).to_text(3)}\n"
 
     def gmr(seed: int) -> float:
-        model = GMM(K, random_state=seed).from_samples(rows)
+        model = mixture(K, random_state=seed).from_samples(rows)
         return float(np.log(model.to_probability_density(rows)).sum())
 
     add("gmr", 1, gmr)

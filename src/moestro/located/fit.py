@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,13 @@ from ..tables import Table
 from ..threads import one_blas_thread, thread_count
 from .data import Data
 from .measure import LocatedMeasure
-from .polish import UNFOUND, Found, polish
+from .polish import Found, polish
 from .problem import JointProblem
+from .search import rank, search
 from .specification import Specification
-from .starts import shortlist, uninformed_starts
-from .structured import StructuredProblem
+from .starts import shortlist
 
-SIMPLER = {"full": "diagonal", "blocks": "diagonal", "factors": "diagonal", "diagonal": "isotropic"}
 SPLITS = 2  # further starts that are polished
-FEW = 4  # seeds of a model with latent factors, beside those of the simpler one
-SEARCH_TOL = 1e-5  # of a polish on a subsample
 
 
 @dataclass(frozen=True)
@@ -183,68 +180,12 @@ def fit_data(
             r = _responsibilities(data, initial, spec, k)
             done.append(("given", polish(problem, problem.statistics(r), tol)))
         if n_starts:
-            done += _search(data, k, spec, problem, n_starts, rng, tol, ladder)
+            done += search(data, k, spec, problem, n_starts, rng, tol, ladder)
         if extra:
             best = shortlist(problem, [problem.statistics(r) for r in extra])
             done += [("split", polish(problem, S, tol)) for S in best[:SPLITS]]
-        chosen = max(range(len(done)), key=lambda i: _rank(done[i][1]))
+        chosen = max(range(len(done)), key=lambda i: rank(done[i][1]))
         return _result(data, spec, problem, done, chosen)
-
-
-def _search(
-    data: Data, k: int, spec: Specification, problem: Any, count: int, rng: Any, tol: float, ladder: bool
-) -> list[tuple[str, Found]]:
-    """Polished starts: seeded centres, and the maximum of the simpler model where there is a ladder of them."""
-    # Rows are told apart without their correlations too: where M-steps are dear, seeds compete mostly in the simpler model.
-    wide = isinstance(problem, StructuredProblem) and problem.is_wide and spec.covariance in SIMPLER
-    own = 0 if wide else min(count, FEW) if spec.covariance == "factors" else count
-    part, starts = uninformed_starts(problem, own, rng)
-    named = [("seeded centres", S) for S in starts]
-    if ladder or own < count:
-        simpler, found = _simpler(data, k, spec, rng, part, count)
-        if found is not None:
-            named.append(("simpler covariance", part.statistics(simpler.responsibilities(found.parameters))))
-    if not named:
-        return [("seeded centres", UNFOUND)]
-    if part is problem:
-        return [(name, polish(problem, S, tol)) for name, S in named]
-    polished = [(name, polish(part, S, max(tol, SEARCH_TOL))) for name, S in named]
-    name, best = max(polished, key=lambda item: _rank(item[1]))
-    if best.parameters is None:
-        return [(name, best)]
-    whole = problem.statistics(problem.responsibilities(best.parameters))
-    return [(name, polish(problem, whole, tol))]
-
-
-def _simpler(
-    data: Data, k: int, spec: Specification, rng: Any, part: Any, count: int
-) -> tuple[Any, Found | None]:
-    """The next simpler covariance, polished on the rows that are searched."""
-    p, D = data.u.shape[1], data.v.shape[1]
-    name = SIMPLER.get(spec.covariance)
-    if name is None or D < 2:
-        return part, None
-    lower = replace(spec, covariance=name, blocks=None)
-    shape = data.shape(lower, k)
-    if isinstance(part, JointProblem):
-        u, v = part.rows[:, :p], part.rows[:, p:]
-        small = replace(data, u=u, v=v, weights=part.weights, offset=0.0).problem(lower, k)
-    else:
-        small = part.with_shape(shape)
-    starts = uninformed_starts(small, max(count // 2, 1), rng)[1]
-    _, deeper = _simpler(data, k, lower, rng, small, count)
-    if deeper is not None:
-        below = replace(lower, covariance=SIMPLER[lower.covariance])
-        assert isinstance(small, StructuredProblem)
-        below = small.with_shape(data.shape(below, k))
-        starts.append(small.statistics(below.responsibilities(deeper.parameters)))
-    found = [polish(small, S, SEARCH_TOL) for S in starts]
-    best = max(found, key=_rank)
-    return small, best if best.parameters is not None else None
-
-
-def _rank(found: Found) -> tuple[bool, float]:
-    return found.status.usable, found.value if np.isfinite(found.value) else -np.inf
 
 
 def _responsibilities(data: Data, initial: Any, spec: Specification, k: int) -> np.ndarray:

@@ -121,9 +121,7 @@ def _sums_of(info: RoutingInfo) -> dict[str, Any]:
     keep = torch.ones(t, dtype=torch.bool, device=a.probabilities.device) if keep is None else keep
     p, logits = a.probabilities[keep].double(), info.logits[keep].double()
     pairs = keep[a.token]
-    gates = torch.zeros(t, E, dtype=torch.float64, device=p.device)
-    gates.index_put_((a.token[pairs], a.expert[pairs]), a.weight[pairs].double())
-    gates = gates[keep]
+    gates = a.gates()[keep].double()
     share = gates / gates.sum(dim=1, keepdim=True).clamp_min(1e-300)
     top = logits.topk(min(2, E), dim=1).values
     return {

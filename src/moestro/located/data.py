@@ -111,14 +111,11 @@ class Data:
 
     def responsibilities(self, measure: LocatedMeasure) -> np.ndarray:
         """Posterior probabilities (n, k) under a measure in the user's units and the direction of the fit."""
-        p, out = self.p, np.empty((len(self.u), measure.k))
-        for start in range(0, len(out), 4096):
-            at = slice(start, start + 4096)
-            u = self.u[at] * self.scale[:p] + self.center[:p]
-            v = self.v[at] * self.scale[p:] + self.center[p:]
-            joint = measure.log_joint(u, v)
-            out[at] = np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
-        return out
+        p = self.p
+        u = self.u * self.scale[:p] + self.center[:p]
+        v = self.v * self.scale[p:] + self.center[p:]
+        joint = measure.log_joint(u, v)
+        return np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
 
     def _of_phi(self, problem: JointProblem, phi: np.ndarray) -> LocatedMeasure:
         found = problem.monomials.gaussians(phi.reshape(problem.k, -1))

@@ -24,6 +24,7 @@ from .law import LocatedLaw
 from .normal import colour, distances, log_density
 
 FORMAT = "moestro.located/1"
+BLOCK = 4096
 PARTS = ("weights", "means", "covariances", "slopes", "intercepts", "noise")
 
 
@@ -174,17 +175,18 @@ class LocatedMeasure:
 
     def log_gate(self, x: np.ndarray) -> np.ndarray:
         """log of the gate's weights at x, shape (n, k)."""
-        joint = self._log_weights() + log_density(*self._from_gate(x), self.d, self.tails)
+        joint = self._log_located(x)
         return joint - log_sum_exp(joint)
 
     def log_joint(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """log pi_i + log p_i(x, y), shape (n, k)."""
-        y = np.asarray(y, dtype=float).reshape(len(x), self.q)
-        gate, gate_det = self._from_gate(x)
-        expert, expert_det = distances(y[:, None] - self.expert_means(x), self.noise)
-        return self._log_weights() + log_density(
-            gate + expert, gate_det + expert_det, self.d + self.q, self.tails
-        )
+        x, y = self._columns(x), np.asarray(y, dtype=float).reshape(len(x), self.q)
+        out = np.empty((len(x), self.k))
+        for at in _blocks(len(x)):
+            gate, gate_det = self._from_gate(x[at])
+            expert, expert_det = distances(y[at][:, None] - self.expert_means(x[at]), self.noise)
+            out[at] = log_density(gate + expert, gate_det + expert_det, self.d + self.q, self.tails)
+        return self._log_weights() + out
 
     def joint_log_density(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """log p(x, y), shape (n,)."""
@@ -192,8 +194,7 @@ class LocatedMeasure:
 
     def marginal_log_density(self, x: np.ndarray) -> np.ndarray:
         """log p(x), shape (n,)."""
-        joint = self._log_weights() + log_density(*self._from_gate(x), self.d, self.tails)
-        return log_sum_exp(joint)[:, 0]
+        return log_sum_exp(self._log_located(x))[:, 0]
 
     def log_density(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """log p(y | x), shape (n,)."""
@@ -237,6 +238,14 @@ class LocatedMeasure:
         with np.errstate(divide="ignore"):
             return np.log(self.weights)
 
+    def _log_located(self, x: np.ndarray) -> np.ndarray:
+        """log pi_i + log p_i(x), shape (n, k)."""
+        x = self._columns(x)
+        out = np.empty((len(x), self.k))
+        for at in _blocks(len(x)):
+            out[at] = log_density(*self._from_gate(x[at]), self.d, self.tails)
+        return self._log_weights() + out
+
     def _from_gate(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return distances(self._columns(x)[:, None] - self.means, self.covariances)
 
@@ -275,3 +284,8 @@ class LocatedMeasure:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"the located measure is incomplete: {error!r}") from error
+
+
+def _blocks(n: int) -> list[slice]:
+    """Rows a few thousand at a time: residuals of all components are k times as large as they are."""
+    return [slice(start, start + BLOCK) for start in range(0, n, BLOCK)]

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.special import digamma, gammaln
+from scipy.special import digamma
 
 from ..gates import log_sum_exp
 from . import polynomial
-from .natural import LOG_2PI
+from .normal import log_density
 from .statistics import Parameters, Shape, Statistics, m_step
 
 BLOCK = 4096
@@ -129,13 +129,11 @@ class StructuredProblem:
         for e in range(self.k):
             distance[:, e] = found.gate.distance(e, self.u[at] - found.means[e])
             distance[:, e] += found.noise.distance(e, self.v[at] - self.phi[at] @ found.coefficients[e].T)
-        level = found.log_weights - 0.5 * log_det
+        joint = found.log_weights + log_density(distance, log_det, D, found.tails)
         if found.tails is None:
             one = np.ones_like(distance)
-            return level - 0.5 * (D * LOG_2PI + distance), one, np.zeros_like(one)
+            return joint, one, np.zeros_like(one)
         nu = found.tails
-        level = level + gammaln((nu + D) / 2) - gammaln(nu / 2) - 0.5 * D * np.log(np.pi * nu)
-        joint = level - 0.5 * (nu + D) * np.log1p(distance / nu)
         half = 0.5 * (nu + distance)
         return joint, 0.5 * (nu + D) / half, digamma(0.5 * (nu + D)) - np.log(half)
 

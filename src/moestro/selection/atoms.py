@@ -187,9 +187,6 @@ class LocatedAtoms:
         return replace(self, shares=shares[keep], mean=means[keep], covariance=covariances[keep])
 
     def log_likelihood(self) -> float:
-        m, total = self.measure(), self.data.offset
-        for start in range(0, len(self.data.u), 4096):
-            at = slice(start, start + 4096)
-            value = m.joint_log_density(self.data.u[at], self.data.v[at])
-            total += float(value.sum() if self.data.weights is None else self.data.weights[at] @ value)
-        return total
+        data = self.data
+        value = self.measure().joint_log_density(data.u, data.v)
+        return data.offset + float(value.sum() if data.weights is None else data.weights @ value)

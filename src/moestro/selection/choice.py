@@ -43,6 +43,11 @@ def check_criterion(name: str) -> None:
         raise DataError(f"criterion={name!r} is unknown: choose one of {', '.join(EVERY)}")
 
 
+def scores(fits: Sequence[Scored]) -> dict[str, list[Any]]:
+    """AIC, BIC and ICL of every fit, by name."""
+    return {name: [score(f) for f in fits] for name, score in CRITERIA.items()}
+
+
 def choose(
     fits: Sequence[Scored],
     criterion: str,
@@ -65,7 +70,7 @@ def choose(
     names : sequence, optional
         What the account of a slope heuristic calls the fits; their places by default.
     """
-    columns: dict[str, list[Any]] = {name: [score(f) for f in fits] for name, score in CRITERIA.items()}
+    columns = scores(fits)
     sound = np.array([f.status.usable for f in fits])
     if not sound.any():
         sound[:] = True

@@ -16,7 +16,7 @@ from ..located.fit import LocatedFit, fit_data
 from ..located.specification import Specification
 from ..tables import Table
 from .atoms import LocatedAtoms
-from .choice import Choice, check_criterion, choose
+from .choice import SLOPES, Choice, check_criterion, choose, scores
 from .cross_validation import held_out
 from .dendrogram import Dendrogram, dendrogram
 from .sweep import FOLDS
@@ -111,7 +111,7 @@ def sweep_located(
         return _merged(x, y, w, ordered[-1], specifications[0], root, how, read, finished)
     fits = _candidates(x, y, w, ordered, specifications, root, how, read, finished)
     gamma = left_out = None
-    if contrast == "conditional":
+    if contrast == "conditional" and criterion in SLOPES:
         gamma = np.array([-_score(f, x, y, w, slice(None)) for f in fits])
     if criterion == "cv":
         # Learned partitions are kept as they are, so that every fold has the same candidates.
@@ -193,14 +193,8 @@ def _refits(
 
 def _score(fit: LocatedFit, x: np.ndarray, y: np.ndarray, w: np.ndarray | None, at: Any) -> float:
     """log p(y | x) of some rows."""
-    xs, ys = x[at], y[at]
-    xs = xs.reshape(len(xs), -1)
-    value = 0.0
-    for start in range(0, len(xs), 4096):
-        part = slice(start, start + 4096)
-        log_density = fit.measure.log_density(xs[part], ys[part])
-        value += float(log_density.sum() if w is None else w[at][part] @ log_density)
-    return value
+    value = fit.measure.log_density(x[at], y[at])
+    return float(value.sum() if w is None else w[at] @ value)
 
 
 def _splits(data: Data, fit: LocatedFit, sharpness: float) -> tuple[np.ndarray, ...]:
@@ -248,8 +242,7 @@ def _merged(
         fits.insert(0, fit_data(data, tree.k, spec, initial=r, tol=how["tol"]))
     for fit in fits if finished is not None else ():
         finished(fit)  # type: ignore[misc]
-    columns = choose(fits, "bic").columns
-    return LocatedSweep(tuple(fits), Choice(0, "dendrogram", columns), tree)
+    return LocatedSweep(tuple(fits), Choice(0, "dendrogram", scores(fits)), tree)
 
 
 def with_options(spec: Specification, **options: Any) -> list[Specification]:

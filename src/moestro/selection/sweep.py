@@ -15,7 +15,7 @@ from ..rows import Rows
 from ..solvers import Fit, Options, fit_mixture
 from ..tables import Table
 from .atoms import SoftmaxAtoms
-from .choice import Choice, check_criterion, choose
+from .choice import Choice, check_criterion, choose, scores
 from .cross_validation import held_out
 from .dendrogram import Dendrogram, dendrogram
 
@@ -149,13 +149,13 @@ def _merged(
     tree = dendrogram(SoftmaxAtoms.of(widest, rows), rows.weight_sum)
     if tree.k == largest:
         whole = fit_mixture(widest.model, rows, replace(options, initial=(widest.theta,)))
-        return Sweep((whole,), replace(choose([whole], "bic"), criterion="dendrogram"), tree)
+        return Sweep((whole,), Choice(0, "dendrogram", scores([whole])), tree)
     merged: SoftmaxAtoms = tree.stages[tree.k]
     fit = fit_mixture(merged.model, rows, replace(options, initial=(merged.theta,)))
     if finished is not None:
         finished(fit)
     fits = (fit, widest)
-    return Sweep(fits, replace(choose(fits, "bic"), index=0, criterion="dendrogram"), tree)
+    return Sweep(fits, Choice(0, "dendrogram", scores(fits)), tree)
 
 
 def _split(fit: Fit, e: int) -> np.ndarray:

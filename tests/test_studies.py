@@ -30,6 +30,7 @@ SMALL = {
     "contaminated": {"only": "distinguishable", "sizes": (500, 1000), "replicates": 1},
     "glome": {"only": "well-specified, choice", "sizes": (300,), "replicates": 1},
     "dendrogram": {"only": "clean", "sizes": (500,), "replicates": 1},
+    "hyper-router": {"only": "sources: HyperRouter, frozen", "sizes": (2,), "replicates": 1},
     "approximation": {"only": "location", "sizes": (1, 2), "replicates": 1},
 }
 
@@ -42,12 +43,14 @@ def test_every_study_has_a_small_plan():
 class TestEveryStudy:
     def test_a_fit_says_what_it_is(self, name, protocol):
         study = find_study(name)
+        for module, _ in study.needs:
+            pytest.importorskip(module)
         plan = study.plan(protocol, "smoke", **SMALL[name])
         arm = plan.arms[0]
         n = arm.sizes[-1]
         row = study.fit(arm, protocol, n, plan.rng(arm, n, 0))
         assert {"log_likelihood", "iterations", "gradient", "status"} <= set(row)
-        assert set(study.lines) & set(row)
+        assert (set(study.lines) | set(study.columns)) & set(row)
         json.dumps(row, allow_nan=False)
         assert study.fit(arm, protocol, n, plan.rng(arm, n, 0)) == row
 

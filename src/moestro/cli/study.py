@@ -116,7 +116,9 @@ def _run(
     from tqdm import tqdm
 
     from ..studies import find_study
-    from ..studies.report import lines_of, slopes_table
+    from ..studies.claims import claims_table
+    from ..studies.lines import lines_of
+    from ..studies.report import slopes_table
     from ..studies.runner import run_plan
     from ..threads import thread_count
 
@@ -147,6 +149,8 @@ def _run(
             click.echo(
                 slopes_table(found, lines_of(found, rows, [a.name for a in plan.arms]), chosen).to_text(3)
             )
+        if found.claims:
+            click.echo(claims_table(found.claims, rows).to_text(3))
         click.echo(f"\n{len(rows)} fits in {folder}")
 
 

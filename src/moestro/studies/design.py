@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import DataError
+from .claims import Claim
 
 T = TypeVar("T")
 PROTOCOLS = ("as_published", "as_defined")
@@ -88,7 +89,17 @@ class Study:
     differences : str
         How the two protocols differ, in plain words, for the report.
     horizontal : str
-        What the abscissa is: "n", or "k" for approximation errors.
+        What the abscissa is: "n", "k" for approximation errors, "steps" of a training.
+    columns : tuple of str
+        Columns whose means the report tells arm by arm.
+    claims : tuple of Claim
+        Answered from paired differences.
+    curve : tuple of (float, str)
+        Columns that are points of one curve an arm, with their abscissae: the figure of a study without lines.
+    paired : bool
+        The same random numbers for every arm of a replicate.
+    needs : tuple of (module, extra)
+        Optional packages without which no fit runs.
     """
 
     name: str
@@ -103,6 +114,12 @@ class Study:
     published: dict[tuple[str, str], Published] = field(default_factory=dict)
     differences: str = ""
     horizontal: str = "n"
+    columns: tuple[str, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    curve: tuple[tuple[float, str], ...] = ()
+    curve_labels: tuple[str, str] = ("", "")
+    paired: bool = False
+    needs: tuple[tuple[str, str], ...] = ()
 
     def plan(
         self,
@@ -167,9 +184,10 @@ class Plan:
             (i, n, r) for i, arm in enumerate(self.arms) for n in arm.sizes for r in range(arm.replicates)
         ]
 
-    def rng(self, arm: Arm, n: int, replicate: int) -> np.random.Generator:
-        """The random numbers of one fit: they depend on nothing else."""
-        name = int.from_bytes(hashlib.sha256(arm.name.encode()).digest()[:4], "little")
+    def rng(self, arm: Arm, n: int, replicate: int, paired: bool = False) -> np.random.Generator:
+        """The random numbers of one fit: they depend on nothing else; paired, not on the arm."""
+        key = "" if paired else arm.name
+        name = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "little")
         return np.random.default_rng([self.seed, name, n, replicate])
 
 

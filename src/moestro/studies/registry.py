@@ -9,6 +9,7 @@ from . import (
     dendrogram,
     gaussian_gate,
     glome,
+    hyper_router,
     softmax_gaussian,
     softmax_multinomial,
     top_k,
@@ -26,6 +27,7 @@ STUDIES: dict[str, Study] = {
         dendrogram,
         approximation,
         glome,
+        hyper_router,
     )
 }
 

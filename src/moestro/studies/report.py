@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,12 @@ import numpy as np
 
 from ..errors import FileError
 from ..tables import Table
+from .claims import claims_table, means_table
 from .design import Row, Study
+from .figures import draw
+from .lines import Line, lines_of
 from .registry import find_study
 from .runner import read_design, read_rows
-from .slopes import Slope, slope
 
 PAGE, FIGURE, SUMMARY = "report.md", "figure.png", "summary.csv"
 ENDED = {
@@ -24,31 +25,8 @@ ENDED = {
     "flat",
     "separated",
     "variance collapsed",
+    "trained",
 }  # statuses that a further iteration does not change
-
-
-@dataclass(frozen=True)
-class Line:
-    """One column of one arm: slopes of its mean and of its median."""
-
-    arm: str
-    column: str
-    mean: Slope
-    median: Slope
-
-
-def lines_of(study: Study, rows: list[Row], arms: Sequence[str]) -> list[Line]:
-    """Every line of the report that has at least two sizes."""
-    out = []
-    for arm in arms:
-        own = [r for r in rows if r["arm"] == arm]
-        n = np.array([r["n"] for r in own], dtype=float)
-        for column in study.lines:
-            values = np.array([np.nan if r.get(column) is None else r[column] for r in own], dtype=float)
-            found = [slope(n, values, statistic) for statistic in ("mean", "median")]
-            if found[0] is not None and found[1] is not None:
-                out.append(Line(arm, column, found[0], found[1]))
-    return out
 
 
 def slopes_table(study: Study, lines: list[Line], protocol: str) -> Table:
@@ -116,7 +94,7 @@ def write_report(name: str, folder: Path) -> str:
     page = _page(study, design, rows, lines, arms)
     _write_summary(rows, study, arms, folder / SUMMARY)
     (folder / PAGE).write_text(page, encoding="utf-8")
-    draw(study, lines, arms, folder / FIGURE)
+    draw(study, lines, rows, arms, folder / FIGURE)
     return page
 
 
@@ -140,10 +118,22 @@ def _page(study: Study, design: dict[str, Any], rows: list[Row], lines: list[Lin
             "Least squares of log error on log n; 95 % bootstrap intervals over replicates.",
             markdown(slopes_table(study, lines, design["protocol"])),
         ]
-    elif study.horizontal != "n":
+    elif lines:
         parts += ["## Errors", markdown(_by_size(study, rows, arms))]
+    if study.claims:
+        parts += [
+            "## Claims",
+            "Differences within a replicate: mean and 95 % interval (Student's t). A claim holds where the whole interval is at most the margin.",
+            markdown(claims_table(study.claims, rows)),
+        ]
+    if study.columns:
+        parts += [
+            "## Arms",
+            "Means over replicates, with half the width of a 95 % interval.",
+            markdown(means_table(study.columns, rows, arms, study.horizontal)),
+        ]
     parts += ["## How the fits ended", markdown(endings_table(rows, arms))]
-    if lines:
+    if lines or study.curve:
         parts.append(f"![{study.title}]({FIGURE})")
     return "\n\n".join(parts) + "\n"
 
@@ -219,56 +209,17 @@ def markdown(table: Table) -> str:
 
 def _write_summary(rows: list[Row], study: Study, arms: list[str], path: Path) -> None:
     """Mean and median of each column at each size."""
+    columns = (*study.lines, *study.columns)
     with open(path, "w", newline="", encoding="utf-8") as file:
         out = csv.writer(file)
         out.writerow(
-            ["arm", study.horizontal, "fits", *(f"{c}_{s}" for c in study.lines for s in ("mean", "median"))]
+            ["arm", study.horizontal, "fits", *(f"{c}_{s}" for c in columns for s in ("mean", "median"))]
         )
         for arm in arms:
             for n in sorted({r["n"] for r in rows if r["arm"] == arm}, key=lambda v: float(v or 0)):
                 own = [r for r in rows if r["arm"] == arm and r["n"] == n]
                 cells: list[Any] = [arm, n, len(own)]
-                for column in study.lines:
+                for column in columns:
                     values = [float(r[column]) for r in own if r.get(column) is not None]
                     cells += [f"{np.mean(values):.6g}", f"{np.median(values):.6g}"] if values else ["", ""]
                 out.writerow(cells)
-
-
-def draw(study: Study, lines: list[Line], arms: Sequence[str], path: Path) -> None:
-    """A panel a column: medians and means by arm, the fitted line, the published line dashed."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise FileError("figures need an extra: pip install 'moestro[studies]'") from error
-    columns = [c for c in study.lines if any(line.column == c for line in lines)]
-    if not columns:
-        return
-    wide = min(3, len(columns))
-    tall = -(-len(columns) // wide)
-    figure = Figure(figsize=(4.6 * wide, 3.6 * tall), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(tall, wide)).ravel()
-    colours = {arm: f"C{i % 10}" for i, arm in enumerate(arms)}
-    for ax, column in zip(axes, columns, strict=False):
-        for line in (a for a in lines if a.column == column):
-            colour = colours[line.arm]
-            ax.loglog(line.mean.sizes, line.mean.values, ".", ms=3, color=colour, alpha=0.6)
-            fitted = line.mean.constant * line.mean.sizes**line.mean.exponent
-            label = f"{line.arm}: {line.mean.exponent:.2f} [{line.mean.low:.2f}, {line.mean.high:.2f}]"
-            ax.loglog(line.mean.sizes, fitted, "-", color=colour, lw=1, label=label)
-            ax.loglog(line.median.sizes, line.median.values, "x", ms=2.5, color=colour, alpha=0.4)
-            known = study.published.get((line.arm, column))
-            if known is not None:
-                constant = known.constant
-                if constant is None:  # no height is known: through the middle of our line
-                    middle = np.exp(np.log(line.mean.sizes).mean())
-                    constant = line.mean.constant * middle ** (line.mean.exponent - known.exponent)
-                ax.loglog(
-                    line.mean.sizes, constant * line.mean.sizes**known.exponent, "--", color=colour, lw=0.9
-                )
-        ax.set(title=f"{column} (theory {study.lines[column].split(' (')[0]})", xlabel=study.horizontal)
-        ax.title.set_fontsize(8)
-        ax.legend(fontsize=5.5, frameon=False)
-    for ax in axes[len(columns) :]:
-        ax.set_visible(False)
-    figure.suptitle(f"{study.title}: dots mean, crosses median, dashed published", fontsize=9)
-    figure.savefig(path, dpi=110, metadata={"Software": None})

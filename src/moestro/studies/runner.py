@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from importlib.util import find_spec
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -111,7 +112,7 @@ def run_plan(
     """
     if processes < 1:
         raise DataError(f"processes must be at least 1, got {processes}")
-    need_parquet()
+    need_packages(study)
     prepare_folder(plan, folder)
     with _locked(folder):
         path = folder / LINES
@@ -175,7 +176,7 @@ def _one(study: Study, plan: Plan, path: Path, cell: tuple[int, int, int]) -> No
     arm = plan.arms[index]
     start = time.perf_counter()
     with one_blas_thread():
-        found = study.fit(arm, plan.protocol, n, plan.rng(arm, n, replicate))
+        found = study.fit(arm, plan.protocol, n, plan.rng(arm, n, replicate, study.paired))
     row = {"arm_index": index, "arm": arm.name, "n": n, "replicate": replicate, **found}
     row["seconds"] = round(time.perf_counter() - start, 6)
     line = json.dumps(row) + "\n"
@@ -186,12 +187,11 @@ def _one(study: Study, plan: Plan, path: Path, cell: tuple[int, int, int]) -> No
         os.close(handle)
 
 
-def need_parquet() -> None:
-    """Say before a run, not after it, that its results cannot be written."""
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise FileError("study results need an extra: pip install 'moestro[studies]'") from error
+def need_packages(study: Study) -> None:
+    """Say before a run, not after it, that a fit cannot be made or its results cannot be written."""
+    for module, extra in (("pyarrow", "studies"), *study.needs):
+        if find_spec(module) is None:
+            raise FileError(f"{study.name} needs {module}, an extra: pip install 'moestro[{extra}]'")
 
 
 def write_parquet(rows: list[Row], path: Path) -> None:

@@ -9,6 +9,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "descent.hpp"
 #include "problem.hpp"
 
 namespace nb = nanobind;
@@ -145,6 +146,29 @@ nb::tuple mixture(Rows rows, std::optional<Vector> w, Rows theta, int threads, c
     return nb::make_tuple(part.value, give<OutMatrix>(std::move(part.first), {size_t(mx.k), size_t(mx.monomials())}));
 }
 
+using Integers = nb::ndarray<nb::numpy, const int, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+nb::tuple penalised_quadratic(Rows M, Vector g, Vector start, Vector l1, Integers group, Vector weight, Vector lower, Vector upper,
+                              double tol, int max_sweeps) {
+    const size_t size = g.shape(0);
+    if (M.shape(0) != size || M.shape(1) != size || start.shape(0) != size || l1.shape(0) != size || group.shape(0) != size ||
+        lower.shape(0) != size || upper.shape(0) != size)
+        throw std::invalid_argument("every argument must have the size of g");
+    for (size_t j = 0; j < size; ++j) {
+        if (group.data()[j] >= int(weight.shape(0))) throw std::invalid_argument("a group has no weight");
+        if (!(M.data()[j * size + j] > 0.0)) throw std::invalid_argument("the diagonal of M must be positive");
+    }
+    std::vector<double> x(start.data(), start.data() + size);
+    int sweeps;
+    {
+        nb::gil_scoped_release release;
+        const Quadratic q{int(size), M.data(), g.data(), l1.data(), group.data(), int(weight.shape(0)), weight.data(), lower.data(),
+                          upper.data()};
+        sweeps = descend(q, x.data(), tol, max_sweeps);
+    }
+    return nb::make_tuple(give<OutVector>(std::move(x), {size}), sweeps);
+}
+
 }  // namespace
 
 NB_MODULE(_core, module) {
@@ -160,6 +184,8 @@ NB_MODULE(_core, module) {
         .def("rowwise", &PyProblem::rowwise, nb::arg("theta"), nb::arg("scores"), nb::arg("threads"), nb::arg("isa"));
     module.def("mixture_sums", &mixture, nb::arg("rows"), nb::arg("w").none(), nb::arg("theta"), nb::arg("threads"),
                nb::arg("isa"));
+    module.def("penalised_quadratic", &penalised_quadratic, nb::arg("M"), nb::arg("g"), nb::arg("start"), nb::arg("l1"),
+               nb::arg("group"), nb::arg("weight"), nb::arg("lower"), nb::arg("upper"), nb::arg("tol"), nb::arg("max_sweeps"));
     module.def("instruction_sets", [] {
         std::vector<std::string> names;
         for (const char* name : available_isas()) names.emplace_back(name);

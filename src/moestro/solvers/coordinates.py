@@ -69,8 +69,8 @@ class Coordinates:
             tied = model.nuisances(owner)
             tied[:] = tied[0]
             owner[owner >= 0] = np.unique(owner[owner >= 0], return_inverse=True)[1]
-        size = owner.max() + 1
-        first = np.array([np.flatnonzero(owner == i)[0] for i in range(size)])
+        used = np.flatnonzero(owner >= 0)
+        first = used[np.unique(owner[used], return_index=True)[1]]
         block = block[first]
         blocks = tuple(np.flatnonzero(block == b) for b in range(model.k + 1))
         blocks = tuple(b for b in blocks if len(b))

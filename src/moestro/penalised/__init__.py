@@ -1,0 +1,24 @@
+"""Penalised mixtures: paths of proximal Newton fits, and the choice along them."""
+
+from .choice import CRITERIA, columns_of, names_of
+from .features import Features
+from .fit import PenalisedFit, fit_penalised
+from .path import N_ALPHAS, AlphaPath, walk
+from .problem import Problem, Restricted
+from .solve import Point, solve
+
+__all__ = [
+    "CRITERIA",
+    "N_ALPHAS",
+    "AlphaPath",
+    "Features",
+    "PenalisedFit",
+    "Point",
+    "Problem",
+    "Restricted",
+    "columns_of",
+    "fit_penalised",
+    "names_of",
+    "solve",
+    "walk",
+]

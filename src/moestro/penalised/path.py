@@ -1,0 +1,259 @@
+"""The path: fits at strengths that fall geometrically from the smallest one at which every slope is zero.
+
+Several chains run along it, from the fit without slopes, from searches at a few strengths, downwards and back upwards; each begins at its
+neighbour's fit, with the slopes at work that the sequential strong rule (Tibshirani et al., 2012) does not discard. At each strength the best is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..design import Scaling
+from ..errors import DataError
+from ..gates import SoftmaxGate
+from ..model import Model
+from ..penalties import Penalty, Terms
+from ..rows import Rows
+from ..solvers import Options, fit_mixture
+from .problem import Problem
+from .solve import Point, solve
+from .starts import SCREENED, collapsed, most, pooled, rank, search, unpenalised
+
+N_ALPHAS = 50
+TOL = 1e-9
+SEARCHED = (
+    0.5,
+    0.2,
+    0.08,
+)  # strengths, relative to the first guess of the largest, at which starts are searched
+UPWARD = 1.2  # step of a chain that looks for the strength at which its slopes vanish
+RIDGE_TOP = 1e3  # largest strength of a penalty that never gives zero, over the largest gradient at zero
+NEVER = 1e-12
+
+
+@dataclass(frozen=True)
+class AlphaPath:
+    """Fits along strengths.
+
+    Attributes
+    ----------
+    problem : Problem
+    penalty : Penalty
+    terms : Terms
+        At strength one.
+    alphas : ndarray
+        Decreasing; they end where more slopes than half the rows are needed.
+    points : tuple of Point
+    alpha_max : float
+        The smallest strength at which no fit with slopes beats the one without; infinite for a penalty that never gives zero.
+    """
+
+    problem: Problem
+    penalty: Penalty
+    terms: Terms
+    alphas: np.ndarray
+    points: tuple[Point, ...]
+    alpha_max: float
+
+
+def null_point(problem: Problem, terms: Terms, seed: np.random.SeedSequence) -> Point:
+    """The best fit without slopes: a mixture of constants."""
+    u = pooled(problem)
+    if problem.k > 1 and not problem.family.discrete:
+        nothing = np.zeros((len(problem.y), 0))
+        flat = Scaling(np.zeros(0), np.zeros(0))
+        rows = Rows(nothing, None, problem.y, problem.w, flat, flat, problem.y_center, problem.y_scale)
+        model = Model(SoftmaxGate(), problem.family, problem.k, 1, 1)
+        fit = fit_mixture(model, rows, Options(seed=seed, threads=problem.threads))
+        if fit.status.usable:
+            nuisances = model.nuisances(fit.theta).ravel()
+            keep = nuisances[:1] if problem.family.tied_nuisances else nuisances
+            levels = model.expert_coefficients(fit.theta).reshape(problem.k, -1)
+            if problem.own_scale:
+                levels = levels / np.exp(0.5 * model.nuisances(fit.theta))
+            u = np.concatenate([fit.theta[: model.n_gate], levels.ravel(), keep])
+    return _zero(problem, terms, u)
+
+
+def _zero(problem: Problem, terms: Terms, u: np.ndarray) -> Point:
+    nobody = np.zeros(problem.size, dtype=bool)
+    return solve(problem, terms, u, np.zeros(problem.size), tol=TOL, screen=nobody, fixed=True)
+
+
+def alone(problem: Problem, terms: Terms) -> Point:
+    """The fit without slopes in which one expert has all rows: the mixture contains the single model."""
+    u = pooled(problem)
+    u[: problem.k - 1] = 30.0 * (np.arange(problem.k - 1) == 0)
+    if problem.k > 1:
+        u[0] = 30.0
+    return _zero(problem, terms, u)
+
+
+def strong(terms: Terms, gradient: np.ndarray, alpha: float, before: float) -> np.ndarray:
+    """Boolean (size,): slopes that the sequential strong rule keeps at `alpha`, given the gradient at `before`."""
+    least = max(2.0 * alpha - before, 0.0)
+    if len(terms.group_weight):
+        own = terms.group >= 0
+        norms = np.sqrt(
+            np.bincount(terms.group[own], weights=gradient[own] ** 2, minlength=len(terms.group_weight))
+        )
+        kept = norms >= least * terms.group_weight
+        out = np.zeros(len(gradient), dtype=bool)
+        out[own] = kept[terms.group[own]]
+        return out
+    return np.abs(gradient) >= least * terms.l1
+
+
+class Walker:
+    """Solves along strengths, each from a neighbour."""
+
+    def __init__(self, problem: Problem, terms: Terms, tol: float):
+        self.problem, self.terms, self.tol = problem, terms, tol
+        self.sparse = bool(terms.l1.any() or len(terms.group_weight))
+
+    def at(self, alpha: float, start: Point, before: float) -> Point:
+        """The fit at `alpha` from `start`, a fit at `before`."""
+        screen = strong(self.terms, start.gradient, alpha, before) if np.isfinite(before) else None
+        if screen is not None and screen.sum() > 4 * max(200, len(start.support)):
+            screen = None
+        return solve(
+            self.problem, self.terms.scaled(alpha), start.u, start.slopes, tol=self.tol, screen=screen
+        )
+
+    def better(self, a: Point | None, b: Point) -> Point:
+        """The better of two fits at one strength."""
+        return b if a is None or rank(self.problem, b) > rank(self.problem, a) else a
+
+
+def largest(walker: Walker, null: Point, seeds: list[tuple[float, Point]], first: float) -> float:
+    """The smallest strength found at which every chain has lost its slopes, or has a larger objective than the fit without."""
+    top = first
+    for alpha, point in seeds:
+        at, here = alpha, point
+        while here.slopes.any() and here.objective < null.objective - NEVER and at < 1e3 * first:
+            top = max(top, at * UPWARD)
+            here = walker.at(at * UPWARD, here, at)
+            at *= UPWARD
+    return top
+
+
+def walk(
+    problem: Problem,
+    penalty: Penalty,
+    alphas: Sequence[float] | int = N_ALPHAS,
+    *,
+    seed: int | np.random.SeedSequence | None = None,
+    tol: float = TOL,
+    begin: list[tuple[np.ndarray, np.ndarray]] | None = None,
+    ratio: float | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> AlphaPath:
+    """Fit along a path.
+
+    Parameters
+    ----------
+    alphas : sequence of float or int
+        Strengths, or how many from the largest down.
+    begin : list of (u, slopes), optional
+        Where the chains begin, instead of unpenalised fits on a few columns.
+    ratio : float, optional
+        Smallest strength over the largest: 0.01 where there are more slopes than rows, else 0.001.
+    """
+    root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    terms = penalty.terms(problem.layout(penalty))
+    walker = Walker(problem, terms, tol)
+    first, second = root.spawn(2)
+    nulls = [null_point(problem, terms, first)]
+    if problem.k > 1:
+        nulls.append(alone(problem, terms))
+    guess = max(terms.strength(p.gradient) for p in nulls)
+    if not penalty.sparse:
+        guess = RIDGE_TOP * max(float(np.abs(p.gradient).max(initial=0.0)) for p in nulls)
+    if not guess > 0:
+        guess = 1.0  # no column goes with anything: the path is flat
+    tell = progress or (lambda stage, done, total: None)
+    if begin is None:
+        begin = _begin(problem, second, tell)
+    top = guess / (RIDGE_TOP if not penalty.sparse else 1.0)
+    wanted = None if isinstance(alphas, int | np.integer) else _checked(alphas)
+    levels = np.array(SEARCHED) * top
+    if wanted is not None:
+        levels = np.unique(np.clip(levels, wanted.min(), wanted.max()))
+    seeds: list[tuple[float, Point]] = []
+    for number, alpha in enumerate(levels if begin else ()):
+        tell("search", number, len(levels))
+        seeds += [(alpha, p) for p in search(problem, terms, begin, alpha, tol)]
+    best_null = max(nulls, key=lambda p: rank(problem, p))
+    alpha_max = largest(walker, best_null, seeds, guess) if penalty.sparse else np.inf
+    if wanted is None:
+        low = ratio if ratio is not None else 1e-2 if problem.size > len(problem.y) else 1e-3
+        high = alpha_max if penalty.sparse else guess
+        wanted = np.geomspace(high, low * high, int(alphas)) if alphas > 1 else np.array([high])
+    points = _chains(walker, nulls, seeds, wanted, alpha_max, tell)
+    return AlphaPath(problem, penalty, terms, wanted[: len(points)], points, alpha_max)
+
+
+def _begin(
+    problem: Problem, seed: np.random.SeedSequence, tell: Callable[[str, int, int], None]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Unpenalised fits on more and more of the columns that go most with the response."""
+    out: list[tuple[np.ndarray, np.ndarray]] = []
+    if problem.k == 1:
+        return out
+    for number, own in enumerate(seed.spawn(len(SCREENED))):
+        tell("starts", number, len(SCREENED))
+        if number and SCREENED[number - 1] >= max(problem.gate.d, problem.experts.d):
+            break
+        out.append(unpenalised(problem, SCREENED[number], own))
+    return out
+
+
+def _chains(
+    walker: Walker,
+    nulls: list[Point],
+    seeds: list[tuple[float, Point]],
+    alphas: np.ndarray,
+    alpha_max: float,
+    tell: Callable[[str, int, int], None],
+) -> tuple[Point, ...]:
+    """The best fit at each strength: downwards from above, with each search's fits where they were found, and back upwards."""
+    best: list[Point] = []
+    previous, before = None, np.inf
+    for i, alpha in enumerate(alphas):
+        tell("path", i, 2 * len(alphas))
+        found: Point | None = None
+        if alpha >= alpha_max:
+            found = max(nulls, key=lambda p: rank(walker.problem, p))
+        else:
+            if previous is None:
+                for null in nulls:
+                    found = walker.better(found, walker.at(alpha, null, np.inf))
+            else:
+                found = walker.at(alpha, previous, before)
+            above = alphas[i - 1] if i else np.inf
+            for at, point in seeds:
+                if alpha <= at < above or (i == len(alphas) - 1 and at < alpha):
+                    found = walker.better(found, walker.at(alpha, point, max(at, alpha)))
+        assert found is not None
+        if walker.sparse and best and len(found.support) > most(walker.problem):
+            break
+        best.append(found)
+        previous, before = (found, float(alpha)) if found.slopes.any() else (None, np.inf)
+        if previous is None and alpha >= alpha_max:
+            continue
+    for i in range(len(best) - 2, -1, -1):
+        tell("path", 2 * len(alphas) - 1 - i, 2 * len(alphas))
+        alpha = float(alphas[i])
+        if alpha < alpha_max and not collapsed(walker.problem, best[i + 1]):
+            best[i] = walker.better(best[i], walker.at(alpha, best[i + 1], alpha))
+    return tuple(best)
+
+
+def _checked(alphas: Sequence[float]) -> np.ndarray:
+    out = np.asarray(alphas, dtype=float)
+    if out.ndim != 1 or not len(out) or not np.isfinite(out).all() or (out < 0).any():
+        raise DataError(f"alphas must be numbers of at least 0, got {alphas!r}")
+    return np.unique(out)[::-1]

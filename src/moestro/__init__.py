@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from .datasets import load_dataset
     from .distribution import PredictiveDistribution
     from .errors import DataError
-    from .estimators import LocatedMoERegressor, MoEClassifier, MoERegressor, confident_lower_bound
+    from .estimators import (
+        LocatedMoERegressor,
+        MoEClassifier,
+        MoEClassifierCV,
+        MoERegressor,
+        MoERegressorCV,
+        alpha_path,
+        confident_lower_bound,
+        stability_selection,
+    )
     from .fitted import FittedModel
     from .measure import MixingMeasure
 
@@ -22,7 +31,11 @@ __version__ = "0.1.0"
 _HOME = {
     "MoEClassifier": "estimators",
     "MoERegressor": "estimators",
+    "MoEClassifierCV": "estimators",
+    "MoERegressorCV": "estimators",
     "LocatedMoERegressor": "estimators",
+    "alpha_path": "estimators",
+    "stability_selection": "estimators",
     "confident_lower_bound": "estimators",
     "MixingMeasure": "measure",
     "PredictiveDistribution": "distribution",
@@ -39,13 +52,17 @@ __all__ = [
     "LocatedMoERegressor",
     "MixingMeasure",
     "MoEClassifier",
+    "MoEClassifierCV",
     "MoERegressor",
+    "MoERegressorCV",
     "PredictiveDistribution",
     "Selection",
+    "alpha_path",
     "confident_lower_bound",
     "load_dataset",
     "load_model",
     "select_experts",
+    "stability_selection",
 ]
 
 

@@ -15,6 +15,8 @@ from .fitted import FittedModel, prepare
 from .gates import Gate, make_gate
 from .located import LocatedFit, Specification
 from .model import Model
+from .penalised import PenalisedFit, fit_penalised, read
+from .penalties import Penalty
 from .rows import Rows
 from .selection import CRITERIA, EVERY, Choice, Dendrogram, Sweep, sweep, sweep_located
 from .selection.choice import SLOPES
@@ -85,6 +87,41 @@ def fit_design(
     model = Model(made, family, 1, rows.q, rows.p)
     found = sweep(model, rows, ks, options, criterion, started, finished)
     return Result(FittedModel(design, units, found.chosen), rows, found)
+
+
+@dataclass(frozen=True)
+class PenalisedResult:
+    """A penalised model, and the path it was chosen on."""
+
+    model: FittedModel
+    found: PenalisedFit
+
+
+def fit_penalised_design(
+    design: Design,
+    x: Any,
+    z: Any,
+    y: np.ndarray,
+    w: np.ndarray | None,
+    family: Family,
+    k: int,
+    penalty: Penalty,
+    *,
+    gate: str | Gate = "softmax",
+    top_k: int | None = None,
+    response: str = "y",
+    classes: tuple = (),
+    threads: int = 1,
+    **how: Any,
+) -> PenalisedResult:
+    """Fit k experts with a penalty on their slopes; arrays as in `penalised.read`, `how` as in `fit_penalised`."""
+    if top_k is not None or make_gate(gate).name != "softmax":
+        raise DataError("a penalty needs the softmax gate: leave out gate and top_k")
+    problem, units = read(
+        design, x, z, y, w, family, k, penalty, response=response, classes=classes, threads=threads
+    )
+    found = fit_penalised(problem, penalty, **how)
+    return PenalisedResult(FittedModel(design, units, found.fit), found)
 
 
 def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]:

@@ -9,15 +9,16 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
-from .design import Design, Units, design_from_dict, fit_scaling
+from .design import Design, Scaling, Units, design_from_dict, fit_scaling
 from .design.frames import write_text
 from .distribution import PredictiveDistribution
 from .errors import DataError, FileError
 from .experts import Family, make_family
 from .gates import Gate, SoftmaxGate, make_gate
 from .measure import MixingMeasure, measure_of
-from .model import Model
+from .model import Live, Model
 from .rows import MERGE_LIMIT, Rows, merge_rows
 from .selection import CRITERIA, Dendrogram
 from .solvers import Coordinates, Fit, Status, StatusKind
@@ -108,36 +109,47 @@ class FittedModel:
 
     # Predictions: x (n, d) and z (n, e) or None as `design.matrices` gives them.
 
-    def log_gate(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
+    def log_gate(self, x: Any, z: Any) -> np.ndarray:
         """log g_i(x), shape (n, k)."""
         source = x if z is None else z
-        out = np.empty((len(source), self.fit.model.k))
-        for start in range(0, len(source), BLOCK):
-            at = slice(start, start + BLOCK)
-            out[at] = self.fit.model.log_gate(self.fit.theta, self.units.z_scaling.apply(source[at]))
+        part = self._on(source)
+        out = np.empty((source.shape[0], self.fit.model.k))
+        for at, block in part.blocks(source, "gate"):
+            out[at] = part.model.log_gate(part.theta, part.z_scaling.apply(block))
         return out
 
-    def eta(self, x: np.ndarray) -> np.ndarray:
+    def _on(self, source: Any) -> Live:
+        """The model, on all columns; of a sparse matrix on those that carry slopes, so that no other is made dense."""
+        return self._live if sp.issparse(source) else self._all
+
+    @cached_property
+    def _all(self) -> Live:
+        return Live(self.fit.model, self.fit.theta, self.units.x_scaling, self.units.z_scaling, None, None)
+
+    @cached_property
+    def _live(self) -> Live:
+        return self._all.with_slopes()
+
+    def eta(self, x: Any) -> np.ndarray:
         """Linear predictors and nuisances of the experts, scaled response, shape (n, k, m)."""
-        model = self.fit.model
-        out = np.empty((len(x), model.k, model.m + model.family.nuisances))
-        for start in range(0, len(x), BLOCK):
-            at = slice(start, start + BLOCK)
-            out[at] = model.predictors(self.fit.theta, self.units.x_scaling.apply(x[at]))
+        model, part = self.fit.model, self._on(x)
+        out = np.empty((x.shape[0], model.k, model.m + model.family.nuisances))
+        for at, block in part.blocks(x, "experts"):
+            out[at] = part.model.predictors(part.theta, part.x_scaling.apply(block))
         return out
 
-    def distribution(self, x: np.ndarray, z: np.ndarray | None) -> PredictiveDistribution:
+    def distribution(self, x: Any, z: Any) -> PredictiveDistribution:
         """The predictive distribution of each row."""
         return PredictiveDistribution(
             self.fit.model.family, self.log_gate(x, z), self.eta(x), self.units.y_center, self.units.y_scale
         )
 
-    def mean(self, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
+    def mean(self, x: Any, z: Any) -> np.ndarray:
         """E[Y | x] (n,), or class probabilities (n, K)."""
         model = self.fit.model
         out = []
         source = x if z is None else z
-        for start in range(0, max(len(x), 1), BLOCK):
+        for start in range(0, max(x.shape[0], 1), BLOCK):
             at = slice(start, start + BLOCK)
             g = np.exp(self.log_gate(source[at], None))
             mean = model.family.mean(self.eta(x[at]))
@@ -145,7 +157,7 @@ class FittedModel:
             out.append(mixed if mean.ndim == 3 else self.units.y_center + self.units.y_scale * mixed)
         return np.concatenate(out)
 
-    def log_joint(self, x: np.ndarray, z: np.ndarray | None, y: np.ndarray) -> np.ndarray:
+    def log_joint(self, x: Any, z: Any, y: np.ndarray) -> np.ndarray:
         """log g_i(x) f_i(y | x) in the user's units, shape (n, k)."""
         u = (y - self.units.y_center) / self.units.y_scale
         family = self.fit.model.family
@@ -279,8 +291,6 @@ def _scaling_to_dict(scaling: Any) -> dict[str, Any]:
 
 
 def _scaling_from_dict(data: dict[str, Any], columns: int) -> Any:
-    from .design import Scaling
-
     center, inv_scale = np.array(data["center"], dtype=float), np.array(data["inv_scale"], dtype=float)
     if center.shape != (columns,) or inv_scale.shape != (columns,):
         raise DataError(f"the model file scales {center.size} columns, expected {columns}")

@@ -6,13 +6,18 @@ intercept and slopes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
+from .design import Scaling
 from .experts import Family
 from .gates import Gate, log_sum_exp
+
+ROWS = 16384  # predicted at a time
 
 
 @dataclass(frozen=True)
@@ -166,3 +171,36 @@ class Model:
         expert = (cumulative[:, :-1] < rng.random((len(z), 1)) * cumulative[:, -1:]).sum(axis=1)
         eta = self.predictors(theta, x)[np.arange(len(x)), expert]
         return self.family.sample(eta, rng), expert
+
+
+@dataclass(frozen=True)
+class Live:
+    """Parameters with the scaling of their columns, on all columns or on some; x_columns and z_columns say which (None: all)."""
+
+    model: Model
+    theta: np.ndarray
+    x_scaling: Scaling
+    z_scaling: Scaling
+    x_columns: np.ndarray | None
+    z_columns: np.ndarray | None
+
+    def blocks(self, source: Any, side: str) -> Iterator[tuple[slice, np.ndarray]]:
+        """Rows of `source` in dense blocks of the columns at work."""
+        columns = self.z_columns if side == "gate" else self.x_columns
+        if columns is not None:
+            source = sp.csr_array(source[:, columns])
+        for start in range(0, source.shape[0], ROWS):
+            at = slice(start, start + ROWS)
+            yield at, source[at] if columns is None else source[at].toarray()
+
+    def with_slopes(self) -> Live:
+        """The model on the columns that carry slopes alone."""
+        model, theta = self.model, self.theta
+        gate, experts = model.gate_coefficients(theta), model.expert_coefficients(theta)
+        z, x = np.flatnonzero(gate[:, 1:].any(axis=0)), np.flatnonzero(experts[:, :, 1:].any(axis=(0, 1)))
+        small = replace(model, q=len(z) + 1, p=len(x) + 1)
+        at_z, at_x = np.append(0, z + 1), np.append(0, x + 1)
+        packed = small.pack(
+            gate[:, at_z], experts[:, :, at_x], model.nuisances(theta), model.gate_shared(theta)
+        )
+        return Live(small, packed, self.x_scaling.take(x), self.z_scaling.take(z), x, z)

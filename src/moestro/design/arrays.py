@@ -46,7 +46,7 @@ class ArrayDesign:
         """Resolve names to columns and fit the transform on x (n, d)."""
         experts = _columns(expert_features, names, "expert_features")
         gate = _columns(gate_features, names, "gate_features")
-        z = x if gate is None else x[:, gate]
+        z = x if gate is None else x[:, list(gate)]
         transform = learn_transform(gate_transform, z)
         width = 0 if transform is None else apply_transform(transform, z[:2]).shape[1]
         return cls(tuple(names), experts, gate, transform, width)
@@ -68,11 +68,11 @@ class ArrayDesign:
     def matrices(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Experts' columns and the gate's; None where they are the same."""
         if self.transform is None and self.gate == self.experts:
-            return (x if self.experts is None else x[:, self.experts]), None
-        z = x if self.gate is None else x[:, self.gate]
+            return (x if self.experts is None else x[:, list(self.experts)]), None
+        z = x if self.gate is None else x[:, list(self.gate)]
         if self.transform is not None:
             z = apply_transform(self.transform, z)
-        return (x if self.experts is None else x[:, self.experts]), z
+        return (x if self.experts is None else x[:, list(self.experts)]), z
 
     def to_dict(self) -> dict[str, Any]:
         """JSON description; only a transform with a name can be written down."""

@@ -40,6 +40,10 @@ class Scaling:
         """Boolean (d,): columns whose coefficients are estimated."""
         return self.inv_scale > 0
 
+    def take(self, columns: np.ndarray) -> Scaling:
+        """Of some columns."""
+        return Scaling(self.center[columns], self.inv_scale[columns])
+
     def limited(self, kind: str) -> Scaling:
         """What a gate allows: "affine" all of it, "scale" no centring, "none" the user's columns, aliased ones too."""
         if kind == "affine":

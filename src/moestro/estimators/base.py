@@ -23,9 +23,10 @@ from ..summary import glance, summary_text, tidy
 from ..tables import Table
 from ..threads import thread_count
 from .helpers import printer, refuse_text
+from .penalised import PenalisedFits
 
 
-class MoEBase(BaseEstimator, metaclass=ABCMeta):
+class MoEBase(PenalisedFits, BaseEstimator, metaclass=ABCMeta):
     """Mixture of experts behind scikit-learn's interface."""
 
     n_experts: int | str
@@ -36,6 +37,7 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
     gate_transform: Any
     gate_features: Any
     expert_features: Any
+    penalty: Any
     solver: str
     engine: str
     n_starts: int | str
@@ -85,8 +87,13 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
 
     def _validate(self, X: Any, y: Any) -> Any:
         return validate_data(
-            self, X, y, dtype=np.float64, ensure_min_samples=2, y_numeric=not self._is_classifier()
-        )
+            self, X, y, dtype=np.float64, ensure_min_samples=2, y_numeric=not self._is_classifier(),
+            accept_sparse=self._accepts(),
+        )  # fmt: skip
+
+    def _accepts(self) -> Any:
+        """Sparse formats that fit and predict take: a penalised fit never makes them dense."""
+        return False if self.penalty is None else ["csc", "csr"]
 
     def _is_classifier(self) -> bool:
         return getattr(self, "_estimator_type", "") == "classifier" or hasattr(self, "predict_proba")
@@ -131,15 +138,16 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
         response: str,
     ) -> Self:
         w = check_weights(sample_weight, len(y))
+        if self.penalty is not None:
+            return self._fit_penalised(design, x, z, y, w, response)
         ks, criterion = number_of_experts(self.n_experts, self.max_experts)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         options = Options(
             solver=self.solver,
             engine=self.engine,
             n_starts=self.n_starts,
             tol=self.tol,
             max_iter=self.max_iter,
-            seed=seed,
+            seed=self._seed(),
             threads=thread_count(self.n_jobs),
             progress=printer() if self.verbose else None,
         )
@@ -151,6 +159,9 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
         )  # fmt: skip
         self._store(result)
         return self
+
+    def _seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _store(self, result: Result) -> None:
         fit = result.model.fit
@@ -225,14 +236,14 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
         if isinstance(model.design, FormulaDesign):
             return model.design.matrices(X)
         refuse_text(X)
-        checked: Any = validate_data(self, X, dtype=np.float64, reset=False)
+        checked: Any = validate_data(self, X, dtype=np.float64, reset=False, accept_sparse=self._accepts())
         return model.design.matrices(checked)
 
     def _with_response(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
         x, z = self._matrices(X)
         y = np.asarray(y)
-        if y.shape != (len(x),):
-            raise DataError(f"y has shape {y.shape}, expected ({len(x)},)")
+        if y.shape != (x.shape[0],):
+            raise DataError(f"y has shape {y.shape}, expected ({x.shape[0]},)")
         return x, z, self._encode(y, fitting=False)
 
     def gate_proba(self, X: Any) -> np.ndarray:
@@ -273,6 +284,10 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
 
     def _covariance(self, cov: str, n_bootstrap: int = 100, random_state: int | None = None) -> Covariance:
         model = self._fitted()
+        if self.penalty is not None:
+            raise DataError(
+                "a penalised fit has no standard errors: its slopes are shrunken and were chosen from the same data"
+            )
         if getattr(self, "_rows", None) is None:
             raise DataError(
                 "standard errors need the training data, which a saved estimator does not carry: fit again"
@@ -308,5 +323,5 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
+        tags.input_tags.sparse = self.penalty is not None
         return tags

@@ -37,6 +37,10 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         M of the modified gate: "tanh", "sin", "cube", "sigmoid", or an object that maps (n, e) to (n, e').
     gate_features, expert_features : list of str or int, or None
         Columns of the gate and of the experts; None for all, an empty list for a constant.
+    penalty : str, Penalty or None
+        "l1", "elastic_net", "group", "adaptive_l1", "ridge", "oracle", or an object of `moestro.penalties`: slopes of gate and experts are
+        penalised, and where the penalty leaves its strength open a path is fitted and the extended BIC chooses. Sparse matrices are then welcome.
+        `n_experts` must be a number; `solver`, `engine` and `n_starts` have no effect.
     solver : {"auto", "newton", "em", "lbfgs"}, default="auto"
         Trust-region Newton up to 1500 parameters, L-BFGS beyond.
     engine : {"auto", "native", "array"}, default="auto"
@@ -63,6 +67,8 @@ class MoEClassifier(ClassifierMixin, MoEBase):
     aic_, bic_, icl_ : float
     dendrogram_ : Dendrogram or None
     slope_ : Djump, DDSE or None
+    alpha_, path_, selected_
+        Of a penalised fit: the strength, the `RegularizationPath`, and the names of the columns with a slope.
 
     Examples
     --------
@@ -84,6 +90,7 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         gate_transform: Any = None,
         gate_features: Any = None,
         expert_features: Any = None,
+        penalty: Any = None,
         solver: str = "auto",
         engine: str = "auto",
         n_starts: int | str = "auto",
@@ -101,6 +108,7 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         self.gate_transform = gate_transform
         self.gate_features = gate_features
         self.expert_features = expert_features
+        self.penalty = penalty
         self.solver = solver
         self.engine = engine
         self.n_starts = n_starts

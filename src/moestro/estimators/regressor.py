@@ -40,6 +40,10 @@ class MoERegressor(RegressorMixin, MoEBase):
         M of the modified gate: "tanh", "sin", "cube", "sigmoid", or an object that maps (n, e) to (n, e').
     gate_features, expert_features : list of str or int, or None
         Columns of the gate and of the experts; None for all, an empty list for a constant.
+    penalty : str, Penalty or None
+        "l1", "elastic_net", "group", "adaptive_l1", "ridge", "oracle", or an object of `moestro.penalties`: slopes of gate and experts are
+        penalised, and where the penalty leaves its strength open a path is fitted and the extended BIC chooses. Sparse matrices are then welcome.
+        `n_experts` must be a number; `solver`, `engine` and `n_starts` have no effect.
     solver : {"auto", "newton", "em", "lbfgs"}, default="auto"
     engine : {"auto", "native", "array"}, default="auto"
     n_starts : int or "auto"
@@ -61,6 +65,8 @@ class MoERegressor(RegressorMixin, MoEBase):
     aic_, bic_, icl_ : float
     dendrogram_ : Dendrogram or None
     slope_ : Djump, DDSE or None
+    alpha_, path_, selected_
+        Of a penalised fit: the strength, the `RegularizationPath`, and the names of the columns with a slope.
 
     Examples
     --------
@@ -84,6 +90,7 @@ class MoERegressor(RegressorMixin, MoEBase):
         gate_transform: Any = None,
         gate_features: Any = None,
         expert_features: Any = None,
+        penalty: Any = None,
         solver: str = "auto",
         engine: str = "auto",
         n_starts: int | str = "auto",
@@ -103,6 +110,7 @@ class MoERegressor(RegressorMixin, MoEBase):
         self.gate_transform = gate_transform
         self.gate_features = gate_features
         self.expert_features = expert_features
+        self.penalty = penalty
         self.solver = solver
         self.engine = engine
         self.n_starts = n_starts

@@ -1,6 +1,7 @@
 """Penalised mixtures: paths of proximal Newton fits, and the choice along them."""
 
 from .choice import CRITERIA, columns_of, names_of
+from .data import read
 from .features import Features
 from .fit import PenalisedFit, fit_penalised
 from .path import N_ALPHAS, AlphaPath, walk
@@ -19,6 +20,7 @@ __all__ = [
     "columns_of",
     "fit_penalised",
     "names_of",
+    "read",
     "solve",
     "walk",
 ]

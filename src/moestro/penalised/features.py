@@ -82,7 +82,7 @@ def _dense_moments(x: np.ndarray, w: np.ndarray | None) -> tuple[np.ndarray, np.
     return mean, np.sqrt(square / total), reach
 
 
-def _sparse_moments(x: sp.csc_array, w: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _sparse_moments(x: Any, w: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     n = x.shape[0]
     weights = np.ones(n) if w is None else w
     total = weights.sum()

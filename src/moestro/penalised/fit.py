@@ -96,9 +96,9 @@ def fit_penalised(
     wanted = alphas if own is None else [own]
     path = walk(problem, penalty, wanted, seed=first, tol=tol, begin=begin, progress=progress)
     left_out = None
-    if criterion == "cv" and len(path.alphas) > 1:
+    if criterion == "cv":
         left_out = _held_out(path, folds, np.random.default_rng(draw), tol)
-    found = table(path, "ebic" if criterion == "cv" and left_out is None else criterion, left_out)
+    found = table(path, criterion, left_out)
     index = int(np.flatnonzero(found["chosen"])[0])
     point = path.points[index]
     if penalty.refit:

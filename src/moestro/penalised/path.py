@@ -160,7 +160,7 @@ def walk(
     begin : list of (u, slopes), optional
         Where the chains begin, instead of unpenalised fits on a few columns.
     ratio : float, optional
-        Smallest strength over the largest: 0.01 where there are more slopes than rows, else 0.001.
+        Smallest strength over the largest: 0.01 where there are fewer than ten rows a slope, else 0.001.
     """
     root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
     terms = penalty.terms(problem.layout(penalty))
@@ -178,7 +178,9 @@ def walk(
     if begin is None:
         begin = _begin(problem, second, tell)
     top = guess / (RIDGE_TOP if not penalty.sparse else 1.0)
-    wanted = None if isinstance(alphas, int | np.integer) else _checked(alphas)
+    count, wanted = (int(alphas), None) if isinstance(alphas, int | np.integer) else (0, _checked(alphas))
+    if wanted is None and count < 1:
+        raise DataError(f"the number of strengths must be at least 1, got {alphas!r}")
     levels = np.array(SEARCHED) * top
     if wanted is not None:
         levels = np.unique(np.clip(levels, wanted.min(), wanted.max()))
@@ -189,9 +191,9 @@ def walk(
     best_null = max(nulls, key=lambda p: rank(problem, p))
     alpha_max = largest(walker, best_null, seeds, guess) if penalty.sparse else np.inf
     if wanted is None:
-        low = ratio if ratio is not None else 1e-2 if problem.size > len(problem.y) else 1e-3
+        low = ratio if ratio is not None else 1e-2 if 10 * problem.size > len(problem.y) else 1e-3
         high = alpha_max if penalty.sparse else guess
-        wanted = np.geomspace(high, low * high, int(alphas)) if alphas > 1 else np.array([high])
+        wanted = np.geomspace(high, low * high, count) if count > 1 else np.array([high])
     points = _chains(walker, nulls, seeds, wanted, alpha_max, tell)
     return AlphaPath(problem, penalty, terms, wanted[: len(points)], points, alpha_max)
 
@@ -219,37 +221,45 @@ def _chains(
     alpha_max: float,
     tell: Callable[[str, int, int], None],
 ) -> tuple[Point, ...]:
-    """The best fit at each strength: downwards from above, with each search's fits where they were found, and back upwards."""
-    best: list[Point] = []
-    previous, before = None, np.inf
+    """The best fit at each strength: downwards from above, with each search's fits where they were found, and back upwards.
+
+    A chain that needs too many slopes ends; the path ends where no chain is left.
+    """
+    limit = most(walker.problem) if walker.sparse else walker.problem.size
+
+    def pick(candidates: list[Point]) -> Point | None:
+        small = [p for p in candidates if len(p.support) <= limit]
+        return max(small, key=lambda p: rank(walker.problem, p)) if small else None
+
+    best: list[Point | None] = []
+    chain, before = None, np.inf
     for i, alpha in enumerate(alphas):
         tell("path", i, 2 * len(alphas))
-        found: Point | None = None
+        candidates = [walker.at(alpha, p, max(at, alpha)) for at, p in seeds if _meets(at, i, alphas)]
         if alpha >= alpha_max:
-            found = max(nulls, key=lambda p: rank(walker.problem, p))
-        else:
-            if previous is None:
-                for null in nulls:
-                    found = walker.better(found, walker.at(alpha, null, np.inf))
-            else:
-                found = walker.at(alpha, previous, before)
-            above = alphas[i - 1] if i else np.inf
-            for at, point in seeds:
-                if alpha <= at < above or (i == len(alphas) - 1 and at < alpha):
-                    found = walker.better(found, walker.at(alpha, point, max(at, alpha)))
-        assert found is not None
-        if walker.sparse and best and len(found.support) > most(walker.problem):
+            candidates = nulls
+        elif chain is not None:
+            candidates.append(walker.at(alpha, chain, before))
+        elif not best or best[-1] is not None:
+            candidates += [walker.at(alpha, null, np.inf) for null in nulls]
+        found = pick(candidates)
+        if found is None and best and not any(at < alpha for at, _ in seeds):
             break
-        best.append(found)
-        previous, before = (found, float(alpha)) if found.slopes.any() else (None, np.inf)
-        if previous is None and alpha >= alpha_max:
-            continue
+        best.append(found if found is not None or best else min(candidates, key=lambda p: len(p.support)))
+        chain, before = (found, float(alpha)) if found is not None and found.slopes.any() else (None, np.inf)
     for i in range(len(best) - 2, -1, -1):
         tell("path", 2 * len(alphas) - 1 - i, 2 * len(alphas))
-        alpha = float(alphas[i])
-        if alpha < alpha_max and not collapsed(walker.problem, best[i + 1]):
-            best[i] = walker.better(best[i], walker.at(alpha, best[i + 1], alpha))
-    return tuple(best)
+        alpha, below, here = float(alphas[i]), best[i + 1], best[i]
+        if alpha < alpha_max and below is not None and not collapsed(walker.problem, below):
+            best[i] = pick([p for p in (here, walker.at(alpha, below, alpha)) if p is not None]) or here
+    whole = [p is not None for p in best]
+    return tuple(p for p in best[: whole.index(False) if False in whole else len(best)] if p is not None)
+
+
+def _meets(at: float, i: int, alphas: np.ndarray) -> bool:
+    """Whether a fit found at `at` enters the path at its i-th strength: the first one not above it, or the last."""
+    above = alphas[i - 1] if i else np.inf
+    return bool(alphas[i] <= at < above or (i == len(alphas) - 1 and at < alphas[i]))
 
 
 def _checked(alphas: Sequence[float]) -> np.ndarray:

@@ -19,7 +19,8 @@ RIDGE = 1e-10  # beside D: keeps what the data say nothing about where it is
 ROUNDING = 1e-14
 GROWTH, SHRINK = 6.0, 0.1
 SWEEPS = 500
-EXACT = 20  # sweeps of coordinate descent from which its signs are finished by a linear system
+EXACT = 20  # sweeps of coordinate descent from which Newton's method finishes what it has selected
+FINISH = 6
 
 
 @dataclass(frozen=True)
@@ -105,36 +106,44 @@ class Subproblem:
         to, sweeps = _core.penalised_quadratic(
             M, g, at.v, l1, group, np.ascontiguousarray(self.terms.group_weight, dtype=float), lower, upper, tol, SWEEPS,
         )  # fmt: skip
-        if sweeps > EXACT and not len(self.terms.group_weight):
-            return _exact(M, g, at.v, l1, to, lower, upper)
-        return to
+        if sweeps <= EXACT:
+            return to
+        return _finish((M, g, at.v), l1, group, self.terms.group_weight, to, (lower, upper))
 
 
-def _exact(
-    M: np.ndarray,
-    g: np.ndarray,
-    start: np.ndarray,
-    l1: np.ndarray,
-    to: np.ndarray,
-    lower: np.ndarray,
-    upper: np.ndarray,
-) -> np.ndarray:
-    """The minimiser with the signs of `to`, by one linear system; `to` itself where that leaves the signs or the box."""
-    inside = (to > lower) & (to < upper) & ((to != 0) | (l1 == 0))
-    at = np.flatnonzero(inside)
-    held = np.where(inside, 0.0, to - start)
-    right = -(g + M @ held + l1 * np.sign(to))[at]
+def _finish(
+    model: tuple[np.ndarray, np.ndarray, np.ndarray], l1: np.ndarray, group: np.ndarray, weight: np.ndarray, to: np.ndarray,
+    box: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:  # fmt: skip
+    """Newton's method for the quadratic model's optimum among the slopes that are not zero in `to`, where their signs and groups stay.
+
+    `to` itself where they do not: then coordinate descent has not found them yet. `model` is (M, g, start).
+    """
+    M, g, start = model
+    at = np.flatnonzero((to > box[0]) & (to < box[1]) & ((to != 0) | ((l1 == 0) & (group < 0))))
+    inner, own = M[np.ix_(at, at)], group[at]
+    names = np.unique(own[own >= 0])
     out = to.copy()
-    try:
-        out[at] = start[at] + np.linalg.solve(M[np.ix_(at, at)], right)
-    except np.linalg.LinAlgError:
-        return to
-    same = (
-        np.where(l1 > 0, np.sign(out) == np.sign(to), True).all()
-        and (out >= lower).all()
-        and (out <= upper).all()
-    )
-    return out if same and np.isfinite(out).all() else to
+    for _ in range(FINISH):
+        r = (g + M @ (out - start) + l1 * np.sign(out))[at]
+        H = inner.copy()
+        for name in names:
+            members = np.flatnonzero(own == name)
+            x = out[at[members]]
+            size = float(np.linalg.norm(x))
+            if size == 0:
+                return to
+            r[members] += weight[name] * x / size
+            H[np.ix_(members, members)] += weight[name] / size * (np.eye(len(x)) - np.outer(x, x) / size**2)
+        try:
+            step = np.linalg.solve(H, r)
+        except np.linalg.LinAlgError:
+            return to
+        out[at] -= step
+        if not len(names) or np.abs(step).max(initial=0.0) < 1e-14 * (1 + np.abs(out).max(initial=0.0)):
+            break
+    kept = np.where(l1 > 0, np.sign(out) == np.sign(to), True).all() and (out >= box[0]).all()
+    return out if kept and (out <= box[1]).all() and np.isfinite(out).all() else to
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from .proximal import Subproblem, descend
 MAX_ITER = 300  # proximal Newton steps of one fit
 ROUNDS = 60  # of working sets
 ADDED = 40  # slopes that may join at once, and at least as many as are not zero
-LOOSE = 0.1  # of the outer violation to which an inner problem is solved
+LOOSE, ROUGH = 0.1, 1e-3  # share of the outer violation, and violation, to which an inner problem is solved
 
 
 @dataclass(frozen=True)
@@ -85,22 +85,19 @@ def solve(
     lower, upper = problem.bounds
     u = np.clip(u, lower, upper)
     slopes = np.where(problem.usable, slopes, 0.0)
-    work = slopes != 0
+    work = (slopes != 0) | ((terms.l1 == 0) & (terms.group < 0) & ~np.full(problem.size, fixed))
     if screen is not None:
         work |= screen & problem.usable
     iterations, damping, last = 0, 0.01, np.inf
-    for _ in range(ROUNDS):
+    rounds = 0
+    while True:
+        rounds += 1
         work = terms.with_groups(work) & problem.usable
         at = np.flatnonzero(work)
         sub = Subproblem(Restricted(problem, at), terms.take(at), memberships)
         inner = tol if fixed or not np.isfinite(last) else max(0.5 * tol, LOOSE * min(last, 1.0) ** 2)
-        found = descend(
-            sub,
-            np.concatenate([u, slopes[at]]),
-            min(inner, 1e-3) if not fixed else tol,
-            max_iter - iterations,
-            damping,
-        )
+        inner = tol if fixed else min(inner, ROUGH)
+        found = descend(sub, np.concatenate([u, slopes[at]]), inner, max_iter - iterations, damping)
         iterations += found.iterations
         damping = max(found.damping, 1e-4)
         v = found.local.v
@@ -112,14 +109,13 @@ def solve(
             distance[~work] = 0.0
         outside = float(distance[~work].max(initial=0.0))
         last = max(outside, found.violation)
-        if outside <= tol and (found.violation <= tol or inner <= tol):
-            break
-        if iterations >= max_iter:
+        done = outside <= tol and (found.violation <= tol or inner <= tol)
+        if done or iterations >= max_iter or rounds == ROUNDS:
             break
         work = _grow(work, slopes, distance, tol)
     return Point(
-        u, slopes, gradient, found.local.objective, -found.local.value * problem.n, max(outside, found.violation),
-        found.local.mass, iterations, found.trace,
+        u, slopes, gradient, found.local.objective, -found.local.value * problem.n, last, found.local.mass, iterations,
+        found.trace,
     )  # fmt: skip
 
 

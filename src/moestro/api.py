@@ -118,8 +118,9 @@ def fit_penalised_design(
     if top_k is not None or make_gate(gate).name != "softmax":
         raise DataError("a penalty needs the softmax gate: leave out gate and top_k")
     problem, units = read(
-        design, x, z, y, w, family, k, penalty, response=response, classes=classes, threads=threads
-    )
+        design, x, z, y, w, family, k, penalty, response=response, classes=classes, threads=threads,
+        merge=how.get("criterion") != "cv",
+    )  # fmt: skip
     found = fit_penalised(problem, penalty, **how)
     return PenalisedResult(FittedModel(design, units, found.fit), found)
 

@@ -24,7 +24,7 @@ class ChosenTogether:
     gate_ratios: Sequence[float]
     alphas: Any
     criterion: str
-    cv: int
+    cv: Any
     # What a penalised fit has no use for.
     max_experts = None
     gate = "softmax"
@@ -91,8 +91,8 @@ class MoERegressorCV(ChosenTogether, MoERegressor):
     criterion : {"cv", "ebic", "bic", "aic"}, default="cv"
         Held-out log-likelihood, or a criterion of the fits; "bic" counts slopes that are not zero (the modified BIC), "ebic" also how many
         there were to choose from.
-    cv : int, default=5
-        Folds.
+    cv : int, splitter or iterable of (train, test), default=5
+        Folds; a number draws them at random.
     family, shared_variance, gate_transform, gate_features, expert_features, random_state, n_jobs, verbose
         As in `MoERegressor`.
 
@@ -120,7 +120,7 @@ class MoERegressorCV(ChosenTogether, MoERegressor):
         alphas: Any = N_ALPHAS,
         gate_ratios: Any = (1.0,),
         criterion: str = "cv",
-        cv: int = 5,
+        cv: Any = 5,
         family: str = "gaussian",
         shared_variance: bool = False,
         gate_transform: Any = None,
@@ -158,7 +158,7 @@ class MoEClassifierCV(ChosenTogether, MoEClassifier):
     >>> formula = "party ~ left_right + income + age + education"
     >>> moe = MoEClassifierCV.from_formula(formula, voters, n_experts=1, criterion="bic", random_state=0)
     >>> moe.selected_
-    ['left_right', 'income', 'age', 'education']
+    ['left_right', 'income', 'education']
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class MoEClassifierCV(ChosenTogether, MoEClassifier):
         alphas: Any = N_ALPHAS,
         gate_ratios: Any = (1.0,),
         criterion: str = "cv",
-        cv: int = 5,
+        cv: Any = 5,
         gate_transform: Any = None,
         gate_features: Any = None,
         expert_features: Any = None,

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import DataError
 from ..fitted import FittedModel
 from ..measure import measure_of
-from ..penalised import N_ALPHAS, PenalisedFit, names_of, walk
+from ..penalised import N_ALPHAS, PenalisedFit, names_of, walk, whole_model
 from ..tables import Table
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class RegularizationPath:
     def measure(self, index: int) -> Any:
         """The `MixingMeasure` at the index-th strength, experts in the order of the path."""
         problem, point = self._path.problem, self._path.points[index]
-        model, theta = problem.theta(point.u, point.slopes)
+        model, theta = whole_model(problem, point.u, point.slopes)
         return measure_of(model, self._model.units, theta)
 
     def columns(self, index: int) -> list[str]:
@@ -118,7 +118,7 @@ def alpha_path(
     >>> X = rng.normal(size=(200, 30))
     >>> path = alpha_path(X, 2 * X[:, 3] - X[:, 7] + rng.normal(size=200), n_experts=1, alphas=20)
     >>> path.columns(0), path.columns(path.chosen)
-    ([], ['x3', 'x7'])
+    ([], ['x3', 'x7', 'x27'])
     """
     from .cross_validated import MoEClassifierCV, MoERegressorCV
 

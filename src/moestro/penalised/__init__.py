@@ -5,7 +5,8 @@ from .data import read
 from .features import Features
 from .fit import PenalisedFit, fit_penalised
 from .path import N_ALPHAS, AlphaPath, walk
-from .problem import Problem, Restricted
+from .problem import Problem
+from .restricted import Restricted, whole_model
 from .solve import Point, solve
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "read",
     "solve",
     "walk",
+    "whole_model",
 ]

@@ -12,7 +12,8 @@ import numpy as np
 from ..engine import Order
 from ..tables import Table
 from .path import AlphaPath
-from .problem import Problem, Restricted
+from .problem import Problem
+from .restricted import Restricted
 from .solve import Point
 from .starts import collapsed
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
 from ..penalties import L1, AdaptiveL1, Penalty, Terms
-from ..selection.cross_validation import held_out
+from ..selection.cross_validation import splits
 from ..solvers import Coordinates, Fit, Status, StatusKind
 from ..tables import Table
 from .choice import CRITERIA, df, log_likelihood, table
 from .path import N_ALPHAS, TOL, AlphaPath, walk
-from .problem import Problem, Restricted
+from .problem import Problem
+from .restricted import Restricted, whole_model
 from .solve import Point, solve
 from .starts import collapsed
 
@@ -62,7 +64,7 @@ def fit_penalised(
     *,
     alphas: Sequence[float] | int = N_ALPHAS,
     criterion: str = "ebic",
-    folds: int = FOLDS,
+    folds: Any = FOLDS,
     seed: int | np.random.SeedSequence | None = None,
     tol: float = TOL,
     progress: Progress | None = None,
@@ -74,7 +76,7 @@ def fit_penalised(
     alphas : sequence of float or int
         Where the penalty leaves its strength open.
     criterion : {"ebic", "bic", "aic", "cv"}
-    folds : int
+    folds : int, splitter or iterable of (train, test)
         Of "cv": held-out log-likelihood.
     """
     if criterion not in CRITERIA:
@@ -110,22 +112,21 @@ def _plain(penalty: AdaptiveL1) -> L1:
     return L1(gate_ratio=penalty.gate_ratio, standardize=penalty.standardize, scale=penalty.scale)
 
 
-def _held_out(path: AlphaPath, folds: int, rng: np.random.Generator, tol: float) -> np.ndarray:
+def _held_out(path: AlphaPath, folds: Any, rng: np.random.Generator, tol: float) -> np.ndarray:
     """-2 held-out log-likelihood at each strength; folds begin near the fits of all rows, so that they are about the same experts."""
     pr, count = path.problem, len(path.alphas)
     begin = [path.points[int((1 - share) * (count - 1))] for share in AROUND]
     starts = [(p.u, p.slopes) for p in begin]
 
-    def fit(rows: np.ndarray) -> list[tuple[Problem, Point]]:
-        part = pr.take(rows)
-        found = walk(part, path.penalty, list(path.alphas), tol=max(tol, 1e-6), begin=starts)
-        points = [*found.points, *[found.points[-1]] * (count - len(found.points))]
-        return [(part, p) for p in points]
+    def fit(rows: np.ndarray) -> list[Point]:
+        found = walk(pr.take(rows), path.penalty, list(path.alphas), tol=max(tol, 1e-6), begin=starts, seed=0)
+        return [*found.points, *[found.points[-1]] * (count - len(found.points))]
 
-    def value(found: tuple[Problem, Point], rows: np.ndarray) -> float:
-        return log_likelihood(pr.take(rows), found[1])
-
-    return held_out(len(pr.y), folds, rng, fit, value)
+    total = np.zeros(count)
+    for inside, out in splits(len(pr.y), folds, rng):
+        rest = pr.take(np.asarray(out))
+        total += [log_likelihood(rest, point) for point in fit(np.asarray(inside))]
+    return -2.0 * total
 
 
 def refitted(problem: Problem, point: Point) -> Point:
@@ -138,7 +139,7 @@ def refitted(problem: Problem, point: Point) -> Point:
 def as_fit(path: AlphaPath, point: Point, alpha: float) -> Fit:
     """Parameters of the whole model, experts in decreasing order of mass."""
     pr = path.problem
-    model, theta = pr.theta(point.u, point.slopes)
+    model, theta = whole_model(pr, point.u, point.slopes)
     order = np.argsort(-point.mass, kind="stable")
     theta = model.permute(theta, order)
     rows = Restricted(pr, point.support)

@@ -13,7 +13,7 @@ import numpy as np
 from .. import _core
 from ..engine import Order
 from ..penalties import Terms
-from .problem import Restricted
+from .restricted import Restricted
 
 RIDGE = 1e-10  # beside D: keeps what the data say nothing about where it is
 ROUNDING = 1e-14
@@ -159,6 +159,11 @@ class Descent:
 
 def descend(problem: Subproblem, v: np.ndarray, tol: float, max_iter: int, damping: float = 0.01) -> Descent:
     """Minimise F from v, until the optimality violation is at most `tol` or no step is left."""
+    with np.errstate(over="ignore", invalid="ignore"):  # of trial steps that are refused
+        return _descend(problem, v, tol, max_iter, damping)
+
+
+def _descend(problem: Subproblem, v: np.ndarray, tol: float, max_iter: int, damping: float) -> Descent:
     at = problem.look(v)
     violation = problem.violation(v, at.gradient)
     lam, trace = damping, [(at.objective, violation)]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..penalties import Terms
-from .problem import Problem, Restricted
+from .problem import Problem
 from .proximal import Subproblem, descend
+from .restricted import Restricted
 
 MAX_ITER = 300  # proximal Newton steps of one fit
 ROUNDS = 60  # of working sets

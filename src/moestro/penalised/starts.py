@@ -7,7 +7,8 @@ import numpy as np
 from ..penalties import Terms
 from ..solvers import Options, fit_mixture
 from .features import Features
-from .problem import Problem, Restricted
+from .problem import Problem
+from .restricted import Restricted
 from .solve import Point, solve
 
 SCREENED = (3, 6, 12)  # columns that a start looks at

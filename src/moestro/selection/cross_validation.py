@@ -17,6 +17,18 @@ def folds(n: int, count: int, rng: np.random.Generator) -> list[np.ndarray]:
     return [np.sort(part) for part in np.array_split(rng.permutation(n), count)]
 
 
+def splits(n: int, cv: Any, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(rows to fit on, rows left out) of each fold: `cv` is a number, a splitter of scikit-learn's, or such pairs themselves."""
+    if isinstance(cv, int | np.integer):
+        return [(np.setdiff1d(np.arange(n), out, assume_unique=True), out) for out in folds(n, int(cv), rng)]
+    if hasattr(cv, "split"):
+        return list(cv.split(np.zeros((n, 1))))
+    try:
+        return [(np.asarray(a), np.asarray(b)) for a, b in cv]
+    except (TypeError, ValueError) as error:
+        raise DataError(f"cv must be a number, a splitter or pairs of row indices, got {cv!r}") from error
+
+
 def held_out(
     n: int,
     count: int,
@@ -32,8 +44,7 @@ def held_out(
     score : callable (fit, rows left out) -> log-likelihood of these rows
     """
     total: np.ndarray | None = None
-    for out in folds(n, count, rng):
-        inside = np.setdiff1d(np.arange(n), out, assume_unique=True)
+    for inside, out in splits(n, count, rng):
         values = np.array([score(found, out) for found in fit(inside)])
         total = values if total is None else total + values
     assert total is not None

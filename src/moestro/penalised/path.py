@@ -18,7 +18,7 @@ from ..model import Model
 from ..penalties import Penalty, Terms
 from ..rows import Rows
 from ..solvers import Options, fit_mixture
-from .problem import Problem
+from .problem import CERTAIN, Problem
 from .solve import Point, solve
 from .starts import SCREENED, collapsed, most, pooled, rank, search, unpenalised
 
@@ -86,9 +86,8 @@ def _zero(problem: Problem, terms: Terms, u: np.ndarray) -> Point:
 def alone(problem: Problem, terms: Terms) -> Point:
     """The fit without slopes in which one expert has all rows: the mixture contains the single model."""
     u = pooled(problem)
-    u[: problem.k - 1] = 30.0 * (np.arange(problem.k - 1) == 0)
     if problem.k > 1:
-        u[0] = 30.0
+        u[0] = CERTAIN
     return _zero(problem, terms, u)
 
 

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from ..experts import Family
-from ..gates import SoftmaxGate
 from ..penalties import Layout, Penalty
 from .features import Features
 
 SYMMETRIC_FROM = 3  # labels from which a softmax is penalised with one score each
+CERTAIN = (
+    15.0  # bound of logits and log-rates of the average input, which no penalty holds: a probability of 3e-7
+)
 VARIANCE_FLOOR = 1e-4  # of an expert, relative to the response: with more columns than rows a smaller one fits a few rows exactly
 
 
@@ -133,10 +135,11 @@ class Problem:
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Box of u."""
         low, high = self.family.bounds()
-        gate = 10 * SoftmaxGate.bound
         counts = (self.k - 1, self.k * self.m, self.n_free - (self.k - 1) - self.k * self.m)
-        lower = np.repeat([-gate, low[0], max(low[2], np.log(VARIANCE_FLOOR))], counts)
-        return lower, np.repeat([gate, high[0], high[2]], counts)
+        least = -CERTAIN if self.family.discrete else low[0]
+        most = CERTAIN if self.family.name == "multinomial" else high[0]
+        lower = np.repeat([-CERTAIN, least, max(low[2], np.log(VARIANCE_FLOOR))], counts)
+        return lower, np.repeat([CERTAIN, most, high[2]], counts)
 
     def split(self, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Gate (q, scores) and experts (p, predictors) of a vector of slopes."""

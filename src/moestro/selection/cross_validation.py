@@ -21,7 +21,7 @@ def splits(n: int, cv: Any, rng: np.random.Generator) -> list[tuple[np.ndarray, 
     """(rows to fit on, rows left out) of each fold: `cv` is a number, a splitter of scikit-learn's, or such pairs themselves."""
     if isinstance(cv, int | np.integer):
         return [(np.setdiff1d(np.arange(n), out, assume_unique=True), out) for out in folds(n, int(cv), rng)]
-    if hasattr(cv, "split"):
+    if hasattr(cv, "split") and not isinstance(cv, str):
         return list(cv.split(np.zeros((n, 1))))
     try:
         return [(np.asarray(a), np.asarray(b)) for a, b in cv]

@@ -18,7 +18,7 @@ from ..model import Model
 from ..penalties import Penalty, Terms
 from ..rows import Rows
 from ..solvers import Options, fit_mixture
-from .problem import CERTAIN, Problem
+from .problem import GONE, Problem
 from .solve import Point, solve
 from .starts import SCREENED, collapsed, most, pooled, rank, search, unpenalised
 
@@ -32,6 +32,9 @@ SEARCHED = (
 UPWARD = 1.2  # step of a chain that looks for the strength at which its slopes vanish
 RIDGE_TOP = 1e3  # largest strength of a penalty that never gives zero, over the largest gradient at zero
 NEVER = 1e-12
+ARRIVED = 1e-8  # optimality violation of an optimum
+STEPS = 100  # proximal Newton steps of a link of a chain
+GLANCE = 1e-5  # optimality violation at which it is seen whether a chain that comes back upwards has found a better fit
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class AlphaPath:
     terms : Terms
         At strength one.
     alphas : ndarray
-        Decreasing; they end where more slopes than half the rows are needed.
+        Decreasing; strengths that were not given end where more slopes than half the rows are needed, or no optimum is reached.
     points : tuple of Point
     alpha_max : float
         The smallest strength at which no fit with slopes beats the one without; infinite for a penalty that never gives zero.
@@ -87,7 +90,7 @@ def alone(problem: Problem, terms: Terms) -> Point:
     """The fit without slopes in which one expert has all rows: the mixture contains the single model."""
     u = pooled(problem)
     if problem.k > 1:
-        u[0] = CERTAIN
+        u[0] = GONE
     return _zero(problem, terms, u)
 
 
@@ -113,13 +116,19 @@ class Walker:
         self.problem, self.terms, self.tol = problem, terms, tol
         self.sparse = bool(terms.l1.any() or len(terms.group_weight))
 
-    def at(self, alpha: float, start: Point, before: float) -> Point:
-        """The fit at `alpha` from `start`, a fit at `before`."""
+    def at(self, alpha: float, start: Point, before: float, tol: float | None = None) -> Point:
+        """The fit at `alpha` from `start`, a fit at `before`; to `tol` where one is given, else to the end."""
         screen = strong(self.terms, start.gradient, alpha, before) if np.isfinite(before) else None
         if screen is not None and screen.sum() > 4 * max(200, len(start.support)):
             screen = None
         return solve(
-            self.problem, self.terms.scaled(alpha), start.u, start.slopes, tol=self.tol, screen=screen
+            self.problem,
+            self.terms.scaled(alpha),
+            start.u,
+            start.slopes,
+            tol=self.tol if tol is None else tol,
+            screen=screen,
+            max_iter=STEPS,
         )
 
     def better(self, a: Point | None, b: Point) -> Point:
@@ -177,6 +186,7 @@ def walk(
     if begin is None:
         begin = _begin(problem, second, tell)
     top = guess / (RIDGE_TOP if not penalty.sparse else 1.0)
+    strict = isinstance(alphas, int | np.integer)
     count, wanted = (int(alphas), None) if isinstance(alphas, int | np.integer) else (0, _checked(alphas))
     if wanted is None and count < 1:
         raise DataError(f"the number of strengths must be at least 1, got {alphas!r}")
@@ -193,7 +203,7 @@ def walk(
         low = ratio if ratio is not None else 1e-2 if 10 * problem.size > len(problem.y) else 1e-3
         high = alpha_max if penalty.sparse else guess
         wanted = np.geomspace(high, low * high, count) if count > 1 else np.array([high])
-    points = _chains(walker, nulls, seeds, wanted, alpha_max, tell)
+    points = _chains(walker, nulls, seeds, wanted, alpha_max, strict, tell)
     return AlphaPath(problem, penalty, terms, wanted[: len(points)], points, alpha_max)
 
 
@@ -218,16 +228,18 @@ def _chains(
     seeds: list[tuple[float, Point]],
     alphas: np.ndarray,
     alpha_max: float,
+    strict: bool,
     tell: Callable[[str, int, int], None],
 ) -> tuple[Point, ...]:
     """The best fit at each strength: downwards from above, with each search's fits where they were found, and back upwards.
 
-    A chain that needs too many slopes ends; the path ends where no chain is left.
+    A chain that needs too many slopes ends, and where `strict` one that no longer arrives at an optimum; the path ends where no chain
+    is left.
     """
     limit = most(walker.problem) if walker.sparse else walker.problem.size
 
     def pick(candidates: list[Point]) -> Point | None:
-        small = [p for p in candidates if len(p.support) <= limit]
+        small = [p for p in candidates if len(p.support) <= limit and (not strict or p.violation <= ARRIVED)]
         return max(small, key=lambda p: rank(walker.problem, p)) if small else None
 
     best: list[Point | None] = []
@@ -250,7 +262,11 @@ def _chains(
         tell("path", 2 * len(alphas) - 1 - i, 2 * len(alphas))
         alpha, below, here = float(alphas[i]), best[i + 1], best[i]
         if alpha < alpha_max and below is not None and not collapsed(walker.problem, below):
-            best[i] = pick([p for p in (here, walker.at(alpha, below, alpha)) if p is not None]) or here
+            other = walker.at(alpha, below, alpha, GLANCE)
+            if here is None or rank(walker.problem, other) > rank(
+                walker.problem, here
+            ):  # worth the end of the way
+                best[i] = pick([p for p in (here, walker.at(alpha, other, alpha)) if p is not None]) or here
     whole = [p is not None for p in best]
     return tuple(p for p in best[: whole.index(False) if False in whole else len(best)] if p is not None)
 

@@ -20,15 +20,15 @@ RIDGE = 1e-10  # beside D: keeps what the data say nothing about where it is
 ROUNDING = 1e-14
 UNSEEN = 100.0  # roundings of the objective below which a gain is not seen
 SADDLE = 1e-5  # downward curvature relative to D that is left
-SADDLE_NEAR = 1e-3  # optimality violation below which it is looked for
 MANIFOLD_NEAR = 1e-2
-SADDLE_EVERY = 8  # steps
+SADDLES = 2  # left in one fit
 SADDLE_GAIN = 1e-9
 SADDLE_LENGTHS = (1.0, 0.3, 0.1, 0.03)
-GROWTH, SHRINK = 6.0, 0.1
-SWEEPS = 500
+GROWTH, SHRINK, HEAVIEST = 6.0, 0.1, 1e6
+SWEEPS = 100
 EXACT = 20  # sweeps of coordinate descent from which Newton's method finishes what it has selected
-FINISH = 30
+FINISH = 10
+FINISH_NEAR = 1e-4  # optimality violation below which a quadratic model is worth its exact optimum
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Subproblem:
             [np.arange(self.n_free), self.n_free + np.flatnonzero(self.terms.with_groups(free))]
         )
 
-    def direction(self, at: Local, lam: float, tol: float) -> np.ndarray | None:
+    def direction(self, at: Local, lam: float, tol: float, exact: bool = True) -> np.ndarray | None:
         """Minimiser of the penalised quadratic model over the movable entries, or None where it is not convex there."""
         inner = self.movable(at)
         own = inner[self.n_free :] - self.n_free
@@ -122,7 +122,7 @@ class Subproblem:
         g, l1 = at.gradient[inner] + extra * v, np.concatenate([np.zeros(self.n_free), terms.l1])
         weight = np.ascontiguousarray(terms.group_weight, dtype=float)
         to, sweeps = _core.penalised_quadratic(M, g, v, l1, group, weight, lower, upper, tol, SWEEPS)
-        if sweeps > EXACT:
+        if sweeps > EXACT and exact:
             to = _finish((M, g, v), l1, group, weight, to, (lower, upper))
         out = at.v.copy()
         out[inner] = to
@@ -195,22 +195,33 @@ class Descent:
     violation: float
     iterations: int
     damping: float
+    escapes: int
     trace: tuple[tuple[float, float], ...]
 
 
-def descend(problem: Subproblem, v: np.ndarray, tol: float, max_iter: int, damping: float = 0.01) -> Descent:
-    """Minimise F from v, until the optimality violation is at most `tol` or no step is left."""
+def descend(
+    problem: Subproblem,
+    v: np.ndarray,
+    tol: float,
+    max_iter: int,
+    damping: float = 0.01,
+    escapes: int = SADDLES,
+) -> Descent:
+    """Minimise F from v, until the optimality violation is at most `tol` or no step is left; at most `escapes` saddles are left."""
     with np.errstate(over="ignore", invalid="ignore"):  # of trial steps that are refused
-        return _descend(problem, v, tol, max_iter, damping)
+        return _descend(problem, v, tol, max_iter, damping, escapes)
 
 
-def _descend(problem: Subproblem, v: np.ndarray, tol: float, max_iter: int, damping: float) -> Descent:
+def _descend(
+    problem: Subproblem, v: np.ndarray, tol: float, max_iter: int, damping: float, escapes: int
+) -> Descent:
     at = problem.look(v)
     violation = problem.violation(v, at.gradient)
-    lam, trace = damping, [(at.objective, violation)]
+    lam, trace, left = damping, [(at.objective, violation)], escapes
     while len(trace) <= max_iter:
-        look = violation <= tol or (violation <= SADDLE_NEAR and len(trace) % SADDLE_EVERY == 0)
-        new = _leave_saddle(problem, at) if look and problem.memberships is None else None
+        new = None
+        if violation <= tol and left and problem.memberships is None:
+            new, left = _leave_saddle(problem, at), left - 1
         if new is None and violation <= tol:
             break
         if new is None and violation <= MANIFOLD_NEAR and len(problem.terms.group_weight):
@@ -222,7 +233,7 @@ def _descend(problem: Subproblem, v: np.ndarray, tol: float, max_iter: int, damp
         at = new
         violation = problem.violation(at.v, at.gradient)
         trace.append((at.objective, violation))
-    return Descent(at, violation, len(trace) - 1, lam, tuple(trace))
+    return Descent(at, violation, len(trace) - 1, lam, left, tuple(trace))
 
 
 def _step(
@@ -230,7 +241,9 @@ def _step(
 ) -> tuple[Local | None, float]:
     noise = ROUNDING * (1.0 + abs(at.objective))
     for attempt in range(40):
-        to = problem.direction(at, lam, 0.1 * min(tol, violation**2, 0.01 * violation))
+        to = problem.direction(
+            at, lam, max(0.05 * tol, min(0.01 * violation, violation**2)), violation <= FINISH_NEAR
+        )
         if to is not None and np.isfinite(to).all():
             d = to - at.v
             if not np.any(d):
@@ -251,6 +264,8 @@ def _step(
                 if new.objective <= at.objective + noise and problem.violation(to, new.gradient) < violation:
                     return new, (0.0 if lam < 1e-6 else lam * SHRINK)
         lam = max(lam * GROWTH, 1e-8)
+        if lam > HEAVIEST:
+            break
     return None, lam
 
 

@@ -8,11 +8,12 @@ import numpy as np
 
 from ..penalties import Terms
 from .problem import Problem
-from .proximal import Subproblem, descend
+from .proximal import SADDLES, Subproblem, descend
 from .restricted import Restricted
 
 MAX_ITER = 300  # proximal Newton steps of one fit
 ROUNDS = 60  # of working sets
+ROUND = 40  # steps on one working set: with fewer slopes at zero among it the next may be easier
 ADDED = 40  # slopes that may join at once, and at least as many as are not zero
 LOOSE, ROUGH = 0.1, 1e-3  # share of the outer violation, and violation, to which an inner problem is solved
 
@@ -86,10 +87,11 @@ def solve(
     lower, upper = problem.bounds
     u = np.clip(u, lower, upper)
     slopes = np.where(problem.usable, slopes, 0.0)
-    work = (slopes != 0) | ((terms.l1 == 0) & (terms.group < 0) & ~np.full(problem.size, fixed))
+    unpenalised = (terms.l1 == 0) & (terms.group < 0) & (not fixed)
+    work = (slopes != 0) | unpenalised
     if screen is not None:
         work |= screen & problem.usable
-    iterations, damping, last = 0, 0.01, np.inf
+    iterations, escapes, damping, last = 0, SADDLES, 0.01, np.inf
     rounds = 0
     while True:
         rounds += 1
@@ -98,9 +100,11 @@ def solve(
         sub = Subproblem(Restricted(problem, at), terms.take(at), memberships)
         inner = tol if fixed or not np.isfinite(last) else max(0.5 * tol, LOOSE * min(last, 1.0) ** 2)
         inner = tol if fixed else min(inner, ROUGH)
-        found = descend(sub, np.concatenate([u, slopes[at]]), inner, max_iter - iterations, damping)
-        iterations += found.iterations
-        damping = max(found.damping, 1e-4)
+        found = descend(
+            sub, np.concatenate([u, slopes[at]]), inner, min(ROUND, max_iter - iterations), damping, escapes
+        )
+        iterations, escapes = iterations + found.iterations, found.escapes
+        damping = float(np.clip(found.damping, 1e-4, 1e-2))
         v = found.local.v
         u, slopes = v[: problem.n_free], np.zeros(problem.size)
         slopes[at] = v[problem.n_free :]
@@ -108,24 +112,33 @@ def solve(
         distance = np.where(problem.usable, terms.violation(slopes, gradient), 0.0)
         if fixed:
             distance[~work] = 0.0
+            if found.violation <= tol or found.iterations < ROUND:
+                last = found.violation
+                break
+            continue
         outside = float(distance[~work].max(initial=0.0))
         last = max(outside, found.violation)
-        done = outside <= tol and (found.violation <= tol or inner <= tol)
+        stuck = (
+            found.iterations < ROUND
+            and inner <= tol
+            and np.array_equal(work, _next(slopes, distance, tol) | unpenalised)
+        )
+        done = outside <= tol and (found.violation <= tol or stuck)
         if done or iterations >= max_iter or rounds == ROUNDS:
             break
-        work = _grow(work, slopes, distance, tol)
+        work = _next(slopes, distance, tol) | unpenalised
     return Point(
         u, slopes, gradient, found.local.objective, -found.local.value * problem.n, last, found.local.mass, iterations,
         found.trace,
     )  # fmt: skip
 
 
-def _grow(work: np.ndarray, slopes: np.ndarray, distance: np.ndarray, tol: float) -> np.ndarray:
-    """The slopes that are not zero, those at work that are nearly needed, and the worst violators outside."""
-    outside = np.flatnonzero(~work & (distance > tol))
-    room = max(ADDED, int((slopes != 0).sum()))
-    if len(outside) > room:
-        outside = outside[np.argsort(distance[outside])[::-1][:room]]
-    out = work.copy()
-    out[outside] = True
+def _next(slopes: np.ndarray, distance: np.ndarray, tol: float) -> np.ndarray:
+    """The slopes that are not zero, and the worst violators among the others."""
+    out = slopes != 0
+    more = np.flatnonzero(~out & (distance > tol))
+    room = max(ADDED, int(out.sum()))
+    if len(more) > room:
+        more = more[np.argsort(distance[more])[::-1][:room]]
+    out[more] = True
     return out

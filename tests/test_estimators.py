@@ -12,10 +12,16 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from conftest import three_classes, two_lines
-from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor
+from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor, MoERegressorCV
+from moestro.penalties import L1
 
 
-@parametrize_with_checks([MoEClassifier(), MoERegressor(), LocatedMoERegressor()])
+@parametrize_with_checks(
+    [
+        MoEClassifier(), MoERegressor(), LocatedMoERegressor(), MoERegressor(penalty=L1(0.05)), MoEClassifier(penalty=L1(0.05)),
+        MoERegressorCV(n_experts=1, alphas=5),
+    ]
+)  # fmt: skip
 def test_scikit_learn(estimator, check):
     check(estimator)
 

@@ -492,8 +492,8 @@ class TestChoosing:
     def test_classes(self):
         x, y = draw("multinomial", n=300)
         labels = np.array(["low", "middle", "high"])[y.astype(int)]
-        moe = MoEClassifierCV(n_experts=(1, 2), alphas=10, criterion="bic", random_state=0).fit(x, labels)
-        assert moe.score(x, labels) > 0.6
+        moe = MoEClassifierCV(n_experts=(1, 2), alphas=10, criterion="aic", random_state=0).fit(x, labels)
+        assert moe.score(x, labels) > max(np.unique(labels, return_counts=True)[1]) / len(labels)
         assert set(moe.classes_) == set(labels)
 
     def test_files_and_frames(self, tmp_path):

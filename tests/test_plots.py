@@ -15,7 +15,10 @@ from moestro.plots import (
     ExpertDisplay,
     GateDisplay,
     JumpDisplay,
+    PathDisplay,
+    RoutingDisplay,
     SlopeDisplay,
+    StabilityDisplay,
     overview,
 )
 
@@ -95,3 +98,33 @@ def test_overview_of_a_model_without_columns(tmp_path):
     model = MoERegressor(n_experts=1, expert_features=[], gate_features=[]).fit(x, y)
     overview(model._model, model.selection_, str(tmp_path / "p.png"))
     assert (tmp_path / "p.png").stat().st_size > 0
+
+
+def test_paths_and_stability(ax):
+    from moestro import alpha_path, stability_selection
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 6))
+    y = 2 * x[:, 1] - x[:, 4] + rng.normal(size=120)
+    path = alpha_path(x, y, n_experts=1, alphas=6, random_state=0)
+    display = PathDisplay.from_estimator(path, ax=ax)
+    assert display.sizes.shape == (6, 6)
+    assert len(ax.lines) == int(display.sizes.any(axis=0).sum()) + 1
+    assert {t.get_text() for t in ax.get_legend().get_texts()} == set(path.columns(path.chosen))
+    with pytest.raises(DataError, match="with a penalty"):
+        PathDisplay.from_estimator(MoERegressor())
+    found = stability_selection(x, y, n_experts=1, alphas=4, n_subsamples=5, random_state=0)
+    stable = StabilityDisplay.from_stability(found, ax=Figure().subplots())
+    assert {t.get_text() for t in stable.ax_.get_legend().get_texts()} == set(found.stable())
+
+
+def test_routing(ax):
+    torch = pytest.importorskip("torch")
+    from moestro.deep import RoutingStats, SparseMoE
+
+    layer = SparseMoE(8, n_experts=4, top_k=2)
+    with RoutingStats(layer) as stats:
+        layer(torch.randn(50, 8))
+    display = RoutingDisplay.from_stats(stats, ax=ax)
+    np.testing.assert_allclose(display.loads.sum(axis=1), 1.0)
+    assert "MI" in ax.get_yticklabels()[0].get_text()

@@ -148,7 +148,10 @@ def summary_text(model: FittedModel, covariance: Covariance | None = None) -> st
         ("gate", _gate_title(model)),
         ("expert", _expert_title(model)),
     ):
-        rows = [r for r in table.rows() if r["part"] == part]
+        everyone = [r for r in table.rows() if r["part"] == part]
+        rows = [
+            r for r in everyone if r["estimate"] != 0 or r["term"] == "(intercept)" or covariance is not None
+        ]
         if not rows:
             continue
         names = [n for n in table.columns if n != "part"]
@@ -157,6 +160,8 @@ def summary_text(model: FittedModel, covariance: Covariance | None = None) -> st
         if not any(r["note"] for r in rows):
             names = [n for n in names if n != "note"]
         lines += ["", title, "-" * len(title), Table({n: [r[n] for r in rows] for n in names}).to_text()]
+        if len(rows) < len(everyone):
+            lines.append(f"{len(everyone) - len(rows)} coefficients are zero")
     if covariance is not None and covariance.experts:
         which = ", ".join(str(e + 1) for e in covariance.experts)
         lines += [

@@ -137,10 +137,20 @@ class Progress:
 @click.command()
 @fit_options
 @click.option("--cov", type=click.Choice(["observed", "sandwich", "none"]), default="observed", show_default=True, help="Standard errors: inverse observed information, robust to a wrong model, or none.")  # fmt: skip
+@click.option("--penalty", type=click.Choice(["l1", "elastic_net", "group", "adaptive_l1", "ridge", "oracle"]), help="Penalise the slopes of gate and experts; the path's strength is chosen by extended BIC or --alpha.")  # fmt: skip
+@click.option("--alpha", type=float, help="Strength of the penalty.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Write the model here, as JSON.")
 @click.option("--plot", type=click.Path(dir_okay=False), help="Write a picture here (png, pdf, svg).")
 @click.option("--quiet", "-q", is_flag=True, help="Leave out the record of the starts.")
-def fit(cov: str, out: str | None, plot: str | None, quiet: bool, **options: Any) -> None:
+def fit(
+    cov: str,
+    penalty: str | None,
+    alpha: float | None,
+    out: str | None,
+    plot: str | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
     """Fit a mixture of experts to a CSV or Parquet file DATA and print what was found.
 
     Prints a record of every start, the criteria for each number of experts, the coefficient tables with standard
@@ -151,9 +161,13 @@ def fit(cov: str, out: str | None, plot: str | None, quiet: bool, **options: Any
       moestro fit tone.csv -f "tuned ~ stretchratio" -k 2
       moestro fit voters.csv -f "party ~ left_right | income + age" --family multinomial -k 1-5 --out model.json
       moestro fit visits.parquet -f "visits ~ age + C(region) | 1" --family poisson -k 1-4 --criterion icl
+      moestro fit ethanol.csv -f "nox ~ compression + equivalence" -k 1-3 --penalty l1
     """
     from .main import one_line_errors
 
+    if penalty is not None or alpha is not None:
+        one_line_errors(_fit_penalised)(penalty, alpha, out, plot, options)
+        return
     one_line_errors(_fit)(cov, out, plot, quiet, options)
 
 
@@ -186,6 +200,47 @@ def _fit(cov: str, out: str | None, plot: str | None, quiet: bool, options: dict
         click.echo(f"\nmodel written to {out}")
     if plot:
         _draw(result.model, table, plot)
+        click.echo(f"picture written to {plot}")
+
+
+def _fit_penalised(
+    penalty: str | None, alpha: float | None, out: str | None, plot: str | None, options: dict[str, Any]
+) -> None:
+    from dataclasses import replace
+
+    from ..design.frames import columns, read_frame
+    from ..estimators import MoEClassifierCV, MoERegressorCV
+    from ..penalties import make_penalty
+
+    if penalty is None:
+        raise DataError("--alpha needs --penalty")
+    if options["gate"] != "softmax" or options["top_k"] is not None:
+        raise DataError("a penalty needs the softmax gate: leave out --gate and --top-k")
+    criterion = options["criterion"] if options["criterion"] in ("bic", "aic", "cv") else "ebic"
+    _check_writable(out, plot)
+    frame = read_frame(options["data"])
+    weights = None if options["weights"] is None else columns(frame, [options["weights"]])[options["weights"]]
+    how: dict[str, Any] = {
+        "n_experts": options["experts"], "penalty": replace(make_penalty(penalty), alpha=alpha), "criterion": criterion,
+        "random_state": options["seed"], "n_jobs": options["threads"],
+    }  # fmt: skip
+    if options["family"] == "multinomial":
+        found: Any = MoEClassifierCV.from_formula(options["formula"], frame, sample_weight=weights, **how)
+    else:
+        how |= {"family": options["family"], "shared_variance": options["shared_variance"]}
+        found = MoERegressorCV.from_formula(options["formula"], frame, sample_weight=weights, **how)
+    click.echo(
+        f"Number of experts and strength, chosen by {criterion.upper()}\n{found.selection_.to_text(4)}\n"
+    )
+    click.echo(f"Columns with a slope: {', '.join(found.selected_) or 'none'}\n")
+    click.echo(found.summary())
+    if out:
+        found.save(out)
+        click.echo(f"\nmodel written to {out}")
+    if plot:
+        from ..plots import PathDisplay
+
+        PathDisplay.from_estimator(found).figure_.savefig(plot)
         click.echo(f"picture written to {plot}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -98,6 +99,14 @@ class RoutingStats:
             for column in COLUMNS:
                 columns[column].append(values[column])
         return Table(columns)
+
+    def loads(self) -> np.ndarray:
+        """Share of the assignments of each expert, (layers, experts); NaN where a layer has fewer experts."""
+        counts = [s["count"].cpu().numpy() for s in self._sums.values()]
+        out = np.full((len(counts), max((len(c) for c in counts), default=0)), np.nan)
+        for row, count in zip(out, counts, strict=True):
+            row[: len(count)] = count / count.sum()
+        return out
 
     def log_to(self, writer: Any, step: int) -> None:
         """Scalars for a TensorBoard writer, or anything else with add_scalar(name, value, step)."""

@@ -1,6 +1,8 @@
 """Pictures of fits, with matplotlib."""
 
 from .displays import CriteriaDisplay, ExpertDisplay, GateDisplay, overview
+from .penalised import PathDisplay, StabilityDisplay
+from .routing import RoutingDisplay
 from .selection import DendrogramDisplay, JumpDisplay, SlopeDisplay
 
 __all__ = [
@@ -9,6 +11,9 @@ __all__ = [
     "ExpertDisplay",
     "GateDisplay",
     "JumpDisplay",
+    "PathDisplay",
+    "RoutingDisplay",
     "SlopeDisplay",
+    "StabilityDisplay",
     "overview",
 ]

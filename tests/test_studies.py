@@ -31,6 +31,7 @@ SMALL = {
     "glome": {"only": "well-specified, choice", "sizes": (300,), "replicates": 1},
     "dendrogram": {"only": "clean", "sizes": (500,), "replicates": 1},
     "hyper-router": {"only": "sources: HyperRouter, frozen", "sizes": (2,), "replicates": 1},
+    "oracle": {"only": "few", "sizes": (150,), "replicates": 1},
     "approximation": {"only": "location", "sizes": (1, 2), "replicates": 1},
 }
 

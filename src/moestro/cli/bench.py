@@ -8,7 +8,9 @@ import click
 @click.command()
 @click.argument(
     "what",
-    type=click.Choice(["passes", "fits", "growth", "located", "solvers", "start-up", "deep", "all"]),
+    type=click.Choice(
+        ["passes", "fits", "growth", "located", "penalised", "solvers", "start-up", "deep", "all"]
+    ),
     default="passes",
 )
 @click.option(
@@ -24,13 +26,14 @@ import click
     "--only", type=click.Choice(["multinomial", "gaussian", "poisson"]), help="`fits`: this family alone."
 )
 def bench(what: str, rows: int, max_rows: int, flexmix: bool, only: str | None) -> None:
-    """Measure this machine: WHAT is passes, fits, growth, located, solvers, start-up, deep or all (all but deep).
+    """Measure this machine: WHAT is passes, fits, growth, located, penalised, solvers, start-up, deep or all (all but deep).
 
     \b
     passes    one sum over the rows, by engine, order, threads and instruction set, against the machine's own floor
     fits      whole fits with default starts
     growth    time and memory against the number of rows
     located   Gaussian mixtures of (x, y): an EM iteration against its floor, whole fits, growth
+    penalised paths of the Lasso: time, optimality, memory, and what is selected
     solvers   Newton against L-BFGS by number of parameters
     deep      a sparse PyTorch layer by back end (needs torch)
     start-up  importing, and the smallest whole run
@@ -41,7 +44,7 @@ def bench(what: str, rows: int, max_rows: int, flexmix: bool, only: str | None) 
     Example:
       moestro bench passes --rows 1000000
     """
-    from ..bench import fits, growth, located, passes, solvers, startup
+    from ..bench import fits, growth, located, passes, penalised, solvers, startup
     from .main import one_line_errors
 
     @one_line_errors
@@ -54,6 +57,8 @@ def bench(what: str, rows: int, max_rows: int, flexmix: bool, only: str | None) 
             click.echo(growth.report(max_rows))
         if what in ("located", "all"):
             click.echo(located.report(max_rows))
+        if what in ("penalised", "all"):
+            click.echo(penalised.report())
         if what in ("solvers", "all"):
             click.echo(solvers.report())
         if what == "deep":

@@ -10,6 +10,7 @@ from . import (
     gaussian_gate,
     glome,
     hyper_router,
+    oracle,
     softmax_gaussian,
     softmax_multinomial,
     top_k,
@@ -28,6 +29,7 @@ STUDIES: dict[str, Study] = {
         approximation,
         glome,
         hyper_router,
+        oracle,
     )
 }
 

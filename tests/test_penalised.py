@@ -27,8 +27,9 @@ from moestro import (
 )
 from moestro.experts import make_family
 from moestro.penalised import Features, Problem, fit_penalised, walk
-from moestro.penalised.proximal import Subproblem, descend
+from moestro.penalised.proximal import descend
 from moestro.penalised.restricted import Restricted
+from moestro.penalised.subproblem import Subproblem
 from moestro.penalties import (
     L1,
     PENALTIES,

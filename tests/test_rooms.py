@@ -24,7 +24,8 @@ ORDER = [
     ["fitted"],
     ["summary", "plots", "theory", "deep"],
     ["api", "datasets"],
-    ["estimators", "bench", "studies"],
+    ["estimators"],
+    ["bench", "studies"],
     ["cli"],
 ]
 LEVEL = {room: i for i, rooms in enumerate(ORDER) for room in rooms}

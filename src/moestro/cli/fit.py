@@ -166,7 +166,9 @@ def fit(
     from .main import one_line_errors
 
     if penalty is not None or alpha is not None:
-        one_line_errors(_fit_penalised)(penalty, alpha, out, plot, options)
+        from .penalised import fit_penalised
+
+        one_line_errors(fit_penalised)(penalty, alpha, out, plot, options)
         return
     one_line_errors(_fit)(cov, out, plot, quiet, options)
 
@@ -176,7 +178,7 @@ def _fit(cov: str, out: str | None, plot: str | None, quiet: bool, options: dict
     from ..summary import summary_text
     from ..threads import thread_count
 
-    _check_writable(out, plot)
+    check_writable(out, plot)
 
     def say(found: Any) -> None:
         if quiet:
@@ -203,48 +205,7 @@ def _fit(cov: str, out: str | None, plot: str | None, quiet: bool, options: dict
         click.echo(f"picture written to {plot}")
 
 
-def _fit_penalised(
-    penalty: str | None, alpha: float | None, out: str | None, plot: str | None, options: dict[str, Any]
-) -> None:
-    from dataclasses import replace
-
-    from ..design.frames import columns, read_frame
-    from ..estimators import MoEClassifierCV, MoERegressorCV
-    from ..penalties import make_penalty
-
-    if penalty is None:
-        raise DataError("--alpha needs --penalty")
-    if options["gate"] != "softmax" or options["top_k"] is not None:
-        raise DataError("a penalty needs the softmax gate: leave out --gate and --top-k")
-    criterion = options["criterion"] if options["criterion"] in ("bic", "aic", "cv") else "ebic"
-    _check_writable(out, plot)
-    frame = read_frame(options["data"])
-    weights = None if options["weights"] is None else columns(frame, [options["weights"]])[options["weights"]]
-    how: dict[str, Any] = {
-        "n_experts": options["experts"], "penalty": replace(make_penalty(penalty), alpha=alpha), "criterion": criterion,
-        "random_state": options["seed"], "n_jobs": options["threads"],
-    }  # fmt: skip
-    if options["family"] == "multinomial":
-        found: Any = MoEClassifierCV.from_formula(options["formula"], frame, sample_weight=weights, **how)
-    else:
-        how |= {"family": options["family"], "shared_variance": options["shared_variance"]}
-        found = MoERegressorCV.from_formula(options["formula"], frame, sample_weight=weights, **how)
-    click.echo(
-        f"Number of experts and strength, chosen by {criterion.upper()}\n{found.selection_.to_text(4)}\n"
-    )
-    click.echo(f"Columns with a slope: {', '.join(found.selected_) or 'none'}\n")
-    click.echo(found.summary())
-    if out:
-        found.save(out)
-        click.echo(f"\nmodel written to {out}")
-    if plot:
-        from ..plots import PathDisplay
-
-        PathDisplay.from_estimator(found).figure_.savefig(plot)
-        click.echo(f"picture written to {plot}")
-
-
-def _check_writable(*paths: str | None) -> None:
+def check_writable(*paths: str | None) -> None:
     """Say before the fit, not after it, that a folder is missing."""
     import os
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from ..penalties import Terms
 from .problem import Problem
-from .proximal import SADDLES, Subproblem, descend
+from .proximal import SADDLES, descend
 from .restricted import Restricted
+from .subproblem import Subproblem
 
 MAX_ITER = 300  # proximal Newton steps of one fit
 ROUNDS = 60  # of working sets

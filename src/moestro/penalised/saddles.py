@@ -1,0 +1,86 @@
+"""Points from which the proximal step does not lead on: saddles, and faces where only the penalty makes the objective convex."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import eigh
+
+from .subproblem import RIDGE, Local, Subproblem
+
+SADDLE = 1e-5  # downward curvature relative to D that is left
+SADDLE_GAIN = 1e-9
+SADDLE_LENGTHS = (1.0, 0.3, 0.1, 0.03)
+
+
+def _alive(problem: Subproblem, at: Local) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Coordinates inside the box and not held at zero; the objective's gradient and Hessian in them, the penalty's part included."""
+    terms, slopes, n = problem.terms, at.v[problem.n_free :], problem.n_free
+    lower, upper = problem.box()
+    alive = (at.v > lower) & (at.v < upper)
+    alive[n:] &= (slopes != 0) | ((terms.l1 == 0) & (terms.group < 0))
+    inner = np.flatnonzero(alive)
+    g, H = at.gradient.copy(), at.curvature[np.ix_(inner, inner)].copy()
+    g[n:] += terms.l2 * slopes + terms.l1 * np.sign(slopes)
+    H.reshape(-1)[:: len(inner) + 1] += np.concatenate([np.zeros(n), terms.l2])[inner]
+    group = np.concatenate([np.full(n, -1), terms.group])[inner]
+    for name in np.unique(group[group >= 0]):
+        own = np.flatnonzero(group == name)
+        x = at.v[inner[own]]
+        size = float(np.linalg.norm(x))
+        weight = terms.group_weight[name]
+        g[inner[own]] += weight * x / size
+        H[np.ix_(own, own)] += weight / size * (np.eye(len(x)) - np.outer(x, x) / size**2)
+    return inner, g[inner], H
+
+
+def on_manifold(problem: Subproblem, at: Local) -> Local | None:
+    """Newton's step among the slopes that are not zero, where only the penalty's own curvature makes the objective convex."""
+    try:
+        np.linalg.cholesky(at.curvature + 1e-3 * at.information + RIDGE * np.eye(len(at.v)))
+        return None  # the proximal step sees enough
+    except np.linalg.LinAlgError:
+        pass
+    inner, g, H = _alive(problem, at)
+    try:
+        np.linalg.cholesky(H)
+        step = -np.linalg.solve(H, g)
+    except np.linalg.LinAlgError:
+        return None
+    lower, upper = problem.box()
+    for length in (1.0, 0.3, 0.1):
+        trial = at.v.copy()
+        trial[inner] += length * step
+        trial = np.clip(trial, lower, upper)
+        if problem.value(trial) < at.objective + 1e-4 * length * float(g @ step):
+            return problem.look(trial)
+    return None
+
+
+def leave_saddle(problem: Subproblem, at: Local) -> Local | None:
+    """A better point along the direction in which the objective curves down most, beside D; None where there is none."""
+    inner, _, H = _alive(problem, at)
+    lower, upper = problem.box()
+    D = at.information[np.ix_(inner, inner)].copy()
+    D.reshape(-1)[:: len(inner) + 1] += RIDGE + 1e-8 * np.diag(D)
+    try:
+        np.linalg.cholesky(H + SADDLE * D)
+        return None
+    except np.linalg.LinAlgError:
+        pass
+    try:
+        _, vectors = eigh(H, D, subset_by_index=[0, 0])
+    except np.linalg.LinAlgError:
+        return None
+    direction = vectors[:, 0]
+    best, least = None, at.objective - SADDLE_GAIN * (1 + abs(at.objective))
+    for length in SADDLE_LENGTHS:
+        for sign in (1.0, -1.0):
+            trial = at.v.copy()
+            trial[inner] += sign * length * direction
+            trial = np.clip(trial, lower, upper)
+            value = problem.value(trial)
+            if np.isfinite(value) and value < least:
+                best, least = trial, value
+        if best is not None:
+            return problem.look(best)
+    return None

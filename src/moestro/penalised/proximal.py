@@ -53,7 +53,7 @@ def _descend(
     lam, trace, left = damping, [(at.objective, violation)], escapes
     while len(trace) <= max_iter:
         new = None
-        if violation <= tol and left and problem.memberships is None:
+        if violation <= tol and left:
             new, left = leave_saddle(problem, at), left - 1
         if new is None and violation <= tol:
             break

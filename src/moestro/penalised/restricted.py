@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from ..design import Scaling
 from ..engine import Engine, Order, make_engine
-from ..gates import SoftmaxGate, log_sum_exp
+from ..gates import SoftmaxGate
 from ..model import Model
 from ..rows import Rows
 from .problem import Problem, symmetric
@@ -137,12 +137,12 @@ class Restricted:
         return make_engine(self.model, self.rows, "auto", self.problem.threads)
 
     def evaluate(
-        self, v: np.ndarray, order: Order, memberships: np.ndarray | None = None
+        self, v: np.ndarray, order: Order
     ) -> tuple[float, np.ndarray | None, np.ndarray | None, np.ndarray | None, np.ndarray]:
         """-L / n, its gradient, Hessian and EM's information in v, and the experts' mass; as far as `order` goes."""
         n, A = self.problem.n, self._map
         theta = self.theta(v)
-        e = self.engine.evaluate(theta, order, memberships)
+        e = self.engine.evaluate(theta, order)
         bend = None
         if self.problem.own_scale and e.gradient is not None:
             A, bend = self._tangent(theta, e.gradient, order >= Order.INFORMATION)
@@ -167,21 +167,12 @@ class Restricted:
         cross = 0.5 * (sp.csr_array(A.multiply((g * own)[:, None])).T @ V).toarray()
         return J, cross + cross.T + 0.25 * np.diag(V.T @ (g * theta * own))
 
-    def logit_scores(self, v: np.ndarray, memberships: np.ndarray | None = None) -> np.ndarray:
+    def logit_scores(self, v: np.ndarray) -> np.ndarray:
         """Weighted scores of the logits of every row, (n, logits)."""
         theta = self.theta(v)
-        if memberships is None:
-            scores = self.engine.rowwise(theta, scores=True).scores
-            assert scores is not None
-            return self._scaled(theta, scores)
-        block = next(self.rows.blocks(self.rows.n))
-        score = self.model.scores(theta, block.z)
-        pi = np.exp(score - log_sum_exp(score))
-        r = memberships
-        gate = (r - r.sum(axis=1, keepdims=True) * pi)[:, : self.model.n_gate]
-        own = self.problem.family.score(self.model.predictors(theta, block.x), block.y[:, None])
-        both = np.concatenate([gate, (r[:, :, None] * own).reshape(len(r), -1)], axis=1)
-        return self._scaled(theta, block.w[:, None] * both)
+        scores = self.engine.rowwise(theta, scores=True).scores
+        assert scores is not None
+        return self._scaled(theta, scores)
 
     def _scaled(self, theta: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """Scores of s from scores of beta: times sigma. Those of the variances are left: no column is multiplied with them."""

@@ -66,7 +66,6 @@ def solve(
     *,
     tol: float = 1e-9,
     screen: np.ndarray | None = None,
-    memberships: np.ndarray | None = None,
     max_iter: int = MAX_ITER,
     fixed: bool = False,
 ) -> Point:
@@ -80,8 +79,6 @@ def solve(
         Largest optimality violation, per unit of weight in scaled coordinates.
     screen : ndarray of bool, shape (size,), optional
         Slopes that are expected to be needed: they are at work from the beginning.
-    memberships : ndarray of shape (n, k), optional
-        Held responsibilities, for starts.
     fixed : bool
         Only the slopes in `screen` may move.
     """
@@ -98,7 +95,7 @@ def solve(
         rounds += 1
         work = terms.with_groups(work) & problem.usable
         at = np.flatnonzero(work)
-        sub = Subproblem(Restricted(problem, at), terms.take(at), memberships)
+        sub = Subproblem(Restricted(problem, at), terms.take(at))
         inner = tol if fixed or not np.isfinite(last) else max(0.5 * tol, LOOSE * min(last, 1.0) ** 2)
         inner = tol if fixed else min(inner, ROUGH)
         found = descend(
@@ -109,7 +106,7 @@ def solve(
         v = found.local.v
         u, slopes = v[: problem.n_free], np.zeros(problem.size)
         slopes[at] = v[problem.n_free :]
-        gradient = -problem.gradient(sub.restricted.logit_scores(v, memberships)) / problem.n
+        gradient = -problem.gradient(sub.restricted.logit_scores(v)) / problem.n
         distance = np.where(problem.usable, terms.violation(slopes, gradient), 0.0)
         if fixed:
             distance[~work] = 0.0

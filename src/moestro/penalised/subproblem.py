@@ -43,13 +43,10 @@ class Subproblem:
     restricted : Restricted
     terms : Terms
         Of the slopes at work, at their strength.
-    memberships : ndarray of shape (n, k) or None
-        Given responsibilities replace the posterior ones: EM's Q, for starts.
     """
 
     restricted: Restricted
     terms: Terms
-    memberships: np.ndarray | None = None
 
     @property
     def n_free(self) -> int:
@@ -61,15 +58,13 @@ class Subproblem:
 
     def look(self, v: np.ndarray) -> Local:
         """Everything at v."""
-        value, g, H, D, mass = self.restricted.evaluate(v, Order.CURVATURE, self.memberships)
+        value, g, H, D, mass = self.restricted.evaluate(v, Order.CURVATURE)
         assert g is not None and H is not None and D is not None
-        if self.memberships is not None:  # Q is concave: its Hessian with the memberships held is EM's
-            H = D
         return Local(v, self.objective(v, value), value, g, H, D, mass)
 
     def value(self, v: np.ndarray) -> float:
         """F alone."""
-        return self.objective(v, self.restricted.evaluate(v, Order.VALUE, self.memberships)[0])
+        return self.objective(v, self.restricted.evaluate(v, Order.VALUE)[0])
 
     def box(self) -> tuple[np.ndarray, np.ndarray]:
         """Bounds of v."""

@@ -610,6 +610,15 @@ class TestBadInput:
         assert "x6" not in moe.selected_
         assert moe.status_.kind == "converged"
 
+    @pytest.mark.parametrize("side", ["gate_features", "expert_features"])
+    @pytest.mark.parametrize("family", ["gaussian", "multinomial"])
+    def test_one_side_may_have_no_columns(self, side, family):
+        x, y = draw(family, n=120)
+        made = MoEClassifier if family == "multinomial" else MoERegressor
+        moe = made(2, penalty=L1(0.02), random_state=0, **{side: []}).fit(x, y)
+        assert moe.status_.usable
+        assert moe.path_.table["violation"][0] <= 1e-8
+
     def test_more_experts_than_needed_say_so(self):
         x, y = draw("gaussian", n=100)
         moe = MoERegressor(3, penalty=L1(0.3), random_state=0).fit(x, y)

@@ -98,7 +98,7 @@ class Restricted:
         gate, own = pr.split(slopes)
         gate[self.gate_columns] = symmetric(model.gate_coefficients(theta)[:, 1:].T, pr.gate_contrast)
         inner = symmetric(experts[:, :, 1:].transpose(2, 0, 1), pr.class_contrast)
-        own[self.expert_columns] = inner.reshape(len(self.expert_columns), -1)
+        own[self.expert_columns] = inner.reshape(len(self.expert_columns), pr.predictors)
         at = np.zeros(pr.size, dtype=bool)
         at[self.working] = True
         return u, np.where(at, slopes, 0.0)

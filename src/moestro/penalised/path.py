@@ -11,14 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..design import Scaling
 from ..errors import DataError
-from ..gates import SoftmaxGate
-from ..model import Model
 from ..penalties import Penalty, Terms
-from ..rows import Rows
 from ..solvers import Options, fit_mixture
 from .problem import GONE, Problem
+from .restricted import Restricted
 from .solve import Point, solve
 from .starts import SCREENED, collapsed, most, pooled, rank, search, unpenalised
 
@@ -66,18 +63,10 @@ def null_point(problem: Problem, terms: Terms, seed: np.random.SeedSequence) -> 
     """The best fit without slopes: a mixture of constants."""
     u = pooled(problem)
     if problem.k > 1 and not problem.family.discrete:
-        nothing = np.zeros((len(problem.y), 0))
-        flat = Scaling(np.zeros(0), np.zeros(0))
-        rows = Rows(nothing, None, problem.y, problem.w, flat, flat, problem.y_center, problem.y_scale)
-        model = Model(SoftmaxGate(), problem.family, problem.k, 1, 1)
-        fit = fit_mixture(model, rows, Options(seed=seed, threads=problem.threads))
+        constant = Restricted(problem, np.zeros(0, dtype=int))
+        fit = fit_mixture(constant.model, constant.rows, Options(seed=seed, threads=problem.threads))
         if fit.status.usable:
-            nuisances = model.nuisances(fit.theta).ravel()
-            keep = nuisances[:1] if problem.family.tied_nuisances else nuisances
-            levels = model.expert_coefficients(fit.theta).reshape(problem.k, -1)
-            if problem.own_scale:
-                levels = levels / np.exp(0.5 * model.nuisances(fit.theta))
-            u = np.concatenate([fit.theta[: model.n_gate], levels.ravel(), keep])
+            u, _ = constant.from_theta(fit.theta)
     return _zero(problem, terms, u)
 
 
@@ -99,10 +88,7 @@ def strong(terms: Terms, gradient: np.ndarray, alpha: float, before: float) -> n
     least = max(2.0 * alpha - before, 0.0)
     if len(terms.group_weight):
         own = terms.group >= 0
-        norms = np.sqrt(
-            np.bincount(terms.group[own], weights=gradient[own] ** 2, minlength=len(terms.group_weight))
-        )
-        kept = norms >= least * terms.group_weight
+        kept = terms.norms(gradient) >= least * terms.group_weight
         out = np.zeros(len(gradient), dtype=bool)
         out[own] = kept[terms.group[own]]
         return out
@@ -131,10 +117,6 @@ class Walker:
             max_iter=STEPS,
         )
 
-    def better(self, a: Point | None, b: Point) -> Point:
-        """The better of two fits at one strength."""
-        return b if a is None or rank(self.problem, b) > rank(self.problem, a) else a
-
 
 def largest(walker: Walker, null: Point, seeds: list[tuple[float, Point]], first: float) -> float:
     """The smallest strength found at which every chain has lost its slopes, or has a larger objective than the fit without."""
@@ -156,7 +138,6 @@ def walk(
     seed: int | np.random.SeedSequence | None = None,
     tol: float = TOL,
     begin: list[tuple[np.ndarray, np.ndarray]] | None = None,
-    ratio: float | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> AlphaPath:
     """Fit along a path.
@@ -164,11 +145,9 @@ def walk(
     Parameters
     ----------
     alphas : sequence of float or int
-        Strengths, or how many from the largest down.
+        Strengths, or how many from the largest down to 0.01 of it where there are fewer than ten rows a slope, else to 0.001.
     begin : list of (u, slopes), optional
         Where the chains begin, instead of unpenalised fits on a few columns.
-    ratio : float, optional
-        Smallest strength over the largest: 0.01 where there are fewer than ten rows a slope, else 0.001.
     """
     root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
     terms = penalty.terms(problem.layout(penalty))
@@ -187,7 +166,7 @@ def walk(
         begin = _begin(problem, second, tell)
     top = guess / (RIDGE_TOP if not penalty.sparse else 1.0)
     strict = isinstance(alphas, int | np.integer)
-    count, wanted = (int(alphas), None) if isinstance(alphas, int | np.integer) else (0, _checked(alphas))
+    count, wanted = (int(alphas), None) if strict else (0, _checked(alphas))
     if wanted is None and count < 1:
         raise DataError(f"the number of strengths must be at least 1, got {alphas!r}")
     levels = np.array(SEARCHED) * top
@@ -200,7 +179,7 @@ def walk(
     best_null = max(nulls, key=lambda p: rank(problem, p))
     alpha_max = largest(walker, best_null, seeds, guess) if penalty.sparse else np.inf
     if wanted is None:
-        low = ratio if ratio is not None else 1e-2 if 10 * problem.size > len(problem.y) else 1e-3
+        low = 1e-2 if 10 * problem.size > len(problem.y) else 1e-3
         high = alpha_max if penalty.sparse else guess
         wanted = np.geomspace(high, low * high, count) if count > 1 else np.array([high])
     points = _chains(walker, nulls, seeds, wanted, alpha_max, strict, tell)

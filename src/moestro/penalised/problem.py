@@ -7,9 +7,8 @@ u are intercepts and log-variances, s the slopes in the penalty's symmetric layo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -161,11 +160,8 @@ class Problem:
 
     def take(self, rows: np.ndarray) -> Problem:
         """Some rows, with the same scaling."""
-        same = self.gate is self.experts
         experts = self.experts.take(rows)
-        changes: dict[str, Any] = {
-            "experts": experts, "gate": experts if same else self.gate.take(rows), "y": self.y[rows],
-            "w": None if self.w is None else self.w[rows],
-        }  # fmt: skip
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return Problem(**{**fields, **changes})
+        gate = experts if self.gate is self.experts else self.gate.take(rows)
+        return replace(
+            self, experts=experts, gate=gate, y=self.y[rows], w=None if self.w is None else self.w[rows]
+        )

@@ -102,14 +102,15 @@ class Terms:
         """The terms of some slopes; of a group all or none must be among them."""
         return replace(self, l1=self.l1[at], l2=self.l2[at], group=self.group[at])
 
-    def _norms(self, s: np.ndarray) -> np.ndarray:
+    def norms(self, s: np.ndarray) -> np.ndarray:
+        """||s_g|| of each group."""
         own = self.group >= 0
         return np.sqrt(np.bincount(self.group[own], weights=s[own] ** 2, minlength=len(self.group_weight)))
 
     def value(self, s: np.ndarray) -> float:
         """P(s)."""
         out = float(self.l1 @ np.abs(s) + 0.5 * self.l2 @ s**2)
-        return out + float(self.group_weight @ self._norms(s)) if len(self.group_weight) else out
+        return out + float(self.group_weight @ self.norms(s)) if len(self.group_weight) else out
 
     def violation(self, s: np.ndarray, g: np.ndarray) -> np.ndarray:
         """Distance of -g to the subdifferential of P at s, coordinate by coordinate (a group's norm at each of its slopes).
@@ -126,7 +127,7 @@ class Terms:
         out = np.where(zero, np.abs(soft), np.abs(total + self.l1 * np.sign(s)))
         own = self.group >= 0
         if own.any():
-            norms = self._norms(s)
+            norms = self.norms(s)
             at = self.group[own]
             dead = norms == 0
             safe = np.where(dead, 1.0, norms)
@@ -137,8 +138,7 @@ class Terms:
                 np.maximum(np.abs(inside) - self.l1[own], 0.0),
                 np.abs(inside + self.l1[own] * np.sign(s[own])),
             )
-            size = np.sqrt(np.bincount(at, weights=soft[own] ** 2, minlength=len(norms)))
-            whole = np.maximum(size - self.group_weight, 0.0)
+            whole = np.maximum(self.norms(soft) - self.group_weight, 0.0)
             out[own] = np.where(dead[at], whole[at], alive)
         return out
 

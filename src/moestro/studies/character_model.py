@@ -196,25 +196,23 @@ def measure(model: CharacterModel, corpus: Corpus, ks: tuple[int, ...], windows:
 
 @torch.no_grad()
 def routing(model: CharacterModel, batches: list[Tensor]) -> dict[str, float]:
-    """Entropies, mutual information, spread and load of the full softmax: means over layers."""
-    with RoutingStats(model) as stats:
-        for batch in batches:
-            model(batch[:, :-1])
-    table = stats.table()
-    names = ("entropy", "mutual_information", "logit_std", "margin")
-    return {name: float(np.mean(table[name])) for name in names} | top_choice(model, batches)
+    """Entropies, mutual information and spread of the full softmax, and the load of the first choices: means over layers.
 
-
-@torch.no_grad()
-def top_choice(model: CharacterModel, batches: list[Tensor]) -> dict[str, float]:
-    """Load of the first choices: the share of experts that are nobody's first, and the largest violation of balance."""
+    dead is the share of experts that are nobody's first, max_violation (largest load - mean load) / mean load.
+    """
     E = model.shape.experts
     counts = np.zeros((model.shape.layers, E))
-    for batch in batches:
-        for layer, info in enumerate(model(batch[:, :-1])[1]):
-            counts[layer] += np.bincount(info.logits.argmax(1).numpy(), minlength=E)
+    with RoutingStats(model) as stats:
+        for batch in batches:
+            for layer, info in enumerate(model(batch[:, :-1])[1]):
+                counts[layer] += np.bincount(info.logits.argmax(1).numpy(), minlength=E)
+    table = stats.table()
     load = counts / counts.sum(1, keepdims=True)
-    return {"dead": float((load == 0).mean()), "max_violation": float((load.max(1) * E - 1).mean())}
+    names = ("entropy", "mutual_information", "logit_std", "margin")
+    return {name: float(np.mean(table[name])) for name in names} | {
+        "dead": float((load == 0).mean()),
+        "max_violation": float((load.max(1) * E - 1).mean()),
+    }
 
 
 def held_out_windows(

@@ -619,6 +619,14 @@ class TestBadInput:
         assert moe.status_.usable
         assert moe.path_.table["violation"][0] <= 1e-8
 
+    def test_a_chain_that_collapses_on_ties_does_not_end_the_path(self):
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(200, 8))
+        y = (5 * (x[:, 0] + rng.normal(size=200))).astype(int)
+        moe = MoERegressor(2, penalty="l1", random_state=0).fit(x, y)
+        assert "x0" in moe.selected_
+        assert len(moe.path_) > 10
+
     def test_more_experts_than_needed_say_so(self):
         x, y = draw("gaussian", n=100)
         moe = MoERegressor(3, penalty=L1(0.3), random_state=0).fit(x, y)

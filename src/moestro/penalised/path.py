@@ -233,6 +233,8 @@ def _chains(
         elif not best or best[-1] is not None:
             candidates += [walker.at(alpha, null, np.inf) for null in nulls]
         found = pick(candidates)
+        if chain is not None and (found is None or collapsed(walker.problem, found)):  # begin anew from above
+            found = pick([*candidates, *(walker.at(alpha, null, np.inf) for null in nulls)])
         if found is None and best and not any(at < alpha for at, _ in seeds):
             break
         best.append(found if found is not None or best else min(candidates, key=lambda p: len(p.support)))

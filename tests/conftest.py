@@ -11,6 +11,10 @@ from moestro.fitted import prepare
 from moestro.gates import SoftmaxGate
 from moestro.model import Model
 
+import disturbed
+
+disturbed.install()
+
 DATA = Path(__file__).parent / "data"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

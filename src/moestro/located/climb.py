@@ -2,7 +2,9 @@
 
 One EM step maps statistics S to F(S): M-step, then E-step. With residuals f = F - S, the next statistics are
 S + f - (dS + dF) g where g minimises |f - df g| over the last few differences (Anderson, 1965; Walker and Ni, 2011).
-Where they give a lower log-likelihood, the plain step F is taken: EM's own guarantee holds at every iteration.
+Where they give a lower log-likelihood, the plain step F is taken: EM's own guarantee holds at every iteration. A higher
+log-likelihood does not tell whether a long step stayed in EM's basin, so the way from F to the next statistics is at most `reach` |f|, and
+`reach` grows where the residual shrank and falls back where it grew: extrapolation is trusted as far as EM was linear.
 Statistics are the right space: any M-step, tied or structured, starts from them.
 """
 
@@ -16,6 +18,8 @@ import numpy as np
 MEMORY = 6
 WIDE = 300_000  # numbers in the statistics beyond which differences are not kept
 ROUNDING = 1e-13
+REACH = 2.0  # first length of an extrapolation beyond the EM step, in lengths of that step
+GROWTH = 4.0  # of the reach where the residual shrank
 
 
 class Mapping(Protocol):
@@ -65,15 +69,17 @@ def climb(problem: Mapping, start: np.ndarray, tol: float, limit: int, memory: i
     f = F - S
     mismatch = float(np.abs(f).max())
     keep = memory if S.size <= WIDE else 0
+    reach = REACH
     while mismatch > tol and len(values) < limit:
-        proposal = _extrapolated(S, f, differences) if differences else F
+        proposal = _extrapolated(S, f, F, differences, reach) if differences else F
         new, trial, G = problem.em(proposal, parameters)
         if differences and not trial >= value - ROUNDING * (1.0 + abs(value)):
-            differences, proposal = [], F
+            differences, proposal, reach = [], F, REACH
             new, trial, G = problem.em(F, parameters)
         if new is None:
             break
         g = G - proposal
+        reach = reach * GROWTH if g @ g <= f @ f else max(reach / GROWTH, REACH)
         if keep:
             differences = [*differences[-(keep - 1) :], (proposal - S, g - f)]
         S, f, F, parameters, value = proposal, g, G, new, trial
@@ -83,7 +89,11 @@ def climb(problem: Mapping, start: np.ndarray, tol: float, limit: int, memory: i
 
 
 def _extrapolated(
-    S: np.ndarray, f: np.ndarray, differences: list[tuple[np.ndarray, np.ndarray]]
+    S: np.ndarray,
+    f: np.ndarray,
+    F: np.ndarray,
+    differences: list[tuple[np.ndarray, np.ndarray]],
+    reach: float,
 ) -> np.ndarray:
     dS = np.array([d for d, _ in differences])
     df = np.array([d for _, d in differences])
@@ -92,4 +102,6 @@ def _extrapolated(
     normal = unit @ unit.T
     normal[np.diag_indices(len(normal))] += 1e-12
     g = np.linalg.solve(normal, unit @ f) / scale
-    return S + f - g @ (dS + df)
+    beyond = -g @ (dS + df)
+    length, most = np.sqrt(beyond @ beyond), reach * np.sqrt(f @ f)
+    return F + beyond * min(1.0, most / max(length, 1e-300))

@@ -20,6 +20,8 @@ from .base import SPREAD_FLOOR, Spread, Structure
 from .full import FullSpread
 
 WARM_STEPS = 15  # of L-BFGS where the step before is the start: EM only needs a rise
+FEW_COLUMNS = 12  # columns up to which each is tried as all factor
+TIE = 1e-9  # of F between two maxima: below it the descent from the step before stays
 EXACT_COLUMNS = 150  # columns beyond which the few eigenpairs are found by Lanczos' method
 
 
@@ -99,25 +101,70 @@ class Factors(Structure):
 
 
 def _maximum(S: np.ndarray, f: int, start: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Loadings (D, f) and variances (D,) of most likelihood under second moments S."""
+    """Loadings (D, f) and variances (D,) of most likelihood under second moments S.
+
+    F has several minima where columns may be all factor (Heywood cases), so a descent begins from each kind of start, and the
+    best end is taken. With a step before, only the likeliest Heywood case competes with it: EM does not stay where its first step fell.
+    """
     total = np.maximum(np.diag(S), 2 * SPREAD_FLOOR)
-    first = np.log(0.5 * total if start is None else start)
-    bounds = [(np.log(2 * SPREAD_FLOOR), np.log(10 * t)) for t in total]
-
-    def objective(log_s: np.ndarray) -> tuple[float, np.ndarray]:
-        theta, u, diagonal = _pairs(S, log_s, f)
-        used = theta > 1.0
-        theta, u = theta[used], u[:, used]
-        value = log_s.sum() + diagonal.sum() + (np.log(theta) - theta + 1.0).sum()
-        return float(value), 1.0 - diagonal + (u**2) @ (theta - 1.0)
-
-    clipped = np.clip(first, [b[0] for b in bounds], [b[1] for b in bounds])
-    done = minimize(
-        objective, clipped, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 500 if start is None else WARM_STEPS, "ftol": 1e-15, "gtol": 1e-9},
-    )  # fmt: skip
-    theta, u, _ = _pairs(S, done.x, f)
-    s = np.exp(done.x)
+    if start is None:
+        others = [0.5 * total, _heywood(S, f, None)]
+        if len(S) <= FEW_COLUMNS:
+            others += [_heywood(S, 1, j) * np.where(np.arange(len(S)) == j, 1.0, 0.5) for j in range(len(S))]
+        ends = [_descend(S, f, total, s, WARM_STEPS) for s in others]
+        best = min(ends, key=lambda end: end[1])[0]
+        log_s, value = _descend(S, f, total, np.exp(best), 500)
+    else:
+        log_s, value = _descend(S, f, total, start, WARM_STEPS)
+        other = _heywood(S, f, None)
+        if _value(S, np.log(other), f)[0] < value - TIE:
+            other, lower = _descend(S, f, total, other, 500)
+            if lower < value - TIE:
+                log_s = other
+    theta, u, _ = _pairs(S, log_s, f)
+    s = np.exp(log_s)
     return np.sqrt(s)[:, None] * u * np.sqrt(np.maximum(theta - 1.0, 0.0)), s
+
+
+def _value(S: np.ndarray, log_s: np.ndarray, f: int) -> tuple[float, np.ndarray]:
+    """F and its gradient in log s."""
+    theta, u, diagonal = _pairs(S, log_s, f)
+    used = theta > 1.0
+    theta, u = theta[used], u[:, used]
+    value = log_s.sum() + diagonal.sum() + (np.log(theta) - theta + 1.0).sum()
+    return float(value), 1.0 - diagonal + (u**2) @ (theta - 1.0)
+
+
+def _descend(
+    S: np.ndarray, f: int, total: np.ndarray, start: np.ndarray, steps: int
+) -> tuple[np.ndarray, float]:
+    """log s and F after L-BFGS from `start`."""
+    low, high = np.log(2 * SPREAD_FLOOR), np.log(10 * total)
+    done = minimize(
+        lambda log_s: _value(S, log_s, f), np.clip(np.log(start), low, high), jac=True, method="L-BFGS-B",
+        bounds=[(low, h) for h in high], options={"maxiter": steps, "ftol": 1e-15, "gtol": 1e-9},
+    )  # fmt: skip
+    return done.x, float(done.fun)
+
+
+def _heywood(S: np.ndarray, f: int, first: int | None) -> np.ndarray:
+    """Variances given that f columns are all factor: what is left of each column given those, chosen one after the other.
+
+    With column j all factor, F = log S_jj + sum_i log(S_ii - S_ij^2 / S_jj) + D: each choice after the `first` lowers this most.
+    """
+    floor = 2 * SPREAD_FLOOR
+    left, chosen = S.copy(), np.zeros(len(S), dtype=bool)
+    for _ in range(f):
+        s = np.maximum(np.diag(left), floor)
+        if first is None:
+            after = np.maximum(s[:, None] - left**2 / s, floor)  # of column i given column j
+            after[chosen] = 1.0
+            np.fill_diagonal(after, s)
+            first = int(np.argmin(np.where(chosen, np.inf, np.log(after).sum(axis=0))))
+        chosen[first] = True
+        left = left - np.outer(left[:, first], left[first]) / s[first]
+        first = None
+    return np.where(chosen, floor, np.maximum(np.diag(left), floor))
 
 
 def _pairs(S: np.ndarray, log_s: np.ndarray, f: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -20,6 +20,8 @@ using Vector = nb::ndarray<nb::numpy, const double, nb::ndim<1>, nb::c_contig, n
 using Rows = nb::ndarray<nb::numpy, const double, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using OutVector = nb::ndarray<nb::numpy, double, nb::ndim<1>>;
 using OutMatrix = nb::ndarray<nb::numpy, double, nb::ndim<2>>;
+using OutCube = nb::ndarray<nb::numpy, double, nb::ndim<3>>;
+using Cube = nb::ndarray<nb::numpy, const double, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
 namespace {
 
@@ -109,6 +111,31 @@ struct PyProblem {
             order >= 3 ? nb::cast(give<OutMatrix>(std::move(s.curvature), {P, P})) : none);
     }
 
+    // Sums at several thetas (S, P), one thread a theta: the same bits as one after the other.
+    nb::tuple sums_of(Rows thetas, int order, int threads, const std::string& isa, std::optional<Cube> responsibilities) const {
+        const size_t S = thetas.shape(0), P = size_t(problem.parameters()), k = size_t(problem.k);
+        if (thetas.shape(1) != P) throw std::invalid_argument("thetas must be (S, " + std::to_string(P) + ")");
+        if (responsibilities && (responsibilities->shape(0) != S || int64_t(responsibilities->shape(1)) != problem.n ||
+                                 responsibilities->shape(2) != k))
+            throw std::invalid_argument("responsibilities must be (S, n, k)");
+        Stacked out;
+        const Isa& path = choose_isa(isa.c_str());
+        try {
+            nb::gil_scoped_release release;
+            out = evaluate_all(problem, thetas.data(), S, order, responsibilities ? responsibilities->data() : nullptr, path,
+                               threads, &python_interrupt);
+        } catch (const std::runtime_error&) {
+            if (PyErr_Occurred()) throw nb::python_error();
+            throw;
+        }
+        nb::object none = nb::none();
+        return nb::make_tuple(
+            give<OutVector>(std::move(out.value), {S}), give<OutMatrix>(std::move(out.mass), {S, k}),
+            order >= 1 ? nb::cast(give<OutMatrix>(std::move(out.gradient), {S, P})) : none,
+            order >= 2 ? nb::cast(give<OutCube>(std::move(out.information), {S, P, P})) : none,
+            order >= 3 ? nb::cast(give<OutCube>(std::move(out.curvature), {S, P, P})) : none);
+    }
+
     nb::tuple rowwise(Vector theta, bool scores, int threads, const std::string& isa) const {
         const size_t n = size_t(problem.n), k = size_t(problem.k), T = size_t(problem.logits());
         std::vector<double> density(n), resp(n * k), score(scores ? n * T : 0);
@@ -146,6 +173,18 @@ nb::tuple mixture(Rows rows, std::optional<Vector> w, Rows theta, int threads, c
     return nb::make_tuple(part.value, give<OutMatrix>(std::move(part.first), {size_t(mx.k), size_t(mx.monomials())}));
 }
 
+// p = M^-1 g for each of S symmetric matrices M (S, P, P); where M is not positive definite p is zero and `solved` false.
+nb::tuple solve_positive(Cube M, Rows g, int threads) {
+    const size_t S = M.shape(0), P = M.shape(1);
+    if (M.shape(2) != P || g.shape(0) != S || g.shape(1) != P) throw std::invalid_argument("M must be (S, P, P) and g (S, P)");
+    std::vector<double> p(S * P), solved(S);
+    {
+        nb::gil_scoped_release release;
+        solve_all(M.data(), g.data(), S, P, threads, p.data(), solved.data());
+    }
+    return nb::make_tuple(give<OutMatrix>(std::move(p), {S, P}), give<OutVector>(std::move(solved), {S}));
+}
+
 using Integers = nb::ndarray<nb::numpy, const int, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 nb::tuple penalised_quadratic(Rows M, Vector g, Vector start, Vector l1, Integers group, Vector weight, Vector lower, Vector upper,
@@ -181,9 +220,12 @@ NB_MODULE(_core, module) {
              nb::arg("family"), nb::arg("k"), nb::arg("m"), nb::arg("top_k"), nb::arg("rank_logit"))
         .def("sums", &PyProblem::sums, nb::arg("theta"), nb::arg("order"), nb::arg("threads"), nb::arg("isa"),
              nb::arg("responsibilities").none() = nb::none())
+        .def("sums_of", &PyProblem::sums_of, nb::arg("thetas"), nb::arg("order"), nb::arg("threads"), nb::arg("isa"),
+             nb::arg("responsibilities").none() = nb::none())
         .def("rowwise", &PyProblem::rowwise, nb::arg("theta"), nb::arg("scores"), nb::arg("threads"), nb::arg("isa"));
     module.def("mixture_sums", &mixture, nb::arg("rows"), nb::arg("w").none(), nb::arg("theta"), nb::arg("threads"),
                nb::arg("isa"));
+    module.def("solve_positive", &solve_positive, nb::arg("M"), nb::arg("g"), nb::arg("threads"));
     module.def("penalised_quadratic", &penalised_quadratic, nb::arg("M"), nb::arg("g"), nb::arg("start"), nb::arg("l1"),
                nb::arg("group"), nb::arg("weight"), nb::arg("lower"), nb::arg("upper"), nb::arg("tol"), nb::arg("max_sweeps"));
     module.def("instruction_sets", [] {

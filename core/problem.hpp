@@ -131,6 +131,15 @@ struct Sums {
     std::vector<double> mass, gradient, information, curvature;  // the last two P x P, full
 };
 Sums evaluate(const Problem&, const Request&, const Isa&, int threads, bool (*interrupted)());
+
+// The same at several thetas (count, P), side by side: arrays stacked, zero-sized where the order does not ask for them.
+struct Stacked {
+    std::vector<double> value, mass, gradient, information, curvature;
+};
+Stacked evaluate_all(const Problem&, const double* thetas, size_t count, int order, const double* responsibilities, const Isa&,
+                     int threads, bool (*interrupted)());
+void solve_all(const double* M, const double* g, size_t count, size_t size, int threads, double* p, double* solved);
+
 MixturePart mixture_sums(const Mixture&, const Isa&, int threads);
 
 }  // namespace moestro

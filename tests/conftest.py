@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import disturbed
 from moestro.design import ArrayDesign
 from moestro.experts import make_family
 from moestro.fitted import prepare
 from moestro.gates import SoftmaxGate
 from moestro.model import Model
-
-import disturbed
 
 disturbed.install()
 

@@ -54,7 +54,7 @@ def model(tmp_path_factory):
 def test_fit_prints_everything(model):
     path, text = model
     for words in (
-        "Starts with 1 expert", "Starts with 2 experts", "strategy", "Number of experts, chosen by BIC", "icl", "Gate (log odds",
+        "1 expert: one start", "2 experts: best optimum found", "Number of experts, chosen by BIC", "icl", "Gate (log odds",
         "Experts (log odds against Republican)", "se", "In words", "Expert 1 (", "model written",
     ):  # fmt: skip
         assert words in text

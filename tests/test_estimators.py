@@ -153,7 +153,7 @@ def test_random_state_decides():
 
 def test_verbose_shows_progress(capfd):
     MoERegressor(verbose=1, random_state=0).fit(*two_lines())
-    assert "starts" in capfd.readouterr().err
+    assert "search" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("backend", ["pandas", "polars", "pyarrow"])

@@ -17,6 +17,7 @@ from moestro.plots import (
     JumpDisplay,
     PathDisplay,
     RoutingDisplay,
+    SearchDisplay,
     SlopeDisplay,
     StabilityDisplay,
     overview,
@@ -128,3 +129,12 @@ def test_routing(ax):
     display = RoutingDisplay.from_stats(stats, ax=ax)
     np.testing.assert_allclose(display.loads.sum(axis=1), 1.0)
     assert "MI" in ax.get_yticklabels()[0].get_text()
+
+
+def test_search(regressor, ax):
+    display = SearchDisplay.from_estimator(regressor, ax=ax)
+    assert len(display.cost) == len(display.values) == len(regressor.starts_)
+    assert display.values.max() == pytest.approx(regressor.log_likelihood_, abs=1e-6)
+    assert "found" in ax.get_title()
+    labels = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert labels == ["starts", "moves", "best so far"]

@@ -18,6 +18,7 @@ ORDER = [
     ["measure"],
     ["engine"],
     ["solvers"],
+    ["search"],
     ["located"],
     ["selection", "inference"],
     ["penalised"],

@@ -6,7 +6,7 @@ import pytest
 from conftest import three_classes, two_lines
 from moestro import MixingMeasure, MoEClassifier, MoERegressor
 from moestro.measure import theta_of
-from moestro.solvers import Options, fit_mixture
+from moestro.search import Options, fit_mixture
 
 
 def test_well_posed_fits_converge(lines):
@@ -55,7 +55,7 @@ def test_every_start_is_on_record():
     x, y = two_lines()
     model = MoERegressor(n_experts=2, n_starts=7, random_state=0).fit(x, y)
     starts = model.starts_
-    assert len(starts) == 7
+    assert sum(s != "smaller fit" for s in starts["strategy"]) == 7
     assert len(set(starts["strategy"])) >= 4
     assert all(np.isfinite(v) for v in starts["log_likelihood"])
     assert sum(s.startswith("best") for s in starts["status"]) == 1
@@ -80,7 +80,7 @@ def test_large_data_start_on_a_subsample_and_finish_on_all_rows():
 
 
 def test_many_parameters_go_to_lbfgs():
-    from moestro.solvers import choose_solver
+    from moestro.search import choose_solver
 
     assert choose_solver("auto", 50).name == "newton"
     assert choose_solver("auto", 5000).name == "lbfgs"

@@ -18,10 +18,10 @@ from .model import Model
 from .penalised import PenalisedFit, fit_penalised, read
 from .penalties import Penalty
 from .rows import Rows
+from .search import Fit, Options
 from .selection import CRITERIA, EVERY, Choice, Dendrogram, Sweep, sweep, sweep_located
 from .selection.choice import SLOPES
 from .selection.located import with_options
-from .solvers import Fit, Options
 from .threads import thread_count
 
 

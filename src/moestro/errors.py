@@ -7,3 +7,7 @@ class DataError(ValueError):
 
 class FileError(DataError):
     """A file cannot be read or written."""
+
+
+class SearchWarning(UserWarning):
+    """The best optimum was found once only: another search may find a better one."""

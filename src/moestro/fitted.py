@@ -20,8 +20,9 @@ from .gates import Gate, SoftmaxGate, make_gate
 from .measure import MixingMeasure, measure_of
 from .model import Live, Model
 from .rows import MERGE_LIMIT, Rows, merge_rows
+from .search import Evidence, Fit
 from .selection import CRITERIA, Dendrogram
-from .solvers import Coordinates, Fit, Status, StatusKind
+from .solvers import Coordinates, Status, StatusKind
 from .tables import Table
 
 FORMAT = "moestro.model/1"
@@ -203,6 +204,7 @@ class FittedModel:
                 "entropy": fit.entropy,
                 "starts": {k: _jsonable(v) for k, v in fit.starts.columns.items()},
                 "history": {k: _jsonable(v) for k, v in fit.history.columns.items()},
+                "evidence": None if fit.evidence is None else fit.evidence.to_dict(),
             },
             "measure": self.measure.to_dict(),
         }
@@ -278,6 +280,7 @@ class FittedModel:
             entropy=float(f["entropy"]),
             starts=Table(f["starts"]),
             history=Table(f["history"]),
+            evidence=None if f.get("evidence") is None else Evidence.from_dict(f["evidence"]),
         )
         return cls(design, units, fit)
 

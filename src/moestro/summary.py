@@ -9,7 +9,9 @@ import numpy as np
 from .fitted import FittedModel
 from .inference import Covariance
 from .measure import to_user, user_jacobian
+from .search import Fit
 from .selection.criteria import CRITERIA
+from .solvers import StatusKind
 from .tables import Table
 
 Z95 = 1.959963984540054
@@ -43,11 +45,22 @@ def tidy(model: FittedModel, covariance: Covariance | None = None) -> Table:
     # An intercept in the user's units mixes all coefficients of its row: it needs all of them.
     needs = (jacobian != 0) & ~held[None, :]
     known = ~(needs & ~covariance.identified[None, :]).any(axis=1) & ~held
+    lost = np.array([part == "expert" and e in _no_estimates(fit) for e, part, *_ in names])
+    known &= ~lost
     cells = [_interval(t, v) if ok else (None,) * 5 for t, v, ok in zip(theta, variance, known, strict=True)]
     for i, name in enumerate(("se", "z", "p", "low", "high")):
         columns[name] = [c[i] for c in cells]
-    columns["note"] = [word or ("" if ok else "singular") for word, ok in zip(absent, known, strict=True)]
+    ill = "thin" if fit.status.kind == StatusKind.THIN else "collapsed"
+    columns["note"] = [
+        word or ("" if ok else ill if gone else "singular")
+        for word, ok, gone in zip(absent, known, lost, strict=True)
+    ]
     return Table(_without_empty(columns))
+
+
+def _no_estimates(fit: Fit) -> tuple[int, ...]:
+    """Experts whose coefficients a few rows make: a z value of thousands would only count those rows."""
+    return fit.status.experts if fit.status.kind in (StatusKind.THIN, StatusKind.COLLAPSED) else ()
 
 
 def _interval(estimate: float, variance: float) -> tuple[float | None, ...]:
@@ -142,6 +155,8 @@ def summary_text(model: FittedModel, covariance: Covariance | None = None) -> st
         criteria,
         f"status: {fit.status}",
     ]
+    if fit.evidence is not None and fit.model.k > 1:
+        lines.append(f"search: {fit.evidence}")
     lines += [f"not estimated: {sentence}" for sentence in units.aliased()]
     table = tidy(model, covariance)
     for part, title in (

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import DataError
 from ..gates import SoftmaxGate
 from ..model import Model
-from ..solvers import Options, fit_mixture
+from ..search import Options, fit_mixture
 from ..tables import Table
 from ..threads import thread_count
 from .designs import median_seconds, rows_of, simulate

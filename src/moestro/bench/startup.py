@@ -11,7 +11,7 @@ from ..datasets import dataset_path
 from ..experts import make_family
 from ..gates import SoftmaxGate
 from ..model import Model
-from ..solvers import Options, fit_mixture
+from ..search import Options, fit_mixture
 from ..tables import Table
 from ..threads import thread_count
 from .designs import median_seconds, rows_of

@@ -9,7 +9,7 @@ import click
 @click.argument(
     "what",
     type=click.Choice(
-        ["passes", "fits", "growth", "located", "penalised", "solvers", "start-up", "deep", "all"]
+        ["passes", "fits", "growth", "located", "penalised", "search", "solvers", "start-up", "deep", "all"]
     ),
     default="passes",
 )
@@ -22,11 +22,13 @@ import click
 )
 @click.option("--max-rows", type=click.IntRange(10_000), default=1_000_000, show_default=True, help="Largest size of `growth` and `located`.")  # fmt: skip
 @click.option("--flexmix", is_flag=True, help="`fits`: time one start of R's flexmix beside it (needs Rscript; minutes).")  # fmt: skip
-@click.option(
-    "--only", type=click.Choice(["multinomial", "gaussian", "poisson"]), help="`fits`: this family alone."
-)
-def bench(what: str, rows: int, max_rows: int, flexmix: bool, only: str | None) -> None:
-    """Measure this machine: WHAT is passes, fits, growth, located, penalised, solvers, start-up, deep or all (all but deep).
+@click.option("--only", help="`fits`: this family alone; `search`: these data alone.")
+@click.option("--seeds", type=click.IntRange(1), default=20, show_default=True, help="`search`: fits of each data set.")  # fmt: skip
+@click.option("--record", is_flag=True, help="`search`: write the best known values anew, from ten times the budget (hours).")  # fmt: skip
+def bench(
+    what: str, rows: int, max_rows: int, flexmix: bool, only: str | None, seeds: int, record: bool
+) -> None:
+    """Measure this machine: WHAT is passes, fits, growth, located, penalised, search, solvers, start-up, deep or all (all but deep and search).
 
     \b
     passes    one sum over the rows, by engine, order, threads and instruction set, against the machine's own floor
@@ -34,6 +36,7 @@ def bench(what: str, rows: int, max_rows: int, flexmix: bool, only: str | None) 
     growth    time and memory against the number of rows
     located   Gaussian mixtures of (x, y): an EM iteration against its floor, whole fits, growth
     penalised paths of the Lasso: time, optimality, memory, and what is selected
+    search    real data from R's packages, statsmodels and scikit-learn: how often the best optimum is found
     solvers   Newton against L-BFGS by number of parameters
     deep      a sparse PyTorch layer by back end (needs torch)
     start-up  importing, and the smallest whole run
@@ -61,6 +64,10 @@ def bench(what: str, rows: int, max_rows: int, flexmix: bool, only: str | None) 
             click.echo(penalised.report())
         if what in ("solvers", "all"):
             click.echo(solvers.report())
+        if what == "search":
+            from ..bench import search
+
+            click.echo(search.report(seeds, only, record))
         if what == "deep":
             from ..bench import deep
 

@@ -61,7 +61,7 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _run(options: dict[str, Any], say: Callable[[Any], None]) -> Any:
     from ..api import fit_formula
     from ..design.frames import columns, read_frame
-    from ..solvers import Options
+    from ..search import Options
     from ..threads import thread_count
 
     frame = read_frame(options["data"])
@@ -141,7 +141,7 @@ class Progress:
 @click.option("--alpha", type=float, help="Strength of the penalty.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Write the model here, as JSON.")
 @click.option("--plot", type=click.Path(dir_okay=False), help="Write a picture here (png, pdf, svg).")
-@click.option("--quiet", "-q", is_flag=True, help="Leave out the record of the starts.")
+@click.option("--quiet", "-q", is_flag=True, help="Leave out the record of the searches.")
 def fit(
     cov: str,
     penalty: str | None,
@@ -153,7 +153,7 @@ def fit(
 ) -> None:
     """Fit a mixture of experts to a CSV or Parquet file DATA and print what was found.
 
-    Prints a record of every start, the criteria for each number of experts, the coefficient tables with standard
+    Prints how sure each search is, the criteria for each number of experts, the coefficient tables with standard
     errors, and the experts in words.
 
     \b
@@ -184,12 +184,11 @@ def _fit(cov: str, out: str | None, plot: str | None, quiet: bool, options: dict
         if quiet:
             return
         k = found.model.k
-        click.echo(f"Starts with {k} expert{'s' if k > 1 else ''}")
-        click.echo(f"{found.starts.to_text(3)}\n")
+        click.echo(f"{k} expert{'s' if k > 1 else ''}: {found.evidence}")
 
     result = _run(options, say)
     table = result.sweep.table()
-    click.echo(f"Number of experts, chosen by {options['criterion'].upper()}")
+    click.echo(f"\nNumber of experts, chosen by {options['criterion'].upper()}")
     click.echo(f"{table.to_text(3)}\n")
     trust = None
     if cov != "none":

@@ -4,7 +4,7 @@ from ..errors import DataError
 from ..model import Model
 from ..rows import Rows
 from .array import ArrayEngine, logit_features
-from .base import Engine, Evaluation, Order, Rowwise
+from .base import Engine, Evaluation, Order, Rowwise, stacked
 from .native import ISA_VARIABLE, NativeEngine, supports
 
 ENGINES = ("auto", "native", "array")
@@ -30,4 +30,5 @@ __all__ = [
     "Rowwise",
     "logit_features",
     "make_engine",
+    "stacked",
 ]

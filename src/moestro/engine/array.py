@@ -20,7 +20,7 @@ from ..gates import log_sum_exp
 from ..gates.base import Feature
 from ..model import Model
 from ..rows import Rows
-from .base import Evaluation, Order, Rowwise, log_base_sum
+from .base import Evaluation, Order, Rowwise, log_base_sum, stacked
 
 
 class ArrayEngine:
@@ -74,6 +74,12 @@ class ArrayEngine:
                 if bend is not None:
                     curvature[: model.gate_size, : model.gate_size] += bend
         return Evaluation(value, mass, gradient, information, curvature)
+
+    def evaluate_all(
+        self, thetas: np.ndarray, order: Order, responsibilities: np.ndarray | None = None, threads: int = 1
+    ) -> Evaluation:
+        given = [None] * len(thetas) if responsibilities is None else responsibilities
+        return stacked([self.evaluate(theta, order, r) for theta, r in zip(thetas, given, strict=True)])
 
     def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
         model = self.model

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -23,7 +24,7 @@ class Order(IntEnum):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Weighted sums over rows at theta.
+    """Weighted sums over rows at theta; of several thetas, with a leading axis.
 
     Attributes
     ----------
@@ -44,6 +45,14 @@ class Evaluation:
     gradient: np.ndarray | None = None
     information: np.ndarray | None = None
     curvature: np.ndarray | None = None
+
+    def each(self) -> list[Evaluation]:
+        """The evaluations that are stacked here."""
+        parts = (self.gradient, self.information, self.curvature)
+        return [
+            Evaluation(float(v), m, *(None if p is None else p[i] for p in parts))
+            for i, (v, m) in enumerate(zip(np.asarray(self.value), self.mass, strict=True))
+        ]
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,12 @@ class Engine(Protocol):
         """Sums to `order`; given responsibilities (n, k) replace the posterior ones."""
         ...
 
+    def evaluate_all(
+        self, thetas: np.ndarray, order: Order, responsibilities: np.ndarray | None = None, threads: int = 1
+    ) -> Evaluation:
+        """`evaluate` at each of thetas (S, P), every part stacked along a first axis; responsibilities (S, n, k)."""
+        ...
+
     def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
         """Log-density, responsibilities and, on demand, logit scores of every row."""
         ...
@@ -81,3 +96,13 @@ def log_base_sum(model: Model, rows: Rows) -> float:
         w = 1.0 if part.w is None else part.w
         total += float(np.sum(w * model.family.log_base((part.y - rows.y_center) / rows.y_scale)))
     return total
+
+
+def stacked(several: Sequence[Evaluation]) -> Evaluation:
+    """Evaluations of several thetas as one, with a leading axis."""
+
+    def stack(name: str) -> Any:
+        parts = [getattr(e, name) for e in several]
+        return None if parts[0] is None else np.stack(parts)
+
+    return Evaluation(*(stack(name) for name in ("value", "mass", "gradient", "information", "curvature")))

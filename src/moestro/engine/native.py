@@ -64,6 +64,15 @@ class NativeEngine:
         )
         return Evaluation(value + self._offset, mass, gradient, information, curvature)
 
+    def evaluate_all(
+        self, thetas: np.ndarray, order: Order, responsibilities: np.ndarray | None = None, threads: int = 1
+    ) -> Evaluation:
+        thetas = np.ascontiguousarray(thetas)
+        value, mass, gradient, information, curvature = self._problem.sums_of(
+            thetas, int(order), threads, self.isa, responsibilities
+        )
+        return Evaluation(value + self._offset, mass, gradient, information, curvature)
+
     def _base(self, y: np.ndarray) -> np.ndarray | float:
         scaled = (y - self.rows.y_center) / self.rows.y_scale
         return self.model.family.log_base(scaled) - np.log(self.rows.y_scale)

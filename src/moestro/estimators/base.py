@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..api import Result, check_weights, fit_design, number_of_experts
@@ -17,12 +16,13 @@ from ..experts import Family
 from ..fitted import FittedModel
 from ..inference import KINDS, Covariance, bootstrap, covariance
 from ..measure import MixingMeasure
+from ..search import Evidence, Options
 from ..selection import Dendrogram
-from ..solvers import Options, Status
+from ..solvers import Status
 from ..summary import glance, summary_text, tidy
 from ..tables import Table
 from ..threads import thread_count
-from .helpers import printer, refuse_text
+from .helpers import printer, refuse_columns_beside_a_formula, refuse_text, seed_of, warn_if_weak
 from .penalised import PenalisedFits
 
 
@@ -41,6 +41,7 @@ class MoEBase(PenalisedFits, BaseEstimator, metaclass=ABCMeta):
     solver: str
     engine: str
     n_starts: int | str
+    rank_by: str
     tol: float
     max_iter: int | None
     random_state: Any
@@ -113,11 +114,7 @@ class MoEBase(PenalisedFits, BaseEstimator, metaclass=ABCMeta):
             Of the estimator. `predict` and the others then take frames with the same columns.
         """
         self = cls(**parameters)
-        given = [
-            n for n in ("gate_features", "expert_features", "gate_transform") if getattr(self, n) is not None
-        ]
-        if given:
-            raise DataError(f"{given[0]} cannot be given beside a formula: write the gate's part after '|'")
+        refuse_columns_beside_a_formula(self)
         design = FormulaDesign.learn(formula, data)
         x, z = design.matrices(data)
         y = design.read_response(data)
@@ -145,9 +142,10 @@ class MoEBase(PenalisedFits, BaseEstimator, metaclass=ABCMeta):
             solver=self.solver,
             engine=self.engine,
             n_starts=self.n_starts,
+            rank_by=self.rank_by,
             tol=self.tol,
             max_iter=self.max_iter,
-            seed=self._seed(),
+            seed=seed_of(self.random_state),
             threads=thread_count(self.n_jobs),
             progress=printer() if self.verbose else None,
         )
@@ -160,9 +158,6 @@ class MoEBase(PenalisedFits, BaseEstimator, metaclass=ABCMeta):
         self._store(result)
         return self
 
-    def _seed(self) -> int:
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
-
     def _store(self, result: Result) -> None:
         fit = result.model.fit
         self._model, self._rows = result.model, result.rows
@@ -171,6 +166,8 @@ class MoEBase(PenalisedFits, BaseEstimator, metaclass=ABCMeta):
         self.selection_ = result.sweep.table()
         self.slope_ = result.sweep.choice.slope
         self._tree = result.sweep.tree
+        if self.n_starts == "auto":
+            warn_if_weak(fit.evidence)
 
     # What was found
 
@@ -203,6 +200,11 @@ class MoEBase(PenalisedFits, BaseEstimator, metaclass=ABCMeta):
     def starts_(self) -> Table:
         """One row a start: strategy, rows, log-likelihood, iterations, status."""
         return self._fitted().fit.starts
+
+    @property
+    def search_(self) -> Evidence | None:
+        """How sure the search is of its best optimum; None for penalised fits."""
+        return self._fitted().fit.evidence
 
     @property
     def dendrogram_(self) -> Dendrogram | None:

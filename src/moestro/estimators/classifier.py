@@ -45,6 +45,10 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         Trust-region Newton up to 1500 parameters, L-BFGS beyond.
     engine : {"auto", "native", "array"}, default="auto"
     n_starts : int or "auto"
+        "auto" searches until the best optimum was found again and again, or a budget is spent; `search_` says which.
+    rank_by : {"usable", "likelihood"}, default="usable"
+        What chooses among local maxima: the likelihood of fits in which every expert has rows enough for its parameters, or the likelihood
+        alone.
         "auto" takes some 12 + 6 k starts and goes on with moves between basins while they disagree.
     tol : float, default=1e-8
         Largest gradient entry per row, in scaled coordinates.
@@ -94,6 +98,7 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         solver: str = "auto",
         engine: str = "auto",
         n_starts: int | str = "auto",
+        rank_by: str = "usable",
         tol: float = 1e-8,
         max_iter: int | None = None,
         random_state: Any = None,
@@ -112,6 +117,7 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         self.solver = solver
         self.engine = engine
         self.n_starts = n_starts
+        self.rank_by = rank_by
         self.tol = tol
         self.max_iter = max_iter
         self.random_state = random_state

@@ -15,7 +15,7 @@ from ..penalised import names_of
 from ..penalised.path import TOL
 from ..penalties import Penalty, make_penalty
 from ..threads import thread_count
-from .helpers import printer
+from .helpers import printer, seed_of
 from .paths import RegularizationPath
 
 
@@ -51,7 +51,7 @@ class PenalisedFits:
     ) -> Self:
         """Fit and store; columns as `design.matrices` gives them."""
         given = make_penalty(self.penalty)
-        seed = self._seed()
+        seed = seed_of(self.random_state)
 
         def fit(k: int, penalty: Penalty, **how: Any) -> PenalisedResult:
             return fit_penalised_design(

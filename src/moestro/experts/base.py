@@ -96,6 +96,10 @@ class Family(Protocol):
         """Bounds of (intercept, slope, nuisance) in scaled coordinates, each of shape (3,)."""
         ...
 
+    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
+        """log(s / sigma) of experts with nuisances (..., nu), s^2 the variance of the scaled response, one; zero without a variance."""
+        ...
+
     def nuisance_step(
         self, nuisance: np.ndarray, mass: np.ndarray, gradient: np.ndarray, gain: np.ndarray
     ) -> np.ndarray:

@@ -98,6 +98,9 @@ class Gaussian:
         low, high = np.log(VARIANCE_BOUNDS)
         return np.array([-SLOPE_BOUND, -SLOPE_BOUND, low]), np.array([SLOPE_BOUND, SLOPE_BOUND, high])
 
+    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
+        return -0.5 * nuisances[..., 0]
+
     def nuisance_step(
         self, nuisance: np.ndarray, mass: np.ndarray, gradient: np.ndarray, gain: np.ndarray
     ) -> np.ndarray:

@@ -101,6 +101,9 @@ class Multinomial:
         high = np.array([10 * LOGIT_BOUND, LOGIT_BOUND, np.inf])
         return -high, high
 
+    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
+        return np.zeros(nuisances.shape[:-1])
+
     def nuisance_step(
         self, nuisance: np.ndarray, mass: np.ndarray, gradient: np.ndarray, gain: np.ndarray
     ) -> np.ndarray:

@@ -93,6 +93,9 @@ class Poisson:
         high = np.array([10 * LOG_RATE_BOUND, LOG_RATE_BOUND, np.inf])
         return -high, high
 
+    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
+        return np.zeros(nuisances.shape[:-1])
+
     def nuisance_step(
         self, nuisance: np.ndarray, mass: np.ndarray, gradient: np.ndarray, gain: np.ndarray
     ) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from ..engine import Order, logit_features, make_engine
 from ..errors import DataError
 from ..rows import Rows
-from ..solvers import Fit, Options, fit_mixture
+from ..search import Fit, Options, fit_mixture
 from ..solvers.coordinates import Objective
 from ..solvers.diagnosis import FLAT, directions
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from ..errors import DataError
 from ..penalties import L1, AdaptiveL1, Penalty, Terms
+from ..search import Fit
 from ..selection.cross_validation import splits
-from ..solvers import Coordinates, Fit, Status, StatusKind
+from ..solvers import Coordinates, Status, StatusKind
 from ..tables import Table
 from .choice import CRITERIA, df, log_likelihood, table
 from .path import N_ALPHAS, TOL, AlphaPath, walk

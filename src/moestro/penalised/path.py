@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..penalties import Penalty, Terms
-from ..solvers import Options, fit_mixture
+from ..search import Options, fit_mixture
 from .problem import GONE, Problem
 from .restricted import Restricted
 from .solve import Point, solve

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..penalties import Terms
-from ..solvers import Options, fit_mixture
+from ..search import Options, fit_mixture
 from .features import Features
 from .problem import Problem
 from .restricted import Restricted

@@ -3,6 +3,7 @@
 from .displays import CriteriaDisplay, ExpertDisplay, GateDisplay, overview
 from .penalised import PathDisplay, StabilityDisplay
 from .routing import RoutingDisplay
+from .search import SearchDisplay
 from .selection import DendrogramDisplay, JumpDisplay, SlopeDisplay
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "JumpDisplay",
     "PathDisplay",
     "RoutingDisplay",
+    "SearchDisplay",
     "SlopeDisplay",
     "StabilityDisplay",
     "overview",

@@ -131,3 +131,34 @@ def merge_rows(
     if len(index) == len(y) and w is None:
         return index, None
     return index, np.add.reduceat(weights[order], first)
+
+
+def sample_rows(rows: Rows, seed: np.random.SeedSequence) -> np.ndarray:
+    """A random order of the rows that depends on what is in them, not on where they stand: indices (n,).
+
+    Rows are sorted by a seeded hash of their numbers, and by a second one of how often the same row came before.
+    """
+    a, b = seed.generate_state(2, np.uint64)
+    with np.errstate(over="ignore"):
+        key = _mixed(_bits(rows.y), a)
+        for columns in (rows.x,) if rows.z is None else (rows.x, rows.z):
+            for j in range(columns.shape[1]):
+                key = _mixed(key + _bits(columns[:, j]), a + np.uint64(2 * j + 1))
+        order = np.argsort(key, kind="stable")
+        ordered = key[order]
+        first = np.r_[True, ordered[1:] != ordered[:-1]]
+        start = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+        again = (np.arange(len(order)) - start).astype(np.uint64)
+        return order[np.argsort(_mixed(ordered + again, b), kind="stable")]
+
+
+def _bits(column: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(column, dtype=float).view(np.uint64)
+
+
+def _mixed(key: np.ndarray, salt: np.uint64) -> np.ndarray:
+    """A finaliser of splitmix64."""
+    key = (key ^ salt) * np.uint64(0x9E3779B97F4A7C15)
+    key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return key ^ (key >> np.uint64(31))

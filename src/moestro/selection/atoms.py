@@ -14,7 +14,7 @@ from ..located.fit import LocatedFit
 from ..located.measure import LocatedMeasure
 from ..model import Model
 from ..rows import Rows
-from ..solvers import Fit
+from ..search import Fit
 
 
 @dataclass(frozen=True)

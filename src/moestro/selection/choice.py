@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..solvers import StatusKind
 from .criteria import CRITERIA, Scored
 from .slope import DDSE, Djump, ddse, djump
 
@@ -79,7 +80,9 @@ def choose(
         columns["cv"] = list(held_out)
     if criterion in SLOPES:
         gamma = np.array([-f.log_likelihood for f in fits]) if contrast is None else contrast
-        at = np.flatnonzero(sound & np.isfinite(gamma))
+        # The slope is learnt from models that are too large: experts on few rows are what they are made of.
+        thin = np.array([f.status.kind == StatusKind.THIN for f in fits])
+        at = np.flatnonzero((sound | thin) & np.isfinite(gamma))
         dimension = np.array([float(f.n_parameters) for f in fits])
         labels = range(len(fits)) if names is None else names
         slope = SLOPES[criterion](dimension[at], gamma[at], names=[labels[int(i)] for i in at])

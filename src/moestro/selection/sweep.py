@@ -12,7 +12,7 @@ from ..engine import Order, make_engine
 from ..errors import DataError
 from ..model import Model
 from ..rows import Rows
-from ..solvers import Fit, Options, fit_mixture
+from ..search import Fit, Options, fit_mixture, fit_path
 from ..tables import Table
 from .atoms import SoftmaxAtoms
 from .choice import Choice, check_criterion, choose, scores
@@ -87,7 +87,8 @@ def sweep(
     ordered = sorted({int(k) for k in ks})
     if criterion == "dendrogram":
         return _merged(model, rows, ordered[-1], replace(options, seed=root), started, finished)
-    fits = _path(model, rows, ordered, options, root, started, finished)
+    options = replace(options, seed=root)
+    fits = fit_path(model, rows, ordered, options, started, finished)
     left_out = None
     if criterion == "cv":
         draw, inner = root.spawn(2)
@@ -95,35 +96,10 @@ def sweep(
             rows.n,
             n_folds,
             np.random.default_rng(draw),
-            lambda at: _path(model, rows.take(at), ordered, replace(options, progress=None), inner),
+            lambda at: fit_path(model, rows.take(at), ordered, replace(options, progress=None, seed=inner)),
             lambda fit, at: _value(fit, rows.take(at)),
         )
     return Sweep(tuple(fits), choose(fits, criterion, held_out=left_out, names=ordered))
-
-
-def _path(
-    model: Model,
-    rows: Rows,
-    ks: list[int],
-    options: Options,
-    root: np.random.SeedSequence,
-    started: Callable[[int], None] | None = None,
-    finished: Callable[[Fit], None] | None = None,
-) -> list[Fit]:
-    fits: list[Fit] = []
-    for k, seed in zip(ks, root.spawn(len(ks)), strict=True):
-        if started is not None:
-            started(k)
-        initial = (
-            tuple(_split(fits[-1], e) for e in range(fits[-1].model.k))
-            if fits and fits[-1].model.k == k - 1
-            else ()
-        )
-        fit = fit_mixture(replace(model, k=k), rows, replace(options, seed=seed, initial=initial))
-        fits.append(fit)
-        if finished is not None:
-            finished(fit)
-    return fits
 
 
 def _value(fit: Fit, rows: Rows) -> float:
@@ -156,21 +132,3 @@ def _merged(
         finished(fit)
     fits = (fit, widest)
     return Sweep(fits, Choice(0, "dendrogram", scores(fits)), tree)
-
-
-def _split(fit: Fit, e: int) -> np.ndarray:
-    """theta for k + 1 experts: expert e twice, its halves pushed apart along its largest gate or expert slope."""
-    small = fit.model
-    wide = replace(small, k=small.k + 1)
-    gate = small.gate_rows(fit.theta)
-    experts, nuisances = small.expert_coefficients(fit.theta), small.nuisances(fit.theta)
-    gate, experts, nuisances = (np.concatenate([a[e : e + 1], a]) for a in (gate, experts, nuisances))
-    gate, experts = gate.copy(), experts.copy()
-    gate[[0, e + 1], 0] -= np.log(2.0)
-    push = 0.5 if small.p > 1 else 0.0
-    j = 1 + int(np.argmax(np.abs(experts[0][:, 1:]).sum(axis=0))) if small.p > 1 else 0
-    experts[0, :, j] += push
-    experts[e + 1, :, j] -= push
-    experts[0, :, 0] += 0.25
-    experts[e + 1, :, 0] -= 0.25
-    return wide.pack(wide.free_rows(gate), experts, nuisances, small.gate_shared(fit.theta))

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ..design.scaling import Scaling
-from ..engine import Engine, Evaluation, Order
+from ..engine import Engine, Evaluation, Order, stacked
 from ..model import Model
 
 
@@ -94,23 +94,15 @@ class Coordinates:
         """Boolean (size,): variances at their lower bound."""
         return (self.block == -1) & (phi <= self.lower + 1e-9)
 
-    def slopes_ridge(self, spread: float) -> np.ndarray:
-        """Ridge of a normal prior with standard deviation `spread` on every slope, shape (size,)."""
-        slope = ~self.model.is_intercept()
-        used = self.owner >= 0
-        out = np.zeros(self.size)
-        out[self.owner[used]] = np.where(slope[used], 1.0 / spread**2, 0.0)
-        return out
-
     @cached_property
     def is_identity(self) -> bool:
         return self.size == len(self.owner)
 
     def expand(self, phi: np.ndarray) -> np.ndarray:
-        """theta of phi."""
+        """theta of phi; leading axes stay."""
         if self.is_identity:
             return phi
-        return np.where(self.owner >= 0, phi[np.maximum(self.owner, 0)], 0.0)
+        return np.where(self.owner >= 0, phi[..., np.maximum(self.owner, 0)], 0.0)
 
     def collapse(self, theta: np.ndarray) -> np.ndarray:
         """phi of a theta that obeys the ties (a tied entry takes its mean), inside the box."""
@@ -148,14 +140,10 @@ class Coordinates:
 
 @dataclass(frozen=True)
 class Objective:
-    """The log-likelihood as a function of phi, less 1/2 sum_j ridge_j phi_j^2 where a ridge is given.
-
-    Only the search for starts uses a ridge: it keeps them away from optima at infinity that a few rows make.
-    """
+    """The log-likelihood as a function of phi."""
 
     engine: Engine
     coordinates: Coordinates
-    ridge: np.ndarray | None = None
 
     @cached_property
     def weight_sum(self) -> float:
@@ -164,10 +152,17 @@ class Objective:
     def evaluate(
         self, phi: np.ndarray, order: Order, responsibilities: np.ndarray | None = None
     ) -> Evaluation:
-        e = self.coordinates.restrict(
+        return self.coordinates.restrict(
             self.engine.evaluate(self.coordinates.expand(phi), order, responsibilities)
         )
-        return e if self.ridge is None else _penalised(e, phi, self.ridge)
+
+    def evaluate_all(
+        self, phi: np.ndarray, order: Order, responsibilities: np.ndarray | None = None, threads: int = 1
+    ) -> Evaluation:
+        """`evaluate` at each of phi (S, size), every part stacked along a first axis."""
+        c = self.coordinates
+        e = self.engine.evaluate_all(c.expand(phi), order, responsibilities, threads)
+        return e if c.is_identity else stacked([c.restrict(one) for one in e.each()])
 
     def inward(self, phi: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         """Boolean: coordinates that can move uphill without leaving the box."""
@@ -182,18 +177,3 @@ class Objective:
         if ((phi <= c.lower) | (phi >= c.upper)).any():
             gradient = np.where(self.inward(phi, gradient), gradient, 0.0)
         return float(max(gradient.max(), -gradient.min())) / self.weight_sum
-
-
-def _penalised(e: Evaluation, phi: np.ndarray, ridge: np.ndarray) -> Evaluation:
-    def shifted(matrix: np.ndarray | None, by: np.ndarray) -> np.ndarray | None:
-        if matrix is not None:
-            matrix.flat[:: len(by) + 1] += by  # the evaluation is fresh, and ours
-        return matrix
-
-    return Evaluation(
-        e.value - 0.5 * float(ridge @ phi**2),
-        e.mass,
-        None if e.gradient is None else e.gradient - ridge * phi,
-        shifted(e.information, ridge),
-        shifted(e.curvature, -ridge),
-    )

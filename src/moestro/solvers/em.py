@@ -8,7 +8,7 @@ Roland, 2008) and the extrapolated point kept only where it is better.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ SMALL = 48  # below it one solve of the whole block-diagonal system beats one a 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What the M-step reads; any leading axes stand for fits done side by side.
+    """What the M-step reads; a leading axis stands for fits done side by side.
 
     Attributes
     ----------
@@ -41,15 +41,6 @@ class Statistics:
     def of(cls, e: Evaluation) -> Statistics:
         assert e.gradient is not None and e.information is not None
         return cls(e.gradient, e.information, e.mass)
-
-    @classmethod
-    def stack(cls, several: Sequence[Evaluation]) -> Statistics:
-        parts = [cls.of(e) for e in several]
-        return cls(
-            np.stack([a.gradient for a in parts]),
-            np.stack([a.information for a in parts]),
-            np.stack([a.mass for a in parts]),
-        )
 
 
 def m_step(objective: Objective, phi: np.ndarray, s: Statistics, ridge: float = RIDGE) -> np.ndarray:
@@ -90,29 +81,37 @@ def _nuisances(
 def climb(
     objective: Objective,
     phi: np.ndarray,
-    evaluate: Callable[[np.ndarray], list[Evaluation]],
+    evaluate: Callable[[np.ndarray], Evaluation],
     steps: int,
     ridge: float = RIDGE,
     held: np.ndarray | None = None,
-) -> tuple[np.ndarray, list[Evaluation]]:
-    """Run `steps` M-steps of several fits side by side, phi (S, P); a step that lowers its value is cut.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run `steps` M-steps of several fits side by side, phi (S, P); a step that lowers its value is cut. Ends and values.
 
     One stacked solve serves all fits: for small data the interpreter, not the arithmetic, is what costs.
     """
     phi = phi.copy()
-    at = evaluate(phi)
+    e = evaluate(phi)
+    value, at = np.array(e.value), Statistics.of(e)
     scale = np.ones((len(phi), 1))
     for _ in range(steps):
-        target = m_step(objective, phi, Statistics.stack(at), ridge)
+        target = m_step(objective, phi, at, ridge)
         if held is not None:
             target = np.where(held, phi, target)
         trial = phi + scale * (target - phi)
-        for i, new in enumerate(evaluate(trial)):
-            if np.isfinite(new.value) and new.value >= at[i].value:
-                phi[i], at[i], scale[i] = trial[i], new, 1.0
-            else:
-                scale[i] *= 0.25
-    return phi, at
+        new = evaluate(trial)
+        with np.errstate(invalid="ignore"):
+            better = np.isfinite(new.value) & (new.value >= value)
+        phi[better], value[better] = trial[better], np.asarray(new.value)[better]
+        scale = np.where(better[:, None], 1.0, 0.25 * scale)
+        fresh = Statistics.of(new)
+        for old, part in (
+            (at.gradient, fresh.gradient),
+            (at.information, fresh.information),
+            (at.mass, fresh.mass),
+        ):
+            old[better] = part[better]
+    return phi, value
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ class Pool:
 
     def __init__(self, threads: int):
         self.cancel = threading.Event()
+        self.threads = threads
         self._executor = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def __enter__(self) -> Pool:

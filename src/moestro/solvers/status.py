@@ -12,6 +12,7 @@ class StatusKind(StrEnum):
     CONVERGED = "converged"
     FLAT = "flat"
     SEPARATED = "separated"
+    THIN = "thin expert"
     COLLAPSED = "variance collapsed"
     EMPTY = "empty component"
     LIMIT = "stopped at the limit"

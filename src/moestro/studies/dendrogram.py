@@ -11,8 +11,8 @@ from ..fitted import prepare
 from ..gates import SoftmaxGate
 from ..measure import measure_of
 from ..model import Model
+from ..search import Options
 from ..selection import choose, sweep
-from ..solvers import Options
 from ..theory import voronoi_loss
 from .design import Arm, Row, Study, check_atoms, check_options, log_sizes, read_truth
 from .softmax_gaussian import TRUTH, gaussian_measure

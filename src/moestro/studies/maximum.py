@@ -14,7 +14,8 @@ from ..gates import Gate
 from ..located import LocatedFit
 from ..measure import MixingMeasure, measure_of, theta_of
 from ..model import Model
-from ..solvers import Fit, Options, Status, fit_mixture
+from ..search import Fit, Options, fit_mixture
+from ..solvers import Status
 
 FIRST, GROWTH = 4000, 5  # rows of the first subsample, and how much each following one is larger
 

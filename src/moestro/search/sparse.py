@@ -16,10 +16,10 @@ import numpy as np
 from ..engine import Order, make_engine
 from ..model import Model
 from ..rows import Rows
+from ..solvers.coordinates import Coordinates
+from ..solvers.status import StatusKind
 from ..tables import Table
-from .candidates import Options
-from .coordinates import Coordinates
-from .status import StatusKind
+from .options import Options
 
 CHAINS = 4  # optima of the dense gate that a sparse one is annealed from
 CHAIN_STARTS = 6

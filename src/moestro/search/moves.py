@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .starts import near_a_line
+from .starts import near_a_line, near_a_point, some_share
 
 Move = Callable[[np.random.Generator, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
@@ -89,4 +89,57 @@ def worst(
     return _restart(r, a, badly)
 
 
-MOVES: dict[str, Move] = {"split": split, "share": share, "patch": patch, "subset": subset, "worst": worst}
+def within(
+    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, r: np.ndarray, density: np.ndarray
+) -> np.ndarray:
+    """Restart one expert on a band among the rows of another: finds a group that the other one hides."""
+    a, b = rng.choice(r.shape[1], 2, replace=False)
+    own = np.flatnonzero(r.argmax(axis=1) == b)
+    if len(own) < x.shape[1] + 4:
+        own = np.arange(len(x))
+    share = some_share(rng, len(own), 0.1, 0.6, x.shape[1])
+    return _restart(r, a, own[near_a_line(rng, x[own], y[own], share, int(rng.choice([1, 4, 16])))])
+
+
+def ball(
+    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, r: np.ndarray, density: np.ndarray
+) -> np.ndarray:
+    """Restart one expert on a ball of (x, y), columns weighted at random, of random size."""
+    a = rng.integers(r.shape[1])
+    share = some_share(rng, len(x), 0.03, 0.4, x.shape[1])
+    return _restart(r, a, near_a_point(rng, x, y, np.arange(len(x)), share))
+
+
+def blur(
+    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, r: np.ndarray, density: np.ndarray
+) -> np.ndarray:
+    """Mix all memberships with random ones: leaves a basin without choosing a direction."""
+    part = rng.uniform(0.2, 0.8)
+    return (1 - part) * r + part * rng.dirichlet(np.full(r.shape[1], 0.3), len(r))
+
+
+MOVES: dict[str, Move] = {
+    "within": within,
+    "share": share,
+    "ball": ball,
+    "patch": patch,
+    "subset": subset,
+    "blur": blur,
+    "split": split,
+    "worst": worst,
+}
+# The move that finds what no start does comes most often.
+TURNS = (
+    "within",
+    "share",
+    "ball",
+    "within",
+    "patch",
+    "blur",
+    "within",
+    "subset",
+    "split",
+    "within",
+    "worst",
+    "ball",
+)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..engine import Evaluation, Order
-from .coordinates import Objective
-from .em import climb
+from ..solvers.coordinates import Objective
+from ..solvers.em import climb
 
 Strategy = Callable[[np.random.Generator, np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
 
@@ -112,6 +112,49 @@ def scatter(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarra
     return rng.dirichlet(np.full(k, 0.5), len(x))
 
 
+def near_a_point(
+    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, among: np.ndarray, share: int
+) -> np.ndarray:
+    """The `share` rows of `among` closest to one of them in (x, y), columns weighted at random."""
+    points = np.column_stack([x, y])[among] * rng.uniform(0.0, 1.0, x.shape[1] + 1)
+    distance = ((points - points[rng.integers(len(among))]) ** 2).sum(axis=1)
+    return among[np.argsort(distance, kind="stable")[:share]]
+
+
+def some_share(rng: np.random.Generator, rows: int, least: float, most: float, columns: int) -> int:
+    """A number of rows whose share is log-uniform between `least` and `most`, enough for a regression."""
+    share = np.exp(rng.uniform(np.log(least), np.log(most)))
+    return min(rows, max(int(rows * share), columns + 2))
+
+
+def balls(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray, k: int) -> np.ndarray:
+    """Each expert but the last from a ball of (x, y) of random size, the last from what is left: finds experts of few rows."""
+    return _one_after_the_other(rng, x, k, lambda free, share: near_a_point(rng, x, y, free, share))
+
+
+def bands(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray, k: int) -> np.ndarray:
+    """Each expert but the last from a band around a hyperplane, of random size, the last from what is left."""
+
+    def band(free: np.ndarray, share: int) -> np.ndarray:
+        return free[near_a_line(rng, x[free], y[free], share, int(rng.choice([1, 4, 16])))]
+
+    return _one_after_the_other(rng, x, k, band)
+
+
+def _one_after_the_other(
+    rng: np.random.Generator, x: np.ndarray, k: int, choose: Callable[[np.ndarray, int], np.ndarray]
+) -> np.ndarray:
+    out, free = np.zeros((len(x), k)), np.arange(len(x))
+    for e in range(k - 1):
+        if len(free) < x.shape[1] + 3:
+            break
+        chosen = choose(free, some_share(rng, len(free), 0.05, 0.5, x.shape[1]))
+        out[chosen, e] = 1.0
+        free = np.setdiff1d(free, chosen)
+    out[free, k - 1] = 1.0
+    return out
+
+
 STRATEGIES: dict[str, Strategy] = {
     "subsets": subsets,
     "kmeans": kmeans,
@@ -119,14 +162,15 @@ STRATEGIES: dict[str, Strategy] = {
     "segments": segments,
     "residuals": residuals,
     "scatter": scatter,
+    "balls": balls,
+    "bands": bands,
 }
-# Local strategies find what the global ones miss (a small expert among the rows of another), so they come twice.
-ROTATION = ("subsets", "patches", "kmeans", "residuals", "subsets", "patches", "segments", "scatter")
+ROTATION = ("subsets", "patches", "kmeans", "residuals", "balls", "segments", "bands", "scatter")
 
 
 def auto_starts(k: int) -> int:
     """Default number of starts: one is enough for one expert."""
-    return 1 if k == 1 else 12 + 6 * k
+    return 1 if k == 1 else 8 + 2 * k
 
 
 def pooled(objective: Objective) -> np.ndarray:
@@ -143,21 +187,18 @@ def pooled(objective: Objective) -> np.ndarray:
 
 
 def from_memberships(
-    objective: Objective,
-    memberships: Sequence[np.ndarray],
-    each: Callable[[Callable[[int], Evaluation], int], list[Evaluation]],
-    steps: int = 2,
+    objective: Objective, memberships: Sequence[np.ndarray], threads: int, steps: int = 2
 ) -> np.ndarray:
     """M-steps with the responsibilities held at `memberships`, several fits side by side; phi (S, P).
 
-    The gate moves only where the memberships cover every row. `each(f, n)` evaluates f(0) .. f(n - 1).
+    The gate moves only where the memberships cover every row.
     """
     phi = np.tile(pooled(objective), (len(memberships), 1))
-    given = [np.ascontiguousarray(m) for m in memberships]
-    partial = np.array([bool((m.sum(axis=1) == 0).any()) for m in given])
+    given = np.ascontiguousarray(memberships, dtype=float)
+    partial = (given.sum(axis=2) == 0).any(axis=1)
     held = partial[:, None] & (objective.coordinates.block == 0)
 
-    def evaluate(at: np.ndarray) -> list[Evaluation]:
-        return each(lambda i: objective.evaluate(at[i], Order.INFORMATION, given[i]), len(given))
+    def evaluate(at: np.ndarray) -> Evaluation:
+        return objective.evaluate_all(at, Order.INFORMATION, given, threads)
 
     return climb(objective, phi, evaluate, steps, ridge=1e-3, held=held)[0]

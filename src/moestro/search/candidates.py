@@ -1,0 +1,124 @@
+"""What the search carries along: one record a run, and the distinct optima that runs ended in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..engine import Engine
+from ..solvers.base import Outcome, Solver, run
+from ..solvers.coordinates import Objective
+from ..solvers.status import Status
+from ..tables import Table
+from .ranking import Ranking
+
+SAME_VALUE = 0.02  # log-likelihood within which two ends may be one optimum: runs stop a little below it
+SAME_DENSITY = 0.02  # mean |log p - log p'| over the rows within which they are
+
+
+@dataclass
+class Candidate:
+    """A start on its way: where it is, what it cost, and what became of it.
+
+    `parent` is the optimum that a move began from.
+    """
+
+    strategy: str
+    phi: np.ndarray
+    value: float = -np.inf
+    iterations: int = 0
+    rows: int = 0
+    note: str = ""
+    key: tuple[int, float] = (-1, -np.inf)
+    parent: Optimum | None = None
+    outcome: Outcome | None = None
+    status: Status | None = None
+
+    def advance(self, solver: Solver, objective: Objective, ranking: Ranking, **how: Any) -> None:
+        """Run `solver` from here."""
+        outcome = run(solver, objective, self.phi, **how)
+        self.phi, self.value, self.outcome = outcome.phi, outcome.value, outcome
+        self.iterations += outcome.iterations
+        self.rows = objective.engine.rows.n
+        self.key = ranking.key(outcome.phi, outcome.value, outcome.evaluation.mass)
+
+
+@dataclass
+class Optimum:
+    """A local maximum on the rows that are searched: its best run, and how often it was found.
+
+    `density` (n,) is the log-density of the rows there: two points with the same one are the same measure, however their experts are named.
+    """
+
+    best: Candidate
+    density: np.ndarray
+    found: int = 0
+
+    @property
+    def key(self) -> tuple[int, float]:
+        return self.best.key
+
+
+@dataclass
+class Optima:
+    """Distinct optima, best first."""
+
+    engine: Engine
+    objective: Objective
+    known: list[Optimum] = field(default_factory=list)
+
+    def add(self, candidate: Candidate) -> None:
+        """Put a finished run to the optimum that it ended in; a move that fell back to its parent is no new finding."""
+        if not np.isfinite(candidate.value):
+            candidate.note = "no finite log-likelihood"
+            return
+        here = self._place(candidate)
+        candidate.note = "ended in an optimum"
+        if here is not candidate.parent:
+            here.found += 1
+        if candidate.key > here.best.key:
+            here.best = candidate
+        self.known.sort(key=lambda o: o.key, reverse=True)
+
+    def _place(self, candidate: Candidate) -> Optimum:
+        density = None
+        for other in self.known:
+            if abs(other.best.value - candidate.value) > SAME_VALUE:
+                continue
+            if density is None:
+                density = self._density(candidate)
+            if np.abs(density - other.density).mean() <= SAME_DENSITY:
+                return other
+        new = Optimum(candidate, self._density(candidate) if density is None else density)
+        self.known.append(new)
+        return new
+
+    def _density(self, candidate: Candidate) -> np.ndarray:
+        return self.engine.rowwise(self.objective.coordinates.expand(candidate.phi)).log_density
+
+
+def ranked(candidates: list[Candidate]) -> list[Candidate]:
+    """Best first."""
+    return sorted(candidates, key=lambda a: a.key, reverse=True)
+
+
+def starts_table(everyone: list[Candidate], best: Candidate) -> Table:
+    """One row a start. Log-likelihoods are sums over the rows in the column `rows`."""
+
+    def words(a: Candidate) -> str:
+        if a is best:
+            return f"best: {a.status.kind if a.status else ''}"
+        return f"polished: {a.status.kind}" if a.note == "polished" and a.status else a.note
+
+    return Table(
+        {
+            "start": list(range(1, len(everyone) + 1)),
+            "strategy": [a.strategy for a in everyone],
+            "rows": [a.rows for a in everyone],
+            "log_likelihood": [a.value if np.isfinite(a.value) else None for a in everyone],
+            "iterations": [a.iterations for a in everyone],
+            "status": [words(a) for a in everyone],
+        }
+    )

@@ -1,0 +1,93 @@
+"""How sure a search is of its best optimum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the runs of a search say together.
+
+    Attributes
+    ----------
+    found : int
+        Times the best optimum was reached: from random starts, from smaller fits, or by a move from another optimum.
+    runs : int
+        Runs that count: a move that fell back to where it came from does not.
+    optima : int
+        Distinct optima among them.
+    chance_of_better : float
+        Estimated probability that a better optimum exists, see `chance`.
+    best : float
+        Log-likelihood of the best usable optimum, on the rows that were searched.
+    best_unusable : float or None
+        Highest log-likelihood that was refused: an expert collapsed, or had too few rows for its parameters.
+    unusable : str
+        Why.
+    passes : float
+        Passes over all rows that the search took.
+    budget : float
+        Passes that it was allowed.
+    """
+
+    found: int
+    runs: int
+    optima: int
+    chance_of_better: float
+    best: float
+    best_unusable: float | None
+    unusable: str
+    passes: float
+    budget: float
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the budget ended the search before the evidence did."""
+        return self.passes >= self.budget
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether the best of several runs was found only once."""
+        return self.found <= 1 and self.runs > 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON description; an infinite budget is null."""
+        return {k: None if v == math.inf else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Evidence:
+        """Inverse of `to_dict`."""
+        made = cls(**data)
+        return replace(made, budget=math.inf) if made.budget is None else made
+
+    def __str__(self) -> str:
+        if self.runs <= 1 and self.optima <= 1:
+            return "one start"
+        times = "once" if self.found == 1 else f"{self.found} times"
+        text = f"best optimum found {times} in {self.runs} runs ({self.optima} optima, chance of a better one {self.chance_of_better:.0%})"
+        if self.best_unusable is not None and self.best_unusable > self.best:
+            text += f"; a higher likelihood ({self.best_unusable:.2f}) was refused: {self.unusable}"
+        return text
+
+
+def chance(counts: Sequence[int]) -> float:
+    """Estimated probability that an optimum better than the best one was not seen.
+
+    `counts` are how often each usable optimum was found, the best one's first. Chao's bound f1 (f1 - 1) / (2 (f2 + 1)) estimates the optima not
+    seen from those seen once and twice, f1 and f2. An optimum that was missed is like those seen once: it would be best of f1 + 1 with
+    probability 1 / (f1 + 1), and h sightings of the best one make a wider basin less likely by 1 / h. One sighting says nothing of
+    a wider search: then half is the least that is reported. (Boender and Rinnooy Kan's posterior, 1987, has the same ingredients, but
+    takes all optima for equally easy to find.)
+    """
+    found = counts[0] if counts else 0
+    if found == 0:
+        return 1.0
+    once, twice = sum(h == 1 for h in counts), sum(h == 2 for h in counts)
+    unseen = once * (once - 1) / (2.0 * (twice + 1))
+    better = unseen / ((once + 1) * found**2)
+    estimate = 1.0 - math.exp(-better)
+    return max(estimate, 0.5) if found == 1 and sum(counts) > 1 else estimate

@@ -1,0 +1,73 @@
+"""How to fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to fit.
+
+    Attributes
+    ----------
+    solver, engine : str
+    n_starts : int or "auto"
+        "auto" searches until the best optimum was found again and again, or its budget is spent; a number is so many starts and no moves.
+    tol : float
+        Largest projected gradient entry per row, in scaled coordinates.
+    max_iter : int or None
+        Iterations of the final polish.
+    seed : int, SeedSequence or None
+    threads : int
+    initial : tuple of ndarray
+        Parameter vectors (scaled coordinates) to start from besides the strategies.
+    only_initial : bool
+        Start from `initial` alone, and leave the order of the experts.
+    box : float or None
+        Bound of gate and expert coefficients on scaled columns; None takes the gate's and the family's own.
+    hold_gate : bool
+        Leave the gate where the one initial vector has it.
+    rank_by : {"usable", "likelihood"}
+        What chooses among local maxima, see `ranking`.
+    nested : bool
+        Whether fits of fewer experts come first, and are started from.
+    progress : callable (stage, done, total) or None
+    """
+
+    solver: str = "auto"
+    engine: str = "auto"
+    n_starts: int | str = "auto"
+    tol: float = 1e-8
+    max_iter: int | None = None
+    seed: int | np.random.SeedSequence | None = None
+    threads: int = 1
+    initial: tuple[np.ndarray, ...] = ()
+    only_initial: bool = False
+    box: float | None = None
+    hold_gate: bool = False
+    rank_by: str = "usable"
+    nested: bool = True
+    progress: Progress | None = None
+
+    @property
+    def explores(self) -> bool:
+        """Whether the search moves between optima and counts how often it finds them."""
+        return self.n_starts == "auto" and not self.only_initial
+
+    def ticker(self, stage: str, total: int) -> Callable[[], None]:
+        """A function that reports one more piece of `total` done."""
+        done = 0
+
+        def tick() -> None:
+            nonlocal done
+            done += 1
+            if self.progress is not None:
+                self.progress(stage, min(done, total), total)
+
+        return tick

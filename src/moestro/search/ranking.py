@@ -1,0 +1,69 @@
+"""Which of several local maxima of the likelihood is the estimate.
+
+The likelihood of a Gaussian mixture has no maximum: an expert that fits a few rows exactly can have any density there, and a longer search
+finds ever higher such points. What is wanted is a local maximum that an actual group of rows makes (Day, 1969; Hathaway, 1985). An expert with
+p parameters of its own fits p rows exactly without any group behind them, and gains p log(s / sigma) so, s^2 the variance of the response.
+So a fit is *usable* only if each expert's rows, the sum of its responsibilities, are at least
+
+    p (2 + max(log(s / sigma), 0)),
+
+twice the rows of an exact fit, and more the narrower the expert is; log(s / sigma) counts as zero for families without a variance. Among usable fits
+the likelihood has a maximum, since sigma is bounded below by the rows that there are. Usable ends come first, then those with a *thin* expert, then
+those with a variance at the bound of the parameter space, each by log-likelihood. The estimate is always a local maximum of the plain likelihood:
+only the choice among them is made here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..rows import Rows
+from ..solvers import Coordinates
+
+ROWS = 2.0  # rows a parameter of its own that an expert as wide as the response needs
+RANKINGS = ("usable", "likelihood")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How ends on given rows are ranked.
+
+    Attributes
+    ----------
+    coordinates : Coordinates
+    unit : float
+        Rows of the whole data that a unit of weight stands for; probability weights, which sum to less than the rows, do not make rows fewer.
+    by : {"usable", "likelihood"}
+    """
+
+    coordinates: Coordinates
+    unit: float
+    by: str
+
+    @classmethod
+    def of(cls, coordinates: Coordinates, rows: Rows, by: str, share: float = 1.0) -> Ranking:
+        """The ranking of fits on `rows`, a `share` of all rows."""
+        total = rows.weight_sum
+        present = rows.n if rows.w is None else int(np.count_nonzero(rows.w))
+        return cls(coordinates, max(total, float(present)) / total / share, by)
+
+    def thin(self, phi: np.ndarray, mass: np.ndarray) -> np.ndarray:
+        """Boolean (k,): experts with too few rows for their parameters. `mass` (k,) are sums of responsibilities."""
+        c = self.coordinates
+        model, family = c.model, c.model.family
+        if model.k == 1:
+            return np.zeros(1, dtype=bool)
+        own = c.predictors_of_expert.sum(axis=0) + (0 if family.tied_nuisances else family.nuisances)
+        narrow = np.maximum(family.narrowness(model.nuisances(c.expand(phi))), 0.0)
+        return mass * self.unit < own * (ROWS + narrow)
+
+    def key(self, phi: np.ndarray, value: float, mass: np.ndarray) -> tuple[int, float]:
+        """Larger is better: (2 usable, 1 thin, 0 collapsed, -1 not finite; log-likelihood)."""
+        if not np.isfinite(value):
+            return -1, -np.inf
+        if self.by == "likelihood":
+            return 2, float(value)
+        kind = 0 if self.coordinates.collapsed(phi).any() else 1 if self.thin(phi, mass).any() else 2
+        return kind, float(value)

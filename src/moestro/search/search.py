@@ -1,0 +1,131 @@
+"""The search for the best optimum: runs from varied starts and from moves between optima, until the evidence says enough."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .candidates import Candidate, Optimum
+from .evidence import Evidence, chance
+from .moves import MOVES, TURNS
+from .options import Options
+from .stage import Stage
+from .starts import ROTATION, STRATEGIES
+
+WAVE = len(TURNS)  # moves tried at once
+ENOUGH = 5  # times that the best optimum is to be found
+SURE = 0.05  # chance of a better optimum below which the search may end
+STALE = 3  # waves of moves without a better optimum that end the search
+OFTEN = 12  # times the best was found from which one wave fewer is enough
+SAME_ON_ALL = 0.05  # log-likelihood within which finalists that took a few steps on all rows are one optimum
+FAMILY = 5  # best optima that moves begin from
+# The budget in passes over the searched rows: so many an expert, fewer where rows x parameters make a pass dear.
+PASSES, WORK, LEAST = 4000, 4e8, 400
+
+
+def explore(
+    stage: Stage, options: Options, starts: int, nested: list[np.ndarray], seed: np.random.SeedSequence
+) -> None:
+    """Run all starts, then waves of moves until the best optimum was found again and again; `stage` keeps the record."""
+    k = stage.objective.coordinates.model.k
+    begin, moves = seed.spawn(2)
+    seeds = begin.spawn(starts)
+    names = [ROTATION[i % len(ROTATION)] for i in range(starts)]
+    guesses = [
+        STRATEGIES[name](np.random.default_rng(own), stage.x, stage.y, stage.w, k)
+        for name, own in zip(names, seeds, strict=True)
+    ]
+    allowed = budget(stage)
+
+    def report(ended: bool = False) -> None:
+        if options.progress is not None and np.isfinite(allowed):
+            options.progress(
+                "search", int(allowed if ended else min(stage.passes, allowed - 1)), int(allowed)
+            )
+
+    known = [stage.objective.coordinates.collapse(theta) for theta in options.initial]
+    stage.run_from(["given"] * len(known) + ["smaller fit"] * len(nested), [*known, *nested])
+    if names:
+        stage.run(names, guesses)
+    if not options.explores or k == 1:
+        report(ended=True)
+        return
+    report()
+    stale = 0
+    while stage.passes < allowed:
+        if stale >= STALE - (stage.optima.known[0].found >= OFTEN) and convinced(stage):
+            break
+        before = stage.optima.known[0].key if stage.optima.known else (-1, -np.inf)
+        _wave(stage, np.random.default_rng(moves.spawn(1)[0]))
+        after = stage.optima.known[0].key
+        better = after[0] > before[0] or after[1] > before[1] + 1e-3
+        stale = 0 if better else stale + 1
+        report()
+    report(ended=True)
+
+
+def budget(stage: Stage) -> float:
+    """Passes over the searched rows that a search may take."""
+    c = stage.objective.coordinates
+    if c.model.k == 1:
+        return np.inf
+    return float(np.clip(WORK / (len(stage.y) * c.size), LEAST, PASSES * c.model.k))
+
+
+def convinced(stage: Stage) -> bool:
+    """Whether the best optimum was found often enough, and a better one is unlikely."""
+    known = stage.optima.known
+    counts = [o.found for o in known if o.key[0] == known[0].key[0]]
+    return bool(counts) and counts[0] >= ENOUGH and chance(counts) <= SURE
+
+
+def _wave(stage: Stage, rng: np.random.Generator) -> None:
+    """One move of each turn, every other one from the best optimum, the others from the next ones."""
+    family = stage.optima.known[:FAMILY]
+    c = stage.objective.coordinates
+    at = [stage.objective.engine.rowwise(c.expand(o.best.phi)) for o in family]
+    parents = [0 if i % 2 == 0 else int(rng.integers(len(family))) for i in range(WAVE)]
+    order = rng.permutation(WAVE)
+    names = [TURNS[i] for i in order]
+    guesses = [
+        MOVES[name](rng, stage.x, stage.y, at[j].responsibilities, at[j].log_density)
+        for name, j in zip(names, parents, strict=True)
+    ]
+    stage.run([f"move: {name}" for name in names], guesses, [family[j] for j in parents])
+
+
+def evidence(stage: Stage, share: float, best: Candidate) -> Evidence:
+    """What the runs say together; `share` of all rows were searched, `best` is the estimate on all of them.
+
+    Optima of a subsample that become one on all rows are counted as one.
+    """
+    known = stage.optima.known
+    same = [
+        o
+        for o in known
+        if o.best is best or (_on_all(o, best) and abs(o.best.value - best.value) <= SAME_ON_ALL)
+    ]
+    others = [o for o in known if all(o is not s for s in same)]
+    counts = [sum(o.found for o in same), *(o.found for o in others if o.key[0] == 2)]
+    refused = [o for o in others if o.key[0] < 2 and _on_all(o, best)]
+    highest = max(refused, key=lambda o: o.best.value, default=None)
+    why = ""
+    if highest is not None:
+        collapsed = highest.best.key[0] == 0
+        why = (
+            "an expert's variance collapses" if collapsed else "an expert has too few rows for its parameters"
+        )
+    return Evidence(
+        found=counts[0],
+        runs=sum(o.found for o in known),
+        optima=1 + sum(o.found > 0 for o in others) if known else 0,
+        chance_of_better=0.0 if not known else chance(counts) if best.key[0] == 2 else 1.0,
+        best=best.value,
+        best_unusable=None if highest is None else highest.best.value,
+        unusable=why,
+        passes=stage.passes * share,
+        budget=budget(stage) * share,
+    )
+
+
+def _on_all(o: Optimum, best: Candidate) -> bool:
+    return o.best.rows == best.rows and np.isfinite(o.best.value)

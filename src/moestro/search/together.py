@@ -1,0 +1,114 @@
+"""Newton's method of many fits side by side: what a search of many starts spends its time on.
+
+The steps are those of `solvers.newton`, (lam D - H) p = g with lam following the agreement of gain and prediction; values, gradients and
+Hessians of all fits come from one call of the engine, their Cholesky factors from another. A fit leaves when its gradient has vanished, when
+no step is left, or at the limit. Saddles are not examined here: the polish of the finalists leaves them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _core
+from ..engine import Evaluation, Order
+from ..solvers.base import ROUNDING, Cancelled
+from ..solvers.coordinates import Objective
+from ..solvers.em import RIDGE, ROUNDOFF
+from ..solvers.pool import Pool
+
+DAMPING, GROWTH = 0.1, 6.0
+STUCK = 1e8  # damping at which no step is left
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where several fits stopped.
+
+    Attributes
+    ----------
+    phi : ndarray of shape (S, P)
+    value : ndarray of shape (S,)
+    mass : ndarray of shape (S, k)
+    iterations : ndarray of int, shape (S,)
+    converged : ndarray of bool, shape (S,)
+    """
+
+    phi: np.ndarray
+    value: np.ndarray
+    mass: np.ndarray
+    iterations: np.ndarray
+    converged: np.ndarray
+
+
+def newton_together(objective: Objective, phi: np.ndarray, tol: float, limit: int, pool: Pool) -> Ends:
+    """Maximise from each of phi (S, P) until the projected gradient per weight is at most `tol`, in at most `limit` evaluations."""
+    c, n = objective.coordinates, objective.weight_sum
+    phi = phi.copy()
+    at = objective.evaluate_all(phi, Order.CURVATURE, threads=pool.threads)
+    value, mass, g, D, H = (np.array(a) for a in _parts(at))
+    lam = np.full(len(phi), DAMPING)
+    iterations, converged = np.zeros(len(phi), dtype=int), np.zeros(len(phi), dtype=bool)
+    active = np.flatnonzero(np.isfinite(value))
+    for _ in range(limit):
+        inner = objective.inward(phi[active], g[active])
+        done = np.abs(np.where(inner, g[active], 0.0)).max(axis=1, initial=0.0) / n <= tol
+        converged[active[done]] = True
+        stay = ~done & (lam[active] < STUCK)
+        active, inner = active[stay], inner[stay]
+        if not len(active):
+            break
+        if pool.cancel.is_set():
+            raise Cancelled
+        iterations[active] += 1
+        p, solved = _steps(g[active], D[active], H[active], lam[active], inner, n, pool.threads)
+        trial = np.clip(phi[active] + p, c.lower, c.upper)
+        p = trial - phi[active]
+        bent = (H[active] @ p[:, :, None])[:, :, 0]
+        predicted = (p * (g[active] + 0.5 * bent)).sum(axis=1)
+        go = solved & (predicted > 0)
+        lam[active[~go]] = np.maximum(lam[active[~go]] * GROWTH, 1e-10)
+        moved = active[go]
+        if not len(moved):
+            continue
+        new = objective.evaluate_all(trial[go], Order.CURVATURE, threads=pool.threads)
+        fresh = _parts(new)
+        with np.errstate(invalid="ignore"):
+            gain = fresh[0] - value[moved]
+            ratio = gain / predicted[go]
+            small = predicted[go] <= ROUNDING * (1.0 + np.abs(value[moved]))
+            better = (
+                np.isfinite(fresh[0])
+                & np.isfinite(fresh[2]).all(axis=1)
+                & ((ratio > 1e-4) | (small & (gain >= 0)))
+            )
+        at_better = moved[better]
+        phi[at_better] = trial[go][better]
+        for old, part in zip((value, mass, g, D, H), fresh, strict=True):
+            old[at_better] = part[better]
+        next_lam = np.where(ratio > 0.75, lam[moved] / 10, np.where(ratio > 0.25, lam[moved], lam[moved] * 3))
+        lam[moved] = np.where(better, np.maximum(next_lam, 1e-13), np.maximum(lam[moved] * GROWTH, 1e-10))
+        lam[moved[small & ~better]] = STUCK
+    return Ends(phi, value, mass, iterations, converged)
+
+
+def _parts(e: Evaluation) -> tuple[np.ndarray, ...]:
+    assert e.gradient is not None and e.information is not None and e.curvature is not None
+    return np.asarray(e.value), e.mass, e.gradient, e.information, e.curvature
+
+
+def _steps(
+    g: np.ndarray, D: np.ndarray, H: np.ndarray, lam: np.ndarray, inner: np.ndarray, n: float, threads: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(lam D - H)^-1 g (S, P) in the coordinates that can move, and where that matrix is positive definite (S,)."""
+    M = lam[:, None, None] * D - H
+    P = M.shape[1]
+    diagonal = np.einsum("sii->si", M)
+    diagonal += lam[:, None] * (RIDGE * n + ROUNDOFF * np.einsum("sii->si", D))
+    if not inner.all():
+        M *= inner[:, :, None] & inner[:, None, :]
+        np.einsum("sii->si", M)[:] += ~inner
+    p, solved = _core.solve_positive(M, np.ascontiguousarray(np.where(inner, g, 0.0)), threads)
+    assert p.shape == (len(g), P)
+    return p, solved > 0

@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXTRAS := formula,plots
-SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(wildcard core/*) $(shell find src -name '*.py' -o -name '*.csv' -o -name '*.bz2')
+SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(wildcard core/*) $(shell find src -name '*.py' -o -name '*.csv' -o -name '*.bz2' -o -name '*.json')
 
-.PHONY: demo test test-all lint types wheel-test docs bench studies clean
+.PHONY: demo test test-all test-elsewhere lint types wheel-test docs bench studies clean
 
 # No active environment may leak in.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
@@ -36,6 +36,15 @@ test: $(VENV)/.test
 test-all: $(VENV)/.all
 	$(BIN)/python -m pytest
 
+# The suite as other machines would run it, about an hour: see CONTRIBUTING.
+test-elsewhere: $(VENV)/.test .venv-oldest/.test
+	bash tests/elsewhere.sh
+
+.venv-oldest/.test: $(SOURCES) tests/oldest.txt
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c tests/oldest.txt ".[$(EXTRAS)]" pytest hypothesis
+	touch $@
+
 studies: $(VENV)/.all
 	$(BIN)/python -m pytest -m study
 
@@ -54,4 +63,4 @@ bench: $(STAMP)
 	$(BIN)/moestro bench all
 
 clean:
-	rm -rf $(VENV) build dist demo-output
+	rm -rf $(VENV) .venv-oldest elsewhere-output build dist demo-output

@@ -253,14 +253,13 @@ class TestNested:
     @pytest.mark.parametrize("name", FAMILIES)
     def test_never_below_one_expert_less_and_the_same_in_any_range(self, name):
         model, rows, _ = problem(name, 1, n=120, seed=5)
-        for seed in range(3):
-            options = Options(seed=seed)
-            fits = fit_path(model, rows, [1, 2, 3, 4], options)
-            assert [f.model.k for f in fits] == [1, 2, 3, 4]
-            values = [f.log_likelihood for f in fits if f.status.usable]
-            assert (np.diff(values) >= -1e-6).all()
-            alone = fit_path(model, rows, [3], options)[0]
-            assert np.array_equal(alone.theta, fits[2].theta)
+        options = Options(seed=0)
+        fits = fit_path(model, rows, [1, 2, 3, 4], options)
+        assert [f.model.k for f in fits] == [1, 2, 3, 4]
+        values = [f.log_likelihood for f in fits if f.status.usable]
+        assert (np.diff(values) >= -1e-6).all()
+        alone = fit_path(model, rows, [3], options)[0]
+        assert np.array_equal(alone.theta, fits[2].theta)
 
     def test_twice_the_same_expert_is_the_same_density(self):
         model, rows, _ = problem("gaussian", 2, n=120)
@@ -326,12 +325,15 @@ def test_classes_too():
     assert np.ptp(values) < 0.01
 
 
-def has_aer():
+@pytest.fixture(scope="module")
+def _aer():
     rscript = shutil.which("Rscript")
-    return rscript is not None and not subprocess.run([rscript, "-e", "library(AER)"], capture_output=True, check=False).returncode  # fmt: skip
+    code = 'quit(status = !nzchar(system.file(package = "AER")))'
+    if rscript is None or subprocess.run([rscript, "-e", code], capture_output=True, check=False).returncode:
+        pytest.skip("needs R with AER: apt-get install r-cran-aer")
 
 
-@pytest.mark.skipif(not has_aer(), reason="needs R with AER: apt-get install r-cran-aer")
+@pytest.mark.usefixtures("_aer")
 @pytest.mark.parametrize("name", ["CPS1985", "RecreationDemand", "PhDPublications", "CPS1988"])
 def test_real_data_from_five_seeds(name):
     """On each of these, a search of starts alone ends at different optima from different seeds."""

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
 from ..gates import SoftmaxGate
 from ..model import Model
 from ..search import Options, fit_mixture
 from ..tables import Table
 from ..threads import thread_count
 from .designs import median_seconds, rows_of, simulate
+from .flexmix import flexmix
 
 CASES = (("multinomial", 10_000), ("gaussian", 10_000), ("gaussian", 100_000), ("poisson", 10_000))
 K, D = 4, 10
-
-FLEXMIX = """
-suppressMessages(library(flexmix))
-d <- read.csv("{csv}"); d$y <- {response}
-f <- as.formula(paste("y ~", paste(setdiff(names(d), "y"), collapse = " + ")))
-g <- as.formula(paste("~", paste(setdiff(names(d), "y"), collapse = " + ")))
-set.seed({seed})
-t <- system.time(m <- try(flexmix(f, data = d, k = {k}, model = {model}, concomitant = FLXPmultinom(g),
-  control = list(iter.max = 2000)), silent = TRUE))[["elapsed"]]
-cat(t, if (inherits(m, "try-error")) NA else as.numeric(logLik(m)), "\\n")
-"""
-DRIVERS = {"multinomial": ("FLXMRmultinom()", "factor(d$y)"), "gaussian": ("FLXMRglm()", "d$y"), "poisson": ('FLXMRglm(family = "poisson")', "d$y")}  # fmt: skip
 
 
 def report(flexmix: bool = False, only: str | None = None) -> str:
@@ -59,17 +45,11 @@ def report(flexmix: bool = False, only: str | None = None) -> str:
 
 
 def flexmix_start(family: str, x: np.ndarray, y: np.ndarray, seed: int = 1) -> tuple[float, float | None]:
-    """Seconds and log-likelihood (None where it stopped with NA) of one start of flexmix."""
-    rscript = shutil.which("Rscript")
-    if rscript is None:
-        raise DataError("Rscript is not installed: apt-get install r-base-core r-cran-flexmix")
+    """One start of flexmix on simulated columns."""
+    names = [f"x{j}" for j in range(x.shape[1])]
     with tempfile.TemporaryDirectory() as folder:
         csv = Path(folder) / "data.csv"
-        header = ",".join(["y", *(f"x{j}" for j in range(x.shape[1]))])
-        np.savetxt(csv, np.column_stack([y, x]), delimiter=",", header=header, comments="")
-        model, response = DRIVERS[family]
-        script = Path(folder) / "run.R"
-        script.write_text(FLEXMIX.format(csv=csv, response=response, seed=seed, k=K, model=model))
-        done = subprocess.run([rscript, str(script)], capture_output=True, text=True, check=True)
-    seconds, value = done.stdout.split()[-2:]
-    return float(seconds), None if value == "NA" else float(value)
+        np.savetxt(csv, np.column_stack([y, x]), delimiter=",", header=",".join(["y", *names]), comments="")
+        response = "factor(y)" if family == "multinomial" else "y"
+        terms = " + ".join(names)
+        return flexmix(csv, f"{response} ~ {terms}", terms, K, family, seed)

@@ -24,10 +24,12 @@ from ..search import Fit, Options
 from ..search import search as effort
 from ..tables import Table
 from ..threads import thread_count
+from .flexmix import flexmix
 
 BEST = Path(__file__).with_name("best_optima.json")
 SEEDS = 20
 SAME = 0.05  # log-likelihood within which a fit is at the best optimum
+LIMIT = 120.0  # seconds of one start of flexmix
 LONGER = 10  # times the default budget, for the record
 
 
@@ -74,8 +76,8 @@ CASES = {
 }  # fmt: skip
 
 
-def report(seeds: int = SEEDS, only: str | None = None, record: bool = False) -> str:
-    """Text of the benchmark; with `record`, also write the best known values anew."""
+def report(seeds: int = SEEDS, only: str | None = None, record: bool = False, peer: bool = False) -> str:
+    """Text of the benchmark; with `record`, write the best known values anew instead; with `peer`, flexmix beside it."""
     best = {} if record else json.loads(BEST.read_text())
     names = [
         "data",
@@ -89,6 +91,7 @@ def report(seeds: int = SEEDS, only: str | None = None, record: bool = False) ->
         "seconds",
         "passes",
     ]
+    names += ["flexmix", "flexmix seconds"] * peer
     columns: dict[str, list] = {name: [] for name in names}
     for name, case in CASES.items():
         if only is not None and only.lower() not in name.lower():
@@ -111,6 +114,8 @@ def report(seeds: int = SEEDS, only: str | None = None, record: bool = False) ->
             min(f.log_likelihood for f in fits), below, f"{weak} of {len(missed)}", median(seconds),
             int(median(f.evidence.passes for f in fits if f.evidence)),
         ]  # fmt: skip
+        if peer:
+            values += _flexmix(case, frame)
         for column, value in zip(columns.values(), values, strict=True):
             column.append(value)
     if record:
@@ -138,6 +143,27 @@ def _longest(case: Case, frame: Any, seeds: int) -> dict[str, float]:
         max(f.log_likelihood for f in fits if f.status.usable) for fits in zip(*pairs, strict=True)
     )
     return {"value": value, "smaller": smaller}
+
+
+def _flexmix(case: Case, frame: Any) -> list[Any]:
+    """Best log-likelihood and median seconds of three starts."""
+    experts, _, gate = case.formula.partition("|")
+    with tempfile.TemporaryDirectory() as folder:
+        csv = Path(folder) / "data.csv"
+        frame.to_csv(csv, index=False)
+        runs = [
+            flexmix(
+                csv,
+                experts.strip(),
+                gate.strip() or experts.split("~")[1].strip(),
+                case.k,
+                case.family,
+                seed,
+                LIMIT,
+            )
+            for seed in (1, 2, 3)
+        ]
+    return [max((v for _, v in runs if v is not None), default=None), median(t for t, _ in runs)]
 
 
 def load(source: str) -> Any:

@@ -21,7 +21,7 @@ import click
     help="Rows of the pass benchmark.",
 )
 @click.option("--max-rows", type=click.IntRange(10_000), default=1_000_000, show_default=True, help="Largest size of `growth` and `located`.")  # fmt: skip
-@click.option("--flexmix", is_flag=True, help="`fits`: time one start of R's flexmix beside it (needs Rscript; minutes).")  # fmt: skip
+@click.option("--flexmix", is_flag=True, help="`fits`, `search`: R's flexmix beside it (needs Rscript; minutes).")  # fmt: skip
 @click.option("--only", help="`fits`: this family alone; `search`: these data alone.")
 @click.option("--seeds", type=click.IntRange(1), default=20, show_default=True, help="`search`: fits of each data set.")  # fmt: skip
 @click.option("--record", is_flag=True, help="`search`: write the best known values anew, from ten times the budget (hours).")  # fmt: skip
@@ -67,7 +67,7 @@ def bench(
         if what == "search":
             from ..bench import search
 
-            click.echo(search.report(seeds, only, record))
+            click.echo(search.report(seeds, only, record, flexmix))
         if what == "deep":
             from ..bench import deep
 

@@ -28,14 +28,13 @@ class PenalisedFits:
     gate: Any
     top_k: int | None
     tol: float
+    random_state: Any
     n_jobs: int | None
     verbose: int
 
     if TYPE_CHECKING:
 
         def _family(self, y: np.ndarray) -> Family: ...
-
-        def _seed(self) -> int: ...
 
         @property
         def _classes(self) -> tuple: ...

@@ -68,7 +68,9 @@ class Evidence:
         if self.runs <= 1 and self.optima <= 1:
             return "one start"
         times = "once" if self.found == 1 else f"{self.found} times"
-        text = f"best optimum found {times} in {self.runs} runs ({self.optima} optima, chance of a better one {self.chance_of_better:.0%})"
+        optima = "1 optimum" if self.optima == 1 else f"{self.optima} optima"
+        better = "below 1%" if self.chance_of_better < 0.005 else f"{self.chance_of_better:.0%}"
+        text = f"best optimum found {times} in {self.runs} runs ({optima}, chance of a better one {better})"
         if self.best_unusable is not None and self.best_unusable > self.best:
             text += f"; a higher likelihood ({self.best_unusable:.2f}) was refused: {self.unusable}"
         return text

@@ -28,7 +28,7 @@ from .starts import auto_starts, pooled
 
 SOLVERS: dict[str, type] = {"newton": Newton, "em": EM, "lbfgs": LBFGS}
 # Rows of the first subsample: so many that rows x parameters is SEARCH_SIZE, within these limits; up to twice as many are searched whole.
-SEARCH_SIZE, SEARCH_ROWS = 400_000, (5000, 8000)
+SEARCH_SIZE, SEARCH_ROWS = 480_000, (5000, 12_000)
 LEVEL_GROWTH = 10
 OF_K = 2**31  # keeps the seeds of k apart from those that callers spawn
 BELOW = 1e-7  # relative loss of log-likelihood against one expert less that is rounding
@@ -120,7 +120,7 @@ def fit_path(
         own = np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, OF_K, k))
         one = replace(options, seed=own, progress=options.progress if asked else None)
         if not asked:
-            one = replace(one, initial=(), max_iter=None)
+            one = replace(one, initial=())
         fit = _fit_one(replace(model, k=k), rows, one, below)
         below = fit if nested else None
         if asked:

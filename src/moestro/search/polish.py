@@ -21,6 +21,7 @@ FINALISTS = 12  # optima of a subsample that go on to more rows
 TRIED = 8  # optima that are polished at most, where the better ones turn out unusable
 JUDGED = 30  # optima of a subsample whose likelihood on more rows is looked at
 FIRST_STEPS = 5  # of each finalist on all rows, before the best are polished
+MIDDLE_STEPS = 60  # on a subsample in between
 SLACK = 1.0  # log-likelihood that a finalist may still gain after those
 WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
 
@@ -30,27 +31,23 @@ def polish(
 ) -> Candidate:
     """The best of `optima` (best first, of the first level) on all rows, converged, experts in decreasing order of mass."""
     finalists = optima
-    for depth, rows in enumerate(levels):
-        last = depth == len(levels) - 1
+    for depth, rows in enumerate(levels[1:]):
         objective, workers = _objective(c.model, c, rows, options, pool)
         ranking = Ranking.of(c, rows, options.rank_by, rows.weight_sum / levels[-1].weight_sum)
-        if depth > 0:
-            finalists = _judged(objective, ranking, finalists[:JUDGED], pool)[
-                : FINALISTS if depth == 1 else 2
-            ]
-            steps = FIRST_STEPS if last else 60
+        kept = 2 if depth else FINALISTS
+        finalists = _judged(objective, ranking, finalists[:JUDGED], pool)[:kept]
+        steps = FIRST_STEPS if rows is levels[-1] else MIDDLE_STEPS
 
-            def settle(
-                a: Candidate,
-                objective: Objective = objective,
-                ranking: Ranking = ranking,
-                steps: int = steps,
-            ) -> None:
-                tol = max(options.tol, 1e-4)
-                a.advance(solver, objective, ranking, tol=tol, max_iter=steps, cancel=pool.cancel)
+        def settle(
+            a: Candidate, objective: Objective = objective, ranking: Ranking = ranking, steps: int = steps
+        ) -> None:
+            tol = max(options.tol, 1e-4)
+            a.advance(solver, objective, ranking, tol=tol, max_iter=steps, cancel=pool.cancel)
 
-            workers.map(settle, finalists)
-            finalists = ranked(finalists)
+        workers.map(settle, finalists)
+        finalists = ranked(finalists)
+    objective, _ = _objective(c.model, c, levels[-1], options, pool)
+    ranking = Ranking.of(c, levels[-1], options.rank_by)
     return _settled(c, objective, ranking, solver, options, finalists, optima, pool)
 
 
@@ -86,14 +83,10 @@ def _settled(
     best: Candidate | None = None
     tick = options.ticker("polish", len(queue))
     for a in queue:
-        if best is not None:
-            hope = a.rows == objective.engine.rows.n and a.outcome is not None
-            if best.key[0] == 2 and (best.key[0], best.key[1]) >= (
-                a.key[0],
-                a.key[1] + (SLACK if hope else 0.0),
-            ):
-                break
-            if best.key[0] == 2 and a.rows != objective.engine.rows.n:
+        if best is not None and best.key[0] == 2:
+            on_all = a.rows == objective.engine.rows.n
+            hope = 0.0 if a.outcome is None else SLACK
+            if not on_all or best.key >= (a.key[0], a.key[1] + hope):
                 break
         if not options.only_initial:
             a.phi = by_mass(objective, a.phi)

@@ -90,6 +90,6 @@ def chance(counts: Sequence[int]) -> float:
         return 1.0
     once, twice = sum(h == 1 for h in counts), sum(h == 2 for h in counts)
     unseen = once * (once - 1) / (2.0 * (twice + 1))
-    better = unseen / ((once + 1) * found**2)
+    better = unseen / ((once + 1) * found)
     estimate = 1.0 - math.exp(-better)
     return max(estimate, 0.5) if found == 1 and sum(counts) > 1 else estimate

@@ -13,7 +13,7 @@ from .starts import ROTATION, STRATEGIES
 
 WAVE = len(TURNS)  # moves tried at once
 ENOUGH = 5  # times that the best optimum is to be found
-SURE = 0.05  # chance of a better optimum below which the search may end
+SURE = 0.3  # chance of a better optimum below which the search may end
 STALE = 3  # waves of moves without a better optimum that end the search
 OFTEN = 12  # times the best was found from which one wave fewer is enough
 SAME_ON_ALL = 0.05  # log-likelihood within which finalists that took a few steps on all rows are one optimum

@@ -231,6 +231,8 @@ class TestEvidence:
             moves = sum(s.startswith("move") for s in fit.starts_["strategy"])
             sure = found.found >= ENOUGH and moves >= 12 * (STALE - 1)
             assert sure or found.exhausted
+            assert ("is spent" in str(found)) == found.exhausted
+            assert found.passes <= found.budget * 1.5  # the last round of moves is finished
 
 
 class TestEffort:

@@ -71,6 +71,8 @@ class Evidence:
         optima = "1 optimum" if self.optima == 1 else f"{self.optima} optima"
         better = "below 1%" if self.chance_of_better < 0.005 else f"{self.chance_of_better:.0%}"
         text = f"best optimum found {times} in {self.runs} runs ({optima}, chance of a better one {better})"
+        if self.exhausted:
+            text += f"; its budget of {self.budget:.0f} passes is spent"
         if self.best_unusable is not None and self.best_unusable > self.best:
             text += f"; a higher likelihood ({self.best_unusable:.2f}) was refused: {self.unusable}"
         return text

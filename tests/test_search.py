@@ -48,11 +48,16 @@ class TestTogether:
             stacked = objective.evaluate_all(many, order, threads=2)
             for i, e in enumerate(stacked.each()):
                 one = objective.evaluate(many[i], order)
-                assert e.value == one.value
+                assert e.value == (
+                    one.value if engine is NativeEngine else pytest.approx(one.value, rel=1e-13)
+                )
                 for part in ("mass", "gradient", "information", "curvature"):
                     a, b = getattr(e, part), getattr(one, part)
                     assert (a is None) == (b is None)
-                    assert a is None or np.array_equal(a, b)
+                    if engine is NativeEngine:
+                        assert a is None or np.array_equal(a, b)
+                    elif a is not None:  # BLAS may sum differently where an array begins elsewhere in memory
+                        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-11)
 
     def test_responsibilities_are_each_fits_own(self, name):
         objective, phi = objective_of(name)

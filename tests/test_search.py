@@ -101,7 +101,7 @@ class TestOptima:
         objective, _ = objective_of("gaussian", k=k, n=300, seed=3)
         return (
             objective,
-            Optima(objective.engine, objective),
+            Optima(objective),
             Ranking.of(objective.coordinates, objective.engine.rows, "usable"),
         )
 

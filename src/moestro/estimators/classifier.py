@@ -49,7 +49,6 @@ class MoEClassifier(ClassifierMixin, MoEBase):
     rank_by : {"usable", "likelihood"}, default="usable"
         What chooses among local maxima: the likelihood of fits in which every expert has rows enough for its parameters, or the likelihood
         alone.
-        "auto" takes some 12 + 6 k starts and goes on with moves between basins while they disagree.
     tol : float, default=1e-8
         Largest gradient entry per row, in scaled coordinates.
     max_iter : int or None

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..engine import Engine
 from ..solvers.base import Outcome, Solver, run
 from ..solvers.coordinates import Objective
 from ..solvers.status import Status
@@ -65,7 +64,6 @@ class Optimum:
 class Optima:
     """Distinct optima, best first."""
 
-    engine: Engine
     objective: Objective
     known: list[Optimum] = field(default_factory=list)
 
@@ -96,7 +94,7 @@ class Optima:
         return new
 
     def _density(self, candidate: Candidate) -> np.ndarray:
-        return self.engine.rowwise(self.objective.coordinates.expand(candidate.phi)).log_density
+        return self.objective.engine.rowwise(self.objective.coordinates.expand(candidate.phi)).log_density
 
 
 def ranked(candidates: list[Candidate]) -> list[Candidate]:

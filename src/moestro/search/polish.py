@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..engine import Order, make_engine
-from ..model import Model
 from ..rows import Rows
 from ..solvers.base import Solver
 from ..solvers.coordinates import Coordinates, Objective
@@ -32,7 +31,7 @@ def polish(
     """The best of `optima` (best first, of the first level) on all rows, converged, experts in decreasing order of mass."""
     finalists = optima
     for depth, rows in enumerate(levels[1:]):
-        objective, workers = _objective(c.model, c, rows, options, pool)
+        objective, workers = _objective(c, rows, options, pool)
         ranking = Ranking.of(c, rows, options.rank_by, rows.weight_sum / levels[-1].weight_sum)
         kept = 2 if depth else FINALISTS
         finalists = _judged(objective, ranking, finalists[:JUDGED], pool)[:kept]
@@ -46,7 +45,7 @@ def polish(
 
         workers.map(settle, finalists)
         finalists = ranked(finalists)
-    objective, _ = _objective(c.model, c, levels[-1], options, pool)
+    objective, _ = _objective(c, levels[-1], options, pool)
     ranking = Ranking.of(c, levels[-1], options.rank_by)
     return _settled(c, objective, ranking, solver, options, finalists, optima, pool)
 
@@ -60,11 +59,9 @@ def _judged(
     return [candidates[i] for i in sorted(range(len(keys)), key=lambda i: keys[i], reverse=True)]
 
 
-def _objective(
-    model: Model, c: Coordinates, rows: Rows, options: Options, pool: Pool
-) -> tuple[Objective, Pool]:
+def _objective(c: Coordinates, rows: Rows, options: Options, pool: Pool) -> tuple[Objective, Pool]:
     wide = rows.n * c.size > WIDE
-    engine = make_engine(model, rows, options.engine, options.threads if wide else 1)
+    engine = make_engine(c.model, rows, options.engine, options.threads if wide else 1)
     return Objective(engine, c), Pool(1) if wide else pool
 
 

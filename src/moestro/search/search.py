@@ -46,7 +46,7 @@ def explore(
     stage.run_from(["given"] * len(known) + ["smaller fit"] * len(nested), [*known, *nested])
     if names:
         stage.run(names, guesses)
-    if not options.explores or k == 1:
+    if not (options.explores and stage.optima.known):
         report(ended=True)
         return
     report()
@@ -54,7 +54,7 @@ def explore(
     while stage.passes < allowed:
         if stale >= STALE - (stage.optima.known[0].found >= OFTEN) and convinced(stage):
             break
-        before = stage.optima.known[0].key if stage.optima.known else (-1, -np.inf)
+        before = stage.optima.known[0].key
         _wave(stage, np.random.default_rng(moves.spawn(1)[0]))
         after = stage.optima.known[0].key
         better = after[0] > before[0] or after[1] > before[1] + 1e-3

@@ -70,7 +70,7 @@ class Stage:
         y = (y - np.average(y, weights=block.w)) / max(float(y.std()), 1e-300)
         ranking = Ranking.of(c, rows, rank_by, share)
         judge = None if others is None else Objective(make_engine(model, others, engine), c)
-        return cls(objective, ranking, pool, x, y, block.w, Optima(objective.engine, objective), judge)
+        return cls(objective, ranking, pool, x, y, block.w, Optima(objective), judge)
 
     def run(
         self,

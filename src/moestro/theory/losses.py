@@ -108,7 +108,7 @@ LOSSES: dict[str, Loss] = {
     "gaussian-gate-Dtilde": Loss(_located_one, _located(_two), "gaussian-gate", at_origin=_located(_half)),
     "laplace-D2": Loss(tuple(Term((n,), _one) for n in ATOM), _laplace),
 }  # fmt: skip
-ROUNDING = 1e-15  # relative difference of two sums of the same weights
+ROUNDING = 1e-15  # weights are exponentials, scaled: sums of equal ones may differ by so much, relatively
 GAUGES = ("inf", "fixed", "none")
 NORMS = ("euclidean", "coordinates")
 
@@ -286,9 +286,7 @@ class _Comparison:
             covered = np.bincount(cell, weights=weights, minlength=len(true))
             each = np.bincount(cell, weights=weights * distances, minlength=len(true))
             gap = np.abs(covered - true)
-            each += np.where(
-                gap <= ROUNDING * true, 0.0, gap
-            )  # weights are exponentials, scaled: equal ones differ in their last bit
+            each += np.where(gap <= ROUNDING * true, 0.0, gap)
             total = float(each.sum())
         if self.top_k is None:
             return total

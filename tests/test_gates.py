@@ -27,8 +27,9 @@ from moestro.gates import (
 )
 from moestro.measure import from_user, measure_of, theta_of, to_user
 from moestro.model import Model
-from moestro.search import Options, fit_mixture
-from moestro.search.sparse import move_boundaries
+from moestro.problems import fit_mixture
+from moestro.problems.sparse import move_boundaries
+from moestro.search import Options
 from moestro.studies import find_study
 from moestro.studies.design import read_truth
 from moestro.studies.softmax_gaussian import gaussian_measure

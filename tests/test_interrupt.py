@@ -14,7 +14,8 @@ import numpy as np
 from moestro.bench.designs import rows_of, simulate
 from moestro.gates import SoftmaxGate
 from moestro.model import Model
-from moestro.search import Options, fit_mixture
+from moestro.problems import fit_mixture
+from moestro.search import Options
 x, y, law = simulate("multinomial", {n}, 8, 4)
 rows = rows_of(x, y, law)
 model = Model(SoftmaxGate(), law, 4, rows.q, rows.p)

@@ -12,7 +12,8 @@ from moestro.fitted import FittedModel, prepare
 from moestro.gates import SoftmaxGate
 from moestro.measure import from_user, measure_of, theta_of, to_user, user_jacobian
 from moestro.model import Model
-from moestro.search import Options, fit_mixture
+from moestro.problems import fit_mixture
+from moestro.search import Options
 from moestro.solvers import EM, Coordinates, Objective, run
 
 

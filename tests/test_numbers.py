@@ -12,7 +12,8 @@ from conftest import DATA, SHARED
 from moestro import MixingMeasure, MoEClassifier, MoERegressor, load_dataset
 from moestro.api import fit_formula
 from moestro.measure import theta_of
-from moestro.search import Options, fit_mixture
+from moestro.problems import fit_mixture
+from moestro.search import Options
 from witness.best_known import simulate
 
 BEST_KNOWN = json.loads((Path(__file__).parent / "witness" / "best_known.json").read_text())

@@ -19,6 +19,7 @@ ORDER = [
     ["engine"],
     ["solvers"],
     ["search"],
+    ["problems"],
     ["located"],
     ["selection", "inference"],
     ["penalised"],

@@ -10,16 +10,17 @@ from conftest import FAMILIES, problem, three_classes, two_lines
 from moestro import MoEClassifier, MoERegressor, load_dataset
 from moestro.engine import ArrayEngine, NativeEngine, Order
 from moestro.errors import DataError, SearchWarning
+from moestro.problems import MixtureProblem, fit_mixture, fit_mixtures
+from moestro.problems.ranking import Ranking
+from moestro.problems.smaller import duplicated
 from moestro.rows import sample_rows
-from moestro.search import Evidence, Options, fit_mixture, fit_path
+from moestro.search import Evidence, Options
 from moestro.search.candidates import Candidate, Optima
 from moestro.search.evidence import chance
-from moestro.search.ranking import Ranking
 from moestro.search.search import ENOUGH, STALE
-from moestro.search.smaller import duplicated
-from moestro.search.together import newton_together
 from moestro.solvers import Coordinates, Newton, Objective, run
 from moestro.solvers.pool import Pool
+from moestro.solvers.together import newton_together
 
 
 def objective_of(name, k=2, n=200, seed=0, engine=NativeEngine):
@@ -99,27 +100,25 @@ def test_cholesky_solves_and_says_where_it_cannot():
 class TestOptima:
     def ends(self, k=2):
         objective, _ = objective_of("gaussian", k=k, n=300, seed=3)
-        return (
-            objective,
-            Optima(objective),
-            Ranking.of(objective.coordinates, objective.engine.rows, "usable"),
-        )
+        problem = MixtureProblem(objective.engine.rows, objective.coordinates, Newton())
+        return problem, Optima(problem)
 
-    def candidate(self, objective, ranking, phi, **more):
-        e = objective.evaluate(phi, Order.VALUE)
-        return Candidate("x", phi, e.value, key=ranking.key(phi, e.value, e.mass), **more)
+    def candidate(self, problem, phi, **more):
+        with Pool(1) as pool:
+            value, mass = problem.values([phi], pool)[0]
+        return Candidate("x", phi, value, key=problem.key(phi, value, mass), **more)
 
     def test_relabelled_experts_are_one_optimum(self):
-        objective, optima, ranking = self.ends()
-        c = objective.coordinates
+        problem, optima = self.ends()
+        c = problem.coordinates
         phi = np.random.default_rng(0).standard_normal(c.size)
         for at in (phi, c.collapse(c.model.permute(c.expand(phi), np.array([1, 0])))):
-            optima.add(self.candidate(objective, ranking, at))
+            optima.add(self.candidate(problem, at))
         assert [o.found for o in optima.known] == [2]
 
     def test_equal_values_alone_do_not_make_one_optimum(self):
-        objective, optima, ranking = self.ends(k=1)
-        c = objective.coordinates
+        problem, optima = self.ends(k=1)
+        objective, c = problem.objective, problem.coordinates
         phi = c.collapse(np.zeros(c.model.size))
         end = run(Newton(), objective, phi, tol=1e-10).phi
         low, high = 0.0, 50.0
@@ -130,16 +129,16 @@ class TestOptima:
                 at = end + sign * t * np.eye(c.size)[0]
                 drop = objective.evaluate(end, Order.VALUE).value - objective.evaluate(at, Order.VALUE).value
                 low, high = (t, high) if drop < 20 else (low, t)
-            optima.add(self.candidate(objective, ranking, end + sign * low * np.eye(c.size)[0]))
+            optima.add(self.candidate(problem, end + sign * low * np.eye(c.size)[0]))
         assert len(optima.known) == 2
         assert optima.known[0].best.value == pytest.approx(optima.known[1].best.value, abs=1e-6)
 
     def test_a_move_that_falls_back_is_no_finding(self):
-        objective, optima, ranking = self.ends()
-        phi = np.random.default_rng(0).standard_normal(objective.coordinates.size)
-        optima.add(self.candidate(objective, ranking, phi))
+        problem, optima = self.ends()
+        phi = np.random.default_rng(0).standard_normal(problem.size)
+        optima.add(self.candidate(problem, phi))
         home = optima.known[0]
-        optima.add(self.candidate(objective, ranking, phi, parent=home))
+        optima.add(self.candidate(problem, phi, parent=home))
         assert home.found == 1
 
 
@@ -261,11 +260,11 @@ class TestNested:
     def test_never_below_one_expert_less_and_the_same_in_any_range(self, name):
         model, rows, _ = problem(name, 1, n=120, seed=5)
         options = Options(seed=0)
-        fits = fit_path(model, rows, [1, 2, 3, 4], options)
+        fits = fit_mixtures(model, rows, [1, 2, 3, 4], options)
         assert [f.model.k for f in fits] == [1, 2, 3, 4]
         values = [f.log_likelihood for f in fits if f.status.usable]
         assert (np.diff(values) >= -1e-6).all()
-        alone = fit_path(model, rows, [3], options)[0]
+        alone = fit_mixtures(model, rows, [3], options)[0]
         assert np.array_equal(alone.theta, fits[2].theta)
 
     def test_twice_the_same_expert_is_the_same_density(self):

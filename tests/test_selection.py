@@ -26,7 +26,8 @@ from moestro.located.data import Data
 from moestro.located.specification import Specification
 from moestro.measure import measure_of
 from moestro.model import Model
-from moestro.search import Options, fit_mixture
+from moestro.problems import fit_mixture
+from moestro.search import Options
 from moestro.selection import EVERY, ddse, dendrogram, djump, sweep
 from moestro.selection.atoms import LocatedAtoms, SoftmaxAtoms
 from moestro.selection.cross_validation import folds

@@ -6,7 +6,8 @@ import pytest
 from conftest import three_classes, two_lines
 from moestro import MixingMeasure, MoEClassifier, MoERegressor
 from moestro.measure import theta_of
-from moestro.search import Options, fit_mixture
+from moestro.problems import fit_mixture
+from moestro.search import Options
 
 
 def test_well_posed_fits_converge(lines):
@@ -80,7 +81,7 @@ def test_large_data_start_on_a_subsample_and_finish_on_all_rows():
 
 
 def test_many_parameters_go_to_lbfgs():
-    from moestro.search import choose_solver
+    from moestro.problems import choose_solver
 
     assert choose_solver("auto", 50).name == "newton"
     assert choose_solver("auto", 5000).name == "lbfgs"

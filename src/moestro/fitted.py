@@ -19,8 +19,9 @@ from .experts import Family, make_family
 from .gates import Gate, SoftmaxGate, make_gate
 from .measure import MixingMeasure, measure_of
 from .model import Live, Model
+from .problems import MixtureFit as Fit
 from .rows import MERGE_LIMIT, Rows, merge_rows
-from .search import Evidence, Fit
+from .search import Evidence
 from .selection import CRITERIA, Dendrogram
 from .solvers import Coordinates, Status, StatusKind
 from .tables import Table

@@ -9,7 +9,7 @@ import numpy as np
 from .fitted import FittedModel
 from .inference import Covariance
 from .measure import to_user, user_jacobian
-from .search import Fit
+from .problems import MixtureFit as Fit
 from .selection.criteria import CRITERIA
 from .solvers import StatusKind
 from .tables import Table

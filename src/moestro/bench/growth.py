@@ -16,7 +16,8 @@ import json, resource, sys, threading, time
 from moestro.bench.designs import rows_of, simulate
 from moestro.gates import SoftmaxGate
 from moestro.model import Model
-from moestro.search import Options, fit_mixture
+from moestro.problems import fit_mixture
+from moestro.search import Options
 from moestro.threads import thread_count
 n = int(sys.argv[1])
 small = simulate("gaussian", 20000, {D}, {K})

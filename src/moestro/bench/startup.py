@@ -11,7 +11,8 @@ from ..datasets import dataset_path
 from ..experts import make_family
 from ..gates import SoftmaxGate
 from ..model import Model
-from ..search import Options, fit_mixture
+from ..problems import fit_mixture
+from ..search import Options
 from ..tables import Table
 from ..threads import thread_count
 from .designs import median_seconds, rows_of

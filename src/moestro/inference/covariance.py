@@ -8,8 +8,10 @@ import numpy as np
 
 from ..engine import Order, logit_features, make_engine
 from ..errors import DataError
+from ..problems import MixtureFit as Fit
+from ..problems import fit_mixture
 from ..rows import Rows
-from ..search import Fit, Options, fit_mixture
+from ..search import Options
 from ..solvers.coordinates import Objective
 from ..solvers.diagnosis import FLAT, directions
 

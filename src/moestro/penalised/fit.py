@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..penalties import L1, AdaptiveL1, Penalty, Terms
-from ..search import Fit
+from ..problems import MixtureFit
 from ..selection.cross_validation import splits
 from ..solvers import Coordinates, Status, StatusKind
 from ..tables import Table
@@ -43,7 +43,7 @@ class PenalisedFit:
     criterion : str
     table : Table
         One row a strength.
-    fit : Fit
+    fit : MixtureFit
     """
 
     path: AlphaPath
@@ -51,7 +51,7 @@ class PenalisedFit:
     point: Point
     criterion: str
     table: Table
-    fit: Fit
+    fit: MixtureFit
 
     @property
     def alpha(self) -> float:
@@ -137,7 +137,7 @@ def refitted(problem: Problem, point: Point) -> Point:
     return solve(problem, free, point.u, point.slopes, tol=TOL, screen=chosen, fixed=True)
 
 
-def as_fit(path: AlphaPath, point: Point, alpha: float) -> Fit:
+def as_fit(path: AlphaPath, point: Point, alpha: float) -> MixtureFit:
     """Parameters of the whole model, experts in decreasing order of mass."""
     pr = path.problem
     model, theta = whole_model(pr, point.u, point.slopes)
@@ -148,7 +148,7 @@ def as_fit(path: AlphaPath, point: Point, alpha: float) -> Fit:
         rows.theta(np.concatenate([point.u, point.slopes[point.support]]))
     ).responsibilities
     w = np.ones(len(r)) if pr.w is None else pr.w
-    return Fit(
+    return MixtureFit(
         model=model,
         coordinates=Coordinates.of(model, pr.experts.scaling, pr.gate.scaling),
         theta=theta,

@@ -13,7 +13,8 @@ import numpy as np
 
 from ..errors import DataError
 from ..penalties import Penalty, Terms
-from ..search import Options, fit_mixture
+from ..problems import fit_mixture
+from ..search import Options
 from .problem import GONE, Problem
 from .restricted import Restricted
 from .solve import Point, solve

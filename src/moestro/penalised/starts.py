@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..penalties import Terms
-from ..search import Options, fit_mixture
+from ..problems import fit_mixture
+from ..search import Options
 from .features import Features
 from .problem import Problem
 from .restricted import Restricted

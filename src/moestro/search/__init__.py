@@ -1,18 +1,23 @@
-"""The search for the best optimum: starts, moves, ranking, evidence, and the fit that they end in."""
+"""The search for the best optimum of any problem: starts, moves, evidence, polish, and paths of fits of more and more experts."""
 
 from .evidence import Evidence
-from .fit import SOLVERS, Fit, choose_solver, fit_mixture, fit_path
-from .options import Options
+from .fit import Fit
+from .options import RANKINGS, Options, seed_sequence
+from .path import check_options, fit_path, fit_problem
+from .problem import End, Problem
 from .starts import STRATEGIES, auto_starts
 
 __all__ = [
-    "SOLVERS",
+    "RANKINGS",
     "STRATEGIES",
+    "End",
     "Evidence",
     "Fit",
     "Options",
+    "Problem",
     "auto_starts",
-    "choose_solver",
-    "fit_mixture",
+    "check_options",
     "fit_path",
+    "fit_problem",
+    "seed_sequence",
 ]

@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..solvers.base import Outcome, Solver, run
-from ..solvers.coordinates import Objective
 from ..solvers.status import Status
 from ..tables import Table
-from .ranking import Ranking
+from .problem import End, Problem
 
 SAME_VALUE = 0.02  # log-likelihood within which two ends may be one optimum: runs stop a little below it
 SAME_DENSITY = 0.02  # mean |log p - log p'| over the rows within which they are
@@ -25,23 +23,23 @@ class Candidate:
     """
 
     strategy: str
-    phi: np.ndarray
+    point: Any
     value: float = -np.inf
     iterations: int = 0
     rows: int = 0
     note: str = ""
     key: tuple[int, float] = (-1, -np.inf)
     parent: Optimum | None = None
-    outcome: Outcome | None = None
+    end: End | None = None
     status: Status | None = None
 
-    def advance(self, solver: Solver, objective: Objective, ranking: Ranking, **how: Any) -> None:
-        """Run `solver` from here."""
-        outcome = run(solver, objective, self.phi, **how)
-        self.phi, self.value, self.outcome = outcome.phi, outcome.value, outcome
-        self.iterations += outcome.iterations
-        self.rows = objective.engine.rows.n
-        self.key = ranking.key(outcome.phi, outcome.value, outcome.evaluation.mass)
+    def advance(self, problem: Problem, **how: Any) -> None:
+        """Go on from here on the rows of `problem`."""
+        end = problem.advance(self.point, **how)
+        self.point, self.value, self.end = end.point, end.value, end
+        self.iterations += end.iterations
+        self.rows = problem.n
+        self.key = problem.key(end.point, end.value, end.mass)
 
 
 @dataclass
@@ -64,7 +62,7 @@ class Optimum:
 class Optima:
     """Distinct optima, best first."""
 
-    objective: Objective
+    problem: Problem
     known: list[Optimum] = field(default_factory=list)
 
     def add(self, candidate: Candidate) -> None:
@@ -94,7 +92,7 @@ class Optima:
         return new
 
     def _density(self, candidate: Candidate) -> np.ndarray:
-        return self.objective.engine.rowwise(self.objective.coordinates.expand(candidate.phi)).log_density
+        return self.problem.rowwise(candidate.point)[1]
 
 
 def ranked(candidates: list[Candidate]) -> list[Candidate]:

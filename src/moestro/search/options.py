@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 Progress = Callable[[str, int, int], None]
+RANKINGS = ("usable", "likelihood")
+
+
+def seed_sequence(seed: int | np.random.SeedSequence | None) -> np.random.SeedSequence:
+    """`seed` as a SeedSequence."""
+    return seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
 
 
 @dataclass(frozen=True)
@@ -25,8 +32,8 @@ class Options:
         Iterations of the final polish.
     seed : int, SeedSequence or None
     threads : int
-    initial : tuple of ndarray
-        Parameter vectors (scaled coordinates) to start from besides the strategies.
+    initial : tuple
+        Points to start from besides the strategies, as the problem takes them: parameter vectors, memberships (n, k), or a measure.
     only_initial : bool
         Start from `initial` alone, and leave the order of the experts.
     box : float or None
@@ -34,7 +41,7 @@ class Options:
     hold_gate : bool
         Leave the gate where the one initial vector has it.
     rank_by : {"usable", "likelihood"}
-        What chooses among local maxima, see `ranking`.
+        What chooses among local maxima: the likelihood of usable ones, or the likelihood alone.
     nested : bool
         Whether fits of fewer experts come first, and are started from.
     progress : callable (stage, done, total) or None
@@ -47,7 +54,7 @@ class Options:
     max_iter: int | None = None
     seed: int | np.random.SeedSequence | None = None
     threads: int = 1
-    initial: tuple[np.ndarray, ...] = ()
+    initial: tuple[Any, ...] = ()
     only_initial: bool = False
     box: float | None = None
     hold_gate: bool = False

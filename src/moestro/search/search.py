@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from .candidates import Candidate, Optimum
@@ -9,7 +13,7 @@ from .evidence import Evidence, chance
 from .moves import MOVES, TURNS
 from .options import Options
 from .stage import Stage
-from .starts import ROTATION, STRATEGIES
+from .starts import STRATEGIES
 
 WAVE = len(TURNS)  # moves tried at once
 ENOUGH = 5  # times that the best optimum is to be found
@@ -23,17 +27,17 @@ PASSES, WORK, LEAST = 4000, 4e8, 400
 
 
 def explore(
-    stage: Stage, options: Options, starts: int, nested: list[np.ndarray], seed: np.random.SeedSequence
+    stage: Stage, options: Options, starts: int, nested: Sequence[Any], seed: np.random.SeedSequence
 ) -> None:
     """Run all starts, then waves of moves until the best optimum was found again and again; `stage` keeps the record."""
-    k = stage.objective.coordinates.model.k
     begin, moves = seed.spawn(2)
     seeds = begin.spawn(starts)
-    names = [ROTATION[i % len(ROTATION)] for i in range(starts)]
+    names = [stage.problem.rotation[i % len(stage.problem.rotation)] for i in range(starts)]
     guesses = [
-        STRATEGIES[name](np.random.default_rng(own), stage.x, stage.y, stage.w, k)
-        for name, own in zip(names, seeds, strict=True)
+        _guess(stage, name, np.random.default_rng(own)) for name, own in zip(names, seeds, strict=True)
     ]
+    if starts:
+        guesses += _with_simpler(stage, options, names, begin)
     allowed = budget(stage)
 
     def report(ended: bool = False) -> None:
@@ -42,7 +46,7 @@ def explore(
                 "search", int(allowed if ended else min(stage.passes, allowed - 1)), int(allowed)
             )
 
-    known = [stage.objective.coordinates.collapse(theta) for theta in options.initial]
+    known = [stage.problem.given(initial) for initial in options.initial]
     stage.run_from(["given"] * len(known) + ["smaller fit"] * len(nested), [*known, *nested])
     if names:
         stage.run(names, guesses)
@@ -63,12 +67,40 @@ def explore(
     report(ended=True)
 
 
+def _guess(stage: Stage, name: str, rng: np.random.Generator) -> np.ndarray:
+    x, y, w = stage.problem.view(rng)
+    return STRATEGIES[name](rng, x, y, w, stage.problem.k)
+
+
+def _moved(
+    stage: Stage, name: str, rng: np.random.Generator, r: np.ndarray, density: np.ndarray
+) -> np.ndarray:
+    x, y, _ = stage.problem.view(rng)
+    return MOVES[name](rng, x, y, r, density)
+
+
+def _with_simpler(
+    stage: Stage, options: Options, names: list[str], seed: np.random.SeedSequence
+) -> list[np.ndarray]:
+    """Memberships of the best optimum of a simpler model within this one, found from half as many starts."""
+    simpler = stage.problem.simpler()
+    if simpler is None or not names:
+        return []
+    below = Stage(simpler, stage.pool)
+    explore(below, replace(options, n_starts=1, initial=(), progress=None), max(len(names) // 2, 1), [], seed)
+    stage.passes += below.passes
+    if not below.optima.known:
+        return []
+    names.append("simpler model")
+    return [simpler.rowwise(below.optima.known[0].best.point)[0]]
+
+
 def budget(stage: Stage) -> float:
     """Passes over the searched rows that a search may take."""
-    c = stage.objective.coordinates
-    if c.model.k == 1:
+    problem = stage.problem
+    if problem.k == 1:
         return np.inf
-    return float(np.clip(WORK / (len(stage.y) * c.size), LEAST, PASSES * c.model.k))
+    return float(np.clip(WORK / (problem.n * problem.size), LEAST, PASSES * problem.k))
 
 
 def convinced(stage: Stage) -> bool:
@@ -81,15 +113,11 @@ def convinced(stage: Stage) -> bool:
 def _wave(stage: Stage, rng: np.random.Generator) -> None:
     """One move of each turn, every other one from the best optimum, the others from the next ones."""
     family = stage.optima.known[:FAMILY]
-    c = stage.objective.coordinates
-    at = [stage.objective.engine.rowwise(c.expand(o.best.phi)) for o in family]
+    at = [stage.problem.rowwise(o.best.point) for o in family]
     parents = [0 if i % 2 == 0 else int(rng.integers(len(family))) for i in range(WAVE)]
     order = rng.permutation(WAVE)
     names = [TURNS[i] for i in order]
-    guesses = [
-        MOVES[name](rng, stage.x, stage.y, at[j].responsibilities, at[j].log_density)
-        for name, j in zip(names, parents, strict=True)
-    ]
+    guesses = [_moved(stage, name, rng, *at[j]) for name, j in zip(names, parents, strict=True)]
     stage.run([f"move: {name}" for name in names], guesses, [family[j] for j in parents])
 
 

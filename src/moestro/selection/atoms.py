@@ -13,8 +13,8 @@ from ..located.data import Data
 from ..located.fit import LocatedFit
 from ..located.measure import LocatedMeasure
 from ..model import Model
+from ..problems import MixtureFit
 from ..rows import Rows
-from ..search import Fit
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class SoftmaxAtoms:
     centres: tuple[np.ndarray, np.ndarray]  # of the gate's and of the experts' columns, with a leading one
 
     @classmethod
-    def of(cls, fit: Fit, rows: Rows) -> SoftmaxAtoms:
+    def of(cls, fit: MixtureFit, rows: Rows) -> SoftmaxAtoms:
         """Atoms of a fit."""
         model = fit.model
         if model.gate.name != "softmax":

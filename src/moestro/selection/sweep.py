@@ -11,8 +11,9 @@ import numpy as np
 from ..engine import Order, make_engine
 from ..errors import DataError
 from ..model import Model
+from ..problems import MixtureFit, fit_mixture, fit_mixtures
 from ..rows import Rows
-from ..search import Fit, Options, fit_mixture, fit_path
+from ..search import Fit, Options, seed_sequence
 from ..tables import Table
 from .atoms import SoftmaxAtoms
 from .choice import Choice, check_criterion, choose, scores
@@ -79,16 +80,12 @@ def sweep(
     check_criterion(criterion)
     if not len(ks) or min(ks) < 1:
         raise DataError("the numbers of experts to try must be at least 1")
-    root = (
-        options.seed
-        if isinstance(options.seed, np.random.SeedSequence)
-        else np.random.SeedSequence(options.seed)
-    )
+    root = seed_sequence(options.seed)
     ordered = sorted({int(k) for k in ks})
     if criterion == "dendrogram":
         return _merged(model, rows, ordered[-1], replace(options, seed=root), started, finished)
     options = replace(options, seed=root)
-    fits = fit_path(model, rows, ordered, options, started, finished)
+    fits = fit_mixtures(model, rows, ordered, options, started, finished)
     left_out = None
     if criterion == "cv":
         draw, inner = root.spawn(2)
@@ -96,13 +93,15 @@ def sweep(
             rows.n,
             n_folds,
             np.random.default_rng(draw),
-            lambda at: fit_path(model, rows.take(at), ordered, replace(options, progress=None, seed=inner)),
+            lambda at: fit_mixtures(
+                model, rows.take(at), ordered, replace(options, progress=None, seed=inner)
+            ),
             lambda fit, at: _value(fit, rows.take(at)),
         )
     return Sweep(tuple(fits), choose(fits, criterion, held_out=left_out, names=ordered))
 
 
-def _value(fit: Fit, rows: Rows) -> float:
+def _value(fit: MixtureFit, rows: Rows) -> float:
     return make_engine(fit.model, rows).evaluate(fit.theta, Order.VALUE).value
 
 

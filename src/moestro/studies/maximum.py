@@ -14,7 +14,8 @@ from ..gates import Gate
 from ..located import LocatedFit
 from ..measure import MixingMeasure, measure_of, theta_of
 from ..model import Model
-from ..search import Fit, Options, fit_mixture
+from ..problems import MixtureFit, fit_mixture
+from ..search import Options
 from ..solvers import Status
 
 FIRST, GROWTH = 4000, 5  # rows of the first subsample, and how much each following one is larger
@@ -90,7 +91,7 @@ def maximise(
     sizes = [n]
     while uninformed and sizes[0] > 2 * FIRST:
         sizes.insert(0, max(FIRST, sizes[0] // GROWTH))
-    fit: Fit | None = None
+    fit: MixtureFit | None = None
     iterations = 0
     for depth, size in enumerate(sizes):
         part = rows if size == n else replace(

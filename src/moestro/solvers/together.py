@@ -1,6 +1,6 @@
 """Newton's method of many fits side by side: what a search of many starts spends its time on.
 
-The steps are those of `solvers.newton`, (lam D - H) p = g with lam following the agreement of gain and prediction; values, gradients and
+The steps are those of `newton`, (lam D - H) p = g with lam following the agreement of gain and prediction; values, gradients and
 Hessians of all fits come from one call of the engine, their Cholesky factors from another. A fit leaves when its gradient has vanished, when
 no step is left, or at the limit. Saddles are not examined here: the polish of the finalists leaves them.
 """
@@ -13,10 +13,10 @@ import numpy as np
 
 from .. import _core
 from ..engine import Evaluation, Order
-from ..solvers.base import ROUNDING, Cancelled
-from ..solvers.coordinates import Objective
-from ..solvers.em import RIDGE, ROUNDOFF
-from ..solvers.pool import Pool
+from .base import ROUNDING, Cancelled
+from .coordinates import Objective
+from .em import RIDGE, ROUNDOFF
+from .pool import Pool
 
 DAMPING, GROWTH = 0.1, 6.0
 STUCK = 1e8  # damping at which no step is left

@@ -16,10 +16,10 @@ import numpy as np
 from ..engine import Order, make_engine
 from ..model import Model
 from ..rows import Rows
+from ..search import Options, seed_sequence
 from ..solvers.coordinates import Coordinates
 from ..solvers.status import StatusKind
 from ..tables import Table
-from .options import Options
 
 CHAINS = 4  # optima of the dense gate that a sparse one is annealed from
 CHAIN_STARTS = 6
@@ -37,9 +37,7 @@ def fit_sparse(fit: Fitter, model: Model, rows: Rows, options: Options) -> Any:
     path = model.gate.path(model.k)
     chains = [("given", theta) for theta in options.initial]
     if not options.only_initial:
-        seed = options.seed
-        root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-        for number, own in enumerate(root.spawn(CHAINS)):
+        for number, own in enumerate(seed_sequence(options.seed).spawn(CHAINS)):
             starts = options.n_starts if number == 0 or options.n_starts != "auto" else CHAIN_STARTS
             dense = replace(options, seed=own, n_starts=starts, initial=())
             theta = fit(replace(model, gate=path[0]), rows, dense).theta

@@ -23,7 +23,6 @@ from ..rows import Rows
 from ..solvers import Coordinates
 
 ROWS = 2.0  # rows a parameter of its own that an expert as wide as the response needs
-RANKINGS = ("usable", "likelihood")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+"""Mixtures of one number of experts or of several, from a model, rows and options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import DataError
+from ..model import Model
+from ..rows import MERGE_LIMIT, Rows
+from ..search import Fit, Options, check_options, fit_path, fit_problem
+from ..solvers import EM, LBFGS, Coordinates, Newton, Solver
+from .mixture import NEWTON_LIMIT, MixtureFit, MixtureProblem
+from .sparse import fit_sparse
+
+SOLVERS: dict[str, type] = {"newton": Newton, "em": EM, "lbfgs": LBFGS}
+
+
+def choose_solver(name: str, size: int) -> Solver:
+    """Solver called `name`; "auto" is Newton while `size` parameters allow an exact Hessian."""
+    if name == "auto":
+        name = "newton" if size <= NEWTON_LIMIT else "lbfgs"
+    if name not in SOLVERS:
+        raise DataError(f"solver={name!r} is unknown: choose one of auto, {', '.join(SOLVERS)}")
+    return SOLVERS[name]()
+
+
+def fit_mixture(model: Model, rows: Rows, options: Options) -> MixtureFit:
+    """Maximise the log-likelihood of `model` on `rows`."""
+    return fit_mixtures(model, rows, [model.k], options)[0]
+
+
+def fit_mixtures(
+    model: Model,
+    rows: Rows,
+    ks: Sequence[int],
+    options: Options,
+    started: Callable[[int], None] | None = None,
+    finished: Callable[[Fit], None] | None = None,
+) -> list[MixtureFit]:
+    """Fits for each k of `ks`, in increasing order, as `search.fit_path` makes them."""
+    largest = max(ks)
+    check_options(options, min(*ks, model.k))
+    model.family.check_response(rows.y if rows.w is None else rows.y[rows.w > 0])
+    _check_distinct(replace(model, k=largest), rows)
+    nested = options.nested and not options.only_initial and not model.gate.path(largest)
+
+    def one(k: int, own: Options, below: Fit | None) -> MixtureFit:
+        wanted = replace(model, k=k)
+        if model.gate.path(k):
+            return fit_sparse(_fit, wanted, rows, replace(own, nested=False))
+        return _fit(wanted, rows, own, below)
+
+    return fit_path(one, ks, options, nested, started, finished)  # type: ignore[return-value]
+
+
+def _fit(model: Model, rows: Rows, options: Options, below: Fit | None = None) -> MixtureFit:
+    if rows.n <= MERGE_LIMIT:
+        rows = rows.merged()
+    _check_distinct(model, rows)
+    c = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box)
+    if options.hold_gate:
+        c = c.holding(c.collapse(options.initial[0]), c.block == 0)
+    solver = choose_solver(options.solver, c.size)
+    problem = MixtureProblem(rows, c, solver, options.engine, options.threads, options.rank_by)
+    return fit_problem(problem, options, below)  # type: ignore[return-value]
+
+
+def _check_distinct(model: Model, rows: Rows) -> None:
+    if model.k == 1:
+        return
+    distinct = rows.n if rows.n <= MERGE_LIMIT else rows.take(np.arange(MERGE_LIMIT)).merged().n
+    if distinct < model.k and rows.n > MERGE_LIMIT:
+        distinct = rows.merged().n
+    if distinct < model.k:
+        raise DataError(f"{model.k} experts need at least {model.k} distinct rows, the data have {distinct}")

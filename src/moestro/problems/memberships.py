@@ -1,0 +1,42 @@
+"""From memberships (n, k) to parameters of a softmax-gated mixture, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..engine import Evaluation, Order
+from ..solvers.coordinates import Objective
+from ..solvers.em import climb
+
+
+def pooled(objective: Objective) -> np.ndarray:
+    """phi with equal gate weights and every expert at the marginal law of y."""
+    c, rows = objective.coordinates, objective.engine.rows
+    theta = np.zeros(c.model.size)
+    gate, shared = c.model.gate.initial(c.model.k, c.model.q)
+    c.model.gate_coefficients(theta)[:] = gate
+    c.model.gate_shared(theta)[:] = shared
+    w = np.ones(rows.n) if rows.w is None else rows.w
+    y = (rows.y - rows.y_center) / rows.y_scale
+    c.model.expert_coefficients(theta)[:, :, 0] = c.model.family.marginal(y, w)
+    return c.collapse(theta)
+
+
+def from_memberships(
+    objective: Objective, memberships: Sequence[np.ndarray], threads: int, steps: int = 2
+) -> np.ndarray:
+    """M-steps with the responsibilities held at `memberships`, several fits side by side; phi (S, P).
+
+    The gate moves only where the memberships cover every row.
+    """
+    phi = np.tile(pooled(objective), (len(memberships), 1))
+    given = np.ascontiguousarray(memberships, dtype=float)
+    partial = (given.sum(axis=2) == 0).any(axis=1)
+    held = partial[:, None] & (objective.coordinates.block == 0)
+
+    def evaluate(at: np.ndarray) -> Evaluation:
+        return objective.evaluate_all(at, Order.INFORMATION, given, threads)
+
+    return climb(objective, phi, evaluate, steps, ridge=1e-3, held=held)[0]

@@ -1,0 +1,261 @@
+"""A softmax-gated mixture (any gate whose scores are smooth) as a problem of the search."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..engine import Evaluation, Order, make_engine
+from ..model import Model
+from ..rows import Rows, sample_rows
+from ..search import End, Fit
+from ..search.starts import ROTATION
+from ..solvers import Coordinates, Objective, Solver, Status, StatusKind, run
+from ..solvers.base import Cancelled
+from ..solvers.diagnosis import diagnose
+from ..solvers.em import climb
+from ..solvers.pool import Pool
+from ..solvers.together import newton_together
+from ..tables import Table
+from .memberships import from_memberships, pooled
+from .ranking import Ranking
+from .smaller import duplicated, halves
+
+NEWTON_LIMIT = 1500  # free parameters up to which an exact Hessian is held (docs/benchmarks.md)
+SHORT_EM = 4  # EM steps before Newton's: far from an optimum they are cheap and safe
+LONG_EM = 60  # instead of Newton's where a Hessian costs more than it tells
+MANY = 300  # parameters from which it does
+RUN_TOL = 1e-4  # gradient per row at which runs end: near enough to tell optima apart
+RUN_LIMIT = 50
+STACK_BYTES = 60e6  # of matrices and memberships held at once by runs done side by side
+WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixtureFit(Fit):
+    """A fitted mixture of experts.
+
+    Attributes
+    ----------
+    model : Model
+    coordinates : Coordinates
+    theta : ndarray of shape (P,)
+        Parameters in scaled coordinates, experts in decreasing order of mass.
+    """
+
+    model: Model
+    coordinates: Coordinates
+    theta: np.ndarray
+
+
+@dataclass(frozen=True)
+class MixtureProblem:
+    """The log-likelihood of a model on rows, in the free coordinates phi: its points.
+
+    Attributes
+    ----------
+    rows : Rows
+    coordinates : Coordinates
+    solver : Solver
+        Of the polish.
+    engine : str
+    threads : int
+    rank_by : {"usable", "likelihood"}
+    share : float
+        Of all rows, by weight.
+    """
+
+    rows: Rows
+    coordinates: Coordinates
+    solver: Solver
+    engine: str = "auto"
+    threads: int = 1
+    rank_by: str = "usable"
+    share: float = 1.0
+
+    @property
+    def model(self) -> Model:
+        return self.coordinates.model
+
+    @property
+    def k(self) -> int:
+        return self.model.k
+
+    @property
+    def n(self) -> int:
+        return self.rows.n
+
+    @property
+    def size(self) -> int:
+        return self.coordinates.size
+
+    @property
+    def weight_sum(self) -> float:
+        return self.rows.weight_sum
+
+    @property
+    def rotation(self) -> Sequence[str]:
+        return ROTATION
+
+    @property
+    def at_once(self) -> int:
+        return max(1, int(STACK_BYTES / (8 * (4 * self.size**2 + self.n * self.k))))
+
+    @property
+    def wide(self) -> bool:
+        return self.n * self.size > WIDE
+
+    @cached_property
+    def objective(self) -> Objective:
+        threads = self.threads if self.wide else 1
+        return Objective(make_engine(self.model, self.rows, self.engine, threads), self.coordinates)
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        return Ranking.of(self.coordinates, self.rows, self.rank_by, self.share)
+
+    @cached_property
+    def _view(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        block = next(self.rows.blocks(self.rows.n))
+        x = block.x[:, 1:] if self.rows.shared else np.column_stack([block.x[:, 1:], block.z[:, 1:]])
+        y = self.model.family.spread(block.y)
+        return x, (y - np.average(y, weights=block.w)) / max(float(y.std()), 1e-300), block.w
+
+    def view(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self._view
+
+    # Points
+
+    def begin(self, memberships: Sequence[np.ndarray], pool: Pool) -> Sequence[np.ndarray]:
+        return list(from_memberships(self.objective, memberships, pool.threads))
+
+    def pooled(self) -> np.ndarray:
+        return pooled(self.objective)
+
+    def given(self, initial: Any) -> np.ndarray:
+        return self.coordinates.collapse(initial)
+
+    def by_mass(self, point: np.ndarray) -> np.ndarray:
+        c = self.coordinates
+        order = np.argsort(-self.objective.evaluate(point, Order.VALUE).mass, kind="stable")
+        return c.collapse(c.model.permute(c.expand(point), order))
+
+    def nested(self, below: Fit) -> Sequence[np.ndarray]:
+        return [self.coordinates.collapse(theta) for theta in halves(below)]
+
+    def duplicated(self, below: Fit) -> Sequence[np.ndarray]:
+        return [self.coordinates.collapse(theta) for theta in duplicated(below)]
+
+    def simpler(self) -> None:
+        return None
+
+    # Runs
+
+    def settle(self, points: Sequence[np.ndarray], pool: Pool) -> Sequence[End]:
+        """Short EM, then Newton, of all points side by side."""
+        many = self.size > MANY
+        steps = LONG_EM if many else SHORT_EM
+
+        def evaluate(at: np.ndarray) -> Evaluation:
+            if pool.cancel.is_set():
+                raise Cancelled
+            return self.objective.evaluate_all(at, Order.INFORMATION, threads=pool.threads)
+
+        phi, value = climb(self.objective, np.array(points), evaluate, steps)
+        further, passes = np.zeros(len(phi), dtype=int), steps + 1
+        if many:
+            mass = self.objective.evaluate_all(phi, Order.VALUE, threads=pool.threads).mass
+        else:
+            ends = newton_together(self.objective, phi, RUN_TOL, RUN_LIMIT, pool)
+            phi, value, mass, further = ends.phi, ends.value, ends.mass, ends.iterations
+            passes += 1
+        return [
+            End(p, float(v), m, steps + int(i), float(passes + i))
+            for p, v, m, i in zip(phi, value, mass, further, strict=True)
+        ]
+
+    def advance(
+        self, point: np.ndarray, *, tol: float, max_iter: int | None, cancel: threading.Event | None
+    ) -> End:
+        end = run(self.solver, self.objective, point, tol=tol, max_iter=max_iter, cancel=cancel)
+        return End(end.phi, end.value, end.evaluation.mass, end.iterations, outcome=end)
+
+    def values(self, points: Sequence[np.ndarray], pool: Pool) -> Sequence[tuple[float, np.ndarray]]:
+        e = self.objective.evaluate_all(np.array(points), Order.VALUE, threads=pool.threads)
+        return list(zip(np.asarray(e.value).tolist(), e.mass, strict=True))
+
+    def rowwise(self, point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        at = self.objective.engine.rowwise(self.coordinates.expand(point))
+        return at.responsibilities, at.log_density
+
+    # What an end is worth
+
+    def key(self, point: np.ndarray, value: float, mass: np.ndarray) -> tuple[int, float]:
+        return self.ranking.key(point, value, mass)
+
+    def diagnose(self, end: End) -> Status:
+        """How the polish ended, thin experts by name."""
+        outcome = end.outcome
+        curvature = outcome.evaluation
+        if curvature.curvature is None:
+            curvature = (
+                self.objective.evaluate(outcome.phi, Order.CURVATURE) if self.size <= NEWTON_LIMIT else None
+            )
+        status = diagnose(self.objective, outcome, curvature)
+        thin = np.flatnonzero(self.ranking.thin(outcome.phi, outcome.evaluation.mass))
+        if not status.usable or not len(thin) or self.rank_by == "likelihood":
+            return status
+        rows = outcome.evaluation.mass * self.ranking.unit
+        each = " and ".join(f"expert {e + 1} on {rows[e]:.1f} rows" for e in thin)
+        return Status(
+            StatusKind.THIN,
+            f"{each}: too few for its parameters, so its coefficients are no estimates. Use fewer experts or columns",
+            tuple(int(e) for e in thin),
+        )
+
+    # Rows
+
+    def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray:
+        return sample_rows(self.rows, seed)
+
+    def subset(self, rows: np.ndarray) -> MixtureProblem:
+        part = self.rows.take(rows).merged()
+        share = self.share * part.weight_sum / self.weight_sum
+        return MixtureProblem(
+            part, self.coordinates, self.solver, self.engine, self.threads, self.rank_by, share
+        )
+
+    def fit(self, end: End, **common: Any) -> MixtureFit:
+        theta = self.coordinates.expand(end.point)
+        trace = end.outcome.trace
+        history = {
+            "iteration": list(range(1, len(trace) + 1)),
+            "log_likelihood": [info.value for info in trace],
+            "gradient": [info.gradient_norm for info in trace],
+            "step": [info.step for info in trace],
+        }
+        return MixtureFit(
+            model=self.model,
+            coordinates=self.coordinates,
+            theta=theta,
+            log_likelihood=end.value,
+            n_parameters=self.size,
+            weight_sum=self.weight_sum,
+            mass=end.mass,
+            entropy=self._entropy(theta),
+            history=Table(history),
+            **common,
+        )
+
+    def _entropy(self, theta: np.ndarray) -> float:
+        total = 0.0
+        for part in self.rows.parts(65536):
+            r = make_engine(self.model, part, self.engine, self.threads).rowwise(theta).responsibilities
+            w = np.ones(part.n) if part.w is None else part.w
+            total -= float(w @ (r * np.log(np.maximum(r, 1e-300))).sum(axis=1))
+        return total

@@ -1,0 +1,118 @@
+"""What the search asks of a problem: a model class on rows whose likelihood has many maxima."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..solvers.pool import Pool
+from ..solvers.status import Status
+from .fit import Fit
+
+
+@dataclass(frozen=True)
+class End:
+    """Where a run stopped.
+
+    Attributes
+    ----------
+    point : object
+        Of the problem: whatever its parameters are.
+    value : float
+        Log-likelihood of its rows.
+    mass : ndarray of shape (k,)
+        Sums of the responsibilities.
+    iterations : int
+    passes : float
+        Passes over the rows that it took.
+    outcome : object
+        What the solver says, for `Problem.diagnose`.
+    """
+
+    point: Any
+    value: float
+    mass: np.ndarray
+    iterations: int
+    passes: float = 0.0
+    outcome: Any = None
+
+
+class Problem(Protocol):
+    """A model of k experts on rows.
+
+    Problems share a language, the memberships (n, k): starts and moves guess them, `begin` turns them into points, `rowwise` gives them back. Points
+    are opaque to the search.
+    """
+
+    @property
+    def k(self) -> int: ...  # experts
+
+    @property
+    def n(self) -> int: ...  # rows
+
+    @property
+    def size(self) -> int: ...  # free parameters
+
+    @property
+    def weight_sum(self) -> float: ...
+
+    @property
+    def rotation(self) -> Sequence[str]: ...  # names of the starts' strategies, in turn
+
+    @property
+    def at_once(self) -> int: ...  # runs whose matrices are held together
+
+    @property
+    def wide(self) -> bool: ...  # one fit keeps all threads busy
+
+    def view(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
+
+    # scaled columns (n, d), one response (n,) and weights (n,): what starts and moves look at; of several responses a combination drawn by rng
+
+    def begin(self, memberships: Sequence[np.ndarray], pool: Pool) -> Sequence[Any]: ...
+
+    def pooled(self) -> Any: ...  # the point at which all experts are one
+
+    def given(self, initial: Any) -> Any: ...  # the point of what a caller gave
+
+    def settle(self, points: Sequence[Any], pool: Pool) -> Sequence[End]: ...
+
+    # runs to near an optimum, near enough to tell optima apart
+
+    def advance(
+        self, point: Any, *, tol: float, max_iter: int | None, cancel: threading.Event | None
+    ) -> End: ...  # to an optimum
+
+    def values(self, points: Sequence[Any], pool: Pool) -> Sequence[tuple[float, np.ndarray]]: ...
+
+    # log-likelihood and masses
+
+    def rowwise(self, point: Any) -> tuple[np.ndarray, np.ndarray]: ...
+
+    # responsibilities (n, k) and log-density (n,)
+
+    def key(self, point: Any, value: float, mass: np.ndarray) -> tuple[int, float]: ...
+
+    # larger is better: (2 usable, 1 thin, 0 collapsed, -1 not finite; log-likelihood)
+
+    def by_mass(self, point: Any) -> Any: ...  # the same density, experts in decreasing order of mass
+
+    def diagnose(self, end: End) -> Status: ...
+
+    def nested(
+        self, below: Fit
+    ) -> Sequence[Any]: ...  # points from a fit of one expert less, one of them split
+
+    def duplicated(self, below: Fit) -> Sequence[Any]: ...  # points with its density, to rounding
+
+    def simpler(self) -> Problem | None: ...  # a model within this one whose optimum is a start
+
+    def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray: ...  # a random order of the rows
+
+    def subset(self, rows: np.ndarray) -> Problem: ...
+
+    def fit(self, end: End, **common: Any) -> Fit: ...  # frozen, in the user's units

@@ -10,13 +10,14 @@ from sklearn.mixture import GaussianMixture
 from moestro import LocatedMoERegressor, load_dataset
 from moestro.errors import DataError
 from moestro.located import LocatedMeasure, Specification, fit_located, polynomial
-from moestro.located.blocks import block_path
 from moestro.located.climb import climb
 from moestro.located.data import Data
+from moestro.located.fit import fit_data
 from moestro.located.spread import STRUCTURES, Blocks, Factors, Full, factors
 from moestro.located.spread.factors import FactorSpread
 from moestro.located.starts import seeded
 from moestro.located.structured import StructuredProblem
+from moestro.search import Options
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -239,7 +240,7 @@ def test_blocks_are_found():
     found = [sorted(sorted(b) for b in p) for p in fit.specification.blocks]
     assert found == [sorted(groups)] * 2
     spec = Specification(covariance="blocks")
-    path = block_path(Data.read(t, y, None, spec, 2), 2, spec, seed=0)
+    path = fit_data(Data.read(t, y, None, spec, 2), spec, [2], Options(seed=0))
     assert (np.diff([f.n_parameters for f in path]) > 0).all()
     assert (np.diff([f.log_likelihood for f in path]) > -1e-6).all()
 
@@ -266,7 +267,7 @@ def test_singular_clusters_and_large_blocks_are_named():
     rng = np.random.default_rng(0)
     t = np.concatenate([rng.standard_normal(60), 10 + 0.1 * rng.standard_normal(5)])[:, None]
     y = np.concatenate([rng.standard_normal((60, 8)), 20 + rng.standard_normal((5, 8))])
-    fit = fit_located(t, y, 2, covariance="blocks", blocks=[list(range(8))], seed=0)
+    fit = fit_located(t, y, 2, covariance="blocks", blocks=[list(range(8))], rank_by="likelihood", seed=0)
     assert fit.status.kind == "variance collapsed"
     assert fit.status.experts == (int(np.argmin(fit.mass)),)
     assert f"component {fit.status.experts[0] + 1} is singular" in fit.status.sentence
@@ -296,11 +297,11 @@ def test_an_empty_component_keeps_its_name():
     r = np.zeros((100, 3))
     r[:, 0], r[:, 1] = 1 - 2e-9, 1e-9
     r[:, 2] = 1e-9
-    from moestro.located.polish import polish
+    from moestro.located.polish import Point, ascend, diagnose
 
-    found = polish(problem, problem.statistics(r), 1e-8, 50)
-    assert found.status.kind == "empty component"
-    assert "component 2, 3" in found.status.sentence
+    status = diagnose(problem, ascend(problem, Point(problem.statistics(r)), 1e-8, 50))
+    assert status.kind == "empty component"
+    assert "component 2, 3" in status.sentence
 
 
 @pytest.mark.parametrize(

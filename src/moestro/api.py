@@ -298,7 +298,9 @@ def _select_located(
     if z is not None:
         raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
     y = numeric_response(design.read_response(data), design.response)
-    run = {n: how.pop(n) for n in ("weights", "n_starts", "tol", "contrast", "n_folds") if n in how}
+    run = {n: how.pop(n) for n in ("weights", "contrast", "n_folds") if n in how}
+    fitting = {n: how.pop(n) for n in ("n_starts", "tol", "max_iter", "rank_by") if n in how}
+    options = Options(seed=seed, threads=threads, **fitting)
     known = {f.name for f in fields(Specification)}
     unknown = sorted(set(how) - known)
     if unknown:
@@ -308,7 +310,7 @@ def _select_located(
     blocks = {"blocks": how.pop("blocks")} if "blocks" in how else {}
     lists = {n: list(v) if isinstance(v, list | tuple) else [v] for n, v in how.items()}
     specifications = [replace(s, **blocks) for s in with_options(Specification(), **lists)]
-    found = sweep_located(x, y, experts, specifications, criterion, seed=seed, threads=threads, **run)
+    found = sweep_located(x, y, experts, specifications, options, criterion, **run)
     best: dict[int, Any] = {}
     for fit in found.fits:
         if fit.k not in best or _better(fit, best[fit.k]):

@@ -20,6 +20,7 @@ from typing import Any
 
 from ..api import fit_formula
 from ..errors import DataError
+from ..problems import mixture as limits
 from ..search import Fit, Options
 from ..search import search as effort
 from ..tables import Table
@@ -133,12 +134,12 @@ def _fit(case: Case, frame: Any, ks: list[int], seed: int) -> list[Fit]:
 
 def _longest(case: Case, frame: Any, seeds: int) -> dict[str, float]:
     """Best usable values of k and of k - 1 experts, at `LONGER` times the budget and without an early end."""
-    before = effort.PASSES, effort.WORK, effort.ENOUGH
-    effort.PASSES, effort.WORK, effort.ENOUGH = before[0] * LONGER, before[1] * LONGER, 10**9
+    before = limits.PASSES, limits.WORK, effort.ENOUGH
+    limits.PASSES, limits.WORK, effort.ENOUGH = before[0] * LONGER, before[1] * LONGER, 10**9
     try:
         pairs = [_fit(case, frame, [case.k - 1, case.k], seed) for seed in range(seeds)]
     finally:
-        effort.PASSES, effort.WORK, effort.ENOUGH = before
+        limits.PASSES, limits.WORK, effort.ENOUGH = before
     smaller, value = (
         max(f.log_likelihood for f in fits if f.status.usable) for fits in zip(*pairs, strict=True)
     )

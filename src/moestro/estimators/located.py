@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..api import check_weights, number_of_experts
@@ -15,12 +14,13 @@ from ..design import FormulaDesign
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
 from ..located import LocatedFit, LocatedLaw, LocatedMeasure, Specification
+from ..search import Options
 from ..selection import CRITERIA, Dendrogram, sweep_located
 from ..selection.located import with_options
 from ..solvers import Status
 from ..tables import Table
 from ..threads import thread_count
-from .helpers import refuse_text
+from .helpers import refuse_text, seed_of
 
 
 class LocatedMoERegressor(RegressorMixin, BaseEstimator):
@@ -158,17 +158,15 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
     def _fit(self, X: np.ndarray, y: np.ndarray, sample_weight: Any) -> Self:
         w = check_weights(sample_weight, len(y))
         ks, criterion = number_of_experts(self.n_experts, self.max_experts)
-        if self.n_starts != "auto" and (not isinstance(self.n_starts, int) or self.n_starts < 1):
-            raise DataError(
-                f"n_starts must be a whole number of at least 1, or 'auto', got {self.n_starts!r}"
-            )
         specifications = self._specifications()
         self._single = y.ndim == 1
-        found = sweep_located(
-            X, y, ks, specifications, criterion, weights=w, tol=self.tol,
-            n_starts=None if self.n_starts == "auto" else int(self.n_starts),
-            seed=int(check_random_state(self.random_state).randint(2**31 - 1)), threads=thread_count(self.n_jobs),
-        )  # fmt: skip
+        options = Options(
+            n_starts=self.n_starts,
+            tol=self.tol,
+            seed=seed_of(self.random_state),
+            threads=thread_count(self.n_jobs),
+        )
+        found = sweep_located(X, y, ks, specifications, options, criterion, weights=w)
         self.fit_: LocatedFit = found.chosen
         self.selection_: Table = found.table()
         self.dendrogram_: Dendrogram | None = found.tree

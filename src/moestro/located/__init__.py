@@ -1,15 +1,17 @@
 """Gaussian-gated experts as joint mixtures: gate and experts located in the space of (x, y)."""
 
 from .equivalence import to_located, to_softmax
-from .fit import LocatedFit, fit_located
+from .fit import fit_located
 from .law import LocatedLaw
 from .measure import LocatedMeasure
+from .mixture import LocatedFit, LocatedProblem
 from .specification import Specification
 
 __all__ = [
     "LocatedFit",
     "LocatedLaw",
     "LocatedMeasure",
+    "LocatedProblem",
     "Specification",
     "fit_located",
     "to_located",

@@ -7,7 +7,6 @@ to what the clusters can bear; each is fitted by EM. Correlations, not covarianc
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,40 +14,10 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from .data import Data
-from .fit import LocatedFit, fit_data
-from .specification import Specification
+from .mixture import LocatedFit
 from .spread import Partition
 
 MOST = 24  # partitions that are fitted, spread evenly over the dimensions where there are more
-
-
-def block_path(
-    data: Data,
-    k: int,
-    spec: Specification,
-    *,
-    n_starts: int | None = None,
-    tol: float = 1e-8,
-    seed: int | np.random.SeedSequence | None = None,
-    most: int = MOST,
-) -> list[LocatedFit]:
-    """Fits of the sub-collection of partitions, in increasing dimension.
-
-    Each starts from the one before it, so that log-likelihoods grow along the path.
-    """
-    diagonal = replace(spec, covariance="diagonal", blocks=None)
-    first = fit_data(data, k, diagonal, n_starts=n_starts, tol=tol, seed=seed)
-    collection = partitions(data, k, first, most)
-    fits: list[LocatedFit] = []
-    previous = first
-    for blocks in collection:
-        nearest = fit_data(
-            data, k, replace(spec, blocks=blocks), initial=data.responsibilities(previous.fitted), tol=tol
-        )
-        fits.append(nearest)
-        if nearest.status.usable:
-            previous = nearest
-    return fits
 
 
 def partitions(data: Data, k: int, fit: LocatedFit, most: int) -> list[tuple[Partition, ...]]:

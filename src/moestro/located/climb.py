@@ -10,10 +10,13 @@ Statistics are the right space: any M-step, tied or structured, starts from them
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+
+from ..solvers.base import Cancelled, Info
 
 MEMORY = 6
 WIDE = 300_000  # numbers in the statistics beyond which differences are not kept
@@ -42,8 +45,8 @@ class Ascent:
         Log-likelihood at the parameters.
     mismatch : float
         Largest change of a statistic per row in one EM step.
-    values : tuple of float
-        Log-likelihood by iteration, never falling.
+    trace : tuple of Info
+        One an iteration: the log-likelihood, never falling; the mismatch there; the largest change of a statistic.
     """
 
     parameters: Any
@@ -51,26 +54,40 @@ class Ascent:
     value: float
     mismatch: float
     converged: bool
-    values: tuple[float, ...]
+    trace: tuple[Info, ...]
 
     @property
     def iterations(self) -> int:
-        return len(self.values)
+        return len(self.trace)
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Log-likelihood by iteration."""
+        return tuple(info.value for info in self.trace)
 
 
-def climb(problem: Mapping, start: np.ndarray, tol: float, limit: int, memory: int = MEMORY) -> Ascent:
+def climb(
+    problem: Mapping,
+    start: np.ndarray,
+    tol: float,
+    limit: int,
+    memory: int = MEMORY,
+    cancel: threading.Event | None = None,
+) -> Ascent:
     """EM from statistics `start` until a step changes none by more than `tol` per row."""
     S = start
     parameters, value, F = problem.em(S, None)
-    values = [value]
     if parameters is None:
-        return Ascent(None, F, value, np.inf, False, tuple(values))
+        return Ascent(None, F, value, np.inf, False, (Info(value, np.inf, 0.0),))
     differences: list[tuple[np.ndarray, np.ndarray]] = []  # (dS, df)
     f = F - S
     mismatch = float(np.abs(f).max())
+    trace = [Info(value, mismatch, 0.0)]
     keep = memory if S.size <= WIDE else 0
     reach = REACH
-    while mismatch > tol and len(values) < limit:
+    while mismatch > tol and len(trace) < limit:
+        if cancel is not None and cancel.is_set():
+            raise Cancelled
         proposal = _extrapolated(S, f, F, differences, reach) if differences else F
         new, trial, G = problem.em(proposal, parameters)
         if differences and not trial >= value - ROUNDING * (1.0 + abs(value)):
@@ -82,10 +99,11 @@ def climb(problem: Mapping, start: np.ndarray, tol: float, limit: int, memory: i
         reach = reach * GROWTH if g @ g <= f @ f else max(reach / GROWTH, REACH)
         if keep:
             differences = [*differences[-(keep - 1) :], (proposal - S, g - f)]
+        moved = float(np.abs(proposal - S).max())
         S, f, F, parameters, value = proposal, g, G, new, trial
-        values.append(value)
         mismatch = float(np.abs(f).max())
-    return Ascent(parameters, F, value, mismatch, mismatch <= tol, tuple(values))
+        trace.append(Info(value, mismatch, moved))
+    return Ascent(parameters, F, value, mismatch, mismatch <= tol, tuple(trace))
 
 
 def _extrapolated(

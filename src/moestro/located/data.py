@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
-from ..rows import MERGE_LIMIT, merge_rows
+from ..rows import MERGE_LIMIT, merge_rows, shuffled
 from . import polynomial
 from .measure import LocatedMeasure
 from .natural import Monomials
@@ -81,6 +81,15 @@ class Data:
     @property
     def p(self) -> int:
         return self.u.shape[1]
+
+    def take(self, rows: np.ndarray) -> Data:
+        """Some rows, with the same units."""
+        w = None if self.weights is None else self.weights[rows]
+        return replace(self, u=self.u[rows], v=self.v[rows], weights=w, offset=0.0)
+
+    def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray:
+        """A random order of the rows that depends on what is in them: indices (n,)."""
+        return shuffled([*self.u.T, *self.v.T], seed)
 
     def problem(self, spec: Specification, k: int) -> JointProblem | StructuredProblem:
         """The log-likelihood of the model on these rows."""

@@ -1,70 +1,21 @@
-"""Many short EM runs, the best polished, one frozen result."""
+"""Located models of one number of experts or of several, from arrays or from rows that are read."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
-from ..solvers import Status
-from ..tables import Table
+from ..search import Fit, Options, check_options, fit_path, fit_problem, seed_sequence
 from ..threads import one_blas_thread, thread_count
+from .blocks import MOST, partitions
 from .data import Data
 from .measure import LocatedMeasure
-from .polish import Found, polish
+from .mixture import LocatedFit, LocatedProblem
 from .problem import JointProblem
-from .search import rank, search
 from .specification import Specification
-from .starts import shortlist
-
-SPLITS = 2  # further starts that are polished
-
-
-@dataclass(frozen=True)
-class LocatedFit:
-    """A fitted Gaussian-gated mixture of experts.
-
-    Attributes
-    ----------
-    measure : LocatedMeasure
-        From x to y, in the user's units.
-    fitted : LocatedMeasure
-        In the direction of the fit: from y to x for an inverse regression.
-    specification : Specification
-    log_likelihood : float
-        Joint: sum of log p(x, y).
-    status : Status
-    n_iter : int
-    n_parameters : int
-    gradient_norm : float
-        Largest mismatch of a moment per row.
-    weight_sum : float
-    mass : ndarray of shape (k,)
-        Sum of the responsibilities.
-    entropy : float
-        -sum w r log r.
-    starts : Table
-    """
-
-    measure: LocatedMeasure
-    fitted: LocatedMeasure
-    specification: Specification
-    log_likelihood: float
-    status: Status
-    n_iter: int
-    n_parameters: int
-    gradient_norm: float
-    weight_sum: float
-    mass: np.ndarray
-    entropy: float
-    starts: Table
-
-    @property
-    def k(self) -> int:
-        """Number of experts."""
-        return self.measure.k
 
 
 def fit_located(
@@ -85,6 +36,8 @@ def fit_located(
     initial: LocatedMeasure | None = None,
     n_starts: int | None = None,
     tol: float = 1e-8,
+    max_iter: int | None = None,
+    rank_by: str = "usable",
     seed: int | np.random.SeedSequence | None = None,
     n_jobs: int | None = None,
 ) -> LocatedFit:
@@ -114,12 +67,16 @@ def fit_located(
         Student tails, with degrees of freedom of each expert.
     weights : array-like of shape (n,), optional
     initial : LocatedMeasure, optional
-        An informed start from x to y, taken besides the others.
+        An informed start from x to y: the only one, unless `n_starts` is given too.
     n_starts : int, optional
-        Uninformed starts: seeded centres and short EM on at most 2000 rows. By default 10 + 5 k, and simpler covariances are
-        fitted first and started from; 0 where `initial` is given.
+        So many uninformed starts and no moves. By default the search goes on until the best optimum was found again and again, and fewer experts
+        and simpler covariances are fitted first and started from.
     tol : float
         Largest mismatch between a moment of the data and of the model, per row, in standardised columns.
+    max_iter : int, optional
+        Iterations of the final polish.
+    rank_by : {"usable", "likelihood"}
+        What chooses among local maxima: the likelihood of fits whose components have rows enough for their parameters, or the likelihood alone.
     seed : int, SeedSequence or None
     n_jobs : int or None
         Threads; None means all cores. Results are the same for any number.
@@ -141,95 +98,62 @@ def fit_located(
         direction, covariance, gate_covariance, tied, gate_tied, degree, rank, blocks, student
     )
     data = Data.read(x, y, weights, spec, k, thread_count(n_jobs))
-    if spec.learns_blocks:
-        from .blocks import block_path
-
-        fits = block_path(data, k, spec, n_starts=n_starts, tol=tol, seed=seed)
-        sound = [f for f in fits if f.status.usable] or fits
-        return min(sound, key=lambda f: -2 * f.log_likelihood + f.n_parameters * np.log(f.weight_sum))
-    return fit_data(data, k, spec, initial=initial, n_starts=n_starts, tol=tol, seed=seed)
+    auto = n_starts is None
+    options = Options(
+        n_starts="auto" if auto else n_starts, tol=tol, max_iter=max_iter, seed=seed, threads=data.threads,
+        initial=() if initial is None else (initial,), only_initial=auto and initial is not None, nested=auto, rank_by=rank_by,
+    )  # fmt: skip
+    fits = fit_data(data, spec, [k], options)
+    sound = [f for f in fits if f.status.usable] or fits
+    return min(sound, key=lambda f: -2 * f.log_likelihood + f.n_parameters * np.log(f.weight_sum))
 
 
 def fit_data(
     data: Data,
-    k: int,
     spec: Specification,
-    *,
-    initial: LocatedMeasure | np.ndarray | None = None,
-    extra: tuple[np.ndarray, ...] = (),
-    n_starts: int | None = None,
-    tol: float = 1e-8,
-    seed: int | np.random.SeedSequence | None = None,
-) -> LocatedFit:
-    """`fit_located` on rows that are read.
+    ks: Sequence[int],
+    options: Options,
+    started: Callable[[int], None] | None = None,
+    finished: Callable[[Fit], None] | None = None,
+    most: int = MOST,
+) -> list[LocatedFit]:
+    """Fits for each k of `ks`, in increasing order, as `search.fit_path` makes them.
 
-    `initial` may be responsibilities (n, k); `extra` are further ones that compete by short EM beside the uninformed starts.
+    Where blocks are to be learned, every partition of the path of each k (at most `most` of them) is a fit, in increasing dimension.
     """
-    if not tol > 0:
-        raise DataError(f"tol must be positive, got {tol!r}")
-    problem = data.problem(spec, k)
-    ladder = n_starts is None and initial is None and k > 1
-    if n_starts is None:
-        n_starts = 0 if initial is not None else 1 if k == 1 else 10 + 5 * k
-    if n_starts < 0 or (n_starts == 0 and initial is None and not extra):
-        raise DataError(f"n_starts must be at least 1, got {n_starts}")
-    rng = np.random.default_rng(seed)
-    with one_blas_thread():
-        done = []
-        if initial is not None:
-            r = _responsibilities(data, initial, spec, k)
-            done.append(("given", polish(problem, problem.statistics(r), tol)))
-        if n_starts:
-            done += search(data, k, spec, problem, n_starts, rng, tol, ladder)
-        if extra:
-            best = shortlist(problem, [problem.statistics(r) for r in extra])
-            done += [("split", polish(problem, S, tol)) for S in best[:SPLITS]]
-        chosen = max(range(len(done)), key=lambda i: rank(done[i][1]))
-        return _result(data, spec, problem, done, chosen)
+    check_options(options, min(ks))
+    if not spec.learns_blocks:
+        data.shape(spec, max(ks))  # refuses what does not fit the columns
+    if spec.learns_blocks:
+        out = []
+        for k, own in zip(ks, seed_sequence(options.seed).spawn(len(ks)), strict=True):
+            fits = _block_path(data, k, spec, replace(options, seed=own), most)
+            if finished is not None:
+                for fit in fits:
+                    finished(fit)
+            out += fits
+        return out
+
+    def one(k: int, own: Options, below: Fit | None) -> Fit:
+        return fit_problem(LocatedProblem(data, spec, k, options.rank_by), own, below)
+
+    nested = options.nested and spec.nests and not options.only_initial
+    return fit_path(one, ks, options, nested, started, finished)  # type: ignore[return-value]
 
 
-def _responsibilities(data: Data, initial: Any, spec: Specification, k: int) -> np.ndarray:
-    if isinstance(initial, np.ndarray):
-        return initial
-    if initial.k != k:
-        raise DataError(f"initial has {initial.k} atoms, not {k}")
-    return data.responsibilities(initial if spec.direction == "direct" else initial.inverse())
+def _block_path(data: Data, k: int, spec: Specification, options: Options, most: int) -> list[LocatedFit]:
+    """Fits of the sub-collection of partitions, in increasing dimension.
 
-
-def _result(
-    data: Data, spec: Specification, problem: Any, done: list[tuple[str, Found]], chosen: int
-) -> LocatedFit:
-    best = done[chosen][1]
-    if best.parameters is None:
-        raise DataError(
-            "no start of EM reached a finite log-likelihood: rescale the columns or use fewer experts"
-        )
-    fitted = data.measure(problem, best.parameters)
-    r = problem.responsibilities(best.parameters)
-    w = np.ones(len(r)) if data.weights is None else data.weights
-    p, D = data.u.shape[1], data.v.shape[1]
-    return LocatedFit(
-        measure=fitted if spec.direction == "direct" else fitted.inverse(),
-        fitted=fitted,
-        specification=spec,
-        log_likelihood=best.value,
-        status=best.status,
-        n_iter=best.iterations,
-        n_parameters=spec.n_parameters(problem.k, p, D),
-        gradient_norm=best.mismatch,
-        weight_sum=problem.weight_sum,
-        mass=w @ r,
-        entropy=float(-(w @ (r * np.log(np.maximum(r, 1e-300))).sum(axis=1))),
-        starts=Table(
-            {
-                "strategy": [name for name, _ in done],
-                "log_likelihood": [f.value for _, f in done],
-                "iterations": [f.iterations for _, f in done],
-                "status": [str(f.status.kind) for _, f in done],
-                "chosen": [i == chosen for i in range(len(done))],
-            }
-        ),
-    )
+    Each starts from the one before it, so that log-likelihoods grow along the path.
+    """
+    previous = fit_data(data, replace(spec, covariance="diagonal", blocks=None), [k], options)[0]
+    fits: list[LocatedFit] = []
+    for blocks in partitions(data, k, previous, most):
+        near = replace(options, initial=(data.responsibilities(previous.fitted),), only_initial=True)
+        fits += fit_data(data, replace(spec, blocks=blocks), [k], near)
+        if fits[-1].status.usable:
+            previous = fits[-1]
+    return fits
 
 
 def em_once(x: np.ndarray, y: np.ndarray, start: LocatedMeasure) -> tuple[LocatedMeasure, float]:

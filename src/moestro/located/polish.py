@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..engine import Evaluation
-from ..solvers import Newton, Status, StatusKind, run
+from ..solvers import Info, Newton, Status, StatusKind, run
 from .climb import climb
 from .problem import JointProblem
 from .spread import SPREAD_FLOOR
@@ -18,47 +19,116 @@ FLAT = 1e-6  # observed over complete-data information below which a direction i
 RIDGE = 1e-10  # added to the information's unit diagonal
 NEWTON_COLUMNS = 6  # columns of (x, y) up to which phi phi' is summed
 EM_LIMIT = 5000
+WARM = 3  # EM steps before Newton's
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a run of a located model is: statistics that EM maps on, and the parameters there once they are known."""
+
+    statistics: np.ndarray | None
+    parameters: Any = None
 
 
 @dataclass(frozen=True)
 class Found:
-    """A polished start: parameters of its problem, log-likelihood, status."""
+    """Where a run stopped.
 
-    parameters: Any
+    Attributes
+    ----------
+    point : Point
+        Without parameters where EM found none.
+    value : float
+    mass : ndarray of shape (k,)
+        Sums of the responsibilities.
+    mismatch : float
+        Largest mismatch of a moment per row, in standardised columns.
+    converged : bool
+    trace : tuple of Info
+    evaluation : Evaluation or None
+        With the exact curvature, where Newton took the last steps.
+    """
+
+    point: Point
     value: float
-    iterations: int
+    mass: np.ndarray
     mismatch: float
-    status: Status
+    converged: bool
+    trace: tuple[Info, ...]
+    evaluation: Evaluation | None = None
+
+    @property
+    def parameters(self) -> Any:
+        return self.point.parameters
+
+    @property
+    def iterations(self) -> int:
+        return len(self.trace)
 
 
-UNFOUND = Found(
-    None,
-    -np.inf,
-    0,
-    np.inf,
-    Status(StatusKind.NOT_FINITE, "EM found no parameters with a finite log-likelihood"),
-)
+def has_newton(problem: Any) -> bool:
+    """Whether phi phi' of the model can be summed."""
+    return isinstance(problem, JointProblem) and problem.monomials.D <= NEWTON_COLUMNS
 
 
-def polish(problem: Any, start: np.ndarray, tol: float, limit: int = EM_LIMIT) -> Found:
-    """Newton while phi phi' can be summed, after a few steps of EM; otherwise accelerated EM."""
-    if isinstance(problem, JointProblem) and problem.monomials.D <= NEWTON_COLUMNS:
-        warm = climb(problem, start, tol, 3, memory=0)
-        if warm.parameters is None:
-            return UNFOUND
-        end = run(Newton(), problem, warm.parameters, tol=tol)
+def ascend(
+    problem: Any, start: Point, tol: float, limit: int | None = None, cancel: threading.Event | None = None
+) -> Found:
+    """Newton where the model has it, after a few steps of EM; otherwise accelerated EM."""
+    if has_newton(problem):
+        phi = start.parameters
+        if phi is None:
+            assert start.statistics is not None
+            phi = climb(problem, start.statistics, tol, WARM, memory=0, cancel=cancel).parameters
+        if phi is None:
+            return _nothing(problem)
+        end = run(Newton(), problem, phi, tol=tol, max_iter=limit, cancel=cancel)
         assert end.evaluation.gradient is not None
         mismatch = problem.gradient_norm(end.phi, end.evaluation.gradient)
-        status = _joint_status(problem, end.phi, end.value, end.converged, end.iterations, mismatch, end.evaluation)  # fmt: skip
-        return Found(end.phi, end.value, end.iterations, mismatch, status)
-    end = climb(problem, start, tol, limit)
+        return Found(Point(None, end.phi), end.value, end.evaluation.mass, mismatch, end.converged, end.trace, end.evaluation)  # fmt: skip
+    return by_em(problem, start, tol, EM_LIMIT if limit is None else limit, cancel)
+
+
+def by_em(problem: Any, start: Point, tol: float, limit: int, cancel: threading.Event | None = None) -> Found:
+    """Accelerated EM."""
+    if start.statistics is None:
+        return _nothing(problem)
+    end = climb(problem, start.statistics, tol, limit, cancel=cancel)
     if end.parameters is None or not np.isfinite(end.value):
-        return UNFOUND
+        return _nothing(problem)
+    mass = problem.masses(end.statistics)
+    return Found(Point(end.statistics, end.parameters), end.value, mass, end.mismatch, end.converged, end.trace)  # fmt: skip
+
+
+def _nothing(problem: Any) -> Found:
+    return Found(Point(None), -np.inf, np.zeros(problem.k), np.inf, False, ())
+
+
+def diagnose(problem: Any, found: Found) -> Status:
+    """How a run ended."""
+    if found.parameters is None:
+        return Status(StatusKind.NOT_FINITE, "EM found no parameters with a finite log-likelihood")
     if isinstance(problem, JointProblem):
-        status = _joint_status(problem, end.parameters, end.value, end.converged, end.iterations, end.mismatch, None)  # fmt: skip
-    else:
-        status = _structured_status(end.parameters, end.converged, end.iterations, end.mismatch)
-    return Found(end.parameters, end.value, end.iterations, end.mismatch, status)
+        return _joint_status(problem, found.parameters, found.value, found.converged, found.iterations, found.mismatch, found.evaluation)  # fmt: skip
+    return _structured_status(found.parameters, found.converged, found.iterations, found.mismatch)
+
+
+def degenerate(problem: Any, parameters: Any) -> Status | None:
+    """The status of parameters with an empty component or a singular covariance."""
+    if isinstance(problem, JointProblem):
+        found = problem.monomials.gaussians(parameters.reshape(problem.k, -1))
+        if found is None:
+            return Status(StatusKind.NOT_FINITE, "a covariance is not positive definite")
+        log_mass = found[0] - np.logaddexp.reduce(found[0])
+        return _degenerate(log_mass, np.linalg.eigvalsh(found[2])[:, 0], "covariance")
+    for spread, name in (
+        (parameters.noise, "covariance of the outputs"),
+        (parameters.gate, "covariance of the gate"),
+    ):
+        early = _degenerate(parameters.log_weights, spread.least, name)
+        if early is not None:
+            return early
+    return None
 
 
 def _joint_status(
@@ -70,13 +140,9 @@ def _joint_status(
     mismatch: float,
     evaluation: Evaluation | None,
 ) -> Status:
-    found = problem.monomials.gaussians(phi.reshape(problem.k, -1))
-    if found is None or not np.isfinite(value):
+    if not np.isfinite(value):
         return Status(StatusKind.NOT_FINITE, "the log-likelihood is not a finite number")
-    log_mass = found[0]
-    early = _degenerate(
-        log_mass - np.logaddexp.reduce(log_mass), np.linalg.eigvalsh(found[2])[:, 0], "covariance"
-    )
+    early = degenerate(problem, phi)
     if early is not None:
         return early
     sentence = f"largest mismatch of a moment {mismatch:.1e} per row"
@@ -89,10 +155,9 @@ def _joint_status(
 
 
 def _structured_status(found: Parameters, converged: bool, iterations: int, mismatch: float) -> Status:
-    for spread, name in ((found.noise, "covariance of the outputs"), (found.gate, "covariance of the gate")):
-        early = _degenerate(found.log_weights, spread.least, name)
-        if early is not None:
-            return early
+    early = degenerate(None, found)
+    if early is not None:
+        return early
     sentence = f"largest mismatch of a moment {mismatch:.1e} per row"
     if found.tails is not None and (found.tails <= TAIL_BOX[0]).any():
         heavy = tuple(int(e) for e in np.flatnonzero(found.tails <= TAIL_BOX[0]))

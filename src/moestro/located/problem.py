@@ -144,11 +144,16 @@ class JointProblem:
         n = len(self.rows)
         return [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
 
-    def responsibilities(self, phi: np.ndarray) -> np.ndarray:
-        """Posterior probabilities (n, k)."""
+    def rowwise(self, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Posterior probabilities (n, k) and log-densities (n,)."""
         m = self.monomials
         theta = phi.reshape(self.k, m.size)
-        return np.concatenate([_softmax(theta @ m.values(self.columns[:, at]))[0].T for at in self._blocks()])
+        parts = [_softmax(theta @ m.values(self.columns[:, at])) for at in self._blocks()]
+        return np.concatenate([r.T for r, _ in parts]), np.concatenate([L for _, L in parts])
+
+    def responsibilities(self, phi: np.ndarray) -> np.ndarray:
+        """Posterior probabilities (n, k)."""
+        return self.rowwise(phi)[0]
 
     # EM in closed form: the M-step matches moments. Statistics are sum w r phi / N as one vector: see `climb`.
 
@@ -179,6 +184,20 @@ class JointProblem:
             return None, -np.inf, flat
         value, first, _ = self._sums(phi.reshape(self.k, -1), False)
         return phi, value + self.offset, self._kept(first)
+
+    def masses(self, flat: np.ndarray) -> np.ndarray:
+        """Sums of the responsibilities (k,) in statistics."""
+        return flat.reshape(self.k, -1)[:, 0] * self.weight_sum
+
+    def log_volumes(self, phi: np.ndarray) -> np.ndarray:
+        """Log-determinants of the covariances, shape (k,)."""
+        found = self.monomials.gaussians(phi.reshape(self.k, -1))
+        return np.full(self.k, -np.inf) if found is None else np.linalg.slogdet(found[2])[1]
+
+    def value(self, phi: np.ndarray) -> tuple[float, np.ndarray]:
+        """Log-likelihood, and sums of the responsibilities (k,)."""
+        e = self.evaluate(phi, Order.VALUE)
+        return e.value, e.mass
 
     def em_step(self, phi: np.ndarray) -> tuple[np.ndarray, float]:
         """One EM step, and the log-likelihood at the point it starts from."""

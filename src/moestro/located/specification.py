@@ -90,6 +90,11 @@ class Specification:
             return ""
         return "+".join(str(len(b)) for b in self._partitions())
 
+    @property
+    def nests(self) -> bool:
+        """Whether the model of k components contains that of k - 1: not where each component has blocks of its own."""
+        return self.blocks is None or len(self._partitions()) == 1
+
     def _partitions(self) -> list[Any]:
         deep = (
             bool(len(self.blocks)) and bool(len(self.blocks[0])) and isinstance(self.blocks[0][0], Sequence)

@@ -1,45 +1,30 @@
-"""Uninformed starts of located models: k-means++ seeds in randomly turned coordinates, then short EM."""
+"""Memberships that located models start from: k-means++ seeds in randomly turned coordinates, and components of a smaller fit cut in two."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-SHORT_EM = 25
-FINALISTS = 3
-SEARCH_ROWS = 2000
 LLOYD = 8
 SEED_COLUMNS = 12  # columns of the random projection in which seeds are drawn
 
 
-def uninformed_starts(problem: Any, count: int, rng: np.random.Generator) -> tuple[Any, list[np.ndarray]]:
-    """The problem that was searched (a subsample of many rows) and statistics of the best of `count` short EM runs."""
-    n = len(problem.rows)
-    if count == 0:
-        return problem, []
-    part = problem
-    if n > 2 * SEARCH_ROWS:
-        part = problem.subset(np.sort(rng.choice(n, SEARCH_ROWS, replace=False)))
-    first = [
-        part.statistics(seeded(part.rows, part.weights, part.k, rng, refined=i % 2 == 0))
-        for i in range(count)
-    ]
-    return part, shortlist(part, first)[:FINALISTS]
-
-
-def shortlist(problem: Any, starts: list[np.ndarray]) -> list[np.ndarray]:
-    """Statistics after short EM from each start, the best first."""
-    found = []
-    for S in starts:
-        parameters, value = None, -np.inf
-        for _ in range(SHORT_EM):
-            parameters, value, S = problem.em(S, parameters)
-            if parameters is None:
-                break
-        found.append((value if np.isfinite(value) else -np.inf, S))
-    found.sort(key=lambda pair: -pair[0])
-    return [S for _, S in found]
+def splits(rows: np.ndarray, weights: np.ndarray | None, r: np.ndarray, sharpness: float) -> list[np.ndarray]:
+    """Memberships of k + 1 components: each of the k of r (n, k) in turn cut across its longest axis; `sharpness` 0 writes it twice."""
+    out = []
+    for e in range(r.shape[1]):
+        w = r[:, e] if weights is None else r[:, e] * weights
+        if w.sum() <= 0:
+            continue
+        centred = rows - (w @ rows) / w.sum()
+        axis = np.ones(rows.shape[1])
+        for _ in range(8):  # power iteration for the leading direction
+            axis = centred.T @ (w * (centred @ axis))
+            axis /= max(float(np.linalg.norm(axis)), 1e-300)
+        along = centred @ axis
+        spread = np.sqrt(max(float(w @ along**2) / w.sum(), 1e-300))
+        share = 1.0 / (1.0 + np.exp(-np.clip(sharpness * along / spread, -30, 30)))
+        out.append(np.column_stack([r[:, :e], r[:, e] * share, r[:, e + 1 :], r[:, e] * (1.0 - share)]))
+    return out
 
 
 def seeded(

@@ -94,6 +94,19 @@ class StructuredProblem:
             self._add(out, at, weighted, weighted, np.zeros_like(weighted))
         return self._scaled(out).flat()
 
+    def masses(self, flat: np.ndarray) -> np.ndarray:
+        """Sums of the responsibilities (k,) in statistics."""
+        return flat[: self.k] * self.weight_sum
+
+    def log_volumes(self, found: Parameters) -> np.ndarray:
+        """Log-determinants of the covariances of (u, v), shape (k,)."""
+        return found.gate.log_det + found.noise.log_det
+
+    def value(self, found: Parameters) -> tuple[float, np.ndarray]:
+        """Log-likelihood, and sums of the responsibilities (k,)."""
+        value, s = self.expect(found)
+        return value, s.mass * self.weight_sum
+
     def expect(self, found: Parameters) -> tuple[float, Statistics]:
         """Log-likelihood and statistics at parameters."""
         out, value = self._empty(), self.offset
@@ -109,13 +122,18 @@ class StructuredProblem:
             self._add(out, at, r, r * w, r * (log_w - w))
         return value, self._scaled(out)
 
-    def responsibilities(self, found: Parameters) -> np.ndarray:
-        """Posterior probabilities (n, k)."""
-        out = np.empty((len(self.u), self.k))
+    def rowwise(self, found: Parameters) -> tuple[np.ndarray, np.ndarray]:
+        """Posterior probabilities (n, k) and log-densities (n,)."""
+        out, density = np.empty((len(self.u), self.k)), np.empty(len(self.u))
         for at in self._blocks():
             joint = self._joint(found, at)[0]
-            out[at] = np.exp(joint - log_sum_exp(joint))
-        return out
+            level = log_sum_exp(joint)
+            out[at], density[at] = np.exp(joint - level), level[:, 0]
+        return out, density
+
+    def responsibilities(self, found: Parameters) -> np.ndarray:
+        """Posterior probabilities (n, k)."""
+        return self.rowwise(found)[0]
 
     def residuals(self, found: Parameters, e: int, rows: np.ndarray) -> np.ndarray:
         """v - B_e phi of some rows."""

@@ -14,7 +14,7 @@ from ..engine import Evaluation, Order, make_engine
 from ..model import Model
 from ..rows import Rows, sample_rows
 from ..search import End, Fit
-from ..search.starts import ROTATION
+from ..search.starts import ROTATION, STRATEGIES, auto_starts
 from ..solvers import Coordinates, Objective, Solver, Status, StatusKind, run
 from ..solvers.base import Cancelled
 from ..solvers.diagnosis import diagnose
@@ -32,6 +32,9 @@ LONG_EM = 60  # instead of Newton's where a Hessian costs more than it tells
 MANY = 300  # parameters from which it does
 RUN_TOL = 1e-4  # gradient per row at which runs end: near enough to tell optima apart
 RUN_LIMIT = 50
+FEW_STEPS = 5
+# The budget in passes over the searched rows: so many an expert, fewer where rows x parameters make a pass dear.
+PASSES, WORK, LEAST = 4000, 4e8, 400
 STACK_BYTES = 60e6  # of matrices and memberships held at once by runs done side by side
 WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
 
@@ -99,8 +102,26 @@ class MixtureProblem:
         return self.rows.weight_sum
 
     @property
+    def weights(self) -> np.ndarray | None:
+        return self.rows.w
+
+    @property
     def rotation(self) -> Sequence[str]:
         return ROTATION
+
+    @property
+    def n_starts(self) -> int:
+        return auto_starts(self.k)
+
+    @property
+    def budget(self) -> float:
+        if self.k == 1:
+            return np.inf
+        return float(np.clip(WORK / (self.n * self.size), LEAST, PASSES * self.k))
+
+    @property
+    def few_steps(self) -> int:
+        return FEW_STEPS
 
     @property
     def at_once(self) -> int:
@@ -126,8 +147,12 @@ class MixtureProblem:
         y = self.model.family.spread(block.y)
         return x, (y - np.average(y, weights=block.w)) / max(float(y.std()), 1e-300), block.w
 
-    def view(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self._view
+    def view(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        return self._view[:2]
+
+    def guess(self, strategy: str, rng: np.random.Generator) -> np.ndarray:
+        x, y, w = self._view
+        return STRATEGIES[strategy](rng, x, y, w, self.k)
 
     # Points
 

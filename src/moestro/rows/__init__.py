@@ -1,5 +1,5 @@
 """Rows of data as the engines sum over them: the only place that knows n."""
 
-from .rows import MERGE_LIMIT, Rows, merge_rows, sample_rows
+from .rows import MERGE_LIMIT, Rows, merge_rows, sample_rows, shuffled
 
-__all__ = ["MERGE_LIMIT", "Rows", "merge_rows", "sample_rows"]
+__all__ = ["MERGE_LIMIT", "Rows", "merge_rows", "sample_rows", "shuffled"]

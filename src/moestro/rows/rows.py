@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -134,16 +134,18 @@ def merge_rows(
 
 
 def sample_rows(rows: Rows, seed: np.random.SeedSequence) -> np.ndarray:
-    """A random order of the rows that depends on what is in them, not on where they stand: indices (n,).
+    """A random order of the rows that depends on what is in them, not on where they stand: indices (n,)."""
+    return shuffled([rows.y, *rows.x.T, *(() if rows.z is None else rows.z.T)], seed)
 
-    Rows are sorted by a seeded hash of their numbers, and by a second one of how often the same row came before.
-    """
+
+def shuffled(columns: Sequence[np.ndarray], seed: np.random.SeedSequence) -> np.ndarray:
+    """A random order of rows (n,), from their columns: they are sorted by a seeded hash of their numbers, and by a second one of how often the
+    same row came before."""
     a, b = seed.generate_state(2, np.uint64)
     with np.errstate(over="ignore"):
-        key = _mixed(_bits(rows.y), a)
-        for columns in (rows.x,) if rows.z is None else (rows.x, rows.z):
-            for j in range(columns.shape[1]):
-                key = _mixed(key + _bits(columns[:, j]), a + np.uint64(2 * j + 1))
+        key = _mixed(_bits(columns[0]), a)
+        for j, column in enumerate(columns[1:]):
+            key = _mixed(key + _bits(column), a + np.uint64(2 * j + 1))
         order = np.argsort(key, kind="stable")
         ordered = key[order]
         first = np.r_[True, ordered[1:] != ordered[:-1]]

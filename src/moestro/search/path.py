@@ -17,7 +17,6 @@ from .polish import polish
 from .problem import Problem
 from .search import evidence, explore
 from .stage import Stage
-from .starts import auto_starts
 
 # Rows of the first subsample: so many that rows x parameters is SEARCH_SIZE, within these limits; up to twice as many are searched whole.
 SEARCH_SIZE, SEARCH_ROWS = 480_000, (5000, 12_000)
@@ -71,8 +70,8 @@ def fit_problem(problem: Problem, options: Options, below: Fit | None = None) ->
     with one_blas_thread(), Pool(options.threads if work > 5_000 else 1) as pool:
         stage = Stage(levels[0], pool, judge)
         _search(stage, options, below, search_seed)
-        found = [o.best for o in stage.optima.known] or stage.everyone[:1]
-        best = polish(levels, options, found, pool)
+        optima = [o.best for o in stage.optima.known] or stage.everyone[:1]
+        best = polish(levels, options, stage.contenders() or optima, optima, pool)
         if below is not None and below.status.usable and _is_below(best, below):
             best = _from_below(problem, options, below, best, stage, pool)
     assert best.end is not None and best.status is not None
@@ -99,8 +98,11 @@ def _search(stage: Stage, options: Options, below: Fit | None, seed: np.random.S
         ]
         return
     nested = [] if below is None else problem.nested(below)
-    starts = auto_starts(problem.k) if options.n_starts == "auto" else int(options.n_starts)
-    explore(stage, options, 0 if options.only_initial else starts, nested, seed)
+    if options.only_initial:
+        return explore(stage, options, 0, nested, seed)
+    auto = options.n_starts == "auto"
+    starts = problem.n_starts if auto else int(options.n_starts)
+    explore(stage, options, starts, nested, seed, ladder=auto)
 
 
 def _is_below(best: Candidate, below: Fit) -> bool:
@@ -118,7 +120,7 @@ def _from_below(
     ]
     stage.everyone += again
     for a in again:
-        polished = polish([problem], options, [a], pool)
+        polished = polish([problem], options, [a], [a], pool)
         if polished.key[0] > best.key[0] or (polished.key[0] == best.key[0] and polished.value > best.value):
             best = polished
     return best

@@ -10,17 +10,20 @@ from .problem import Problem
 FINALISTS = 12  # optima of a subsample that go on to more rows
 TRIED = 8  # optima that are polished at most, where the better ones turn out unusable
 JUDGED = 30  # optima of a subsample whose likelihood on more rows is looked at
-FIRST_STEPS = 5  # of each finalist on all rows, before the best are polished
 MIDDLE_STEPS = 60  # on a subsample in between
 SLACK = 1.0  # log-likelihood that a finalist may still gain after those
 
 
-def polish(levels: list[Problem], options: Options, optima: list[Candidate], pool: Pool) -> Candidate:
-    """The best of `optima` (best first, of the first level) on all rows, converged, experts in decreasing order of mass."""
-    finalists = optima
+def polish(
+    levels: list[Problem], options: Options, finalists: list[Candidate], optima: list[Candidate], pool: Pool
+) -> Candidate:
+    """The best of `finalists` (best first, of the first level) on all rows, converged, experts in decreasing order of mass.
+
+    Where none of them turns out usable, the other `optima` are tried.
+    """
     for depth, problem in enumerate(levels[1:]):
         finalists = _judged(problem, finalists[:JUDGED], pool)[: 2 if depth else FINALISTS]
-        steps = FIRST_STEPS if problem is levels[-1] else MIDDLE_STEPS
+        steps = problem.few_steps if problem is levels[-1] else MIDDLE_STEPS
 
         def settle(a: Candidate, problem: Problem = problem, steps: int = steps) -> None:
             a.advance(problem, tol=max(options.tol, 1e-4), max_iter=steps, cancel=pool.cancel)
@@ -55,7 +58,7 @@ def _settled(
         a.note = "polished"
         assert a.end is not None
         a.status = problem.diagnose(a.end)
-        if not a.status.usable:
+        if not a.status.usable and options.rank_by == "usable":
             a.key = (min(a.key[0], 1), a.key[1])
         if best is None or a.key > best.key:
             best = a

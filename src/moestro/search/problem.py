@@ -61,6 +61,9 @@ class Problem(Protocol):
     def weight_sum(self) -> float: ...
 
     @property
+    def weights(self) -> np.ndarray | None: ...  # (n,)
+
+    @property
     def rotation(self) -> Sequence[str]: ...  # names of the starts' strategies, in turn
 
     @property
@@ -69,9 +72,22 @@ class Problem(Protocol):
     @property
     def wide(self) -> bool: ...  # one fit keeps all threads busy
 
-    def view(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
+    @property
+    def n_starts(self) -> int: ...  # how many starts the search begins with
 
-    # scaled columns (n, d), one response (n,) and weights (n,): what starts and moves look at; of several responses a combination drawn by rng
+    @property
+    def budget(self) -> float: ...  # passes over these rows that a search may take
+
+    @property
+    def few_steps(self) -> int: ...  # steps that tell finalists of a subsample apart on all rows
+
+    def guess(
+        self, strategy: str, rng: np.random.Generator
+    ) -> np.ndarray: ...  # memberships (n, k) to start from
+
+    def view(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]: ...
+
+    # scaled columns (n, d) and one response (n,), what moves look at; of several responses a combination drawn by rng
 
     def begin(self, memberships: Sequence[np.ndarray], pool: Pool) -> Sequence[Any]: ...
 

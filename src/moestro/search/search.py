@@ -13,7 +13,6 @@ from .evidence import Evidence, chance
 from .moves import MOVES, TURNS
 from .options import Options
 from .stage import Stage
-from .starts import STRATEGIES
 
 WAVE = len(TURNS)  # moves tried at once
 ENOUGH = 5  # times that the best optimum is to be found
@@ -22,23 +21,29 @@ STALE = 3  # waves of moves without a better optimum that end the search
 OFTEN = 12  # times the best was found from which one wave fewer is enough
 SAME_ON_ALL = 0.05  # log-likelihood within which finalists that took a few steps on all rows are one optimum
 FAMILY = 5  # best optima that moves begin from
-# The budget in passes over the searched rows: so many an expert, fewer where rows x parameters make a pass dear.
-PASSES, WORK, LEAST = 4000, 4e8, 400
 
 
 def explore(
-    stage: Stage, options: Options, starts: int, nested: Sequence[Any], seed: np.random.SeedSequence
+    stage: Stage,
+    options: Options,
+    starts: int,
+    nested: Sequence[Any],
+    seed: np.random.SeedSequence,
+    ladder: bool = False,
 ) -> None:
-    """Run all starts, then waves of moves until the best optimum was found again and again; `stage` keeps the record."""
+    """Run all starts, that of a simpler model where there is a `ladder`, then waves of moves until the best optimum was found again and again.
+
+    `stage` keeps the record.
+    """
     begin, moves = seed.spawn(2)
     seeds = begin.spawn(starts)
     names = [stage.problem.rotation[i % len(stage.problem.rotation)] for i in range(starts)]
     guesses = [
-        _guess(stage, name, np.random.default_rng(own)) for name, own in zip(names, seeds, strict=True)
+        stage.problem.guess(name, np.random.default_rng(own)) for name, own in zip(names, seeds, strict=True)
     ]
-    if starts:
+    if ladder:
         guesses += _with_simpler(stage, options, names, begin)
-    allowed = budget(stage)
+    allowed = stage.problem.budget
 
     def report(ended: bool = False) -> None:
         if options.progress is not None and np.isfinite(allowed):
@@ -67,15 +72,10 @@ def explore(
     report(ended=True)
 
 
-def _guess(stage: Stage, name: str, rng: np.random.Generator) -> np.ndarray:
-    x, y, w = stage.problem.view(rng)
-    return STRATEGIES[name](rng, x, y, w, stage.problem.k)
-
-
 def _moved(
     stage: Stage, name: str, rng: np.random.Generator, r: np.ndarray, density: np.ndarray
 ) -> np.ndarray:
-    x, y, _ = stage.problem.view(rng)
+    x, y = stage.problem.view(rng)
     return MOVES[name](rng, x, y, r, density)
 
 
@@ -84,23 +84,15 @@ def _with_simpler(
 ) -> list[np.ndarray]:
     """Memberships of the best optimum of a simpler model within this one, found from half as many starts."""
     simpler = stage.problem.simpler()
-    if simpler is None or not names:
+    if simpler is None:
         return []
-    below = Stage(simpler, stage.pool)
-    explore(below, replace(options, n_starts=1, initial=(), progress=None), max(len(names) // 2, 1), [], seed)
+    below, plain = Stage(simpler, stage.pool), replace(options, n_starts=1, initial=(), progress=None)
+    explore(below, plain, max(simpler.n_starts // 2, 1), [], seed, ladder=True)
     stage.passes += below.passes
     if not below.optima.known:
         return []
     names.append("simpler model")
     return [simpler.rowwise(below.optima.known[0].best.point)[0]]
-
-
-def budget(stage: Stage) -> float:
-    """Passes over the searched rows that a search may take."""
-    problem = stage.problem
-    if problem.k == 1:
-        return np.inf
-    return float(np.clip(WORK / (problem.n * problem.size), LEAST, PASSES * problem.k))
 
 
 def convinced(stage: Stage) -> bool:
@@ -151,7 +143,7 @@ def evidence(stage: Stage, share: float, best: Candidate) -> Evidence:
         best_unusable=None if highest is None else highest.best.value,
         unusable=why,
         passes=stage.passes * share,
-        budget=budget(stage) * share,
+        budget=stage.problem.budget * share,
     )
 
 

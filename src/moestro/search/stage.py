@@ -11,6 +11,7 @@ from ..solvers.pool import Pool
 from .candidates import Candidate, Optima, Optimum
 from .problem import Problem
 
+UNLIKELY = 4.0  # standard errors below the best at which an optimum of a subsample is not expected to be the best of all rows
 BEGIN_PASSES = 3  # of the M-steps that make a point of memberships
 
 
@@ -54,6 +55,31 @@ class Stage:
         """Runs from points."""
         if len(names):
             self._finish(names, points, [None] * len(names))
+
+    def contenders(self) -> list[Candidate]:
+        """Optima that may be the best on all rows, best first.
+
+        The rows' log-densities at two optima differ by d; an optimum whose sum of d to the best one lies many standard errors below zero, on the
+        searched rows and as many others, is not.
+        """
+        if self.judge is None or not self.optima.known:
+            return [o.best for o in self.optima.known]
+        best = self.optima.known[0]
+        w = np.concatenate(
+            [np.ones(p.n) if p.weights is None else p.weights for p in (self.problem, self.judge)]
+        )
+        there = self._densities(best)
+        kept = []
+        for o in self.optima.known:
+            d = there if o is best else self._densities(o)
+            d = w * (d - there)
+            if o is best or d.sum() >= -UNLIKELY * np.sqrt((d**2).sum()):
+                kept.append(o.best)
+        return kept
+
+    def _densities(self, o: Optimum) -> np.ndarray:
+        assert self.judge is not None
+        return np.concatenate([o.density, self.judge.rowwise(o.best.point)[1]])
 
     def _finish(self, names: Sequence[str], points: Sequence[Any], parents: Sequence[Optimum | None]) -> None:
         ends = self.problem.settle(points, self.pool)

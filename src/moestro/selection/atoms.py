@@ -9,8 +9,8 @@ import numpy as np
 from ..engine import Order, make_engine
 from ..errors import DataError
 from ..gates import log_sum_exp
+from ..located import LocatedFit
 from ..located.data import Data
-from ..located.fit import LocatedFit
 from ..located.measure import LocatedMeasure
 from ..model import Model
 from ..problems import MixtureFit

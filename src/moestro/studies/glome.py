@@ -12,6 +12,7 @@ from ..errors import DataError
 from ..experts import Gaussian
 from ..located import Specification, fit_located
 from ..located.fit import LocatedFit
+from ..search import Options
 from ..selection import choose, sweep_located
 from ..theory.divergences import monte_carlo
 from .design import Arm, Published, Row, Study, check_options
@@ -85,8 +86,8 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
         ]
     else:
         fits = list(
-            sweep_located(columns, y, range(1, arm.k + 1), [Specification(direction="inverse")], "bic",
-                          n_starts=STARTS, tol=TOL, seed=seed).fits
+            sweep_located(columns, y, range(1, arm.k + 1), [Specification(direction="inverse")],
+                          Options(n_starts=STARTS, tol=TOL, seed=seed)).fits
         )  # fmt: skip
     contrast = np.array([-float(f.measure.log_density(columns, y).sum()) for f in fits])
     chosen = {

@@ -116,7 +116,7 @@ def _maximum(S: np.ndarray, f: int, start: np.ndarray | None) -> tuple[np.ndarra
         log_s, value = _descend(S, f, total, np.exp(best), 500)
     else:
         log_s, value = _descend(S, f, total, start, WARM_STEPS)
-        other = _heywood(S, f, None)
+        other = _heywood(S, f, None) if len(S) <= EXACT_COLUMNS else start
         if _value(S, np.log(other), f)[0] < value - TIE:
             other, lower = _descend(S, f, total, other, 500)
             if lower < value - TIE:

@@ -1,0 +1,296 @@
+"""A Gaussian-gated mixture as a problem of the search."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ..search import End, Fit
+from ..search.starts import ROTATION, STRATEGIES, auto_starts
+from ..solvers import Status, StatusKind
+from ..solvers.pool import Pool
+from ..tables import Table
+from .data import Data
+from .measure import LocatedMeasure
+from .polish import Found, Point, ascend, by_em, degenerate, diagnose, has_newton
+from .ranking import Ranking
+from .specification import Specification
+from .starts import seeded, splits
+from .structured import StructuredProblem
+
+SIMPLER = {"full": "diagonal", "blocks": "diagonal", "factors": "diagonal", "diagonal": "isotropic"}
+OWN = ("centres", "turned centres")  # strategies in the space of (x, y), two of three starts
+FEW = 4  # starts of a model whose M-steps are dear, beside that of the simpler one
+VIEWED = 12  # columns of u that starts and moves look at: more are projected at random
+RUN_TOL, RUN_EM = 1e-4, 80  # of runs, by EM: near enough to tell optima apart
+PASSES, WORK, LEAST = 1000, 4e8, 400  # of the search, see `problems.mixture`
+DEAR, DEAR_EM = 50.0, 25  # passes an expert and steps of a run where M-steps are dear
+SHARP, GENTLE = 2.0, 0.1  # slope, per standard deviation, of the cut that makes two components of one
+WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocatedFit(Fit):
+    """A fitted Gaussian-gated mixture of experts; its log-likelihood is the joint one, sum of log p(x, y).
+
+    Attributes
+    ----------
+    measure : LocatedMeasure
+        From x to y, in the user's units.
+    fitted : LocatedMeasure
+        In the direction of the fit: from y to x for an inverse regression.
+    specification : Specification
+    gradient_norm : float
+        Largest mismatch of a moment per row.
+    """
+
+    measure: LocatedMeasure
+    fitted: LocatedMeasure
+    specification: Specification
+    gradient_norm: float
+
+
+@dataclass(frozen=True)
+class LocatedProblem:
+    """The joint log-likelihood of a located model on rows; points are `polish.Point`.
+
+    Attributes
+    ----------
+    data : Data
+    specification : Specification
+    k : int
+    rank_by : {"usable", "likelihood"}
+    share : float
+        Of all rows, by weight.
+    """
+
+    data: Data
+    specification: Specification
+    k: int
+    rank_by: str = "usable"
+    share: float = 1.0
+
+    @cached_property
+    def model(self) -> Any:
+        """The sums over the rows."""
+        data = self.data if self.wide else replace(self.data, threads=1)
+        return data.problem(self.specification, self.k)
+
+    @property
+    def n(self) -> int:
+        return len(self.data.u)
+
+    @property
+    def size(self) -> int:
+        return self.specification.n_parameters(self.k, self.data.p, self.data.v.shape[1])
+
+    @property
+    def weight_sum(self) -> float:
+        return float(self.n if self.data.weights is None else self.data.weights.sum())
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        return self.data.weights
+
+    @property
+    def rotation(self) -> Sequence[str]:
+        return [name for other in ROTATION for name in (*OWN, other)]
+
+    @property
+    def dear(self) -> bool:
+        """Whether an M-step costs more than the sums."""
+        wide = isinstance(self.model, StructuredProblem) and self.model.is_wide
+        return wide or self.specification.covariance == "factors"
+
+    @property
+    def n_starts(self) -> int:
+        return min(FEW, auto_starts(self.k)) if self.dear else auto_starts(self.k)
+
+    @property
+    def budget(self) -> float:
+        if self.k == 1:
+            return np.inf
+        if self.dear:
+            return DEAR * self.k
+        return float(np.clip(WORK / (self.n * self.size), LEAST, PASSES * self.k))
+
+    @property
+    def few_steps(self) -> int:
+        return 5 if has_newton(self.model) else 20
+
+    @property
+    def at_once(self) -> int:
+        return 10**6
+
+    @property
+    def wide(self) -> bool:
+        return self.n * self.size > WIDE
+
+    # Memberships
+
+    def view(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        u, v = self.data.u, self.data.v
+        if u.shape[1] > VIEWED:
+            u = u @ rng.standard_normal((u.shape[1], VIEWED)) / np.sqrt(u.shape[1])
+        if v.shape[1] == 1:
+            return u, v[:, 0]
+        y = v @ rng.standard_normal(v.shape[1])
+        return u, y / max(float(y.std()), 1e-300)
+
+    def guess(self, strategy: str, rng: np.random.Generator) -> np.ndarray:
+        if strategy in OWN:
+            return seeded(self.model.rows, self.data.weights, self.k, rng, refined=strategy == OWN[0])
+        x, y = self.view(rng)
+        w = np.ones(self.n) if self.data.weights is None else self.data.weights
+        return STRATEGIES[strategy](rng, x, y, w, self.k)
+
+    def begin(self, memberships: Sequence[np.ndarray], pool: Pool) -> Sequence[Point]:
+        return pool.map(self._point, memberships)
+
+    def _point(self, r: np.ndarray) -> Point:
+        return Point(self.model.statistics(r))
+
+    def pooled(self) -> Point:
+        return self._point(np.full((self.n, self.k), 1.0 / self.k))
+
+    def given(self, initial: Any) -> Point:
+        """From a measure from x to y in the user's units, or memberships (n, k)."""
+        if not isinstance(initial, LocatedMeasure):
+            return self._point(initial)
+        if initial.k != self.k:
+            raise DataError(f"initial has {initial.k} atoms, not {self.k}")
+        inverse = self.specification.direction == "inverse"
+        return self._point(self.data.responsibilities(initial.inverse() if inverse else initial))
+
+    def nested(self, below: Any) -> Sequence[Point]:
+        return self._splits(below, SHARP)
+
+    def duplicated(self, below: Any) -> Sequence[Point]:
+        return [*self._splits(below, GENTLE), *self._splits(below, 0.0)]
+
+    def _splits(self, below: Any, sharpness: float) -> Sequence[Point]:
+        r = self.data.responsibilities(below.fitted)
+        return [self._point(s) for s in splits(self.model.rows, self.data.weights, r, sharpness)]
+
+    def by_mass(self, point: Point) -> Point:
+        return point  # partitions of the columns belong to components by their place
+
+    def simpler(self) -> LocatedProblem | None:
+        name = SIMPLER.get(self.specification.covariance)
+        if name is None or self.data.v.shape[1] < 2:
+            return None
+        return replace(self, specification=replace(self.specification, covariance=name, blocks=None))
+
+    # Runs
+
+    def settle(self, points: Sequence[Point], pool: Pool) -> Sequence[End]:
+        limit = DEAR_EM if self.dear else RUN_EM
+
+        def run(point: Point) -> End:
+            return self._end(by_em(self.model, point, RUN_TOL, limit, pool.cancel))
+
+        return pool.map(run, points)
+
+    def advance(
+        self, point: Point, *, tol: float, max_iter: int | None, cancel: threading.Event | None
+    ) -> End:
+        return self._end(ascend(self.model, point, tol, max_iter, cancel))
+
+    @staticmethod
+    def _end(found: Found) -> End:
+        passes = float(found.iterations + 1)
+        return End(found.point, found.value, found.mass, found.iterations, passes, found)
+
+    def values(self, points: Sequence[Point], pool: Pool) -> Sequence[tuple[float, np.ndarray]]:
+        return pool.map(self._value, points)
+
+    def _value(self, point: Point) -> tuple[float, np.ndarray]:
+        if point.parameters is None:
+            return -np.inf, np.zeros(self.k)
+        return self.model.value(point.parameters)
+
+    def rowwise(self, point: Point) -> tuple[np.ndarray, np.ndarray]:
+        return self.model.rowwise(point.parameters)
+
+    # What an end is worth
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        spec = self.specification
+        if spec.covariance == "blocks":  # whose partitions may be k
+            spec = replace(spec, covariance="diagonal", blocks=None)
+        one: Any = LocatedProblem(self.data, spec, 1).model
+        parameters = one.em(one.statistics(np.ones((self.n, 1))), None)[0]
+        volume = float(one.log_volumes(parameters)[0])
+        return Ranking.of(self.data, self.specification, self.k, volume, self.share)
+
+    def key(self, point: Point, value: float, mass: np.ndarray) -> tuple[int, float]:
+        if not np.isfinite(value) or point.parameters is None:
+            return -1, -np.inf
+        if self.rank_by == "likelihood":
+            return 2, float(value)
+        if degenerate(self.model, point.parameters) is not None:
+            return 0, float(value)
+        thin = self.ranking.thin(self.model.log_volumes(point.parameters), mass)
+        return (1 if thin.any() else 2), float(value)
+
+    def diagnose(self, end: End) -> Status:
+        status = diagnose(self.model, end.outcome)
+        if not status.usable or self.rank_by == "likelihood":
+            return status
+        volumes = self.model.log_volumes(end.point.parameters)
+        thin = np.flatnonzero(self.ranking.thin(volumes, end.mass))
+        if not len(thin):
+            return status
+        rows = end.mass * self.ranking.unit
+        each = " and ".join(f"component {e + 1} on {rows[e]:.1f} rows" for e in thin)
+        return Status(
+            StatusKind.THIN,
+            f"{each}: too few for its parameters. Use fewer experts or a simpler covariance",
+            tuple(int(e) for e in thin),
+        )
+
+    # Rows
+
+    def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray:
+        return self.data.shuffled(seed)
+
+    def subset(self, rows: np.ndarray) -> LocatedProblem:
+        part = replace(self, data=self.data.take(rows))
+        return replace(part, share=self.share * part.weight_sum / self.weight_sum)
+
+    def fit(self, end: End, **common: Any) -> LocatedFit:
+        found: Found = end.outcome
+        if found.parameters is None:
+            raise DataError(
+                "no start of EM reached a finite log-likelihood: rescale the columns or use fewer experts"
+            )
+        spec = self.specification
+        fitted = self.data.measure(self.model, found.parameters)
+        r = self.model.responsibilities(found.parameters)
+        w = np.ones(len(r)) if self.data.weights is None else self.data.weights
+        history = {
+            "iteration": list(range(1, len(found.trace) + 1)),
+            "log_likelihood": [info.value for info in found.trace],
+            "gradient": [info.gradient_norm for info in found.trace],
+            "step": [info.step for info in found.trace],
+        }
+        return LocatedFit(
+            measure=fitted if spec.direction == "direct" else fitted.inverse(),
+            fitted=fitted,
+            specification=spec,
+            gradient_norm=found.mismatch,
+            log_likelihood=found.value,
+            n_parameters=self.size,
+            weight_sum=self.weight_sum,
+            mass=w @ r,
+            entropy=float(-(w @ (r * np.log(np.maximum(r, 1e-300))).sum(axis=1))),
+            history=Table(history),
+            **common,
+        )

@@ -33,8 +33,9 @@ demo: $(STAMP)
 test: $(VENV)/.test
 	$(BIN)/python -m pytest
 
+# With every extra, and the marker slow: more seeds, more fits.
 test-all: $(VENV)/.all
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not study"
 
 # The suite as other machines would run it, about an hour: see CONTRIBUTING.
 test-elsewhere: $(VENV)/.test .venv-oldest/.test

@@ -15,7 +15,11 @@ from moestro.model import Model
 disturbed.install()
 
 DATA = Path(__file__).parent / "data"
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+# Seeds of a rate and how many of them must do it: few in every run, twenty in `make test-all`.
+RATES = [
+    pytest.param(range(3), 3, id="3 seeds"),
+    pytest.param(range(20), 19, id="20 seeds", marks=pytest.mark.slow),
+]
 
 FAMILIES = ("multinomial", "gaussian", "shared", "poisson")
 GATES = ("softmax",)

@@ -184,14 +184,16 @@ class TestRanking:
     def test_a_thin_expert_is_named_with_its_rows(self):
         rng = np.random.default_rng(0)
         model = MoERegressor(4, random_state=0).fit(rng.standard_normal((14, 2)), rng.standard_normal(14))
-        assert str(model.status_.kind) in ("thin expert", "variance collapsed")
+        note = {"thin expert": "thin", "variance collapsed": "collapsed"}[str(model.status_.kind)]
         assert not model.status_.usable
-        table = model.inference()
         own = [e + 1 for e in model.status_.experts]
-        for row in table.rows():
-            if row["part"] == "expert" and row["component"] in own:
-                assert row["z"] is None
-                assert row["note"] in ("thin", "collapsed")
+        rows = [
+            r
+            for r in model.inference().rows()
+            if r["part"] == "expert" and r["component"] in own and r["term"]
+        ]
+        assert len(rows) >= 3 * len(own) > 0
+        assert all(r["z"] is None and r["note"] == note for r in rows)
 
 
 class TestEvidence:
@@ -242,7 +244,7 @@ class TestEvidence:
 class TestEffort:
     def test_more_starts_are_never_worse(self):
         x, y = noisy()
-        for seed in range(4):
+        for seed in range(2):
             values = [
                 MoERegressor(3, n_starts=n, random_state=seed).fit(x, y).log_likelihood_ for n in (2, 10, 60)
             ]
@@ -251,7 +253,7 @@ class TestEffort:
     def test_auto_finds_what_many_starts_find(self):
         x, y = noisy()
         best = max(MoERegressor(3, n_starts=150, random_state=s).fit(x, y).log_likelihood_ for s in range(2))
-        for seed in range(5):
+        for seed in range(3):
             assert MoERegressor(3, random_state=seed).fit(x, y).log_likelihood_ >= best - 1e-3
 
 
@@ -259,10 +261,11 @@ class TestNested:
     @pytest.mark.parametrize("name", FAMILIES)
     def test_never_below_one_expert_less_and_the_same_in_any_range(self, name):
         model, rows, _ = problem(name, 1, n=120, seed=5)
-        options = Options(seed=0)
-        fits = fit_mixtures(model, rows, [1, 2, 3, 4], options)
-        assert [f.model.k for f in fits] == [1, 2, 3, 4]
+        options = Options(seed=0, n_starts=8)
+        fits = fit_mixtures(model, rows, [1, 2, 3], options)
+        assert [f.model.k for f in fits] == [1, 2, 3]
         values = [f.log_likelihood for f in fits if f.status.usable]
+        assert len(values) >= 2
         assert (np.diff(values) >= -1e-6).all()
         alone = fit_mixtures(model, rows, [3], options)[0]
         assert np.array_equal(alone.theta, fits[2].theta)
@@ -327,7 +330,7 @@ def test_large_data_are_judged_on_other_rows():
 
 def test_classes_too():
     x, y = three_classes()
-    values = [MoEClassifier(2, random_state=s).fit(x, y).log_likelihood_ for s in range(5)]
+    values = [MoEClassifier(2, random_state=s).fit(x, y).log_likelihood_ for s in range(3)]
     assert np.ptp(values) < 0.01
 
 
@@ -340,6 +343,7 @@ def _aer():
 
 
 @pytest.mark.usefixtures("_aer")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["CPS1985", "RecreationDemand", "PhDPublications", "CPS1988"])
 def test_real_data_from_five_seeds(name):
     """On each of these, a search of starts alone ends at different optima from different seeds."""

@@ -2,12 +2,11 @@
 
 import csv
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conftest import three_classes, two_lines
+from conftest import DATA, three_classes, two_lines
 from moestro import (
     LocatedMoERegressor,
     MoEClassifier,
@@ -36,14 +35,10 @@ from moestro.selection.slope import Collection
 from moestro.studies.softmax_gaussian import TRUTH, gaussian_measure
 from moestro.theory import voronoi_loss
 
-CAPUSHE = Path(__file__).parents[2] / "shared" / "data" / "datacapushe.csv"
-
 
 @pytest.fixture(scope="module")
 def capushe():
-    if not CAPUSHE.exists():
-        pytest.skip("capushe's data set is not at hand")
-    rows = list(csv.DictReader(CAPUSHE.read_text().splitlines()))
+    rows = list(csv.DictReader((DATA / "capushe.csv").read_text().splitlines()))
     pen, complexity, contrast = ([float(r[c]) for r in rows] for c in ("pen", "complexity", "contrast"))
     return pen, contrast, complexity, [r["model"] for r in rows]
 
@@ -56,7 +51,7 @@ def test_capushes_own_data(capushe):
     for robust in (True, False):
         slope = ddse(*capushe, robust=robust)
         assert slope.model == "K=21"
-        assert slope.plateau == (43 if robust else slope.plateau)
+        assert slope.plateau == 43
         assert slope.long_enough
         assert slope.slope[0] <= slope.kappa / 2 <= slope.slope[1]
 
@@ -174,8 +169,9 @@ def test_the_merged_measure_is_close_to_the_truth_without_a_further_fit():
     tree = dendrogram(SoftmaxAtoms.of(fit, rows), rows.weight_sum)
     assert tree.k == 2
     merged = tree.stages[2]
-    loss = voronoi_loss(measure_of(merged.model, units, merged.theta), truth)
-    assert loss < 0.5 * voronoi_loss(measure_of(fit.model, units, fit.theta), truth, unknown=7) + 0.5
+    # The twins of the four atoms are far from the two of the truth, which a merge alone finds.
+    assert voronoi_loss(measure_of(fit.model, units, fit.theta), truth, unknown=7) > 1
+    assert voronoi_loss(measure_of(merged.model, units, merged.theta), truth) < 0.2
     linkage = tree.linkage()
     assert linkage.shape == (3, 4)
     assert (np.diff(linkage[:, 2]) >= 0).all()
@@ -231,8 +227,10 @@ def test_located_merges_keep_mean_and_covariance():
 
 def test_dendrograms_of_classes_and_their_limits():
     x, y = three_classes()
-    model = MoEClassifier("dendrogram", max_experts=3, random_state=0).fit(x, y)
-    assert model.n_experts_ in (2, 3)
+    model = MoEClassifier("dendrogram", max_experts=3, n_starts=4, random_state=0).fit(x, y)
+    tree = model.dendrogram_
+    scores = {k: -(tree.heights[k] + np.log(len(y)) * tree.log_likelihoods[k]) for k in (2, 3)}
+    assert model.n_experts_ == min(scores, key=scores.get)
     with pytest.raises(DataError, match="not for laplace"):
         MoERegressor("dendrogram", gate="laplace", max_experts=2, n_starts=2).fit(*two_lines())
     with pytest.raises(DataError, match="at least 2"):
@@ -275,11 +273,11 @@ def test_every_criterion_in_every_estimator(criterion):
         LocatedMoERegressor(criterion, max_experts=4, n_starts=4, random_state=0),
     ):
         estimator.fit(x, y)
-        assert sum(estimator.selection_["chosen"]) == 1
-        chosen = [
-            k for k, c in zip(estimator.selection_["k"], estimator.selection_["chosen"], strict=True) if c
-        ]
+        table = estimator.selection_
+        chosen = [k for k, c in zip(table["k"], table["chosen"], strict=True) if c]
         assert chosen == [estimator.n_experts_]
+        if criterion in ("bic", "icl", "cv"):
+            assert chosen == [table["k"][int(np.argmin(table[criterion]))]]
 
 
 def test_select_experts_of_located_models():

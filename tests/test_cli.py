@@ -126,8 +126,9 @@ def test_saved_models_predict_like_the_fit(tmp_path):
     out = tmp_path / "m.json"
     call("fit", TONE, "-f", "tuned ~ stretchratio", "-k", "2", "-q", "--out", out)
     model = load_model(out)
-    assert model.fit.log_likelihood == pytest.approx(145.650315, abs=1e-5)
-    assert model.fit.starts["strategy"]
+    assert model.log_likelihood_ == pytest.approx(145.650315, abs=1e-5)
+    assert model.starts_["strategy"]
+    assert model.get_params()["formula"] == "tuned ~ stretchratio"
 
 
 @pytest.mark.parametrize("command", [[], ["fit"], ["predict"], ["select"], ["bench"]])

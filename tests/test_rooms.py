@@ -66,6 +66,24 @@ def test_rooms_import_only_from_the_left():
     assert not wrong
 
 
+def imported_files(path):
+    """Files of the package that a file imports, inside functions too."""
+    package = path.relative_to(ROOT).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = ROOT.joinpath(*package[: len(package) - node.level + 1], *(node.module or "").split("."))
+            places = [base, *(base / alias.name for alias in node.names)]
+            yield from (f for p in places for f in (p.with_suffix(".py"), p / "__init__.py") if f.exists())
+
+
+def test_estimators_import_each_other_in_no_circle():
+    room = ROOT / "estimators"
+    left = {p: {f for f in imported_files(p) if f.parent == room and f != p} for p in room.glob("*.py")}
+    while free := {p for p, needs in left.items() if not needs & left.keys()}:
+        left = {p: needs for p, needs in left.items() if p not in free}
+    assert not left
+
+
 def test_modules_stay_short():
     long = {p.name: n for p in ROOT.rglob("*.py") if (n := len(p.read_text().splitlines())) > SIZE_LIMIT}
     assert not long

@@ -9,11 +9,11 @@ import numpy as np
 
 from ..design import ArrayDesign
 from ..experts import Family
-from ..fitted import prepare
 from ..gates import Gate
 from ..located import LocatedFit
 from ..measure import MixingMeasure, measure_of, theta_of
 from ..model import Model
+from ..rows import read
 from ..search import Fit, Options, fit_mixture
 from ..solvers import Status
 
@@ -84,7 +84,7 @@ def maximise(
     names = tuple(f"x{j}" for j in range(d))
     at = tuple(range(d))
     design = ArrayDesign(names, at, None if z is None else at)
-    rows, units = prepare(design, x, z, y, weights, family, gate=gate)
+    rows, units = read(design, x, z, y, weights, family, gate_scaling=gate.scaling)
     model = Model(gate, family, k, rows.q, rows.p)
     informed = () if start is None else (theta_of(start, units),)
     sizes = [n]

@@ -149,21 +149,9 @@ class FormulaDesign:
         spec = _spec(f"0 + {self.response}", None, self.response_state)
         return self._one_column(_materialise(spec, _needed(self.response, data)))
 
-    def response_data(self, y: np.ndarray) -> dict[str, np.ndarray]:
-        """Data that hold values y (n,) of the one column that the response reads."""
-        names = [self._plain_response] if self._plain_response is not None else variables(self.response)
-        if len(names) != 1:
-            read = ", ".join(names) or "no column"
-            raise DataError(
-                f"the response '{self.response}' reads {read}: leave y out, so that it is read from the frame"
-            )
-        return {names[0]: y}
-
     @property
     def _plain_response(self) -> str | None:
-        """The response's column where it is no expression."""
-        plain = self.response.isidentifier() or self.response.startswith("`")
-        return self.response.strip("`") if plain else None
+        return _plain_name(self.response)
 
     def _one_column(self, out: Any) -> np.ndarray:
         values = np.asarray(out, dtype=float)
@@ -192,6 +180,31 @@ class FormulaDesign:
             None if gate is None else Side.from_dict(gate),
             data.get("response_state", {}),
         )
+
+
+def with_response(text: str, data: Any, y: np.ndarray) -> dict[str, np.ndarray]:
+    """The columns that a formula reads, y (n,) in the place of the one that its response reads."""
+    response, experts, gate = split(text)
+    read = {name for part in (experts, gate or "1") for name in variables(part)}
+    return columns(data, sorted(read)) | response_data(response, y)
+
+
+def response_data(response: str, y: np.ndarray) -> dict[str, np.ndarray]:
+    """y (n,) under the name of the one column that a response reads."""
+    plain = _plain_name(response)
+    names = [plain] if plain is not None else variables(response)
+    if len(names) != 1:
+        read = ", ".join(names) or "no column"
+        raise DataError(
+            f"the response '{response}' reads {read}: leave y out, so that it is read from the frame"
+        )
+    return {names[0]: y}
+
+
+def _plain_name(response: str) -> str | None:
+    """The response's column where it is no expression."""
+    plain = response.isidentifier() or response.startswith("`")
+    return response.strip("`") if plain else None
 
 
 def _needed(text: str, data: Any) -> dict[str, np.ndarray]:

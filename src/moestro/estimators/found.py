@@ -77,7 +77,7 @@ class Found:
         """Covariance of the estimate, from the rows or as a file kept it."""
         if self.penalised is not None:
             raise DataError(
-                "a penalised fit has no standard errors: its slopes are shrunken and were chosen from the same data"
+                "a penalised fit has no standard errors: its slopes are shrunk and were chosen from the same data"
             )
         if kind not in KINDS:
             raise DataError(f"cov={kind!r} is unknown: choose one of {', '.join(KINDS)}")

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import validate_data
 
 from ..design import ArrayDesign, Design, FormulaDesign
+from ..design.formula import response_data, with_response
 from ..design.frames import text_columns
 from ..errors import DataError, SearchWarning
 from ..search import Evidence
@@ -73,9 +74,11 @@ def read_formula(estimator: Any, data: Any, y: Any = None) -> tuple[FormulaDesig
     for name in ("gate_features", "expert_features", "gate_transform"):
         if getattr(estimator, name, None) is not None:
             raise DataError(f"{name} cannot be given beside a formula: write the gate's part after '|'")
+    if y is not None:
+        data = with_response(formula, data, column_or_1d(y, warn=True))
     design = FormulaDesign.learn(formula, data)
     x, z = design.matrices(data)
-    design, response = design.learn_response(data if y is None else _given(design, y))
+    design, response = design.learn_response(data)
     if len(response) != len(x):
         raise DataError(f"y has {len(response)} values, the data have {len(x)} rows")
     if len(x) < 2:
@@ -88,14 +91,11 @@ def read_formula(estimator: Any, data: Any, y: Any = None) -> tuple[FormulaDesig
 def read_response(design: Design, data: Any, y: Any = None) -> np.ndarray:
     """The response (n,) of new rows: of a formula its column, read from the data or given as y, transformed as the formula says."""
     if isinstance(design, FormulaDesign):
-        return design.read_response(data if y is None else _given(design, y))
+        given = None if y is None else response_data(design.response, column_or_1d(y, warn=True))
+        return design.read_response(data if given is None else given)
     if y is None:
         raise DataError("y is missing: only an estimator with a formula reads its response from a frame")
     return np.asarray(y)
-
-
-def _given(design: FormulaDesign, y: Any) -> dict[str, np.ndarray]:
-    return design.response_data(column_or_1d(y, warn=True))
 
 
 def refuse_text(X: Any) -> None:

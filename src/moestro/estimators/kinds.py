@@ -88,7 +88,8 @@ class Classifier(ClassifierMixin, MoEBase):
 
     def predict(self, X: Any) -> np.ndarray:
         """Most probable class, shape (n,)."""
-        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        proba = self.predict_proba(X)
+        return self.classes_[np.argmax(proba, axis=1)]
 
     def sample(self, X: Any, random_state: Any = None) -> np.ndarray:
         """One class drawn for each row, shape (n,)."""

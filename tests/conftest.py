@@ -8,9 +8,9 @@ import pytest
 import disturbed
 from moestro.design import ArrayDesign
 from moestro.experts import make_family
-from moestro.fitted import prepare
 from moestro.gates import SoftmaxGate
 from moestro.model import Model
+from moestro.rows import read
 
 disturbed.install()
 
@@ -54,7 +54,7 @@ def problem(name, k, d=2, e=None, n=60, weights=True, seed=0):
     if n == 1:
         rows = _one_row(x, z, y, w)
     else:
-        rows, _ = prepare(design, x, z, y, w, family)
+        rows, _ = read(design, x, z, y, w, family)
     model = Model(SoftmaxGate(), family, k, rows.q, rows.p)
     theta = 0.6 * rng.standard_normal(model.size)
     if family.tied_nuisances:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from conftest import two_lines
-from moestro import load_model
+from moestro import DataError, load_model
 from moestro.cli import main
 from moestro.datasets import dataset_path
 
@@ -59,7 +59,7 @@ def test_fit_prints_everything(model):
     ):  # fmt: skip
         assert words in text
     assert "\r" not in text  # no progress bar in a pipe
-    assert json.loads(path.read_text())["format"] == "moestro.model/1"
+    assert json.loads(path.read_text())["format"] == "moestro.model/2"
 
 
 def test_predict_classes(model, tmp_path):
@@ -126,8 +126,12 @@ def test_saved_models_predict_like_the_fit(tmp_path):
     out = tmp_path / "m.json"
     call("fit", TONE, "-f", "tuned ~ stretchratio", "-k", "2", "-q", "--out", out)
     model = load_model(out)
-    assert model.fit.log_likelihood == pytest.approx(145.650315, abs=1e-5)
-    assert model.fit.starts["strategy"]
+    assert model.log_likelihood_ == pytest.approx(145.650315, abs=1e-5)
+    assert model.starts_["strategy"]
+    assert model.get_params()["formula"] == "tuned ~ stretchratio"
+    assert "se" in model.summary("observed")  # what the command computed
+    with pytest.raises(DataError, match="sandwich standard errors need the training data"):
+        model.inference("sandwich")
 
 
 @pytest.mark.parametrize("command", [[], ["fit"], ["predict"], ["select"], ["bench"]])

@@ -1,6 +1,8 @@
-"""scikit-learn's own checks with no expected failure, and what they do not look at."""
+"""scikit-learn's own checks with no expected failure, what all estimators have in common, formulas as a constructor word, and files."""
 
+import inspect
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +13,23 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import moestro.rows.rows as rows_in_memory
 from conftest import three_classes, two_lines
-from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor, MoERegressorCV
-from moestro.penalties import L1
+from moestro import (
+    DataError,
+    LocatedMoERegressor,
+    MoEClassifier,
+    MoEClassifierCV,
+    MoERegressor,
+    MoERegressorCV,
+    confident_lower_bound,
+    load_dataset,
+    load_model,
+)
+from moestro.errors import FileError
+from moestro.experts import Gaussian
+from moestro.gates import ActivatedTemperatureGate
+from moestro.penalties import L1, AdaptiveL1
 
 
 @parametrize_with_checks(
@@ -171,3 +187,371 @@ def test_frames_of_any_library(backend):
         renamed = nw.from_dict({"first": x[:, 0], "third": x[:, 0]}, backend=backend).to_native()
         with pytest.raises(ValueError, match="third"):
             model.predict(renamed)
+
+
+EVERY = (MoEClassifier, MoERegressor, LocatedMoERegressor, MoEClassifierCV, MoERegressorCV)
+METHODS = (
+    "fit", "from_formula", "predict", "gate_proba", "responsibilities", "log_density", "sample", "score", "summary", "tidy", "glance", "inference",
+    "save", "get_params", "set_params",
+)  # fmt: skip
+ATTRIBUTES = (
+    "measure_", "log_likelihood_", "n_parameters_", "status_", "history_", "starts_", "search_", "selection_", "slope_", "dendrogram_",
+    "n_experts_", "n_iter_", "n_features_in_", "aic_", "bic_", "icl_",
+)  # fmt: skip
+WORDS = ("n_experts", "formula", "tol", "random_state", "n_jobs", "verbose")
+# What LocatedMoERegressor does not have yet.
+LOCATED_MISSING = {"summary", "tidy", "inference", "save", "history_", "search_", "formula", "verbose"}
+SEARCHED = {"max_experts", "n_starts", "max_iter"}  # a search for each number of experts
+SOFTMAX = {"gate", "top_k", "rank_on", "solver", "engine", "rank_by"}
+# Constructor words that not all have, and why.
+OWN_WORDS = {
+    MoERegressor: SEARCHED | SOFTMAX | {"family", "shared_variance"},  # a classifier has one family, without a variance
+    MoEClassifier: SEARCHED | SOFTMAX,
+    MoERegressorCV: {"alphas", "gate_ratios", "criterion", "cv", "family", "shared_variance"},  # they choose on paths, which have their own solver
+    MoEClassifierCV: {"alphas", "gate_ratios", "criterion", "cv"},
+    LocatedMoERegressor: (SEARCHED - {"max_iter"})
+    | {"direction", "covariance", "gate_covariance", "tied", "gate_tied", "degree", "rank", "blocks", "student"},  # joint Gaussian laws only
+}  # fmt: skip
+COLUMNS = {
+    "gate_transform",
+    "gate_features",
+    "expert_features",
+    "penalty",
+}  # located experts have one set of columns, and no penalty
+
+
+def small(kind):
+    """A cheap estimator of this class, and data for it."""
+    words = {"alphas": 4, "cv": 2} if kind in (MoEClassifierCV, MoERegressorCV) else {}
+    x, y = three_classes(120) if kind in (MoEClassifier, MoEClassifierCV) else two_lines(120)
+    return kind(n_experts=1, random_state=0, **words), x, y
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_all_estimators_have_the_same_methods_and_attributes(kind):
+    moe, x, y = small(kind)
+    moe.fit(x, y)
+    missing = {n for n in (*METHODS, *ATTRIBUTES) if not hasattr(moe, n)}
+    assert missing <= (LOCATED_MISSING if kind is LocatedMoERegressor else set())
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_all_estimators_have_the_same_words(kind):
+    located = kind is LocatedMoERegressor
+    expected = {*WORDS, *OWN_WORDS[kind], *(() if located else COLUMNS)}
+    known = LOCATED_MISSING | {"max_iter"} if located else set()
+    assert expected ^ set(kind().get_params()) <= known
+    assert next(iter(inspect.signature(kind).parameters)) == "n_experts"
+
+
+def classes_frame(n=200):
+    import pandas as pd
+
+    x, y = three_classes(n)
+    return pd.DataFrame(x, columns=["a", "b"][: x.shape[1]]).assign(kind=y)
+
+
+def lines_frame(n=200, backend="pandas"):
+    import narwhals as nw
+
+    x, y = two_lines(n)
+    columns = {"x": x[:, 0], "z": np.cos(5 * x[:, 0]), "y": y, "price": np.exp(y / 2)}
+    return nw.from_dict({k: v.tolist() for k, v in columns.items()}, backend=backend).to_native()
+
+
+class TestFormula:
+    """The formula as a constructor word; its witness is the same fit on the matrix that it says."""
+
+    @pytest.mark.parametrize("backend", ["pandas", "polars", "pyarrow"])
+    def test_fit_reads_the_response_or_takes_it(self, backend):
+        pytest.importorskip("formulaic")
+        pytest.importorskip(backend)
+        x, y = two_lines()
+        frame = lines_frame(backend=backend)
+        plain = MoERegressor(random_state=0).fit(x, y)
+        read, given = (
+            MoERegressor(formula="y ~ x", random_state=0).fit(*data) for data in ((frame,), (frame, -y))
+        )
+        assert read.log_likelihood_ == pytest.approx(plain.log_likelihood_, abs=1e-9)
+        assert given.log_likelihood_ == pytest.approx(
+            plain.log_likelihood_, abs=1e-6
+        )  # -y: the same law mirrored
+        np.testing.assert_allclose(given.predict(frame), -read.predict(frame), atol=1e-5)
+        assert list(read.feature_names_in_) == ["x"]
+        assert read.score(frame) == read.score(frame, y) == pytest.approx(plain.score(x, y), abs=1e-8)
+
+    def test_the_classmethod_is_the_word(self):
+        frame = lines_frame()
+        a = MoERegressor.from_formula("y ~ x | z", frame, random_state=0)
+        b = clone(a).fit(frame)
+        assert a.get_params() == b.get_params()
+        assert a.log_likelihood_ == b.log_likelihood_
+
+    def test_scikit_learn_refits_it(self):
+        frame = lines_frame()
+        moe = MoERegressor(formula="y ~ x", n_starts=4, random_state=0)
+        by_formula = cross_val_score(moe, frame, frame["y"], cv=3)
+        plain = clone(moe).set_params(formula=None)
+        by_array = cross_val_score(plain, frame[["x"]].to_numpy(), frame["y"].to_numpy(), cv=3)
+        np.testing.assert_allclose(by_formula, by_array, atol=1e-8)
+        search = GridSearchCV(moe, {"n_experts": [1, 2], "formula": ["y ~ x", "y ~ z"]}, cv=3)
+        search.fit(frame.drop(columns="y"), frame["y"])
+        assert search.best_params_ == {"n_experts": 2, "formula": "y ~ x"}
+        scaled = make_pipeline(StandardScaler().set_output(transform="pandas"), moe)
+        scaled.fit(frame[["x", "z"]], frame["y"])
+        np.testing.assert_allclose(
+            scaled.predict(frame[["x", "z"]]), moe.fit(frame).predict(frame), atol=1e-6
+        )
+        x, y = frame[["x"]].to_numpy(), frame["y"].to_numpy()
+        bounds = [
+            confident_lower_bound(e, *data, max_experts=3, random_state=0)
+            for e, data in ((moe, (frame,)), (plain, (x, y)))
+        ]
+        assert bounds[0].k == bounds[1].k
+
+    def test_a_transformed_response_is_given_in_the_frame_s_units(self):
+        frame = lines_frame()
+        moe = MoERegressor(formula="log(price) ~ x", random_state=0).fit(frame)
+        price, log_price = frame["price"].to_numpy(), np.log(frame["price"].to_numpy())
+        plain = MoERegressor(random_state=0).fit(frame[["x"]].to_numpy(), log_price)
+        given = clone(moe).fit(frame.drop(columns="price"), price)
+        x = frame[["x"]].to_numpy()
+        for fitted in (moe, given):
+            np.testing.assert_allclose(fitted.predict(frame), plain.predict(x), atol=1e-8)
+            for rest in ((frame,), (frame, price)):
+                np.testing.assert_allclose(
+                    fitted.log_density(*rest), plain.log_density(x, log_price), atol=1e-7
+                )
+                r = plain.responsibilities(x, log_price)
+                np.testing.assert_allclose(fitted.responsibilities(*rest), r, atol=1e-7)
+                assert fitted.score(*rest) == pytest.approx(plain.score(x, log_price), abs=1e-8)
+
+    def test_what_the_response_learned_is_remembered(self):
+        frame = lines_frame()
+        moe = MoERegressor(formula="scale(y) ~ x", random_state=0).fit(frame)
+        few = frame.iloc[:7]  # another mean and deviation
+        np.testing.assert_allclose(moe.log_density(few), moe.log_density(frame)[:7], rtol=1e-10)
+
+    def test_classes(self):
+        frame = classes_frame()
+        moe = MoEClassifier(formula="kind ~ a", n_experts=1).fit(frame)
+        plain = MoEClassifier(n_experts=1).fit(frame[["a"]].to_numpy(), frame["kind"].to_numpy())
+        np.testing.assert_allclose(
+            moe.predict_proba(frame), plain.predict_proba(frame[["a"]].to_numpy()), atol=1e-7
+        )
+        assert moe.score(frame) == plain.score(frame[["a"]].to_numpy(), frame["kind"])
+
+    @pytest.mark.parametrize(
+        ("words", "data", "match"),
+        [
+            ({"formula": 3}, {}, "must be text"),
+            ({"formula": "y ~ x", "gate_features": ["x"]}, {}, r"after '\|'"),
+            ({"formula": "y ~ x"}, {"y": [1.0, 2.0]}, "2 values, the data have 200 rows"),
+            ({"formula": "y + z ~ x"}, {"y": np.ones(200)}, "reads y, z: leave y out"),
+            ({"formula": "sales ~ x"}, {}, "'sales' is missing"),
+            ({"formula": "price ~ x"}, {"y": ["cheap"] * 200}, "'price' holds text"),
+        ],
+    )
+    def test_mistakes_are_named(self, words, data, match):
+        with pytest.raises(DataError, match=match):
+            MoERegressor(**words).fit(lines_frame(), **data)
+
+    def test_without_a_formula_y_is_needed(self):
+        frame = lines_frame()
+        with pytest.raises(ValueError, match="requires y"):
+            MoERegressor().fit(frame)
+        with pytest.raises(DataError, match="y is missing"):
+            MoERegressor(n_experts=1).fit(frame[["x"]], frame["y"]).log_density(frame[["x"]])
+
+
+SAVED = {
+    "numbers": lambda: MoERegressor(random_state=0).fit(*two_lines()),
+    "chosen": lambda: MoERegressor("ddse", max_experts=5, n_starts=3, random_state=0).fit(*two_lines()),
+    "dendrogram": lambda: MoERegressor("dendrogram", max_experts=3, random_state=0).fit(*two_lines()),
+    "counts": lambda: MoERegressor(1, family="poisson").fit(two_lines()[0], np.arange(200) % 7),
+    "classes": lambda: MoEClassifier(random_state=0).fit(*three_classes()),
+    "labels": lambda: MoEClassifier(1).fit(three_classes()[0], np.arange(300) % 3 - 1),
+    "formula": lambda: MoERegressor.from_formula("log(price) ~ x | z", lines_frame(), random_state=0),
+    "frame": lambda: MoERegressor(random_state=0, gate_features=["z"]).fit(lines_frame()[["x", "z"]], two_lines()[1]),
+    "gate": lambda: MoERegressor(gate=ActivatedTemperatureGate("sigmoid"), n_starts=2, max_iter=30, random_state=0).fit(*two_lines()),
+    "generator": lambda: MoERegressor(1, gate_transform="tanh", random_state=np.random.RandomState(3)).fit(*two_lines()),
+    "penalised": lambda: MoERegressor(1, penalty=AdaptiveL1(0.1)).fit(*two_lines()),
+    "path": lambda: MoERegressorCV(n_experts=(1, 2), alphas=np.array([0.3, 0.1]), criterion="bic", random_state=0).fit(*two_lines()),
+    "path of classes": lambda: MoEClassifierCV(n_experts=[1], alphas=[0.1], cv=2, random_state=0).fit(*three_classes(90)),
+}  # fmt: skip
+
+
+class TestFile:
+    @pytest.mark.parametrize("name", SAVED)
+    def test_a_loaded_model_is_an_estimator_again(self, name, tmp_path):
+        moe = SAVED[name]()
+        moe.save(tmp_path / "m.json")
+        again = load_model(tmp_path / "m.json")
+        assert type(again) is type(moe)
+        assert repr(again.get_params()) == repr(moe.get_params()) or name == "generator"
+        for attribute in (*ATTRIBUTES, "alpha_", "selected_", "support_", "classes_", "feature_names_in_"):
+            if attribute not in ("measure_", "dendrogram_") and hasattr(moe, attribute):
+                assert str(getattr(again, attribute)) == str(getattr(moe, attribute)), attribute
+            assert hasattr(again, attribute) == hasattr(moe, attribute)
+        assert again.measure_.to_dict() == moe.measure_.to_dict()
+        assert again.summary() == moe.summary()
+        assert str(again.tidy()) == str(moe.tidy())
+        assert str(again.glance()) == str(moe.glance())
+        if moe.dendrogram_ is not None:
+            assert str(again.dendrogram_.table()) == str(moe.dendrogram_.table())
+            assert again.dendrogram_.stages[2].to_dict() == moe.dendrogram_.stages[2].to_dict()
+        X = (
+            lines_frame()
+            if again.formula
+            else lines_frame()[["x", "z"]]
+            if name == "frame"
+            else moe_input(moe)
+        )
+        y = moe.sample(X, random_state=1)
+        np.testing.assert_array_equal(again.sample(X, random_state=1), y)
+        np.testing.assert_array_equal(again.predict(X), moe.predict(X))
+        given = np.exp(y) if again.formula else y
+        np.testing.assert_array_equal(again.responsibilities(X, given), moe.responsibilities(X, given))
+        clone(again)
+        for cov in ("observed", "sandwich"):
+            if hasattr(moe, "alpha_"):
+                with pytest.raises(DataError, match="no standard errors"):
+                    again.inference(cov)
+            else:  # the file has a triangle of the matrix: symmetric to rounding
+                assert again.summary(cov) == moe.summary(cov)
+
+    def test_what_a_file_does_not_keep_is_said(self, tmp_path):
+        moe = SAVED["numbers"]()
+        moe.save(tmp_path / "m.json", cov=["observed"])
+        again = load_model(tmp_path / "m.json")
+        assert again.inference()["se"] == moe.inference()["se"]
+        for cov in ("sandwich", "bootstrap"):
+            with pytest.raises(
+                DataError, match=rf"{cov} standard errors need the training data.*observed ones"
+            ):
+                again.inference(cov)
+        again.save(tmp_path / "twice.json")
+        assert load_model(tmp_path / "twice.json").summary("observed") == moe.summary("observed")
+        with pytest.raises(DataError, match="sandwich standard errors need"):
+            again.save(tmp_path / "m.json", cov=("sandwich",))
+        for cov in ("observed", ("bootstrap",)):
+            with pytest.raises(DataError, match="cov must be a list of observed and sandwich"):
+                moe.save(tmp_path / "m.json", cov=cov)
+        pickle.loads(pickle.dumps(again)).inference()
+
+    def test_it_fits_again_as_it_did(self, tmp_path):
+        moe = SAVED["formula"]()
+        moe.save(tmp_path / "m.json")
+        again = clone(load_model(tmp_path / "m.json")).fit(lines_frame())
+        assert again.log_likelihood_ == moe.log_likelihood_
+
+    def test_files_of_the_first_format_are_read(self):
+        """Written by version 0.1.0 before files had covariances: 150 tunings, two experts, the log-likelihood of the README."""
+        old = load_model(Path(__file__).parent / "data" / "model-1.json")
+        tone = load_dataset("tone")
+        assert old.log_likelihood_ == pytest.approx(145.650315, abs=1e-5)
+        assert old.log_density(tone).sum() == pytest.approx(old.log_likelihood_, abs=1e-9)
+        assert old.get_params()["formula"] == "tuned ~ stretchratio"
+        assert old.selection_["k"] == [2]
+        with pytest.raises(DataError, match="training data"):
+            old.inference()
+
+    @pytest.mark.parametrize(
+        ("change", "match"),
+        [
+            (lambda d: d["estimator"].update({"class": "Unpickler"}), "unknown estimator"),
+            (lambda d: d["estimator"].pop("found"), "damaged"),
+            (
+                lambda d: d["estimator"]["parameters"].update({"n_experts": {"$call": "os.system"}}),
+                "unknown kind",
+            ),
+            (lambda d: d["covariances"][0]["lower"].pop(), "damaged covariance"),
+            (lambda d: d["fit"].pop("entropy"), "damaged"),
+        ],
+    )
+    def test_damaged_files_are_refused(self, change, match, tmp_path):
+        import json
+
+        path = tmp_path / "m.json"
+        SAVED["numbers"]().save(path)
+        data = json.loads(path.read_text())
+        change(data)
+        path.write_text(json.dumps(data))
+        with pytest.raises(FileError, match=match):
+            load_model(path)
+
+    def test_objects_that_json_cannot_hold_are_refused(self, tmp_path):
+        from sklearn.model_selection import KFold
+
+        moe = MoERegressorCV(n_experts=1, alphas=[0.1], cv=KFold(2)).fit(*two_lines())
+        with pytest.raises(DataError, match=r"parameter cv holds an object of type KFold.*pickle"):
+            moe.save(tmp_path / "m.json")
+
+
+def moe_input(moe):
+    return three_classes()[0] if hasattr(moe, "classes_") else two_lines()[0]
+
+
+class TestPenalised:
+    def test_support_is_where_a_slope_is(self):
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((300, 6))
+        y = np.where(x[:, 4] > 0, 2 * x[:, 1], -2 * x[:, 1]) + 0.3 * rng.standard_normal(300)
+        moe = MoERegressor(
+            2, penalty=L1(0.1), gate_features=[4, 5], expert_features=[3, 1, 0], random_state=0
+        ).fit(x, y)
+        m = moe.measure_
+        expected = np.zeros(6, dtype=bool)
+        expected[[4, 5]] |= m.gate_slopes.any(axis=0)
+        expected[[3, 1, 0]] |= m.slopes.any(axis=(0, 1))
+        np.testing.assert_array_equal(moe.support_, expected)
+        assert set(np.flatnonzero(expected)) >= {1, 4}
+        assert {f"x{j}" for j in np.flatnonzero(expected)} == set(moe.selected_)
+        mixed = clone(moe).set_params(gate_transform=StandardScaler()).fit(x, y)
+        assert mixed.support_[[4, 5]].all()  # an object may mix the columns that it reads
+        named = clone(moe).set_params(gate_transform="tanh").fit(x, y)
+        assert not named.support_[5]
+
+    def test_support_of_a_formula_is_of_its_columns(self):
+        frame = lines_frame()
+        moe = MoERegressor.from_formula("y ~ x + z | z", frame, penalty=L1(0.1), random_state=0)
+        names = np.array(["z", "x"])  # the gate's first
+        assert list(names[moe.support_]) == moe.selected_
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            {"solver": "em"}, {"engine": "array"}, {"n_starts": 3}, {"rank_by": "likelihood"}, {"rank_on": "logit"}, {"max_iter": 5}, {"tol": 1e-3},
+            {"tol": 0.0}, {"gate": "sigmoid"}, {"top_k": 1},
+        ],
+    )  # fmt: skip
+    def test_words_that_would_have_no_effect_are_refused(self, words):
+        (name,) = words
+        with pytest.raises(DataError, match=name):
+            MoERegressor(penalty="l1", **words).fit(*two_lines())
+
+    def test_the_tolerance_is_the_one_given(self):
+        x, y = two_lines()
+        loose, tight = (
+            MoERegressor(penalty=L1(0.02), tol=tol, random_state=0).fit(x, y) for tol in (1e-8, 1e-13)
+        )
+        assert tight.path_.table["violation"][0] < loose.path_.table["violation"][0] <= 1e-8
+
+    def test_a_fit_without_a_penalty_has_none_of_it(self):
+        moe = MoERegressor(1, penalty=L1(0.1)).fit(*two_lines())
+        assert hasattr(moe, "path_")
+        moe.set_params(penalty=None).fit(*two_lines())
+        assert not any(hasattr(moe, n) for n in ("path_", "alpha_", "selected_", "support_"))
+
+
+def test_rows_are_read_once(monkeypatch):
+    calls = {"merge": 0, "check": 0}
+    merge, check = rows_in_memory.merge_rows, Gaussian.check_response
+    monkeypatch.setattr(
+        rows_in_memory, "merge_rows", lambda *a: (calls.update(merge=calls["merge"] + 1), merge(*a))[1]
+    )
+    monkeypatch.setattr(
+        Gaussian, "check_response", lambda *a: (calls.update(check=calls["check"] + 1), check(*a))[1]
+    )
+    MoERegressor("bic", max_experts=3, n_starts=2, random_state=0).fit(*two_lines())
+    assert calls == {"merge": 1, "check": 1}

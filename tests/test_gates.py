@@ -12,7 +12,7 @@ from moestro.design import ArrayDesign
 from moestro.engine import ArrayEngine, NativeEngine, Order
 from moestro.errors import DataError
 from moestro.experts import Gaussian
-from moestro.fitted import FittedModel, prepare
+from moestro.fitted import FittedModel
 from moestro.gates import (
     GATES,
     ActivatedTemperatureGate,
@@ -29,6 +29,7 @@ from moestro.measure import from_user, measure_of, theta_of, to_user
 from moestro.model import Model
 from moestro.problems import fit_mixture
 from moestro.problems.sparse import move_boundaries
+from moestro.rows import read
 from moestro.search import Options
 from moestro.solvers import EM, Coordinates, Objective, run
 from moestro.studies import find_study
@@ -55,7 +56,9 @@ def small(gate, k=3, seed=0, n=60):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((n, 2)) * [1.0, 3.0] + [0.5, -1.0]
     y, w = rng.standard_normal(n), rng.uniform(0, 2, n)
-    rows, units = prepare(ArrayDesign(("a", "b"), (0, 1), None), x, None, y, w, Gaussian(), gate=gate)
+    rows, units = read(
+        ArrayDesign(("a", "b"), (0, 1), None), x, None, y, w, Gaussian(), gate_scaling=gate.scaling
+    )
     model = Model(gate, Gaussian(), k, rows.q, rows.p)
     theta = 0.6 * rng.standard_normal(model.size)
     theta[: model.gate_size][gate.held(k, model.q)] = 0.0
@@ -173,7 +176,9 @@ def test_boundaries_are_moved_although_the_gradient_does_not_see_them():
     x = rng.uniform(size=(400, 1))
     y = np.where(x[:, 0] > 0.4, 2 - x[:, 0], x[:, 0]) + 0.1 * rng.standard_normal(400)
     gate = TopKGate(1, "logit")
-    rows, units = prepare(ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian(), gate=gate)
+    rows, units = read(
+        ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian(), gate_scaling=gate.scaling
+    )
     start = MixingMeasure([-5.0, 0.0], [[10.0], [0.0]], [[2.0], [0.0]], [[[-1.0]], [[1.0]]], np.log([[0.01], [0.01]]), "gaussian",
                           "top-k", gate_options=gate.options())  # fmt: skip
     theta = theta_of(start, units)
@@ -197,7 +202,7 @@ def test_a_maximum_at_a_jump_ends_converged():
     x = rng.uniform(size=(1500, 1))
     y, _ = truth.sample(x, rng)
     gate = TopKGate(2, "logit")
-    rows, _ = prepare(ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian(), gate=gate)
+    rows, _ = read(ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian(), gate_scaling=gate.scaling)
     model = Model(gate, Gaussian(), 3, rows.q, rows.p)
     kinds = set()
     for seed in range(3):

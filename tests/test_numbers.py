@@ -47,7 +47,7 @@ def test_tone_data_the_optimum_that_mixtools_reports():
     )
     theta = theta_of(start, model._model.units)
     options = Options(seed=0, n_starts=1, initial=(theta,), only_initial=True)
-    fit = fit_mixture(model._model.fit.model, model._rows, options)
+    fit = fit_mixture(model._fitted().fit.model, model._found.rows, options)
     assert fit.log_likelihood == pytest.approx(142.848014, abs=1e-5)
 
 

@@ -515,9 +515,11 @@ class TestChoosing:
         )
         assert set(moe.selected_) <= set("abcdef")
         moe.save(tmp_path / "m.json")
-        assert load_model(tmp_path / "m.json").mean(*moe._matrices(frame)) == pytest.approx(
-            moe.predict(frame)
-        )
+        again = load_model(tmp_path / "m.json")
+        np.testing.assert_array_equal(again.predict(frame), moe.predict(frame))
+        assert (again.alpha_, again.selected_, again.penalty) == (moe.alpha_, moe.selected_, "l1")
+        with pytest.raises(AttributeError, match="no path_"):
+            _ = again.path_
         assert moe.path_.measure(0).slopes.any() == False  # noqa: E712
         with pytest.raises(DataError, match="no standard errors"):
             moe.inference()

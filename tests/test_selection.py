@@ -18,7 +18,6 @@ from moestro import (
 from moestro.design import ArrayDesign
 from moestro.errors import DataError
 from moestro.experts import Gaussian
-from moestro.fitted import prepare
 from moestro.gates import SoftmaxGate
 from moestro.located import LocatedMeasure, fit_located
 from moestro.located.data import Data
@@ -26,6 +25,7 @@ from moestro.located.specification import Specification
 from moestro.measure import measure_of
 from moestro.model import Model
 from moestro.problems import fit_mixture
+from moestro.rows import read
 from moestro.search import Options
 from moestro.selection import EVERY, ddse, dendrogram, djump, sweep
 from moestro.selection.atoms import LocatedAtoms, SoftmaxAtoms
@@ -137,7 +137,7 @@ def over_specified(n=20_000, k=4, seed=0):
     rng = np.random.default_rng(seed)
     x = rng.uniform(size=(n, 1))
     y, _ = truth.sample(x, rng)
-    rows, units = prepare(ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian())
+    rows, units = read(ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian())
     model = Model(SoftmaxGate(), Gaussian(), k, rows.q, rows.p)
     return truth, rows, units, fit_mixture(model, rows, Options(seed=seed, n_starts=8, box=12.0))
 
@@ -251,7 +251,7 @@ def test_folds_are_a_partition():
 
 def test_held_out_likelihood_is_that_of_the_fits_on_the_other_folds():
     x, y = two_lines()
-    rows, _ = prepare(ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian())
+    rows, _ = read(ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian())
     model = Model(SoftmaxGate(), Gaussian(), 1, rows.q, rows.p)
     found = sweep(model, rows, [1], Options(seed=3), "cv", n_folds=4)
     draw, _ = np.random.SeedSequence(3).spawn(2)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         MoERegressorCV,
         alpha_path,
         confident_lower_bound,
+        load_model,
         stability_selection,
     )
     from .fitted import FittedModel
@@ -37,6 +38,7 @@ _HOME = {
     "alpha_path": "estimators",
     "stability_selection": "estimators",
     "confident_lower_bound": "estimators",
+    "load_model": "estimators",
     "MixingMeasure": "measure",
     "PredictiveDistribution": "distribution",
     "FittedModel": "fitted",
@@ -64,13 +66,6 @@ __all__ = [
     "select_experts",
     "stability_selection",
 ]
-
-
-def load_model(path: Any) -> "FittedModel":
-    """Read a model that `save` or ``moestro fit --out`` wrote. Nothing in the file is executed."""
-    from .fitted import FittedModel
-
-    return FittedModel.load(path)
 
 
 def __getattr__(name: str) -> Any:

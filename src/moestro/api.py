@@ -11,13 +11,11 @@ import numpy as np
 from .design import Design, FormulaDesign
 from .errors import DataError
 from .experts import Family, make_family
-from .fitted import FittedModel, prepare
+from .fitted import FittedModel
 from .gates import Gate, make_gate
 from .located import LocatedFit, Specification
 from .model import Model
-from .penalised import PenalisedFit, fit_penalised, read
-from .penalties import Penalty
-from .rows import Rows
+from .rows import Rows, read
 from .search import Fit, Options
 from .selection import CRITERIA, EVERY, Choice, Dendrogram, Sweep, sweep, sweep_located
 from .selection.choice import SLOPES
@@ -81,48 +79,12 @@ def fit_design(
     started: Callable[[int], None] | None = None,
     finished: Callable[[Fit], None] | None = None,
 ) -> Result:
-    """Fit every k in `ks` and choose by `criterion`. Arrays as in `prepare`."""
+    """Fit every k in `ks` and choose by `criterion`. Arrays as in `rows.read`."""
     made = make_gate(gate, top_k, rank_on)
-    rows, units = prepare(design, x, z, y, w, family, response, classes, made)
-    model = Model(made, family, 1, rows.q, rows.p)
-    found = sweep(model, rows, ks, options, criterion, started, finished)
+    rows, units = read(design, x, z, y, w, family, response, classes, made.scaling)
+    largest = Model(made, family, max(ks, default=1), rows.q, rows.p)
+    found = sweep(largest, rows, ks, options, criterion, started, finished)
     return Result(FittedModel(design, units, found.chosen), rows, found)
-
-
-@dataclass(frozen=True)
-class PenalisedResult:
-    """A penalised model, and the path it was chosen on."""
-
-    model: FittedModel
-    found: PenalisedFit
-
-
-def fit_penalised_design(
-    design: Design,
-    x: Any,
-    z: Any,
-    y: np.ndarray,
-    w: np.ndarray | None,
-    family: Family,
-    k: int,
-    penalty: Penalty,
-    *,
-    gate: str | Gate = "softmax",
-    top_k: int | None = None,
-    response: str = "y",
-    classes: tuple = (),
-    threads: int = 1,
-    **how: Any,
-) -> PenalisedResult:
-    """Fit k experts with a penalty on their slopes; arrays as in `penalised.read`, `how` as in `fit_penalised`."""
-    if top_k is not None or make_gate(gate).name != "softmax":
-        raise DataError("a penalty needs the softmax gate: leave out gate and top_k")
-    problem, units = read(
-        design, x, z, y, w, family, k, penalty, response=response, classes=classes, threads=threads,
-        merge=how.get("criterion") != "cv",
-    )  # fmt: skip
-    found = fit_penalised(problem, penalty, **how)
-    return PenalisedResult(FittedModel(design, units, found.fit), found)
 
 
 def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]:
@@ -205,7 +167,7 @@ def fit_formula(
     """Fit "y ~ experts | gate" on a frame."""
     design = FormulaDesign.learn(formula, data)
     x, z = design.matrices(data)
-    raw = design.read_response(data)
+    design, raw = design.learn_response(data)
     classes: tuple = ()
     if family == "multinomial":
         if any(v is None or v != v for v in raw.tolist()):
@@ -217,7 +179,6 @@ def fit_formula(
         raise DataError(f"the data have {len(y)} row: at least 2 are needed")
     w = check_weights(weights, len(y))
     made = make_family(family, classes=len(classes), shared_variance=shared_variance)
-    made.check_response(y)
     return fit_design(design, x, z, y, w, made, ks, options, response=design.response, classes=classes, **how)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from .fitted import FittedModel
 from .inference import Covariance
 from .measure import to_user, user_jacobian
-from .problems import MixtureFit as Fit
+from .problems import MixtureFit
 from .selection.criteria import CRITERIA
 from .solvers import StatusKind
 from .tables import Table
@@ -58,7 +58,7 @@ def tidy(model: FittedModel, covariance: Covariance | None = None) -> Table:
     return Table(_without_empty(columns))
 
 
-def _no_estimates(fit: Fit) -> tuple[int, ...]:
+def _no_estimates(fit: MixtureFit) -> tuple[int, ...]:
     """Experts whose coefficients a few rows make: a z value of thousands would only count those rows."""
     return fit.status.experts if fit.status.kind in (StatusKind.THIN, StatusKind.COLLAPSED) else ()
 

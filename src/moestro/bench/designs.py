@@ -10,10 +10,9 @@ import numpy as np
 
 from ..design import ArrayDesign
 from ..experts import Family, make_family
-from ..fitted import prepare
 from ..gates import SoftmaxGate
 from ..model import Model
-from ..rows import Rows
+from ..rows import Rows, read
 
 SLOPES = {"multinomial": 1.5, "gaussian": 1.0, "poisson": 0.3}  # standard deviation of an expert's slope
 
@@ -42,7 +41,7 @@ def simulate(
 def rows_of(x: np.ndarray, y: np.ndarray, family: Family) -> Rows:
     """Rows of a simulated set."""
     design = ArrayDesign(tuple(f"x{j}" for j in range(x.shape[1])))
-    return prepare(design, x, None, y, None, family, classes=tuple(range(getattr(family, "classes", 0))))[0]
+    return read(design, x, None, y, None, family, classes=tuple(range(getattr(family, "classes", 0))))[0]
 
 
 def median_seconds(function: Callable[[], Any], repeats: int = 7) -> float:

@@ -174,6 +174,8 @@ def fit(
 
 
 def _fit(cov: str, out: str | None, plot: str | None, quiet: bool, options: dict[str, Any]) -> None:
+    from dataclasses import replace
+
     from ..inference import covariance
     from ..summary import summary_text
     from ..threads import thread_count
@@ -197,7 +199,7 @@ def _fit(cov: str, out: str | None, plot: str | None, quiet: bool, options: dict
         )
     click.echo(summary_text(result.model, trust))
     if out:
-        result.model.save(out)
+        replace(result.model, covariances={} if trust is None else {trust.kind: trust}).save(out)
         click.echo(f"\nmodel written to {out}")
     if plot:
         _draw(result.model, table, plot)

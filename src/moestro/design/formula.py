@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -97,12 +97,16 @@ class Side:
 
 @dataclass(frozen=True)
 class FormulaDesign:
-    """ "y ~ x1 + x2 | z1": the experts' side, the gate's side (None where they are the same), the response."""
+    """ "y ~ x1 + x2 | z1": the experts' side, the gate's side (None where they are the same), the response.
+
+    `response_state` is what a transform of the response learned, ``scale(y)`` its mean and deviation.
+    """
 
     text: str
     response: str
     experts: Side
     gate_side: Side | None
+    response_state: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def learn(cls, text: str, data: Any) -> FormulaDesign:
@@ -123,12 +127,33 @@ class FormulaDesign:
         """Experts' columns and the gate's; None where they are the same."""
         return self.experts.matrix(data), None if self.gate_side is None else self.gate_side.matrix(data)
 
-    def read_response(self, data: Any) -> np.ndarray:
-        """The response (n,): a column as it is, or an expression of columns."""
-        if self.response.isidentifier() or self.response.startswith("`"):
-            name = self.response.strip("`")
-            return columns(data, [name])[name]
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Columns of the data that experts and gate read, sorted."""
+        gate = () if self.gate_side is None else self.gate_side.variables
+        return tuple(sorted({*self.experts.variables, *gate}))
+
+    def learn_response(self, data: Any) -> tuple[FormulaDesign, np.ndarray]:
+        """The response (n,) of the data that are fitted, and the design that remembers what its transform learned."""
+        if self._plain_response is not None:
+            return self, self.read_response(data)
         out = _materialise(_spec(f"0 + {self.response}", None, None), _needed(self.response, data))
+        state = {k: _plain(v) for k, v in out.model_spec.transform_state.items() if v}
+        return replace(self, response_state=state), self._one_column(out)
+
+    def read_response(self, data: Any) -> np.ndarray:
+        """The response (n,): a column as it is, or an expression of columns with the remembered transforms."""
+        name = self._plain_response
+        if name is not None:
+            return columns(data, [name])[name]
+        spec = _spec(f"0 + {self.response}", None, self.response_state)
+        return self._one_column(_materialise(spec, _needed(self.response, data)))
+
+    @property
+    def _plain_response(self) -> str | None:
+        return _plain_name(self.response)
+
+    def _one_column(self, out: Any) -> np.ndarray:
         values = np.asarray(out, dtype=float)
         if values.ndim == 2 and values.shape[1] != 1:
             raise DataError(f"the response '{self.response}' has {values.shape[1]} columns: it must be one")
@@ -139,6 +164,7 @@ class FormulaDesign:
             "kind": "formula",
             "text": self.text,
             "response": self.response,
+            "response_state": self.response_state,
             "experts": self.experts.to_dict(),
             "gate": None if self.gate_side is None else self.gate_side.to_dict(),
         }
@@ -152,7 +178,33 @@ class FormulaDesign:
             data["response"],
             Side.from_dict(data["experts"]),
             None if gate is None else Side.from_dict(gate),
+            data.get("response_state", {}),
         )
+
+
+def with_response(text: str, data: Any, y: np.ndarray) -> dict[str, np.ndarray]:
+    """The columns that a formula reads, y (n,) in the place of the one that its response reads."""
+    response, experts, gate = split(text)
+    read = {name for part in (experts, gate or "1") for name in variables(part)}
+    return columns(data, sorted(read)) | response_data(response, y)
+
+
+def response_data(response: str, y: np.ndarray) -> dict[str, np.ndarray]:
+    """y (n,) under the name of the one column that a response reads."""
+    plain = _plain_name(response)
+    names = [plain] if plain is not None else variables(response)
+    if len(names) != 1:
+        read = ", ".join(names) or "no column"
+        raise DataError(
+            f"the response '{response}' reads {read}: leave y out, so that it is read from the frame"
+        )
+    return {names[0]: y}
+
+
+def _plain_name(response: str) -> str | None:
+    """The response's column where it is no expression."""
+    plain = response.isidentifier() or response.startswith("`")
+    return response.strip("`") if plain else None
 
 
 def _needed(text: str, data: Any) -> dict[str, np.ndarray]:

@@ -2,10 +2,12 @@
 
 from .classifier import MoEClassifier
 from .cross_validated import MoEClassifierCV, MoERegressorCV
+from .files import load_model
 from .located import LocatedMoERegressor
 from .lower_bound import confident_lower_bound
-from .paths import RegularizationPath, Stability, alpha_path, stability_selection
+from .paths import RegularizationPath
 from .regressor import MoERegressor
+from .stability import Stability, alpha_path, stability_selection
 
 __all__ = [
     "LocatedMoERegressor",
@@ -17,5 +19,6 @@ __all__ = [
     "Stability",
     "alpha_path",
     "confident_lower_bound",
+    "load_model",
     "stability_selection",
 ]

@@ -1,75 +1,75 @@
-"""What the estimators share: validate, call, store. No numerics here."""
+"""What the estimators share: read, fit, store, answer. No numerics here."""
 
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from ..api import Result, check_weights, fit_design, number_of_experts
-from ..design import ArrayDesign, FormulaDesign
+from ..api import check_weights
+from ..design import FormulaDesign
 from ..errors import DataError
 from ..experts import Family
-from ..fitted import FittedModel
-from ..inference import KINDS, Covariance, bootstrap, covariance
+from ..fitted import FittedModel, write_file
+from ..inference import Covariance
 from ..measure import MixingMeasure
-from ..search import Evidence, Options
-from ..selection import Dendrogram
+from ..search import Evidence
 from ..solvers import Status
 from ..summary import glance, summary_text, tidy
 from ..tables import Table
 from ..threads import thread_count
-from .helpers import printer, refuse_columns_beside_a_formula, refuse_text, seed_of, warn_if_weak
-from .penalised import PenalisedFits
+from .found import Found, Penalised, describe
+from .helpers import Data, checked, read_arrays, read_formula, read_response, warn_if_weak
+from .paths import RegularizationPath
 
 
-class MoEBase(PenalisedFits, BaseEstimator, metaclass=ABCMeta):
+class MoEBase(BaseEstimator, metaclass=ABCMeta):
     """Mixture of experts behind scikit-learn's interface."""
 
-    n_experts: int | str
-    max_experts: int | None
-    gate: Any
-    top_k: int | None
-    rank_on: str
+    formula: str | None
     gate_transform: Any
     gate_features: Any
     expert_features: Any
     penalty: Any
-    solver: str
-    engine: str
-    n_starts: int | str
-    rank_by: str
-    tol: float
-    max_iter: int | None
+    tol: float | None
     random_state: Any
     n_jobs: int | None
     verbose: int
-    n_features_in_: int
 
     @abstractmethod
-    def _encode(self, y: np.ndarray, fitting: bool) -> np.ndarray:
+    def _encode(self, y: np.ndarray, response: str, fitting: bool) -> np.ndarray:
         """y (n,) as floats the family understands; learns classes when fitting."""
 
     @abstractmethod
-    def _family(self, y: np.ndarray) -> Family:
-        """Family of experts for the encoded y."""
+    def _family(self) -> Family:
+        """Family of the experts, once y was read."""
 
     @property
+    @abstractmethod
     def _classes(self) -> tuple:
-        return ()
+        """Labels of the classes; none for numbers."""
+
+    @abstractmethod
+    def _estimate(self, data: Data) -> Found:
+        """Fit and choose."""
 
     # Fitting
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit by maximum likelihood.
 
         Parameters
         ----------
         X : array-like or frame of shape (n, d)
+            With a `formula` a frame (pandas, polars, pyarrow, ...) or a mapping of columns.
         y : array-like of shape (n,)
+            With a `formula` it may be left out: the response is then read from the frame. Where it is given it takes the place of the column
+            that the formula's response reads, in that column's own units: with "log(price) ~ size" y is the price.
         sample_weight : array-like of shape (n,), optional
             Real-valued, at least 0: weight 0 is a deleted row, weight 2 a row written twice.
 
@@ -77,97 +77,40 @@ class MoEBase(PenalisedFits, BaseEstimator, metaclass=ABCMeta):
         -------
         self
         """
-        refuse_text(X)
-        X, y = self._validate(X, y)
-        names = getattr(self, "feature_names_in_", None)
-        labels = [f"x{j}" for j in range(X.shape[1])] if names is None else [str(n) for n in names]
-        encoded = self._encode(y, fitting=True)
-        design = ArrayDesign.learn(X, labels, self.expert_features, self.gate_features, self.gate_transform)
-        x, z = design.matrices(X)
-        return self._fit(design, x, z, encoded, sample_weight, "y")
-
-    def _validate(self, X: Any, y: Any) -> Any:
-        return validate_data(
-            self, X, y, dtype=np.float64, ensure_min_samples=2, y_numeric=not self._is_classifier(),
-            accept_sparse=self._accepts(),
-        )  # fmt: skip
-
-    def _accepts(self) -> Any:
-        """Sparse formats that fit and predict take: a penalised fit never makes them dense."""
-        return False if self.penalty is None else ["csc", "csr"]
-
-    def _is_classifier(self) -> bool:
-        return getattr(self, "_estimator_type", "") == "classifier" or hasattr(self, "predict_proba")
+        return self._fit(X, y, sample_weight)
 
     @classmethod
     def from_formula(cls, formula: str, data: Any, *, sample_weight: Any = None, **parameters: Any) -> Self:
-        """Fit "y ~ experts' columns | gate's columns" on a frame, and return the fitted estimator.
+        """The estimator with this formula, fitted on a frame: ``cls(formula=formula, **parameters).fit(data)``.
 
         Parameters
         ----------
         formula : str
-            As in R: ``y ~ x1 + log(x2) + C(region) | z1``. Without ``|`` the gate has the experts' columns;
-            ``| 1`` makes it constant.
+            "y ~ experts' columns | gate's columns", written as in R: ``y ~ x1 + log(x2) + C(region) | z1``. Without ``|`` the gate has the
+            experts' columns; ``| 1`` makes it constant.
         data : frame (pandas, polars, pyarrow, ...) or mapping of columns
         sample_weight : array-like of shape (n,), optional
         **parameters
             Of the estimator. `predict` and the others then take frames with the same columns.
         """
-        self = cls(**parameters)
-        refuse_columns_beside_a_formula(self)
-        design = FormulaDesign.learn(formula, data)
-        x, z = design.matrices(data)
-        y = design.read_response(data)
-        if len(y) < 2:
-            raise DataError(f"the data have {len(y)} row: at least 2 are needed")
-        self.n_features_in_ = len(
-            set(design.experts.variables) | set(design.gate_side.variables if design.gate_side else ())
-        )
-        return self._fit(design, x, z, self._encode(y, fitting=True), sample_weight, design.response)
+        return cls(**{"formula": formula, **parameters})._fit(data, None, sample_weight)
 
-    def _fit(
-        self,
-        design: ArrayDesign | FormulaDesign,
-        x: np.ndarray,
-        z: np.ndarray | None,
-        y: np.ndarray,
-        sample_weight: Any,
-        response: str,
-    ) -> Self:
-        w = check_weights(sample_weight, len(y))
-        if self.penalty is not None:
-            return self._fit_penalised(design, x, z, y, w, response)
-        ks, criterion = number_of_experts(self.n_experts, self.max_experts)
-        options = Options(
-            solver=self.solver,
-            engine=self.engine,
-            n_starts=self.n_starts,
-            rank_by=self.rank_by,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            seed=seed_of(self.random_state),
-            threads=thread_count(self.n_jobs),
-            progress=printer() if self.verbose else None,
-        )
-        family = self._family(y)
-        family.check_response(y if w is None else y[w > 0])
-        result = fit_design(
-            design, x, z, y, w, family, ks, options, gate=self.gate, top_k=self.top_k, rank_on=self.rank_on, criterion=criterion, response=response,
-            classes=self._classes,
-        )  # fmt: skip
-        self._store(result)
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        read = read_arrays if self.formula is None else read_formula
+        design, x, z, y = read(self, X, y)
+        response = design.response if isinstance(design, FormulaDesign) else "y"
+        y = self._encode(y, response, fitting=True)
+        found = self._estimate(Data(design, x, z, y, check_weights(sample_weight, len(y)), response))
+        self._store(found)
+        if found.searched:
+            warn_if_weak(found.model.fit.evidence)
         return self
 
-    def _store(self, result: Result) -> None:
-        fit = result.model.fit
-        self._model, self._rows = result.model, result.rows
-        self.n_experts_ = fit.model.k
-        self.n_iter_ = max(fit.n_iter, 1)
-        self.selection_ = result.sweep.table()
-        self.slope_ = result.sweep.choice.slope
-        self._tree = result.sweep.tree
-        if self.n_starts == "auto":
-            warn_if_weak(fit.evidence)
+    def _store(self, found: Found) -> None:
+        self._found = found
+        self.n_experts_ = found.model.fit.model.k
+        self.n_iter_ = max(found.model.fit.n_iter, 1)
+        self.selection_, self.slope_, self.dendrogram_ = found.selection, found.slope, found.dendrogram
 
     # What was found
 
@@ -207,12 +150,6 @@ class MoEBase(PenalisedFits, BaseEstimator, metaclass=ABCMeta):
         return self._fitted().fit.evidence
 
     @property
-    def dendrogram_(self) -> Dendrogram | None:
-        """The merges of the over-specified fit, with its measures in the user's units, for n_experts="dendrogram"."""
-        fitted = self._fitted()
-        return None if self._tree is None else fitted.in_user_units(self._tree)
-
-    @property
     def aic_(self) -> float:
         return self._fitted().criterion("aic")
 
@@ -224,49 +161,84 @@ class MoEBase(PenalisedFits, BaseEstimator, metaclass=ABCMeta):
     def icl_(self) -> float:
         return self._fitted().criterion("icl")
 
+    @property
+    def alpha_(self) -> float:
+        """Strength of a penalised fit."""
+        return self._penalised("alpha_").alpha
+
+    @property
+    def selected_(self) -> list[str]:
+        """Names of the columns with a slope in a penalised fit."""
+        return self._penalised("selected_").selected
+
+    @property
+    def support_(self) -> np.ndarray:
+        """Boolean (n_features,) of a penalised fit: true where the gate or an expert uses the column.
+
+        Of a fit by formula: one entry a column of its design, the gate's first, then those that only experts have. A `gate_transform` that is an
+        object may mix columns: a slope behind it counts for all that it reads.
+        """
+        return self._penalised("support_").support
+
+    @property
+    def path_(self) -> RegularizationPath:
+        """The path that a penalised fit was chosen on; a file does not keep it."""
+        path = self._penalised("path_").path
+        if path is None:
+            raise AttributeError("a model that was read from a file has no path_: fit again")
+        return path
+
+    def _penalised(self, name: str) -> Penalised:
+        if self._fitted() and self._found.penalised is not None:
+            return self._found.penalised
+        raise AttributeError(f"a fit without a penalty has no {name}")
+
     def _fitted(self) -> FittedModel:
-        check_is_fitted(self, "_model")
-        return self._model
+        check_is_fitted(self, "_found")
+        return self._found.model
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_model")
+        return hasattr(self, "_found")
 
     # Prediction
 
-    def _matrices(self, X: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    def _matrices(self, X: Any) -> tuple[Any, Any]:
         model = self._fitted()
         if isinstance(model.design, FormulaDesign):
             return model.design.matrices(X)
-        refuse_text(X)
-        checked: Any = validate_data(self, X, dtype=np.float64, reset=False, accept_sparse=self._accepts())
-        return model.design.matrices(checked)
+        return model.design.matrices(checked(self, X))
 
-    def _with_response(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    def _with_response(self, X: Any, y: Any) -> tuple[Any, Any, np.ndarray]:
         x, z = self._matrices(X)
-        y = np.asarray(y)
-        if y.shape != (x.shape[0],):
-            raise DataError(f"y has shape {y.shape}, expected ({x.shape[0]},)")
-        return x, z, self._encode(y, fitting=False)
+        model = self._fitted()
+        values = read_response(model.design, X, y)
+        if values.shape != (x.shape[0],):
+            raise DataError(f"y has shape {values.shape}, expected ({x.shape[0]},)")
+        return x, z, self._encode(values, model.units.response, fitting=False)
 
     def gate_proba(self, X: Any) -> np.ndarray:
         """Prior weight g_i(x) of each expert, shape (n, k)."""
         return np.exp(self._fitted().log_gate(*self._matrices(X)))
 
-    def responsibilities(self, X: Any, y: Any) -> np.ndarray:
-        """Posterior probability of each expert given (x, y), shape (n, k)."""
+    def responsibilities(self, X: Any, y: Any = None) -> np.ndarray:
+        """Posterior probability of each expert given (x, y), shape (n, k).
+
+        y is what `fit` takes: with a formula it may be left out, and is untransformed where it is given.
+        """
         joint = self._fitted().log_joint(*self._with_response(X, y))
         return np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
 
-    def log_density(self, X: Any, y: Any) -> np.ndarray:
-        """log p(y | x) in the user's units, shape (n,)."""
-        return np.logaddexp.reduce(self._fitted().log_joint(*self._with_response(X, y)), axis=1)
+    def log_density(self, X: Any, y: Any = None) -> np.ndarray:
+        """log p(y | x) in the user's units, shape (n,); y as in `responsibilities`.
 
-    # Trust
+        With a formula whose response is transformed it is the density of the transformed response: with "log(price) ~ size" that of log(price).
+        """
+        return np.logaddexp.reduce(self._fitted().log_joint(*self._with_response(X, y)), axis=1)
 
     def inference(
         self, cov: str = "observed", *, n_bootstrap: int = 100, random_state: int | None = None
     ) -> Table:
-        """Coefficient table with standard errors and 95 % intervals, computed from the training data.
+        """Coefficient table with standard errors and 95 % intervals, from the training data or from what a file keeps.
 
         Parameters
         ----------
@@ -285,21 +257,8 @@ class MoEBase(PenalisedFits, BaseEstimator, metaclass=ABCMeta):
         return tidy(self._fitted(), self._covariance(cov, n_bootstrap, random_state))
 
     def _covariance(self, cov: str, n_bootstrap: int = 100, random_state: int | None = None) -> Covariance:
-        model = self._fitted()
-        if self.penalty is not None:
-            raise DataError(
-                "a penalised fit has no standard errors: its slopes are shrunken and were chosen from the same data"
-            )
-        if getattr(self, "_rows", None) is None:
-            raise DataError(
-                "standard errors need the training data, which a saved estimator does not carry: fit again"
-            )
-        if cov not in KINDS:
-            raise DataError(f"cov={cov!r} is unknown: choose one of {', '.join(KINDS)}")
-        threads = thread_count(self.n_jobs)
-        if cov == "bootstrap":
-            return bootstrap(model.fit, self._rows, n_bootstrap, random_state, self.engine, threads)
-        return covariance(model.fit, self._rows, cov, self.engine, threads)
+        self._fitted()
+        return self._found.covariance(cov, thread_count(self.n_jobs), n_bootstrap, random_state)
 
     def summary(self, cov: str | None = None) -> str:
         """The fit as text; with `cov` the coefficients have standard errors."""
@@ -315,13 +274,24 @@ class MoEBase(PenalisedFits, BaseEstimator, metaclass=ABCMeta):
 
     # File
 
-    def save(self, path: Any) -> None:
-        """Write the fitted model as JSON; `moestro.load_model` and `moestro predict` read it."""
-        self._fitted().save(path)
+    def save(self, path: Any, cov: Sequence[str] | None = None) -> None:
+        """Write the fitted estimator as JSON: `moestro.load_model` makes it an estimator again, `moestro predict` reads it.
+
+        Parameters
+        ----------
+        path : path
+        cov : sequence of {"observed", "sandwich"}, optional
+            Covariances of the estimate that the file keeps, so that `inference` and `summary` need no training data. Each costs one pass over
+            the training data with sums of P x P numbers, P parameters, and P (P + 1) / 2 numbers in the file. By default both up to
+            200 parameters, where the training data are there and the fit is not penalised; ``()`` keeps none.
+        """
+        self._fitted()
+        model = self._found.keeping(cov, thread_count(self.n_jobs))
+        write_file(path, model.to_dict() | {"estimator": describe(self, self._found)})
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
-        return {k: v for k, v in state.items() if k != "_rows"}
+        return state | {"_found": replace(state["_found"], rows=None)} if "_found" in state else state
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
-
-from ..api import encode_classes
-from ..errors import DataError
-from ..experts import Family, Multinomial
-from .base import MoEBase
+from .found import Found
+from .helpers import Data
+from .kinds import Classifier
+from .penalised import fit_one_penalty
+from .plain import fit_plain
 
 
-class MoEClassifier(ClassifierMixin, MoEBase):
+class MoEClassifier(Classifier):
     """Softmax-gated mixture of multinomial logistic experts, by maximum likelihood.
 
     .. math:: P(Y = s | x) = \\sum_i g_i(x) \\, \\mathrm{softmax}_s(a_i + B_i x)
@@ -24,6 +21,8 @@ class MoEClassifier(ClassifierMixin, MoEBase):
     n_experts : int or {"bic", "aic", "icl", "slope", "ddse", "cv", "dendrogram"}, default=2
         Number of experts, or the criterion that chooses it from 1 to `max_experts` ("slope": dimension jump; "ddse": slope
         estimation; "cv": held-out log-likelihood of 5 folds; "dendrogram": merges of one fit of `max_experts` experts, at least 2).
+    formula : str or None
+        "y ~ experts' columns | gate's columns": `fit` and `predict` then take frames, see `from_formula`.
     max_experts : int or None
         None is 6, or 12 for slope heuristics, which need models that are clearly too large.
     gate : str or Gate, default="softmax"
@@ -40,7 +39,8 @@ class MoEClassifier(ClassifierMixin, MoEBase):
     penalty : str, Penalty or None
         "l1", "elastic_net", "group", "adaptive_l1", "ridge", "oracle", or an object of `moestro.penalties`: slopes of gate and experts are
         penalised, and where the penalty leaves its strength open a path is fitted and the extended BIC chooses. Sparse matrices are then welcome.
-        `n_experts` must be a number; `solver`, `engine` and `n_starts` have no effect.
+        `n_experts` must then be a number, and the words that say how to search and solve (`solver`, `engine`, `n_starts`, `rank_by`, `max_iter`)
+        are refused.
     solver : {"auto", "newton", "em", "lbfgs"}, default="auto"
         Trust-region Newton up to 1500 parameters, L-BFGS beyond.
     engine : {"auto", "native", "array"}, default="auto"
@@ -49,8 +49,8 @@ class MoEClassifier(ClassifierMixin, MoEBase):
     rank_by : {"usable", "likelihood"}, default="usable"
         What chooses among local maxima: the likelihood of fits in which every expert has rows enough for its parameters, or the likelihood
         alone.
-    tol : float, default=1e-8
-        Largest gradient entry per row, in scaled coordinates.
+    tol : float or None
+        Largest gradient entry per row, in scaled coordinates; None is 1e-8. With a penalty: largest violation of its optimality condition; None is 1e-9.
     max_iter : int or None
         Iterations of the final polish; None leaves it to the solver.
     random_state : int, RandomState or None
@@ -66,12 +66,14 @@ class MoEClassifier(ClassifierMixin, MoEBase):
     log_likelihood_ : float
     status_ : Status
     starts_, history_, selection_ : Table
+    search_ : Evidence or None
+        How often the best optimum was found.
     n_experts_, n_parameters_, n_iter_, n_features_in_ : int
     aic_, bic_, icl_ : float
     dendrogram_ : Dendrogram or None
     slope_ : Djump, DDSE or None
-    alpha_, path_, selected_
-        Of a penalised fit: the strength, the `RegularizationPath`, and the names of the columns with a slope.
+    alpha_, path_, selected_, support_
+        Of a penalised fit: the strength, the `RegularizationPath`, the names of the columns with a slope, and which columns these are.
 
     Examples
     --------
@@ -86,6 +88,7 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         self,
         n_experts: int | str = 2,
         *,
+        formula: str | None = None,
         max_experts: int | None = None,
         gate: Any = "softmax",
         top_k: int | None = None,
@@ -98,13 +101,14 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         engine: str = "auto",
         n_starts: int | str = "auto",
         rank_by: str = "usable",
-        tol: float = 1e-8,
+        tol: float | None = None,
         max_iter: int | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
         self.n_experts = n_experts
+        self.formula = formula
         self.max_experts = max_experts
         self.gate = gate
         self.top_k = top_k
@@ -123,36 +127,5 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _encode(self, y: np.ndarray, fitting: bool) -> np.ndarray:
-        if not fitting:
-            return encode_classes(y, self._classes)[0]
-        if y.dtype == object and any(v is None or v != v for v in y):
-            raise DataError("y contains NaN or None: remove those rows first")
-        check_classification_targets(y)
-        code, labels = encode_classes(y)
-        if len(labels) < 2:
-            raise DataError(f"y has one class only ({y[0]}): a classifier needs at least 2 classes")
-        self.classes_ = np.unique(y)
-        return code
-
-    @property
-    def _classes(self) -> tuple:
-        return tuple(self.classes_.tolist())
-
-    def _family(self, y: np.ndarray) -> Family:
-        return Multinomial(len(self.classes_))
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Class probabilities, shape (n, K), columns as in ``classes_``."""
-        return self._fitted().mean(*self._matrices(X))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Most probable class, shape (n,)."""
-        proba = self.predict_proba(X)
-        return self.classes_[np.argmax(proba, axis=1)]
-
-    def sample(self, X: Any, random_state: Any = None) -> np.ndarray:
-        """One class drawn for each row, shape (n,)."""
-        rng = np.random.default_rng(random_state)
-        cumulative = np.cumsum(self.predict_proba(X), axis=1)
-        return self.classes_[(cumulative[:, :-1] < rng.random((len(cumulative), 1))).sum(axis=1)]
+    def _estimate(self, data: Data) -> Found:
+        return fit_plain(self, data) if self.penalty is None else fit_one_penalty(self, data)

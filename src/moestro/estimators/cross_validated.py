@@ -2,81 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ..api import PenalisedResult
 from ..errors import DataError
 from ..penalised import N_ALPHAS
-from ..penalties import Penalty
+from ..penalties import Penalty, make_penalty
 from ..tables import Table
-from .classifier import MoEClassifier
-from .regressor import MoERegressor
+from .found import Found
+from .helpers import Data, seed_of
+from .kinds import Classifier, Regressor
+from .penalised import fit_at, found_of
 
 
-class ChosenTogether:
-    """Mixin: every number of experts and every ratio has a path, and one criterion chooses among all fits."""
-
-    n_experts: Any
-    gate_ratios: Sequence[float]
-    alphas: Any
-    criterion: str
-    cv: Any
-    # What a penalised fit has no use for.
-    max_experts = None
-    gate = "softmax"
-    top_k = None
-    rank_on = "score"
-    solver = "auto"
-    engine = "auto"
-    n_starts = "auto"
-    max_iter = None
-
-    def _choose_penalised(self, penalty: Penalty, fit: Callable[..., PenalisedResult]) -> PenalisedResult:
-        ks = [self.n_experts] if np.ndim(self.n_experts) == 0 else list(self.n_experts)
-        for k in ks:
-            if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-                raise DataError(f"n_experts must be whole numbers of at least 1, got {k!r}")
-        ratios = [float(r) for r in np.atleast_1d(self.gate_ratios)]
-        if not ks or not ratios:
-            raise DataError("n_experts and gate_ratios need at least one value each")
-        if not hasattr(penalty, "gate_ratio"):
-            if len(ratios) > 1:
-                raise DataError(f"{type(penalty).__name__} has no gate_ratio: leave gate_ratios out")
-            ratios = []
-        tried = (
-            [(int(k), replace(penalty, **{"gate_ratio": r})) for k in ks for r in ratios]
-            if ratios
-            else [(int(k), penalty) for k in ks]
-        )
-        results = [fit(k, p, alphas=self.alphas, criterion=self.criterion, folds=self.cv) for k, p in tried]
-        values = [float(r.found.table[self.criterion][r.found.index]) for r in results]
-        usable = [r.found.fit.status.usable for r in results]
-        best = min(range(len(results)), key=lambda i: (not usable[i], values[i]))
-        self._tried = Table(
-            {
-                "k": [k for k, _ in tried],
-                "gate_ratio": [getattr(p, "gate_ratio", None) for _, p in tried],
-                "alpha": [r.found.alpha for r in results],
-                "columns": [r.found.table["columns"][r.found.index] for r in results],
-                "df": [r.found.fit.n_parameters for r in results],
-                "log_likelihood": [r.found.fit.log_likelihood for r in results],
-                self.criterion: values,
-                "status": [str(r.found.fit.status.kind) for r in results],
-                "chosen": [i == best for i in range(len(results))],
-            }
-        )
-        return results[best]
-
-    def _store_penalised(self, result: PenalisedResult) -> None:
-        super()._store_penalised(result)  # type: ignore[misc]
-        self.selection_ = self._tried
+def choose_together(estimator: Any, data: Data) -> Found:
+    """Every number of experts and every ratio has a path, and one criterion chooses among all fits."""
+    criterion, seed = estimator.criterion, seed_of(estimator.random_state)
+    tried = _candidates(estimator.n_experts, estimator.gate_ratios, make_penalty(estimator.penalty))
+    results = [
+        fit_at(estimator, data, k, p, seed, alphas=estimator.alphas, criterion=criterion, folds=estimator.cv)
+        for k, p in tried
+    ]
+    fits = [found for _, found in results]
+    values = [float(f.table[criterion][f.index]) for f in fits]
+    best = min(range(len(fits)), key=lambda i: (not fits[i].fit.status.usable, values[i]))
+    selection = Table(
+        {
+            "k": [k for k, _ in tried],
+            "gate_ratio": [getattr(p, "gate_ratio", None) for _, p in tried],
+            "alpha": [f.alpha for f in fits],
+            "columns": [f.table["columns"][f.index] for f in fits],
+            "df": [f.fit.n_parameters for f in fits],
+            "log_likelihood": [f.fit.log_likelihood for f in fits],
+            criterion: values,
+            "status": [str(f.fit.status.kind) for f in fits],
+            "chosen": [i == best for i in range(len(fits))],
+        }
+    )
+    return replace(found_of(*results[best]), selection=selection)
 
 
-class MoERegressorCV(ChosenTogether, MoERegressor):
+def _candidates(n_experts: Any, gate_ratios: Any, penalty: Penalty) -> list[tuple[int, Penalty]]:
+    ks = [n_experts] if np.ndim(n_experts) == 0 else list(n_experts)
+    for k in ks:
+        if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
+            raise DataError(f"n_experts must be whole numbers of at least 1, got {k!r}")
+    ratios = [float(r) for r in np.atleast_1d(gate_ratios)]
+    if not ks or not ratios:
+        raise DataError("n_experts and gate_ratios need at least one value each")
+    if hasattr(penalty, "gate_ratio"):
+        return [(int(k), replace(penalty, **{"gate_ratio": r})) for k in ks for r in ratios]
+    if len(ratios) > 1:
+        raise DataError(f"{type(penalty).__name__} has no gate_ratio: leave gate_ratios out")
+    return [(int(k), penalty) for k in ks]
+
+
+class MoERegressorCV(Regressor):
     """`MoERegressor` with a penalty whose strength, ratio and number of experts are chosen.
 
     Parameters
@@ -93,12 +76,12 @@ class MoERegressorCV(ChosenTogether, MoERegressor):
         there were to choose from.
     cv : int, splitter or iterable of (train, test), default=5
         Folds; a number draws them at random.
-    family, shared_variance, gate_transform, gate_features, expert_features, random_state, n_jobs, verbose
+    formula, family, shared_variance, gate_transform, gate_features, expert_features, tol, random_state, n_jobs, verbose
         As in `MoERegressor`.
 
     Attributes
     ----------
-    alpha_, n_experts_, path_, selected_
+    alpha_, n_experts_, path_, selected_, support_
         What was chosen.
     selection_ : Table
         One row a number of experts and a ratio, each at its best strength.
@@ -116,6 +99,7 @@ class MoERegressorCV(ChosenTogether, MoERegressor):
         self,
         n_experts: Any = (1, 2, 3),
         *,
+        formula: str | None = None,
         penalty: Any = "l1",
         alphas: Any = N_ALPHAS,
         gate_ratios: Any = (1.0,),
@@ -126,12 +110,13 @@ class MoERegressorCV(ChosenTogether, MoERegressor):
         gate_transform: Any = None,
         gate_features: Any = None,
         expert_features: Any = None,
-        tol: float = 1e-9,
+        tol: float | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
         self.n_experts = n_experts
+        self.formula = formula
         self.penalty = penalty
         self.alphas = alphas
         self.gate_ratios = gate_ratios
@@ -147,8 +132,11 @@ class MoERegressorCV(ChosenTogether, MoERegressor):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
+    def _estimate(self, data: Data) -> Found:
+        return choose_together(self, data)
 
-class MoEClassifierCV(ChosenTogether, MoEClassifier):
+
+class MoEClassifierCV(Classifier):
     """`MoEClassifier` with a penalty whose strength, ratio and number of experts are chosen: parameters as in `MoERegressorCV`.
 
     Examples
@@ -165,6 +153,7 @@ class MoEClassifierCV(ChosenTogether, MoEClassifier):
         self,
         n_experts: Any = (1, 2, 3),
         *,
+        formula: str | None = None,
         penalty: Any = "l1",
         alphas: Any = N_ALPHAS,
         gate_ratios: Any = (1.0,),
@@ -173,12 +162,13 @@ class MoEClassifierCV(ChosenTogether, MoEClassifier):
         gate_transform: Any = None,
         gate_features: Any = None,
         expert_features: Any = None,
-        tol: float = 1e-9,
+        tol: float | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
         self.n_experts = n_experts
+        self.formula = formula
         self.penalty = penalty
         self.alphas = alphas
         self.gate_ratios = gate_ratios
@@ -191,3 +181,6 @@ class MoEClassifierCV(ChosenTogether, MoEClassifier):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+
+    def _estimate(self, data: Data) -> Found:
+        return choose_together(self, data)

@@ -3,21 +3,106 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_random_state
+from sklearn.base import is_classifier
+from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils.validation import validate_data
 
+from ..design import ArrayDesign, Design, FormulaDesign
+from ..design.formula import response_data, with_response
 from ..design.frames import text_columns
 from ..errors import DataError, SearchWarning
 from ..search import Evidence
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a fit is given.
+
+    Attributes
+    ----------
+    design : Design
+    x : ndarray or scipy.sparse of shape (n, d)
+        Columns of the experts.
+    z : like x, or None
+        Columns of the gate where they differ.
+    y : ndarray of shape (n,)
+        Numbers, or class indices as floats.
+    w : ndarray of shape (n,) or None
+    response : str
+        What the response is called.
+    """
+
+    design: Design
+    x: Any
+    z: Any
+    y: np.ndarray
+    w: np.ndarray | None
+    response: str
+
+
+def read_arrays(estimator: Any, X: Any, y: Any) -> tuple[ArrayDesign, Any, Any, np.ndarray]:
+    """What `fit` reads without a formula: the design, the experts' columns, the gate's (None: the same), the response (n,)."""
+    X, y = checked(estimator, X, y=y, ensure_min_samples=2, y_numeric=not is_classifier(estimator))
+    names = getattr(estimator, "feature_names_in_", None)
+    labels = [f"x{j}" for j in range(X.shape[1])] if names is None else [str(n) for n in names]
+    design = ArrayDesign.learn(
+        X, labels, estimator.expert_features, estimator.gate_features, estimator.gate_transform
+    )
+    return design, *design.matrices(X), y
+
+
+def checked(estimator: Any, X: Any, **fitting: Any) -> Any:
+    """Numbers from X, and from y where `fitting`, as scikit-learn checks them; a penalised fit takes sparse matrices and never makes them dense."""
+    refuse_text(X)
+    sparse = False if estimator.penalty is None else ["csc", "csr"]
+    return validate_data(estimator, X, dtype=np.float64, accept_sparse=sparse, reset=bool(fitting), **fitting)
+
+
+def read_formula(estimator: Any, data: Any, y: Any = None) -> tuple[FormulaDesign, Any, Any, np.ndarray]:
+    """What `fit` reads by the estimator's `formula`: the design, the experts' columns, the gate's (None: the same), the response (n,).
+
+    The response comes from the frame; y, where it is given, is the one column that the formula's response reads, and is transformed as
+    the formula says. Sets `n_features_in_` and `feature_names_in_`: the columns that experts and gate read.
+    """
+    formula = estimator.formula
+    if not isinstance(formula, str):
+        raise DataError(f"formula must be text such as 'y ~ x1 + x2 | z1', got {formula!r}")
+    for name in ("gate_features", "expert_features", "gate_transform"):
+        if getattr(estimator, name, None) is not None:
+            raise DataError(f"{name} cannot be given beside a formula: write the gate's part after '|'")
+    if y is not None:
+        data = with_response(formula, data, column_or_1d(y, warn=True))
+    design = FormulaDesign.learn(formula, data)
+    x, z = design.matrices(data)
+    design, response = design.learn_response(data)
+    if len(response) != len(x):
+        raise DataError(f"y has {len(response)} values, the data have {len(x)} rows")
+    if len(x) < 2:
+        raise DataError(f"the data have {len(x)} row: at least 2 are needed")
+    estimator.n_features_in_ = len(design.variables)
+    estimator.feature_names_in_ = np.array(design.variables, dtype=object)
+    return design, x, z, response
+
+
+def read_response(design: Design, data: Any, y: Any = None) -> np.ndarray:
+    """The response (n,) of new rows: of a formula its column, read from the data or given as y, transformed as the formula says."""
+    if isinstance(design, FormulaDesign):
+        given = None if y is None else response_data(design.response, column_or_1d(y, warn=True))
+        return design.read_response(data if given is None else given)
+    if y is None:
+        raise DataError("y is missing: only an estimator with a formula reads its response from a frame")
+    return np.asarray(y)
 
 
 def refuse_text(X: Any) -> None:
     found = text_columns(X)
     if found:
         raise DataError(
-            f"column '{found[0]}' holds text: encode it as numbers, or use from_formula, which encodes categories"
+            f"column '{found[0]}' holds text: encode it as numbers, or use a formula, which encodes categories"
         )
 
 
@@ -44,13 +129,7 @@ def seed_of(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
-def refuse_columns_beside_a_formula(estimator: Any) -> None:
-    for name in ("gate_features", "expert_features", "gate_transform"):
-        if getattr(estimator, name) is not None:
-            raise DataError(f"{name} cannot be given beside a formula: write the gate's part after '|'")
-
-
 def warn_if_weak(found: Evidence | None) -> None:
     """Say that the best optimum was found once only."""
     if found is not None and found.is_weak:
-        warnings.warn(f"{found}: another random_state may find a better one", SearchWarning, stacklevel=5)
+        warnings.warn(f"{found}: another random_state may find a better one", SearchWarning, stacklevel=4)

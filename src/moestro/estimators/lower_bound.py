@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state, indexable
 
 from ..selection import LowerBound, lower_bound
 
@@ -14,7 +14,7 @@ from ..selection import LowerBound, lower_bound
 def confident_lower_bound(
     estimator: Any,
     X: Any,
-    y: Any,
+    y: Any = None,
     *,
     alpha: float = 0.05,
     max_experts: int = 6,
@@ -29,8 +29,9 @@ def confident_lower_bound(
     ----------
     estimator : MoEClassifier, MoERegressor or LocatedMoERegressor
         Its `n_experts` is set by the procedure; it is not changed.
-    X : array-like of shape (n, d)
+    X : array-like or frame of shape (n, d)
     y : array-like of shape (n,)
+        May be left out where the estimator's formula reads it from the frame.
     alpha : float
     max_experts : int
         Largest number that is tested.
@@ -51,16 +52,19 @@ def confident_lower_bound(
     >>> confident_lower_bound(MoERegressor(random_state=0), x, y, random_state=0).k
     3
     """
-    X, y = np.asarray(X), np.asarray(y)
+    X, y = indexable(X, y)
+
+    def part(rows: np.ndarray) -> tuple[Any, Any]:
+        return _safe_indexing(X, rows), None if y is None else _safe_indexing(y, rows)
 
     def fit(k: int, rows: np.ndarray) -> Any:
         fresh: Any = clone(estimator)
-        return fresh.set_params(n_experts=k).fit(X[rows], y[rows])
+        return fresh.set_params(n_experts=k).fit(*part(rows))
 
     def score(fitted: Any, rows: np.ndarray) -> float:
-        return float(fitted.log_density(X[rows], y[rows]).sum())
+        return float(fitted.log_density(*part(rows)).sum())
 
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     return lower_bound(
-        len(y), fit, score, alpha=alpha, max_experts=max_experts, extra=extra, rng=np.random.default_rng(seed)
+        len(X), fit, score, alpha=alpha, max_experts=max_experts, extra=extra, rng=np.random.default_rng(seed)
     )

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from sklearn.base import RegressorMixin
-
-from ..api import numeric_response
-from ..distribution import PredictiveDistribution
-from ..errors import DataError
-from ..experts import Family, make_family
-from .base import MoEBase
+from .found import Found
+from .helpers import Data
+from .kinds import Regressor
+from .penalised import fit_one_penalty
+from .plain import fit_plain
 
 
-class MoERegressor(RegressorMixin, MoEBase):
+class MoERegressor(Regressor):
     """Softmax-gated mixture of Gaussian or Poisson experts, by maximum likelihood.
 
     .. math:: p(y | x) = \\sum_i g_i(x) \\, f(y | a_i + b_i^\\top x, \\sigma_i)
@@ -27,6 +24,8 @@ class MoERegressor(RegressorMixin, MoEBase):
     family : {"gaussian", "poisson"}, default="gaussian"
     shared_variance : bool, default=False
         One variance for all Gaussian experts.
+    formula : str or None
+        "y ~ experts' columns | gate's columns": `fit` and `predict` then take frames, see `from_formula`.
     max_experts : int or None
         None is 6, or 12 for slope heuristics, which need models that are clearly too large.
     gate : str or Gate, default="softmax"
@@ -43,7 +42,8 @@ class MoERegressor(RegressorMixin, MoEBase):
     penalty : str, Penalty or None
         "l1", "elastic_net", "group", "adaptive_l1", "ridge", "oracle", or an object of `moestro.penalties`: slopes of gate and experts are
         penalised, and where the penalty leaves its strength open a path is fitted and the extended BIC chooses. Sparse matrices are then welcome.
-        `n_experts` must be a number; `solver`, `engine` and `n_starts` have no effect.
+        `n_experts` must then be a number, and the words that say how to search and solve (`solver`, `engine`, `n_starts`, `rank_by`, `max_iter`)
+        are refused.
     solver : {"auto", "newton", "em", "lbfgs"}, default="auto"
     engine : {"auto", "native", "array"}, default="auto"
     n_starts : int or "auto"
@@ -51,8 +51,8 @@ class MoERegressor(RegressorMixin, MoEBase):
     rank_by : {"usable", "likelihood"}, default="usable"
         What chooses among local maxima: the likelihood of fits in which every expert has rows enough for its parameters, or the likelihood
         alone.
-    tol : float, default=1e-8
-        Largest gradient entry per row, in scaled coordinates.
+    tol : float or None
+        Largest gradient entry per row, in scaled coordinates; None is 1e-8. With a penalty: largest violation of its optimality condition; None is 1e-9.
     max_iter : int or None
     random_state : int, RandomState or None
     n_jobs : int or None
@@ -65,12 +65,14 @@ class MoERegressor(RegressorMixin, MoEBase):
     log_likelihood_ : float
     status_ : Status
     starts_, history_, selection_ : Table
+    search_ : Evidence or None
+        How often the best optimum was found.
     n_experts_, n_parameters_, n_iter_, n_features_in_ : int
     aic_, bic_, icl_ : float
     dendrogram_ : Dendrogram or None
     slope_ : Djump, DDSE or None
-    alpha_, path_, selected_
-        Of a penalised fit: the strength, the `RegularizationPath`, and the names of the columns with a slope.
+    alpha_, path_, selected_, support_
+        Of a penalised fit: the strength, the `RegularizationPath`, the names of the columns with a slope, and which columns these are.
 
     Examples
     --------
@@ -85,6 +87,7 @@ class MoERegressor(RegressorMixin, MoEBase):
         self,
         n_experts: int | str = 2,
         *,
+        formula: str | None = None,
         family: str = "gaussian",
         shared_variance: bool = False,
         max_experts: int | None = None,
@@ -99,13 +102,14 @@ class MoERegressor(RegressorMixin, MoEBase):
         engine: str = "auto",
         n_starts: int | str = "auto",
         rank_by: str = "usable",
-        tol: float = 1e-8,
+        tol: float | None = None,
         max_iter: int | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
         self.n_experts = n_experts
+        self.formula = formula
         self.family = family
         self.shared_variance = shared_variance
         self.max_experts = max_experts
@@ -126,24 +130,5 @@ class MoERegressor(RegressorMixin, MoEBase):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _encode(self, y: np.ndarray, fitting: bool) -> np.ndarray:
-        return numeric_response(y)
-
-    def _family(self, y: np.ndarray) -> Family:
-        if self.family not in ("gaussian", "poisson"):
-            raise DataError(
-                f"family={self.family!r} is unknown: choose gaussian or poisson (MoEClassifier for classes)"
-            )
-        return make_family(self.family, shared_variance=self.shared_variance)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predictive mean E[Y | x], shape (n,)."""
-        return self._fitted().mean(*self._matrices(X))
-
-    def predict_distribution(self, X: Any) -> PredictiveDistribution:
-        """The whole predictive distribution of each row: mean, variance, pdf, cdf, quantile, sample."""
-        return self._fitted().distribution(*self._matrices(X))
-
-    def sample(self, X: Any, random_state: Any = None) -> np.ndarray:
-        """One response drawn for each row, shape (n,)."""
-        return self.predict_distribution(X).sample(random_state=random_state)
+    def _estimate(self, data: Data) -> Found:
+        return fit_plain(self, data) if self.penalty is None else fit_one_penalty(self, data)

@@ -8,8 +8,7 @@ import numpy as np
 
 from ..engine import Order, logit_features, make_engine
 from ..errors import DataError
-from ..problems import MixtureFit as Fit
-from ..problems import fit_mixture
+from ..problems import MixtureFit, fit_mixture
 from ..rows import Rows
 from ..search import Options
 from ..solvers.coordinates import Objective
@@ -41,7 +40,7 @@ class Covariance:
 
 
 def covariance(
-    fit: Fit, rows: Rows, kind: str = "observed", engine: str = "auto", threads: int = 1
+    fit: MixtureFit, rows: Rows, kind: str = "observed", engine: str = "auto", threads: int = 1
 ) -> Covariance:
     """Covariance of `fit` on its `rows`.
 
@@ -83,7 +82,7 @@ def covariance(
     return Covariance(matrix, marked, kind, tuple(sorted({int(i) for i in part_of[lost]})))
 
 
-def _meat(objective: Objective, fit: Fit, rows: Rows, engine: str, threads: int) -> np.ndarray:
+def _meat(objective: Objective, fit: MixtureFit, rows: Rows, engine: str, threads: int) -> np.ndarray:
     """Sum of the outer products of the rows' weighted scores, in phi."""
     model = fit.model
     out = np.zeros((model.size, model.size))
@@ -99,7 +98,7 @@ def _meat(objective: Objective, fit: Fit, rows: Rows, engine: str, threads: int)
 
 
 def bootstrap(
-    fit: Fit,
+    fit: MixtureFit,
     rows: Rows,
     replicates: int = 100,
     seed: int | None = None,

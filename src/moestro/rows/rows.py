@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -108,8 +109,27 @@ class Rows:
         The likelihood is the same function; its value no longer depends on the order of rows or on whether a
         row is weighted twice or written twice.
         """
+        return self._merged
+
+    @cached_property
+    def _merged(self) -> Rows:
         index, w = merge_rows(self.x, self.z, self.y, self.w)
         return replace(self.take(index), w=w)
+
+    @classmethod
+    def plain(cls, x: np.ndarray, z: np.ndarray | None, y: np.ndarray, w: np.ndarray | None) -> Rows:
+        """Rows in the user's units."""
+        x_unit, z_unit = (
+            Scaling(np.zeros(a.shape[1]), np.ones(a.shape[1])) for a in (x, x if z is None else z)
+        )
+        return cls(x, z, y, w, x_unit, z_unit)
+
+    def on(self, x_scaling: Scaling, z_scaling: Scaling, y_center: float, y_scale: float) -> Rows:
+        """The same rows with another scaling; those that are distinct are not looked for again."""
+        out = replace(self, x_scaling=x_scaling, z_scaling=z_scaling, y_center=y_center, y_scale=y_scale)
+        if "_merged" in self.__dict__:
+            out.__dict__["_merged"] = self._merged.on(x_scaling, z_scaling, y_center, y_scale)
+        return out
 
 
 MERGE_LIMIT = 5000  # rows up to which equal rows are merged and sorted before a fit

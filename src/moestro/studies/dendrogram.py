@@ -7,10 +7,10 @@ import numpy as np
 from ..design import ArrayDesign
 from ..errors import DataError
 from ..experts import Gaussian
-from ..fitted import prepare
 from ..gates import SoftmaxGate
 from ..measure import measure_of
 from ..model import Model
+from ..rows import read
 from ..search import Options
 from ..selection import choose, sweep
 from ..theory import voronoi_loss
@@ -54,7 +54,7 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     noisy = rng.random(n) < arm.options.get("noise", 0.0)
     y = np.where(noisy, rng.uniform(y.min() - 5, y.max() + 5, n), y)
     design = ArrayDesign(tuple(f"x{j}" for j in range(d)), tuple(range(d)), None)
-    rows, units = prepare(design, x, None, y, None, Gaussian())
+    rows, units = read(design, x, None, y, None, Gaussian())
     model = Model(SoftmaxGate(), Gaussian(), 1, rows.q, rows.p)
     seed = int(rng.integers(2**31))
     merged = sweep(model, rows, [arm.k], Options(seed=seed, n_starts=STARTS), "dendrogram")

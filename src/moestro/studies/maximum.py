@@ -9,12 +9,12 @@ import numpy as np
 
 from ..design import ArrayDesign
 from ..experts import Family
-from ..fitted import prepare
 from ..gates import Gate
 from ..located import LocatedFit
 from ..measure import MixingMeasure, measure_of, theta_of
 from ..model import Model
 from ..problems import MixtureFit, fit_mixture
+from ..rows import read
 from ..search import Options
 from ..solvers import Status
 
@@ -85,7 +85,7 @@ def maximise(
     names = tuple(f"x{j}" for j in range(d))
     at = tuple(range(d))
     design = ArrayDesign(names, at, None if z is None else at)
-    rows, units = prepare(design, x, z, y, weights, family, gate=gate)
+    rows, units = read(design, x, z, y, weights, family, gate_scaling=gate.scaling)
     model = Model(gate, family, k, rows.q, rows.p)
     informed = () if start is None else (theta_of(start, units),)
     sizes = [n]

@@ -1,0 +1,133 @@
+"""What a fit leaves behind in an estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ..fitted import FittedModel
+from ..fitted.values import encode
+from ..inference import KINDS, Covariance, bootstrap, covariance
+from ..rows import Rows
+from ..selection import DDSE, Dendrogram, Djump
+from ..tables import Table
+from .paths import RegularizationPath
+
+KEPT = ("observed", "sandwich")  # covariances that a file may hold
+KEPT_SIZE = 200  # parameters up to which it holds them unless told otherwise
+ATTRIBUTES = ("n_features_in_", "feature_names_in_", "classes_")  # what `fit` sets beside what it found
+
+
+@dataclass(frozen=True)
+class Penalised:
+    """What a penalised fit has beside its model.
+
+    Attributes
+    ----------
+    alpha : float
+        Strength.
+    selected : list of str
+        Columns with a slope.
+    support : ndarray of bool, shape (n_features,)
+    path : RegularizationPath or None
+        None for a fit that was read from a file.
+    """
+
+    alpha: float
+    selected: list[str]
+    support: np.ndarray
+    path: RegularizationPath | None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A fitted model, how it was chosen, and the rows it was fitted on.
+
+    Attributes
+    ----------
+    model : FittedModel
+    selection : Table
+        One row a candidate.
+    rows : Rows or None
+        None where they are not kept.
+    slope : Djump, DDSE or None
+    dendrogram : Dendrogram or None
+        In the user's units.
+    penalised : Penalised or None
+    engine : str
+        What sums over the rows.
+    searched : bool
+        Whether the search went on until its own evidence ended it.
+    """
+
+    model: FittedModel
+    selection: Table
+    rows: Rows | None = None
+    slope: Djump | DDSE | None = None
+    dendrogram: Dendrogram | None = None
+    penalised: Penalised | None = None
+    engine: str = "auto"
+    searched: bool = False
+
+    def covariance(self, kind: str, threads: int, n_bootstrap: int, random_state: int | None) -> Covariance:
+        """Covariance of the estimate, from the rows or as a file kept it."""
+        if self.penalised is not None:
+            raise DataError(
+                "a penalised fit has no standard errors: its slopes are shrunk and were chosen from the same data"
+            )
+        if kind not in KINDS:
+            raise DataError(f"cov={kind!r} is unknown: choose one of {', '.join(KINDS)}")
+        fit, kept = self.model.fit, self.model.covariances
+        if kind in kept:
+            return kept[kind]
+        if self.rows is None:
+            has = f" (it carries {' and '.join(kept)} ones)" if kept else ""
+            raise DataError(
+                f"{kind} standard errors need the training data, which an estimator from a file or a pickle does not carry{has}: fit again"
+            )
+        if kind == "bootstrap":
+            return bootstrap(fit, self.rows, n_bootstrap, random_state, self.engine, threads)
+        return covariance(fit, self.rows, kind, self.engine, threads)
+
+    def keeping(self, kinds: Sequence[str] | None, threads: int) -> FittedModel:
+        """The model with the covariances of these kinds, for a file; None: what it carries, or both where they can be had at little cost."""
+        if kinds is None:
+            able = self.rows is not None and self.model.fit.model.size <= KEPT_SIZE
+            kinds = KEPT if able else tuple(self.model.covariances)
+        if isinstance(kinds, str) or any(kind not in KEPT for kind in kinds):
+            raise DataError(f"cov must be a list of {' and '.join(KEPT)}, got {kinds!r}")
+        return replace(self.model, covariances={k: self.covariance(k, threads, 0, None) for k in kinds})
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a file keeps beside the model."""
+        p = self.penalised
+        return {
+            "selection": self.selection,
+            "slope": self.slope,
+            "dendrogram": self.dendrogram,
+            "penalised": None
+            if p is None
+            else {"alpha": p.alpha, "selected": p.selected, "support": p.support},
+        }
+
+    @classmethod
+    def from_dict(cls, model: FittedModel, data: dict[str, Any]) -> Found:
+        """Inverse of `to_dict`."""
+        p = data["penalised"]
+        penalised = None if p is None else Penalised(**p, path=None)
+        return cls(model, data["selection"], None, data["slope"], data["dendrogram"], penalised)
+
+
+def describe(estimator: Any, found: Found) -> dict[str, Any]:
+    """What makes a model an estimator again, as JSON data."""
+    words = estimator.get_params(deep=False)
+    return {
+        "class": type(estimator).__name__,
+        "parameters": {n: encode(v, f"the parameter {n}") for n, v in words.items()},
+        "attributes": {n: encode(getattr(estimator, n), n) for n in ATTRIBUTES if hasattr(estimator, n)},
+        "found": encode(found.to_dict(), "the fit"),
+    }

@@ -1,0 +1,102 @@
+"""The two kinds of estimators: of numbers and counts, and of classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.utils.multiclass import check_classification_targets
+
+from ..api import encode_classes, numeric_response
+from ..distribution import PredictiveDistribution
+from ..errors import DataError
+from ..experts import Family, Multinomial, make_family
+from .base import MoEBase
+from .helpers import read_response
+
+
+class Regressor(RegressorMixin, MoEBase):
+    """Gaussian or Poisson experts."""
+
+    family: str
+    shared_variance: bool
+
+    def _encode(self, y: np.ndarray, response: str, fitting: bool) -> np.ndarray:
+        return numeric_response(y, response)
+
+    @property
+    def _classes(self) -> tuple:
+        return ()
+
+    def _family(self) -> Family:
+        if self.family not in ("gaussian", "poisson"):
+            raise DataError(
+                f"family={self.family!r} is unknown: choose gaussian or poisson (MoEClassifier for classes)"
+            )
+        return make_family(self.family, shared_variance=self.shared_variance)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predictive mean E[Y | x], shape (n,); Y is the response as the formula has it, transformed where it says so."""
+        return self._fitted().mean(*self._matrices(X))
+
+    def predict_distribution(self, X: Any) -> PredictiveDistribution:
+        """The whole predictive distribution of each row: mean, variance, pdf, cdf, quantile, sample."""
+        return self._fitted().distribution(*self._matrices(X))
+
+    def sample(self, X: Any, random_state: Any = None) -> np.ndarray:
+        """One response drawn for each row, shape (n,)."""
+        return self.predict_distribution(X).sample(random_state=random_state)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """R² of `predict`; y as in `fit`, so that a formula's transform of the response is applied to it first.
+
+        Scorers by name, such as "neg_mean_squared_error", do not know of the transform: with one, leave `scoring` out.
+        """
+        return super().score(X, read_response(self._fitted().design, X, y), sample_weight)
+
+
+class Classifier(ClassifierMixin, MoEBase):
+    """Multinomial logistic experts."""
+
+    classes_: np.ndarray
+
+    def _encode(self, y: np.ndarray, response: str, fitting: bool) -> np.ndarray:
+        if not fitting:
+            return encode_classes(y, self._classes)[0]
+        if y.dtype == object and any(v is None or v != v for v in y):
+            raise DataError(f"the response '{response}' contains NaN or None: remove those rows first")
+        check_classification_targets(y)
+        code, labels = encode_classes(y)
+        if len(labels) < 2:
+            raise DataError(
+                f"the response '{response}' has one class only ({y[0]}): a classifier needs at least 2 classes"
+            )
+        self.classes_ = np.unique(y)
+        return code
+
+    @property
+    def _classes(self) -> tuple:
+        return tuple(self.classes_.tolist())
+
+    def _family(self) -> Family:
+        return Multinomial(len(self.classes_))
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Class probabilities, shape (n, K), columns as in ``classes_``."""
+        return self._fitted().mean(*self._matrices(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable class, shape (n,)."""
+        proba = self.predict_proba(X)
+        return self.classes_[np.argmax(proba, axis=1)]
+
+    def sample(self, X: Any, random_state: Any = None) -> np.ndarray:
+        """One class drawn for each row, shape (n,)."""
+        rng = np.random.default_rng(random_state)
+        cumulative = np.cumsum(self.predict_proba(X), axis=1)
+        return self.classes_[(cumulative[:, :-1] < rng.random((len(cumulative), 1))).sum(axis=1)]
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Share of the classes that `predict` gets right; y as in `fit`."""
+        return super().score(X, read_response(self._fitted().design, X, y), sample_weight)

@@ -126,7 +126,7 @@ def test_fewer_rows_than_columns():
     x, y = rng.standard_normal((8, 20)), rng.standard_normal(8)
     model = MoERegressor(n_experts=2, random_state=0).fit(x, y)
     finite(model, x)
-    assert model._model.units.aliased()
+    assert model._fitted().units.aliased()
 
 
 finite_floats = st.floats(-1e6, 1e6, allow_nan=False, width=64)

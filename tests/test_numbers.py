@@ -45,7 +45,7 @@ def test_tone_data_the_optimum_that_mixtools_reports():
         nuisances=np.log([[0.05**2], [0.13**2]]),
         family="gaussian",
     )
-    theta = theta_of(start, model._model.units)
+    theta = theta_of(start, model._fitted().units)
     options = Options(seed=0, n_starts=1, initial=(theta,), only_initial=True)
     fit = fit_mixture(model._fitted().fit.model, model._found.rows, options)
     assert fit.log_likelihood == pytest.approx(142.848014, abs=1e-5)

@@ -97,7 +97,7 @@ def test_unknown_terms_and_strangers_are_refused(regressor, ax):
 def test_overview_of_a_model_without_columns(tmp_path):
     x, y = two_lines()
     model = MoERegressor(n_experts=1, expert_features=[], gate_features=[]).fit(x, y)
-    overview(model._model, model.selection_, str(tmp_path / "p.png"))
+    overview(model._fitted(), model.selection_, str(tmp_path / "p.png"))
     assert (tmp_path / "p.png").stat().st_size > 0
 
 

@@ -36,7 +36,7 @@ def test_variance_collapse_is_named_and_ranked_last():
     assert str(model.status_.kind) == "flat"  # the regular fit, though its likelihood is lower
     zero = np.zeros((2, 0))
     start = MixingMeasure([0, 0], zero, [[1.0], [5.0]], zero[:, None], np.log([[1e-3], [1e-3]]), "gaussian")
-    options = Options(initial=(theta_of(start, model._model.units),), only_initial=True)
+    options = Options(initial=(theta_of(start, model._fitted().units),), only_initial=True)
     collapsed = fit_mixture(model._fitted().fit.model, model._found.rows, options)
     assert str(collapsed.status.kind) == "variance collapsed"
     assert collapsed.status.experts == (0, 1)

@@ -287,7 +287,7 @@ def test_select_experts_of_located_models():
         "nox ~ equivalence",
         ethanol,
         model="located",
-        experts=[1, 2, 3],
+        n_experts=[1, 2, 3],
         degree=[1, 2],
         covariance=["full"],
         random_state=0,

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .design import Design, Scaling, Units, design_from_dict, fit_scaling
-from .design.frames import write_text
+from .design.files import write_text
 from .distribution import PredictiveDistribution
 from .errors import DataError, FileError
 from .experts import Family, make_family

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from .frames import columns, row_count
+from .frames import columns, refuse_unusable, row_count, which_rows
 from .grammar import parse, refuse_code, split, variables
 
 
@@ -107,7 +107,13 @@ class FormulaDesign:
     @classmethod
     def learn(cls, text: str, data: Any) -> FormulaDesign:
         response, experts, gate = split(text)
-        refuse_code(response)
+        for part in (response, experts, gate):
+            if part is not None:
+                refuse_code(part)
+        if (rows := row_count(data)) < 2:
+            raise DataError(f"the data have {rows} row{'' if rows == 1 else 's'}: at least 2 are needed")
+        read = sorted({name for part in (response, experts, gate or "1") for name in variables(part)})
+        refuse_unusable(columns(data, read))  # of all parts at once, so that one message names every gap
         side = Side.learn(experts, data)
         return cls(text, response, side, None if gate is None else Side.learn(gate, data))
 
@@ -156,15 +162,9 @@ class FormulaDesign:
 
 
 def _needed(text: str, data: Any) -> dict[str, np.ndarray]:
-    """Columns that a part reads, without missing values."""
+    """Columns that a part reads, checked."""
     out = columns(data, variables(text))
-    for name, values in out.items():
-        if values.dtype.kind in "OUS" or str(values.dtype) == "str":
-            missing = any(v is None or v != v for v in values)
-        else:
-            missing = not np.isfinite(values.astype(float)).all()
-        if missing:
-            raise DataError(f"column '{name}' has missing or infinite values: remove or fill them first")
+    refuse_unusable(out)
     return out
 
 
@@ -185,7 +185,7 @@ def _spec(text: str, levels: dict[str, tuple] | None, state: dict[str, Any] | No
     return ModelSpec(
         formula=parse(text),
         output="pandas",
-        na_action=NAAction.RAISE,
+        na_action=NAAction.IGNORE,
         ensure_full_rank=True,
         transform_state=_restored(state or {}),
         encoder_state=encoder,
@@ -196,10 +196,17 @@ def _materialise(spec: Any, needed: dict[str, np.ndarray]) -> Any:
     import pandas
 
     try:
-        return spec.get_model_matrix(pandas.DataFrame(needed), context={})
+        with np.errstate(all="ignore"):
+            out = spec.get_model_matrix(pandas.DataFrame(needed), context={})
     except Exception as error:
         reason = " ".join(str(error).split())
         raise DataError(f"the formula part '{spec.formula}' cannot be evaluated: {reason}") from error
+    matrix = np.asarray(out, dtype=float)
+    for name, column in zip(out.model_spec.column_names, matrix.T, strict=True):
+        bad = ~np.isfinite(column)
+        if bad.any():
+            raise DataError(f"'{name}' is not a finite number in {which_rows(bad)}")
+    return out
 
 
 PAIRS = "pairs"  # JSON keys are text: a dictionary with other keys is written as pairs

@@ -50,7 +50,7 @@ class MoEBase(PenalisedFits, BaseEstimator, metaclass=ABCMeta):
     n_features_in_: int
 
     @abstractmethod
-    def _encode(self, y: np.ndarray, fitting: bool) -> np.ndarray:
+    def _encode(self, y: np.ndarray, fitting: bool, name: str = "y") -> np.ndarray:
         """y (n,) as floats the family understands; learns classes when fitting."""
 
     @abstractmethod
@@ -117,13 +117,11 @@ class MoEBase(PenalisedFits, BaseEstimator, metaclass=ABCMeta):
         refuse_columns_beside_a_formula(self)
         design = FormulaDesign.learn(formula, data)
         x, z = design.matrices(data)
-        y = design.read_response(data)
-        if len(y) < 2:
-            raise DataError(f"the data have {len(y)} row: at least 2 are needed")
+        y = self._encode(design.read_response(data), fitting=True, name=design.response)
         self.n_features_in_ = len(
             set(design.experts.variables) | set(design.gate_side.variables if design.gate_side else ())
         )
-        return self._fit(design, x, z, self._encode(y, fitting=True), sample_weight, design.response)
+        return self._fit(design, x, z, y, sample_weight, design.response)
 
     def _fit(
         self,

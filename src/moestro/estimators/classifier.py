@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
-from ..api import encode_classes
+from ..design.response import encode_classes
 from ..errors import DataError
 from ..experts import Family, Multinomial
 from .base import MoEBase
@@ -21,8 +21,8 @@ class MoEClassifier(ClassifierMixin, MoEBase):
 
     Parameters
     ----------
-    n_experts : int or {"bic", "aic", "icl", "slope", "ddse", "cv", "dendrogram"}, default=2
-        Number of experts, or the criterion that chooses it from 1 to `max_experts` ("slope": dimension jump; "ddse": slope
+    n_experts : int or {"bic", "aic", "icl", "djump", "ddse", "cv", "dendrogram"}, default=2
+        Number of experts, or the criterion that chooses it from 1 to `max_experts` ("djump": dimension jump; "ddse": slope
         estimation; "cv": held-out log-likelihood of 5 folds; "dendrogram": merges of one fit of `max_experts` experts, at least 2).
     max_experts : int or None
         None is 6, or 12 for slope heuristics, which need models that are clearly too large.
@@ -123,15 +123,15 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _encode(self, y: np.ndarray, fitting: bool) -> np.ndarray:
+    def _encode(self, y: np.ndarray, fitting: bool, name: str = "y") -> np.ndarray:
         if not fitting:
-            return encode_classes(y, self._classes)[0]
+            return encode_classes(y, self._classes, name)[0]
         if y.dtype == object and any(v is None or v != v for v in y):
-            raise DataError("y contains NaN or None: remove those rows first")
+            raise DataError(f"{name} contains NaN or None: remove those rows first")
         check_classification_targets(y)
         code, labels = encode_classes(y)
         if len(labels) < 2:
-            raise DataError(f"y has one class only ({y[0]}): a classifier needs at least 2 classes")
+            raise DataError(f"{name} has one class only ({y[0]}): a classifier needs at least 2 classes")
         self.classes_ = np.unique(y)
         return code
 

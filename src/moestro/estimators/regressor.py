@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import RegressorMixin
 
-from ..api import numeric_response
+from ..design.response import numeric_response
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
 from ..experts import Family, make_family
@@ -21,8 +21,8 @@ class MoERegressor(RegressorMixin, MoEBase):
 
     Parameters
     ----------
-    n_experts : int or {"bic", "aic", "icl", "slope", "ddse", "cv", "dendrogram"}, default=2
-        Number of experts, or the criterion that chooses it from 1 to `max_experts` ("slope": dimension jump; "ddse": slope
+    n_experts : int or {"bic", "aic", "icl", "djump", "ddse", "cv", "dendrogram"}, default=2
+        Number of experts, or the criterion that chooses it from 1 to `max_experts` ("djump": dimension jump; "ddse": slope
         estimation; "cv": held-out log-likelihood of 5 folds; "dendrogram": merges of one fit of `max_experts` experts, at least 2).
     family : {"gaussian", "poisson"}, default="gaussian"
     shared_variance : bool, default=False
@@ -126,8 +126,8 @@ class MoERegressor(RegressorMixin, MoEBase):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _encode(self, y: np.ndarray, fitting: bool) -> np.ndarray:
-        return numeric_response(y)
+    def _encode(self, y: np.ndarray, fitting: bool, name: str = "y") -> np.ndarray:
+        return numeric_response(y, name)
 
     def _family(self, y: np.ndarray) -> Family:
         if self.family not in ("gaussian", "poisson"):

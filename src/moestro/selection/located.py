@@ -92,7 +92,7 @@ def sweep_located(
     contrast : {"joint", "conditional"}
         What slope heuristics penalise: minus the joint log-likelihood, or minus that of y given x (as GLoME does).
     """
-    check_criterion(criterion)
+    criterion = check_criterion(criterion)
     if contrast not in CONTRASTS:
         raise DataError(f"contrast={contrast!r} is unknown: choose joint or conditional")
     if not len(ks) or min(ks) < 1:

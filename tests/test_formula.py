@@ -109,7 +109,7 @@ def test_responses_may_be_expressions():
 def test_unseen_levels_are_refused():
     data = frame()
     model = MoERegressor.from_formula("y ~ x + g", data, n_starts=2, random_state=0)
-    with pytest.raises(DataError, match="'q', not seen"):
+    with pytest.raises(DataError, match="'q', which was not seen"):
         model.predict(data | {"g": np.where(data["g"] == "u", "q", data["g"])})
 
 
@@ -154,7 +154,7 @@ def test_the_response_is_called_by_its_name():
             estimator.from_formula("pay ~ x", data)
         with pytest.raises(DataError, match="response 'g' holds text"):
             estimator.from_formula("g ~ x", data)
-    with pytest.raises(DataError, match="one has one class only"):
+    with pytest.raises(DataError, match="one has only one class"):
         MoEClassifier.from_formula("one ~ x", data | {"one": np.zeros(200, dtype=int)})
     with pytest.raises(DataError, match="the response 'pay' is NaN or infinite in row 7"):
         numeric_response(data["pay"], "pay")

@@ -301,7 +301,7 @@ def test_select_experts_of_located_models():
     for wrong, words in (
         ({"model": "round"}, "unknown"),
         ({"model": "located", "family": "poisson"}, "are Gaussian"),
-        ({"model": "located", "tempo": 3}, "no option"),
+        ({"model": "located", "tempo": 3}, "not an option"),
         ({"criterion": "best"}, "unknown"),
     ):
         with pytest.raises(DataError, match=words):

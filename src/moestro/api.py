@@ -261,7 +261,7 @@ def _select_located(
     unknown = sorted(set(how) - known)
     if unknown:
         raise DataError(
-            f"{unknown[0]!r} is no option of a located model: known are {', '.join(sorted(known))}"
+            f"{unknown[0]!r} is not an option of a located model: the options are {', '.join(sorted(known))}"
         )
     blocks = {"blocks": how.pop("blocks")} if "blocks" in how else {}
     lists = {n: list(v) if isinstance(v, list | tuple) else [v] for n, v in how.items()}

@@ -222,7 +222,7 @@ class FittedModel:
         except OSError as error:
             raise FileError(f"{os.fspath(path)}: cannot be read ({error.strerror or error})") from error
         except ValueError as error:
-            raise FileError(f"{os.fspath(path)}: is not a whole JSON file ({error})") from error
+            raise FileError(f"{os.fspath(path)}: is not a complete JSON file ({error})") from error
         try:
             return cls.from_dict(data)
         except DataError as error:

@@ -24,7 +24,7 @@ def main() -> None:
       moestro predict model.json new.csv
 
     A formula is  RESPONSE ~ EXPERTS | GATE : the experts predict the response from the columns before the bar,
-    and the gate decides from the columns after it which expert speaks. Without a bar both use the same columns;
+    and the gate weights the experts by the columns after it. Without a bar both use the same columns;
     "| 1" makes the gate constant.
     """
 

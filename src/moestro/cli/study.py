@@ -172,7 +172,7 @@ def _arms(path: str | None) -> Any:
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:
-        raise FileError(f"{path}: is not a whole JSON file ({error})") from error
+        raise FileError(f"{path}: is not a complete JSON file ({error})") from error
     if not isinstance(data, list):
         raise FileError(f"{path}: a design is a list of arms")
     return [Arm.from_dict(arm) for arm in data]

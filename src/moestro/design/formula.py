@@ -71,7 +71,7 @@ class Side:
                 if unseen:
                     known = ", ".join(map(str, levels))
                     raise DataError(
-                        f"column '{name}' has the level '{unseen[0]}', not seen in fitting: known are {known}"
+                        f"column '{name}' has the level '{unseen[0]}', which was not seen in fitting: the known levels are {known}"
                     )
         out = _materialise(_spec(self.text, self.levels, self.state), needed)
         got = [str(c) for c in out.model_spec.column_names]

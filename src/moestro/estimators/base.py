@@ -286,7 +286,7 @@ class MoEBase(PenalisedFits, BaseEstimator, metaclass=ABCMeta):
         model = self._fitted()
         if self.penalty is not None:
             raise DataError(
-                "a penalised fit has no standard errors: its slopes are shrunken and were chosen from the same data"
+                "a penalised fit has no standard errors: its slopes are shrunk and were chosen from the same data"
             )
         if getattr(self, "_rows", None) is None:
             raise DataError(

@@ -30,7 +30,7 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         "softmax", "sigmoid", "laplace", "temperature", "activated-temperature", "cosine", "perturbed-cosine", or an
         object of `moestro.gates`. Gates other than softmax and top-K run on the array engine.
     top_k : int or None
-        Sparse softmax gate: only so many experts are selected at each input.
+        Sparse softmax gate: the number of experts selected at each input.
     rank_on : {"score", "logit"}, default="score"
         What the sparse gate ranks on: beta_1' x as defined, or beta_0 + beta_1' x.
     gate_transform : str, callable, transformer or None
@@ -131,7 +131,7 @@ class MoEClassifier(ClassifierMixin, MoEBase):
         check_classification_targets(y)
         code, labels = encode_classes(y)
         if len(labels) < 2:
-            raise DataError(f"{name} has one class only ({y[0]}): a classifier needs at least 2 classes")
+            raise DataError(f"{name} has only one class ({y[0]}): a classifier needs at least 2 classes")
         self.classes_ = np.unique(y)
         return code
 

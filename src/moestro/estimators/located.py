@@ -35,7 +35,7 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
     n_experts : int or {"bic", "aic", "icl", "djump", "ddse", "cv", "dendrogram"}, default=2
         Number of experts, or the criterion that chooses it from 1 to `max_experts`.
     direction : {"direct", "inverse"}, default="direct"
-        "inverse" fits experts of x located by y, which have few parameters where x has many columns, and turns them round exactly.
+        "inverse" fits experts of x located by y, which have few parameters where x has many columns, and inverts them exactly.
     covariance : {"full", "diagonal", "isotropic", "blocks", "factors"} or a list of them, default="full"
         Of an expert; "blocks" learns its blocks unless `blocks` states them. Of a list the criterion chooses (BIC where `n_experts` is a number).
     gate_covariance : {"full", "diagonal", "isotropic"}, default="full"

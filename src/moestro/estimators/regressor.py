@@ -33,7 +33,7 @@ class MoERegressor(RegressorMixin, MoEBase):
         "softmax", "sigmoid", "laplace", "temperature", "activated-temperature", "cosine", "perturbed-cosine", or an
         object of `moestro.gates`. Gates other than softmax and top-K run on the array engine.
     top_k : int or None
-        Sparse softmax gate: only so many experts are selected at each input.
+        Sparse softmax gate: the number of experts selected at each input.
     rank_on : {"score", "logit"}, default="score"
         What the sparse gate ranks on: beta_1' x as defined, or beta_0 + beta_1' x.
     gate_transform : str, callable, transformer or None

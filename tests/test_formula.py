@@ -111,6 +111,36 @@ def test_unseen_levels_are_refused():
     model = MoERegressor.from_formula("y ~ x + g", data, n_starts=2, random_state=0)
     with pytest.raises(DataError, match="'q', which was not seen"):
         model.predict(data | {"g": np.where(data["g"] == "u", "q", data["g"])})
+    coded = data | {"c": np.arange(200) % 3}
+    model = MoERegressor.from_formula("y ~ x + C(c)", coded, n_experts=1)
+    np.testing.assert_array_equal(
+        model.predict(coded), model.predict(coded | {"c": coded["c"].astype(float)})
+    )
+    with pytest.raises(DataError, match="'c' has the level '3', which was not seen"):
+        model.predict(coded | {"c": coded["c"] + 1})
+    model = MoERegressor.from_formula("y ~ x + C(abs(c))", coded, n_experts=1)
+    with pytest.raises(DataError, match="not seen"):
+        model.predict(coded | {"c": coded["c"] + 1})
+
+
+def test_the_words_of_a_summary():
+    """Slopes of known signs, in words."""
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 200))
+    noise = 0.1 * rng.standard_normal(200)
+    for y, words in (
+        (a + b, "rising with"),
+        (a - b, "rising with a and falling with b"),
+        (-a, "falling with a"),
+    ):
+        text = MoERegressor.from_formula("y ~ a + b", {"a": a, "b": b, "y": y + noise}, n_experts=1).summary()
+        assert words in text.splitlines()[-1]
+    x, y = two_lines()
+    text = MoERegressor.from_formula("y ~ x", {"x": x[:, 0], "y": y}, random_state=0).summary()
+    assert [line.split(". ")[-1] for line in text.splitlines()[-2:]] == [
+        "Its weight rises as x rises.",
+        "Its weight rises as x falls.",
+    ]
 
 
 def test_missing_columns_are_named():

@@ -376,7 +376,7 @@ class TestRegressor:
             "k",
             "degree",
             "blocks",
-            "dimension",
+            "df",
             "log_likelihood",
             "aic",
             "bic",

@@ -293,7 +293,7 @@ def test_select_experts_of_located_models():
         random_state=0,
     )
     assert len(found.table) == 6
-    assert list(found.table.columns)[:6] == ["model", "k", "degree", "blocks", "dimension", "log_likelihood"]
+    assert list(found.table.columns)[:6] == ["model", "k", "degree", "blocks", "df", "log_likelihood"]
     assert found.best.k in found.models
     values = found.table["log_likelihood"]
     assert (np.diff(values[:3]) > 0).all()

@@ -110,9 +110,11 @@ def words(model: FittedModel) -> list[str]:
 def _where(slopes: np.ndarray, names: tuple[str, ...]) -> str:
     """Largest gate slopes per standard deviation, against the average expert."""
     strong = [j for j in np.argsort(-np.abs(slopes))[:2] if abs(slopes[j]) >= 0.25]
-    if len(strong) == 2 and np.sign(slopes[strong[0]]) == np.sign(slopes[strong[1]]):
-        return f"{names[strong[0]]} and {names[strong[1]]} {'rise' if slopes[strong[0]] > 0 else 'fall'}"
-    return " and ".join(f"{names[j]} {'rises' if slopes[j] > 0 else 'falls'}" for j in strong)
+    up, down = _split(slopes, names, strong)
+    parts = [
+        f"{_all(c)} {verb}{'' if len(c) > 1 else 's'}" for verb, c in (("rise", up), ("fall", down)) if c
+    ]
+    return " and ".join(parts)
 
 
 def _what(model: FittedModel, e: int, coefficients: np.ndarray) -> str:
@@ -126,25 +128,34 @@ def _what(model: FittedModel, e: int, coefficients: np.ndarray) -> str:
         says = " or ".join(f"{units.classes[c]} ({p[c]:.0%})" for c in top if p[c] >= 0.15)
         full = np.vstack([slopes, np.zeros((1, slopes.shape[1]))])
         tilt = full[top[0]] - full.mean(axis=0) if slopes.shape[1] else np.zeros(0)
-        drive = " and ".join(
-            f"{'more' if up else 'less'} likely as {name} rises"
-            for name, up in _drivers(tilt, units.expert_names)
-        )
+        up, down = _drivers(tilt, units.expert_names)
+        parts = [
+            f"{word} likely as {_all(c)} {'rise' if len(c) > 1 else 'rises'}"
+            for word, c in (("more", up), ("less", down))
+            if c
+        ]
+        drive = " and ".join(parts)
         first = f"at the average input it predicts {says}"
         return f"{first}; {units.classes[top[0]]} becomes {drive}" if drive else first
     mean = units.y_center + units.y_scale * float(family.mean(eta))
     spread = units.y_scale * math.sqrt(float(family.variance(eta)))
-    drive = " and ".join(
-        f"{'rising' if up else 'falling'} with {name}" for name, up in _drivers(slopes[0], units.expert_names)
-    )
+    up, down = _drivers(slopes[0], units.expert_names)
+    drive = " and ".join(f"{word} with {_all(c)}" for word, c in (("rising", up), ("falling", down)) if c)
     first = f"at the average input {units.response} is about {mean:.4g} ± {spread:.2g}"
     return f"{first}, {drive}" if drive else first
 
 
-def _drivers(slopes: np.ndarray, names: tuple[str, ...]) -> list[tuple[str, bool]]:
-    """The columns with the largest slopes, and whether they are positive."""
-    strong = [j for j in np.argsort(-np.abs(slopes))[:2] if abs(slopes[j]) >= 0.1]
-    return [(names[j], bool(slopes[j] > 0)) for j in strong]
+def _drivers(slopes: np.ndarray, names: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """The columns with the largest slopes, positive ones and negative ones."""
+    return _split(slopes, names, [j for j in np.argsort(-np.abs(slopes))[:2] if abs(slopes[j]) >= 0.1])
+
+
+def _split(slopes: np.ndarray, names: tuple[str, ...], which: list) -> tuple[list[str], list[str]]:
+    return [names[j] for j in which if slopes[j] > 0], [names[j] for j in which if slopes[j] < 0]
+
+
+def _all(names: list[str]) -> str:
+    return " and ".join(names)
 
 
 def summary_text(model: FittedModel, covariance: Covariance | None = None) -> str:

@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from ..errors import DataError
 
-FORMULA_HELP = 'RESPONSE ~ EXPERTS | GATE, for example "y ~ x1 + log(x2) | z". Without the bar the gate uses the experts\' columns.'
+FORMULA_HELP = 'RESPONSE ~ EXPERTS | GATE, for example "y ~ x1 + log(x2) | z". Without the bar the gate uses the experts\' columns. Names with spaces stand in backquotes.'
 CRITERIA = ["bic", "aic", "icl", "djump", "ddse", "cv", "dendrogram"]
 PENALISED_CRITERIA = ["ebic", "bic", "aic", "cv"]
 

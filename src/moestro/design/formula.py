@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,11 +64,10 @@ class Side:
         if not self.variables:
             return np.empty((row_count(data), 0))
         needed = _needed(self.text, data)
-        for name, levels in self.levels.items():
+        for factor, levels in self.levels.items():
+            name = factor.removeprefix("C(").removesuffix(")")
             if name in needed:
-                unseen = sorted(
-                    {str(v) for v in np.unique(needed[name].astype(str))} - {str(v) for v in levels}
-                )
+                unseen = [v for v in dict.fromkeys(needed[name].tolist()) if v not in levels]
                 if unseen:
                     known = ", ".join(map(str, levels))
                     raise DataError(
@@ -194,9 +194,11 @@ def _spec(text: str, levels: dict[str, tuple] | None, state: dict[str, Any] | No
 
 def _materialise(spec: Any, needed: dict[str, np.ndarray]) -> Any:
     import pandas
+    from formulaic.errors import DataMismatchWarning
 
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("error", DataMismatchWarning)  # unseen categories would become zeros
             out = spec.get_model_matrix(pandas.DataFrame(needed), context={})
     except Exception as error:
         reason = " ".join(str(error).split())

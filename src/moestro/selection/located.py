@@ -55,7 +55,7 @@ class LocatedSweep:
                 "k": [f.k for f in self.fits],
                 "degree": [s.degree for s in specs],
                 "blocks": [s.block_counts for s in specs],
-                "dimension": [f.n_parameters for f in self.fits],
+                "df": [f.n_parameters for f in self.fits],
                 "log_likelihood": [f.log_likelihood for f in self.fits],
                 **self.choice.columns,
                 "status": [str(f.status.kind) for f in self.fits],

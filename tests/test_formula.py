@@ -255,6 +255,12 @@ def test_select_experts_returns_every_fit():
     assert chosen.table["chosen"] == [False, True, False]
     with pytest.raises(DataError, match="bic"):
         select_experts("y ~ x", frame(), criterion="magic")
+    with pytest.raises(DataError, match="'experts' is not an option"):
+        select_experts("y ~ x", frame(), experts=[1, 2])
+    with pytest.raises(DataError, match="shared_variance belongs to family='gaussian'"):
+        select_experts("y ~ x", frame(), family="poisson", shared_variance=True)
+    with pytest.raises(DataError, match="rank_on belongs to a sparse gate"):
+        MoERegressor.from_formula("y ~ x", frame(), rank_on="logit")
 
 
 def test_weights_in_formulas():

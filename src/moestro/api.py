@@ -225,6 +225,12 @@ def select_experts(
         )
     if model != "softmax":
         raise DataError(f"model={model!r} is unknown: choose softmax or located")
+    known = ("shared_variance", "gate", "top_k", "rank_on")
+    unknown = sorted(set(how) - set(known))
+    if unknown:
+        raise DataError(
+            f"{unknown[0]!r} is not an option of select_experts: the options are {', '.join(known)}"
+        )
     options = Options(seed=random_state, threads=thread_count(n_jobs))
     result = fit_formula(
         formula,

@@ -1,15 +1,19 @@
 """The command line as a person uses it."""
 
+import ast
 import csv
+import graphlib
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import moestro.cli
 from conftest import two_lines
 from moestro import DataError, load_model
 from moestro.cli import main
@@ -147,7 +151,7 @@ class TestBadInput:
         refuses("fit", tmp_path / "no.csv", "-f", "y ~ x", match="no such file")
         refuses("fit", tmp_path, "-f", "y ~ x", match="folder")
         (tmp_path / "empty.csv").write_text("")
-        refuses("fit", tmp_path / "empty.csv", "-f", "y ~ x", match="cannot be read")
+        refuses("fit", tmp_path / "empty.csv", "-f", "y ~ x", match="is empty")
         (tmp_path / "head.csv").write_text("x,y\n")
         refuses("fit", tmp_path / "head.csv", "-f", "y ~ x", match="no rows")
         (tmp_path / "one.csv").write_text("x,y\n1,2\n")
@@ -201,7 +205,7 @@ class TestBadInput:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 def test_a_full_disk_leaves_no_half_model(tmp_path, monkeypatch):
-    import moestro.design.frames as frames
+    import moestro.design.files as files
 
     out = tmp_path / "m.json"
     out.write_text("the old model")
@@ -209,13 +213,156 @@ def test_a_full_disk_leaves_no_half_model(tmp_path, monkeypatch):
     def full(path, *how, **more):
         return open("/dev/full", "w")
 
-    monkeypatch.setattr(frames, "open", full, raising=False)
+    monkeypatch.setattr(files, "open", full, raising=False)
     refuses("fit", TONE, "-f", "tuned ~ stretchratio", "-k", "1", "-q", "--out", out, match="No space left")
     assert out.read_text() == "the old model"
     assert os.listdir(tmp_path) == ["m.json"]
 
 
-def test_a_closed_pipe_is_quiet():
-    code = f"{sys.executable} -m moestro fit {TONE} -f 'tuned ~ stretchratio' -k 1-3 | head -1"
-    done = subprocess.run(code, shell=True, capture_output=True, text=True, check=True)
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("reader", ["head -1", "true"])
+def test_files_are_written_though_the_reader_of_a_pipe_has_gone(reader, tmp_path):
+    pytest.importorskip("matplotlib")
+    model, picture = tmp_path / "m.json", tmp_path / "p.png"
+    fit = f"{sys.executable} -m moestro fit {TONE} -f 'tuned ~ stretchratio' -k 1-2"
+    code = f"{fit} --out {model} --plot {picture} | {reader}; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1] == "141"  # 128 + SIGPIPE
+    assert load_model(model).fit.model.k == 2
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_closed_pipe_ends_a_command_without_files():
+    code = f"{sys.executable} -m moestro fit {TONE} -f 'tuned ~ stretchratio' -k 1 | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stderr, done.stdout) == ("", "141\n")
+
+
+FIT = ("fit", TONE, "-f", "tuned ~ stretchratio", "-k", "1-2")
+
+
+class TestOptionsDoWhatTheySay:
+    @pytest.mark.parametrize("criterion", [None, "ebic", "bic", "aic", "cv"])
+    def test_criteria_of_penalised_fits(self, criterion):
+        given = () if criterion is None else ("--criterion", criterion)
+        done = call(*FIT, "--penalty", "l1", "--alpha", "0.01", *given)
+        assert done.exit_code == 0, done.output
+        assert f"chosen by {(criterion or 'ebic').upper()}\n" in done.output
+
+    @pytest.mark.parametrize("criterion", ["icl", "slope", "djump", "ddse", "dendrogram"])
+    def test_criteria_that_penalised_fits_have_not(self, criterion):
+        refuses(*FIT, "--penalty", "l1", "--criterion", criterion, match="choose one of ebic, bic, aic, cv")
+
+    def test_ebic_needs_a_penalty(self):
+        refuses(*FIT, "--criterion", "ebic", match="give --penalty")
+        refuses("select", *FIT[1:], "--criterion", "ebic", match="'ebic' is not one of")
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            ("--starts", 3), ("--solver", "em"), ("--engine", "array"), ("--cov", "sandwich"), ("--top-k", 1),
+            ("--rank-on", "logit"), ("--gate", "sigmoid"), ("--family", "poisson", "--shared-variance"),
+        ],
+    )  # fmt: skip
+    def test_options_that_a_penalty_does_not_read(self, given):
+        refuses(*FIT, "--penalty", "l1", *given, match="leave")
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            ("--gate", "softmax"), ("--top-k", 1), ("--rank-on", "score"), ("--solver", "newton"), ("--engine", "native"),
+            ("--shared-variance",), ("--family", "poisson"),
+        ],
+    )  # fmt: skip
+    def test_options_that_located_models_do_not_read(self, given):
+        refuses("select", *FIT[1:], "--model", "located", *given, match="softmax")
+
+    def test_options_that_softmax_models_do_not_read(self, model):
+        refuses("select", *FIT[1:], "--degree", 2, match="applies only to --model located")
+        refuses(*FIT, "--rank-on", "logit", match="--top-k")
+        refuses(*FIT, "--family", "poisson", "--shared-variance", match="--family gaussian")
+        refuses(*FIT, "--alpha", 1, match="give --penalty")
+        refuses("predict", model[0], VOTERS, "--level", 0.5, match="predicts classes")
+
+    def test_slope_is_another_name_of_djump(self):
+        rows = [call("select", *FIT[1:4], "-k", "1-4", "--criterion", name) for name in ("djump", "slope")]
+        assert rows[0].output == rows[1].output
+        assert "chosen by DJUMP" in rows[0].output
+
+
+class TestFiles:
+    def test_kinds_are_checked_before_the_work(self, tmp_path, model):
+        pytest.importorskip("matplotlib")
+        missing = tmp_path / "none.csv"  # is not looked for
+        refuses("fit", missing, "-f", "y ~ x", "--plot", tmp_path / "p.xyz", match=".png")
+        refuses("fit", missing, "-f", "y ~ x", "--penalty", "l1", "--plot", tmp_path / "p.xyz", match=".png")
+        refuses("predict", model[0], missing, "--out", tmp_path / "p.xlsx", match=".csv, .parquet, .pq")
+        refuses("fit", tmp_path / "d.xlsx", "-f", "y ~ x", match="no such file")
+
+    @pytest.mark.parametrize(("separator", "given"), [(";", ()), ("\t", ()), ("|", ("--separator", "|"))])
+    def test_separators(self, separator, given, tmp_path):
+        text = Path(TONE).read_text()
+        path = tmp_path / "d.csv"
+        path.write_text(text.replace(",", separator))
+        how = (*FIT[2:4], "-k", 1)
+        assert call("fit", path, *how, *given).output == call("fit", TONE, *how).output
+        refuses(
+            "fit", path, *how, "--separator", "," if given == () else ";", match="seems to be separated by"
+        )
+
+    def test_decimal_commas(self, tmp_path):
+        path = tmp_path / "d.csv"
+        path.write_text(Path(TONE).read_text().replace(",", ";").replace(".", ","))
+        how = (*FIT[2:4], "-k", 1)
+        refuses("fit", path, *how, match="decimal commas")
+        assert call("fit", path, *how, "--decimal", ",").output == call("fit", TONE, *how).output
+
+    def test_standard_input(self):
+        done = CliRunner().invoke(
+            main, ["fit", "-", *map(str, FIT[2:4]), "-k", "1"], input=Path(TONE).read_text()
+        )
+        assert done.output == call("fit", TONE, *FIT[2:4], "-k", 1).output
+
+    @pytest.mark.parametrize(
+        ("text", "match"),
+        [
+            ("x,y,x\n1,2,3\n2,3,4\n", "two columns named 'x'"),
+            ("y,x\n1,5,2\n1,6,3\n", "rows have 3 fields, but the first line names 2"),
+            ("y,x\n1,\n2,3\n,4\n", "'x' has missing or infinite values in row 1, column 'y' has missing or infinite values in row 3"),
+            ("y,x\n" + "".join(f"{i},{i}\n" for i in range(30)) + "3,?\n", "holds numbers, but text in row 31: '?'"),
+            ("y,x\n" + "".join(f"{i},2020-01-{i:02}\n" for i in range(1, 31)), "such as '2020-01-01': too many for categories"),
+            ("y,x\n" + "".join(f"{i},{10**30 + i}\n" for i in range(30)), "different numbers as text"),
+        ],
+    )  # fmt: skip
+    def test_what_a_reader_would_guess_silently(self, text, match, tmp_path):
+        (tmp_path / "d.csv").write_text(text)
+        refuses("fit", tmp_path / "d.csv", "-f", "y ~ x", match=match)
+
+    def test_encodings(self, tmp_path):
+        (tmp_path / "latin.csv").write_bytes("y,prénom\n1,2\n".encode("latin-1"))
+        refuses("fit", tmp_path / "latin.csv", "-f", "y ~ x", match="UTF-8")
+        (tmp_path / "bom.csv").write_bytes(b"\xef\xbb\xbf" + Path(TONE).read_bytes())
+        how = (*FIT[2:4], "-k", 1)
+        assert call("fit", tmp_path / "bom.csv", *how).output == call("fit", TONE, *how).output
+
+    def test_weights(self, tmp_path):
+        path = tmp_path / "d.csv"
+        path.write_text("y,x,t,n\n1,2,a,1\n2,3,b,-1\n3,4,b,1\n")
+        refuses("fit", path, "-f", "y ~ x", "--weights", "t", match="column 't' (--weights) holds text")
+        refuses(
+            "fit", path, "-f", "y ~ x", "--weights", "n", match="column 'n' (--weights) is negative in row 2"
+        )
+
+
+def test_commands_import_in_one_direction():
+    """No circle among the files of the command line, imports inside functions included."""
+    folder = Path(moestro.cli.__file__).parent
+    imports = {
+        path.stem: {
+            node.module
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom) and node.level == 1
+        }
+        for path in folder.glob("*.py")
+    }
+    graphlib.TopologicalSorter(imports).prepare()  # raises CycleError

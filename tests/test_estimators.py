@@ -93,7 +93,7 @@ def test_labels_of_any_kind(labels):
 
 def test_unseen_classes_are_refused(classifier):
     model, x, y = classifier
-    with pytest.raises(DataError, match="'d', not seen"):
+    with pytest.raises(DataError, match="'d', which was not seen"):
         model.log_density(x, np.where(y == "a", "d", y))
 
 

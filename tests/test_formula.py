@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 
 from conftest import two_lines
-from moestro import DataError, MoEClassifier, MoERegressor, load_dataset, load_model, select_experts
+from moestro import (
+    DataError,
+    LocatedMoERegressor,
+    MoEClassifier,
+    MoERegressor,
+    load_dataset,
+    load_model,
+    select_experts,
+)
 from moestro.design.formula import FormulaDesign
 from moestro.design.grammar import split
+from moestro.design.response import numeric_response
+from moestro.tables import Table
 
 pytest.importorskip("formulaic")
 
@@ -95,8 +105,38 @@ def test_responses_may_be_expressions():
 def test_unseen_levels_are_refused():
     data = frame()
     model = MoERegressor.from_formula("y ~ x + g", data, n_starts=2, random_state=0)
-    with pytest.raises(DataError, match="'q', not seen"):
+    with pytest.raises(DataError, match="'q', which was not seen"):
         model.predict(data | {"g": np.where(data["g"] == "u", "q", data["g"])})
+    coded = data | {"c": np.arange(200) % 3}
+    model = MoERegressor.from_formula("y ~ x + C(c)", coded, n_experts=1)
+    np.testing.assert_array_equal(
+        model.predict(coded), model.predict(coded | {"c": coded["c"].astype(float)})
+    )
+    with pytest.raises(DataError, match="'c' has the level '3', which was not seen"):
+        model.predict(coded | {"c": coded["c"] + 1})
+    model = MoERegressor.from_formula("y ~ x + C(abs(c))", coded, n_experts=1)
+    with pytest.raises(DataError, match="not seen"):
+        model.predict(coded | {"c": coded["c"] + 1})
+
+
+def test_the_words_of_a_summary():
+    """Slopes of known signs, in words."""
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 200))
+    noise = 0.1 * rng.standard_normal(200)
+    for y, words in (
+        (a + b, "rising with"),
+        (a - b, "rising with a and falling with b"),
+        (-a, "falling with a"),
+    ):
+        text = MoERegressor.from_formula("y ~ a + b", {"a": a, "b": b, "y": y + noise}, n_experts=1).summary()
+        assert words in text.splitlines()[-1]
+    x, y = two_lines()
+    text = MoERegressor.from_formula("y ~ x", {"x": x[:, 0], "y": y}, random_state=0).summary()
+    assert [line.split(". ")[-1] for line in text.splitlines()[-2:]] == [
+        "Its weight rises as x rises.",
+        "Its weight rises as x falls.",
+    ]
 
 
 def test_missing_columns_are_named():
@@ -110,10 +150,64 @@ def test_missing_columns_are_named():
 
 def test_missing_values_are_named():
     data = frame()
-    with pytest.raises(DataError, match="'x' has missing"):
+    with pytest.raises(
+        DataError, match=r"'x' has missing or infinite values in 62 rows \(the first is row 5"
+    ):
         MoERegressor.from_formula("y ~ x", data | {"x": np.where(data["x"] > 1, np.nan, data["x"])})
     with pytest.raises(DataError, match="'g' has missing"):
         MoERegressor.from_formula("y ~ g", data | {"g": np.where(data["g"] == "u", None, data["g"])})
+
+
+def test_columns_that_are_no_numbers():
+    data = frame()
+    days = np.datetime64("2020-01-01") + np.arange(200)
+    for dates in (days, days.astype(object)):
+        with pytest.raises(DataError, match="'day' holds dates: turn it into a number"):
+            MoERegressor.from_formula("y ~ day", data | {"day": dates})
+    with pytest.raises(DataError, match=r"'log\(x\)' is not a finite number in 100 rows .the first is row 1"):
+        MoERegressor.from_formula("y ~ log(x)", data | {"x": np.repeat([0.0, 1.0], 100)})
+    coded = {"g": np.array(["0", "1", "2", "3+"])[np.arange(200) % 4].astype(object)}
+    assert MoERegressor.from_formula("y ~ g", data | coded, n_experts=1).measure_.expert_names == (
+        "g[T.1]", "g[T.2]", "g[T.3+]",
+    )  # fmt: skip
+
+
+def test_the_response_is_called_by_its_name():
+    data = frame()
+    data["pay"] = np.where(np.arange(200) == 6, np.nan, data["y"])
+    for estimator in (MoERegressor, LocatedMoERegressor):
+        with pytest.raises(DataError, match="'pay' has missing or infinite values in row 7"):
+            estimator.from_formula("pay ~ x", data)
+        with pytest.raises(DataError, match="response 'g' holds text"):
+            estimator.from_formula("g ~ x", data)
+    with pytest.raises(DataError, match="one has only one class"):
+        MoEClassifier.from_formula("one ~ x", data | {"one": np.zeros(200, dtype=int)})
+    with pytest.raises(DataError, match="the response 'pay' is NaN or infinite in row 7"):
+        numeric_response(data["pay"], "pay")
+    with pytest.raises(DataError, match="sample_weight holds text"):
+        MoERegressor.from_formula("y ~ x", data, sample_weight=data["g"])
+
+
+class TestTables:
+    def test_a_table_is_a_sequence_of_rows(self):
+        table = Table({"k": [1, 2, 3], "bic": np.array([3.0, 1.0, 2.0])})
+        assert (len(table), table[1], table[-1]["k"]) == (3, {"k": 2, "bic": 1.0}, 3)
+        assert table["k"] == [1, 2, 3]
+        assert table[:2]["k"] == [1, 2]
+        assert table.rows() == list(table) == [table[i] for i in range(3)]
+        assert len(table.rows()) == len(table.rows()[1:]) + 1
+
+    @pytest.mark.parametrize("library", ["pandas", "polars"])
+    def test_a_table_is_a_frame(self, library):
+        made = pytest.importorskip(library).DataFrame(load_dataset("voters"))
+        assert list(made.columns) == list(load_dataset("voters").columns)
+        for name, cells in load_dataset("voters").columns.items():
+            assert list(made[name]) == list(cells)
+
+    def test_starts(self):
+        starts = MoERegressor.from_formula("y ~ x", frame(), n_starts=2, random_state=0).starts_
+        assert len(starts) == len(starts.rows()) >= 2
+        assert starts[0]["strategy"] == starts["strategy"][0]
 
 
 @pytest.mark.parametrize(
@@ -151,12 +245,18 @@ def test_gate_options_do_not_mix_with_formulas():
 
 
 def test_select_experts_returns_every_fit():
-    chosen = select_experts("y ~ x", frame(), experts=[1, 2, 3], random_state=0)
+    chosen = select_experts("y ~ x", frame(), n_experts=[1, 2, 3], random_state=0)
     assert chosen.best.fit.model.k == 2
     assert set(chosen.models) == {1, 2, 3}
     assert chosen.table["chosen"] == [False, True, False]
     with pytest.raises(DataError, match="bic"):
         select_experts("y ~ x", frame(), criterion="magic")
+    with pytest.raises(DataError, match="'experts' is not an option"):
+        select_experts("y ~ x", frame(), experts=[1, 2])
+    with pytest.raises(DataError, match="shared_variance belongs to family='gaussian'"):
+        select_experts("y ~ x", frame(), family="poisson", shared_variance=True)
+    with pytest.raises(DataError, match="rank_on belongs to a sparse gate"):
+        MoERegressor.from_formula("y ~ x", frame(), rank_on="logit")
 
 
 def test_weights_in_formulas():

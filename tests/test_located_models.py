@@ -181,7 +181,7 @@ def test_polynomials_in_the_users_units():
     assert [len(polynomial.exponents(d, r)) for d, r in ((1, 3), (2, 2), (3, 2))] == [3, 5, 9]
     with pytest.raises(DataError, match="not affine"):
         m.inverse()
-    with pytest.raises(DataError, match="cannot be turned round"):
+    with pytest.raises(DataError, match="have no inverse in closed form"):
         fit_located(x, y, 1, degree=2, direction="inverse")
 
 
@@ -368,7 +368,7 @@ class TestRegressor:
             "k",
             "degree",
             "blocks",
-            "dimension",
+            "df",
             "log_likelihood",
             "aic",
             "bic",

@@ -286,13 +286,13 @@ def test_select_experts_of_located_models():
         "nox ~ equivalence",
         ethanol,
         model="located",
-        experts=[1, 2, 3],
+        n_experts=[1, 2, 3],
         degree=[1, 2],
         covariance=["full"],
         random_state=0,
     )
     assert len(found.table) == 6
-    assert list(found.table.columns)[:6] == ["model", "k", "degree", "blocks", "dimension", "log_likelihood"]
+    assert list(found.table.columns)[:6] == ["model", "k", "degree", "blocks", "df", "log_likelihood"]
     assert found.best.k in found.models
     values = found.table["log_likelihood"]
     assert (np.diff(values[:3]) > 0).all()
@@ -300,7 +300,7 @@ def test_select_experts_of_located_models():
     for wrong, words in (
         ({"model": "round"}, "unknown"),
         ({"model": "located", "family": "poisson"}, "are Gaussian"),
-        ({"model": "located", "tempo": 3}, "no option"),
+        ({"model": "located", "tempo": 3}, "not an option"),
         ({"criterion": "best"}, "unknown"),
     ):
         with pytest.raises(DataError, match=words):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .design import Design, FormulaDesign
+from .design.response import check_weights, encode_classes, numeric_response
 from .errors import DataError
 from .experts import Family, make_family
 from .fitted import FittedModel
@@ -17,8 +18,8 @@ from .located import LocatedFit, Specification
 from .model import Model
 from .rows import Rows, read
 from .search import Fit, Options
-from .selection import CRITERIA, EVERY, Choice, Dendrogram, Sweep, sweep, sweep_located
-from .selection.choice import SLOPES
+from .selection import CRITERIA, Choice, Dendrogram, Sweep, sweep, sweep_located
+from .selection.choice import SLOPES, check_criterion
 from .selection.located import with_options
 from .threads import thread_count
 
@@ -93,64 +94,13 @@ def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]
     `max_experts` None is 6, or 12 for slope heuristics, which learn the penalty from models that are clearly too large.
     """
     if isinstance(n_experts, str):
-        if n_experts not in EVERY:
-            raise DataError(f"n_experts={n_experts!r} is unknown: give a number or one of {', '.join(EVERY)}")
+        n_experts = check_criterion(n_experts, "n_experts")
         if max_experts is None:
             max_experts = 12 if n_experts in SLOPES else 6
         return list(range(1, int(max_experts) + 1)), n_experts
     if not isinstance(n_experts, int | np.integer) or isinstance(n_experts, bool) or n_experts < 1:
         raise DataError(f"n_experts must be a whole number of at least 1, or a criterion, got {n_experts!r}")
     return [int(n_experts)], "bic"
-
-
-def encode_classes(y: np.ndarray, known: tuple = ()) -> tuple[np.ndarray, tuple]:
-    """Class indices (n,) as floats, and the sorted labels; `known` labels are kept and others refused."""
-    y = np.asarray(y)
-    if y.dtype == object:
-        y = y.astype(str) if all(isinstance(v, str) for v in y) else y
-    labels = np.unique(y)
-    if known:
-        order = np.array(known, dtype=labels.dtype if labels.dtype.kind in "US" else None)
-        unseen = [v for v in labels if v not in known]
-        if unseen:
-            first = unseen[0].item() if isinstance(unseen[0], np.generic) else unseen[0]
-            raise DataError(
-                f"y has the class {first!r}, not seen in fitting: known are {', '.join(map(str, known))}"
-            )
-        sorter = np.argsort(order, kind="stable")
-        return sorter[np.searchsorted(order, y, sorter=sorter)].astype(float), known
-    code = np.empty(len(y))
-    for start in range(0, len(y), 1 << 20):  # in pieces: no second index array of n entries
-        at = slice(start, start + (1 << 20))
-        code[at] = np.searchsorted(labels, y[at])
-    return code, tuple(labels.tolist())
-
-
-def numeric_response(y: np.ndarray, name: str = "y") -> np.ndarray:
-    """The response as finite floats."""
-    try:
-        out = np.ascontiguousarray(y, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"the response '{name}' holds text: use family='multinomial' for classes") from error
-    if not np.isfinite(out).all():
-        raise DataError(f"the response '{name}' contains NaN or infinity: remove or fill those rows first")
-    return out
-
-
-def check_weights(weights: Any, n: int) -> np.ndarray | None:
-    """Finite, non-negative weights (n,) with a positive sum."""
-    if weights is None:
-        return None
-    w = np.ascontiguousarray(weights, dtype=float)
-    if w.shape != (n,):
-        raise DataError(f"sample_weight has shape {w.shape}, expected ({n},)")
-    if not np.isfinite(w).all():
-        raise DataError("sample_weight contains NaN or infinity")
-    if (w < 0).any():
-        raise DataError("sample_weight contains negative weights: weights must be at least 0")
-    if w.sum() <= 0:
-        raise DataError("sample_weight is zero for every row: give at least one row a positive weight")
-    return w
 
 
 def fit_formula(
@@ -160,7 +110,7 @@ def fit_formula(
     ks: Sequence[int],
     options: Options,
     *,
-    weights: Any = None,
+    sample_weight: Any = None,
     shared_variance: bool = False,
     **how: Any,
 ) -> Result:
@@ -170,14 +120,10 @@ def fit_formula(
     design, raw = design.learn_response(data)
     classes: tuple = ()
     if family == "multinomial":
-        if any(v is None or v != v for v in raw.tolist()):
-            raise DataError(f"the response '{design.response}' has missing values: remove those rows first")
         y, classes = encode_classes(raw)
     else:
         y = numeric_response(raw, design.response)
-    if len(y) < 2:
-        raise DataError(f"the data have {len(y)} row: at least 2 are needed")
-    w = check_weights(weights, len(y))
+    w = check_weights(sample_weight, len(y))
     made = make_family(family, classes=len(classes), shared_variance=shared_variance)
     return fit_design(design, x, z, y, w, made, ks, options, response=design.response, classes=classes, **how)
 
@@ -188,10 +134,11 @@ def select_experts(
     *,
     model: str = "softmax",
     family: str = "gaussian",
-    experts: Sequence[int] = range(1, 7),
+    n_experts: Sequence[int] = range(1, 7),
     criterion: str = "bic",
     random_state: int | None = None,
     n_jobs: int | None = None,
+    sample_weight: Any = None,
     **how: Any,
 ) -> Selection:
     """Fit a range of numbers of experts, each also from the fit before it, and choose one.
@@ -205,14 +152,15 @@ def select_experts(
         Experts behind a softmax gate (or another one, by ``gate``), or Gaussian-gated experts of `moestro.located`.
     family : {"gaussian", "multinomial", "poisson"}
         Of softmax-gated experts; located ones are Gaussian.
-    experts : sequence of int
-    criterion : {"bic", "aic", "icl", "slope", "ddse", "cv", "dendrogram"}
+    n_experts : sequence of int
+    criterion : {"bic", "aic", "icl", "djump", "ddse", "cv", "dendrogram"}
         "dendrogram" fits the largest number only, and merges.
     random_state : int or None
     n_jobs : int or None
         Threads; None means all cores. Results do not depend on it.
+    sample_weight : array-like of shape (n,), optional
     **how
-        ``weights``; for softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``; for located models ``direction``,
+        For softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``; for located models ``direction``,
         ``covariance``, ``gate_covariance``, ``tied``, ``degree``, ... of `LocatedMoERegressor`: of lists, every combination is fitted.
 
     Returns
@@ -222,7 +170,7 @@ def select_experts(
     Examples
     --------
     >>> from moestro import load_dataset, select_experts
-    >>> chosen = select_experts("tuned ~ stretchratio", load_dataset("tone"), experts=range(1, 4), random_state=0)
+    >>> chosen = select_experts("tuned ~ stretchratio", load_dataset("tone"), n_experts=range(1, 4), random_state=0)
     >>> chosen.best.fit.model.k
     3
     >>> ethanol = load_dataset("ethanol")
@@ -234,12 +182,27 @@ def select_experts(
         if family != "gaussian":
             raise DataError(f"located experts are Gaussian: family={family!r} needs model='softmax'")
         return _select_located(
-            formula, data, list(experts), criterion, random_state, thread_count(n_jobs), how
+            formula, data, list(n_experts), criterion, random_state, thread_count(n_jobs), sample_weight, how
         )
     if model != "softmax":
         raise DataError(f"model={model!r} is unknown: choose softmax or located")
+    known = ("shared_variance", "gate", "top_k", "rank_on")
+    unknown = sorted(set(how) - set(known))
+    if unknown:
+        raise DataError(
+            f"{unknown[0]!r} is not an option of select_experts: the options are {', '.join(known)}"
+        )
     options = Options(seed=random_state, threads=thread_count(n_jobs))
-    result = fit_formula(formula, data, family, list(experts), options, criterion=criterion, **how)
+    result = fit_formula(
+        formula,
+        data,
+        family,
+        list(n_experts),
+        options,
+        sample_weight=sample_weight,
+        criterion=criterion,
+        **how,
+    )
     design, units = result.model.design, result.model.units
     models: dict[int, Any] = {f.model.k: FittedModel(design, units, f) for f in result.sweep.fits}
     return Selection(result.sweep.table(), result.model, models, result.sweep.choice, result.sweep.tree)
@@ -248,10 +211,11 @@ def select_experts(
 def _select_located(
     formula: str,
     data: Any,
-    experts: list[int],
+    ks: list[int],
     criterion: str,
     seed: int | None,
     threads: int,
+    sample_weight: Any,
     how: dict[str, Any],
 ) -> Selection:
     design = FormulaDesign.learn(formula, data)
@@ -259,19 +223,20 @@ def _select_located(
     if z is not None:
         raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
     y = numeric_response(design.read_response(data), design.response)
-    run = {n: how.pop(n) for n in ("weights", "contrast", "n_folds") if n in how}
+    run = {n: how.pop(n) for n in ("contrast", "n_folds") if n in how}
     fitting = {n: how.pop(n) for n in ("n_starts", "tol", "max_iter", "rank_by") if n in how}
     options = Options(seed=seed, threads=threads, **fitting)
     known = {f.name for f in fields(Specification)}
     unknown = sorted(set(how) - known)
     if unknown:
         raise DataError(
-            f"{unknown[0]!r} is no option of a located model: known are {', '.join(sorted(known))}"
+            f"{unknown[0]!r} is not an option of a located model: the options are {', '.join(sorted(known))}"
         )
     blocks = {"blocks": how.pop("blocks")} if "blocks" in how else {}
     lists = {n: list(v) if isinstance(v, list | tuple) else [v] for n, v in how.items()}
     specifications = [replace(s, **blocks) for s in with_options(Specification(), **lists)]
-    found = sweep_located(x, y, experts, specifications, options, criterion, **run)
+    w = check_weights(sample_weight, len(y))
+    found = sweep_located(x, y, ks, specifications, options, criterion, weights=w, **run)
     best: dict[int, Any] = {}
     for fit in found.fits:
         if fit.k not in best or _better(fit, best[fit.k]):

@@ -91,7 +91,7 @@ def glance(model: FittedModel) -> Table:
 
 
 def words(model: FittedModel) -> list[str]:
-    """One sentence an expert: its share, where the gate favours it, what it predicts at the average input."""
+    """One sentence for each expert: its share, what it predicts at the average input, where its weight rises."""
     fit, units = model.fit, model.units
     m = fit.model
     share = fit.mass / fit.mass.sum()
@@ -102,7 +102,7 @@ def words(model: FittedModel) -> list[str]:
     for e in range(m.k):
         where = _where(gate[e, 1:], units.gate_names) if m.k > 1 else ""
         what = _what(model, e, experts[e])
-        place = f" It speaks {where}." if where else ""
+        place = f" Its weight rises as {where}." if where else ""
         out.append(f"Expert {e + 1} ({share[e]:.0%} of the rows): {what}.{place}")
     return out
 
@@ -110,8 +110,11 @@ def words(model: FittedModel) -> list[str]:
 def _where(slopes: np.ndarray, names: tuple[str, ...]) -> str:
     """Largest gate slopes per standard deviation, against the average expert."""
     strong = [j for j in np.argsort(-np.abs(slopes))[:2] if abs(slopes[j]) >= 0.25]
-    parts = [f"{'high' if slopes[j] > 0 else 'low'} {names[j]}" for j in strong]
-    return "more at " + " and ".join(parts) if parts else ""
+    up, down = _split(slopes, names, strong)
+    parts = [
+        f"{_all(c)} {verb}{'' if len(c) > 1 else 's'}" for verb, c in (("rise", up), ("fall", down)) if c
+    ]
+    return " and ".join(parts)
 
 
 def _what(model: FittedModel, e: int, coefficients: np.ndarray) -> str:
@@ -125,20 +128,34 @@ def _what(model: FittedModel, e: int, coefficients: np.ndarray) -> str:
         says = " or ".join(f"{units.classes[c]} ({p[c]:.0%})" for c in top if p[c] >= 0.15)
         full = np.vstack([slopes, np.zeros((1, slopes.shape[1]))])
         tilt = full[top[0]] - full.mean(axis=0) if slopes.shape[1] else np.zeros(0)
-        drive = _drivers(tilt, units.expert_names, "more", "less")
-        first = f"at the average input it says {says}"
-        return f"{first}; {units.classes[top[0]]} is {drive}" if drive else first
+        up, down = _drivers(tilt, units.expert_names)
+        parts = [
+            f"{word} likely as {_all(c)} {'rise' if len(c) > 1 else 'rises'}"
+            for word, c in (("more", up), ("less", down))
+            if c
+        ]
+        drive = " and ".join(parts)
+        first = f"at the average input it predicts {says}"
+        return f"{first}; {units.classes[top[0]]} becomes {drive}" if drive else first
     mean = units.y_center + units.y_scale * float(family.mean(eta))
     spread = units.y_scale * math.sqrt(float(family.variance(eta)))
-    drive = _drivers(slopes[0], units.expert_names, "higher", "lower")
+    up, down = _drivers(slopes[0], units.expert_names)
+    drive = " and ".join(f"{word} with {_all(c)}" for word, c in (("rising", up), ("falling", down)) if c)
     first = f"at the average input {units.response} is about {mean:.4g} ± {spread:.2g}"
     return f"{first}, {drive}" if drive else first
 
 
-def _drivers(slopes: np.ndarray, names: tuple[str, ...], up: str, down: str) -> str:
-    strong = [j for j in np.argsort(-np.abs(slopes))[:2] if abs(slopes[j]) >= 0.1]
-    word = {True: up, False: down}
-    return " and ".join(f"{word[bool(slopes[j] > 0)]} with {names[j]}" for j in strong)
+def _drivers(slopes: np.ndarray, names: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """The columns with the largest slopes, positive ones and negative ones."""
+    return _split(slopes, names, [j for j in np.argsort(-np.abs(slopes))[:2] if abs(slopes[j]) >= 0.1])
+
+
+def _split(slopes: np.ndarray, names: tuple[str, ...], which: list) -> tuple[list[str], list[str]]:
+    return [names[j] for j in which if slopes[j] > 0], [names[j] for j in which if slopes[j] < 0]
+
+
+def _all(names: list[str]) -> str:
+    return " and ".join(names)
 
 
 def summary_text(model: FittedModel, covariance: Covariance | None = None) -> str:

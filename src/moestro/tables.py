@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, cast, overload
 
 import numpy as np
 
@@ -23,8 +23,11 @@ def _text(value: Any, digits: int) -> str:
 
 
 @dataclass(frozen=True)
-class Table:
-    """Named columns of equal length. A cell without a value is ``None``, never NaN.
+class Table(Sequence[dict[str, Any]]):
+    """Named columns of equal length: ``table["k"]`` is a column, ``table[0]`` a row, ``table[:5]`` a table.
+
+    As a sequence it holds its rows, one dictionary each, so ``pandas.DataFrame(table)`` and ``polars.DataFrame(table)`` are its frame.
+    A cell without a value is ``None``, never NaN.
 
     Parameters
     ----------
@@ -37,13 +40,26 @@ class Table:
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
 
-    def __getitem__(self, name: str) -> list[Any]:
-        return list(self.columns[name])
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Table: ...
+    @overload
+    def __getitem__(self, index: str) -> list[Any]: ...
+    def __getitem__(self, index: str | int | slice) -> Any:
+        if isinstance(index, str):
+            return list(self.columns[index])
+        if isinstance(index, slice):
+            return Table({name: cells[index] for name, cells in self.columns.items()})
+        return {name: cells[index] for name, cells in self.columns.items()}
 
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """One dictionary a row."""
+    def __iter__(self) -> Iterator[dict[str, Any]]:
         for cells in zip(*self.columns.values(), strict=True):
             yield dict(zip(self.columns, cells, strict=True))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dictionary a row."""
+        return list(self)
 
     def to_native(self, backend: str = "pandas") -> Any:
         """Return the table as a frame of `backend`: "pandas", "polars" or "pyarrow"."""

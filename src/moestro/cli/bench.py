@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from .errors import one_line_errors
+
 
 @click.command()
 @click.argument(
@@ -48,7 +50,6 @@ def bench(
       moestro bench passes --rows 1000000
     """
     from ..bench import fits, growth, located, passes, penalised, solvers, startup
-    from .main import one_line_errors
 
     @one_line_errors
     def run() -> None:

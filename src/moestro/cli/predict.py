@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from typing import Any
 
 import click
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, FileError
+from .errors import one_line_errors
+from .files import check_kind, check_writable
+from .options import data_options, refuse_given
 
 
 @click.command()
 @click.argument("model", type=click.Path())
 @click.argument("data", type=click.Path())
+@data_options
 @click.option("--out", type=click.Path(dir_okay=False), help="Write here (.csv or .parquet); by default CSV to the screen.")  # fmt: skip
 @click.option("--gate", is_flag=True, help="Add the gate's weight of each expert.")
 @click.option("--level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.9, show_default=True, help="Probability of the prediction interval.")  # fmt: skip
-def predict(model: str, data: str, out: str | None, gate: bool, level: float) -> None:
-    """Predict the rows of DATA with a MODEL that `moestro fit --out` wrote.
+def predict(model: str, data: str, out: str | None, gate: bool, level: float, **how: Any) -> None:
+    """Predict the rows of DATA ("-" reads CSV from standard input) with a MODEL that `moestro fit --out` wrote.
 
     Classes: the predicted class and the probability of each. Numbers and counts: mean, standard deviation,
     median and a prediction interval.
@@ -28,18 +33,24 @@ def predict(model: str, data: str, out: str | None, gate: bool, level: float) ->
     Example:
       moestro predict model.json new.csv --out predictions.csv
     """
-    from .main import one_line_errors
-
-    one_line_errors(_predict)(model, data, out, gate, level)
+    one_line_errors(_predict)(model, data, out, gate, level, how)
 
 
-def _predict(model_path: str, data_path: str, out: str | None, gate: bool, level: float) -> None:
+def _predict(
+    model_path: str, data_path: str, out: str | None, gate: bool, level: float, how: dict[str, Any]
+) -> None:
     from ..design import FormulaDesign
-    from ..design.frames import columns, read_frame, write_text
+    from ..design.files import PARQUET, read_frame, write_text
+    from ..design.frames import columns
     from ..fitted import FittedModel
 
+    check_writable(out)
+    if out:
+        check_kind(out, (".csv", *PARQUET))
     model = FittedModel.load(model_path)
-    frame = read_frame(data_path)
+    if model.units.classes:
+        refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
+    frame = read_frame(data_path, **how)
     if isinstance(model.design, FormulaDesign):
         x, z = model.design.matrices(frame)
     else:
@@ -58,7 +69,7 @@ def _predict(model_path: str, data_path: str, out: str | None, gate: bool, level
     if gate:
         weights = np.exp(model.log_gate(x, z))
         table.update({f"gate({e + 1})": weights[:, e] for e in range(weights.shape[1])})
-    if out and out.lower().endswith((".parquet", ".pq")):
+    if out and out.lower().endswith(PARQUET):
         _write_parquet(table, out)
         return
     text = _csv(table)
@@ -91,10 +102,6 @@ def _csv(table: dict[str, Any]) -> str:
 
 
 def _write_parquet(table: dict[str, Any], path: str) -> None:
-    import os
-
-    from ..errors import FileError
-
     try:
         import pyarrow
         import pyarrow.parquet

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from .errors import one_line_errors
+
 PROTOCOL = click.Choice(["as_published", "as_defined"])
 
 
@@ -34,8 +36,6 @@ def where(name: str, protocol: str | None, scale: str, out: str | None) -> tuple
 @study.command("list")
 def show_all() -> None:
     """The studies, their protocols and sizes."""
-    from .main import one_line_errors
-
     one_line_errors(_list)()
 
 
@@ -69,8 +69,6 @@ def show_design(name: str, protocol: str | None, scale: str) -> None:
       moestro study design softmax-gaussian > mine.json
       moestro study run softmax-gaussian --design mine.json --out mine
     """
-    from .main import one_line_errors
-
     one_line_errors(_design)(name, protocol, scale)
 
 
@@ -105,8 +103,6 @@ def run(name: str, protocol: str | None, scale: str, out: str | None, quiet: boo
       moestro study run softmax-gaussian --scale paper --arm K=2
       moestro study run gaussian-gate --protocol as_published --scale paper --processes 8
     """
-    from .main import one_line_errors
-
     one_line_errors(_run)(name, protocol, scale, out, quiet, how)
 
 
@@ -176,7 +172,7 @@ def _arms(path: str | None) -> Any:
     except OSError as error:
         raise FileError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:
-        raise FileError(f"{path}: is not a whole JSON file ({error})") from error
+        raise FileError(f"{path}: is not a complete JSON file ({error})") from error
     if not isinstance(data, list):
         raise FileError(f"{path}: a design is a list of arms")
     return [Arm.from_dict(arm) for arm in data]
@@ -189,8 +185,6 @@ def _arms(path: str | None) -> Any:
 @click.option("--out", type=click.Path(), help="Folder of the results.")
 def report(name: str, protocol: str | None, scale: str, out: str | None) -> None:
     """Write report.md, figure.png and summary.csv of what study NAME has finished."""
-    from .main import one_line_errors
-
     one_line_errors(_report)(name, protocol, scale, out)
 
 

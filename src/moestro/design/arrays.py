@@ -114,7 +114,7 @@ def _columns(features: Sequence[str | int] | None, names: Sequence[str], what: s
         if isinstance(feature, str):
             if feature not in names:
                 raise DataError(
-                    f"{what} names '{feature}', which is not a column: there are {', '.join(names)}"
+                    f"{what} names '{feature}', which is not a column: the columns are {', '.join(names)}"
                 )
             out.append(list(names).index(feature))
         else:

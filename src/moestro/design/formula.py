@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
-from .frames import columns, row_count
+from .frames import columns, refuse_unusable, row_count, which_rows
 from .grammar import parse, refuse_code, split, variables
 
 
@@ -63,15 +64,14 @@ class Side:
         if not self.variables:
             return np.empty((row_count(data), 0))
         needed = _needed(self.text, data)
-        for name, levels in self.levels.items():
+        for factor, levels in self.levels.items():
+            name = factor.removeprefix("C(").removesuffix(")")
             if name in needed:
-                unseen = sorted(
-                    {str(v) for v in np.unique(needed[name].astype(str))} - {str(v) for v in levels}
-                )
+                unseen = [v for v in dict.fromkeys(needed[name].tolist()) if v not in levels]
                 if unseen:
                     known = ", ".join(map(str, levels))
                     raise DataError(
-                        f"column '{name}' has the level '{unseen[0]}', not seen in fitting: known are {known}"
+                        f"column '{name}' has the level '{unseen[0]}', which was not seen in fitting: the known levels are {known}"
                     )
         out = _materialise(_spec(self.text, self.levels, self.state), needed)
         got = [str(c) for c in out.model_spec.column_names]
@@ -111,7 +111,13 @@ class FormulaDesign:
     @classmethod
     def learn(cls, text: str, data: Any) -> FormulaDesign:
         response, experts, gate = split(text)
-        refuse_code(response)
+        for part in (response, experts, gate):
+            if part is not None:
+                refuse_code(part)
+        if (rows := row_count(data)) < 2:
+            raise DataError(f"the data have {rows} row{'' if rows == 1 else 's'}: at least 2 are needed")
+        read = sorted({name for part in (response, experts, gate or "1") for name in variables(part)})
+        refuse_unusable(columns(data, read))  # of all parts at once, so that one message names every gap
         side = Side.learn(experts, data)
         return cls(text, response, side, None if gate is None else Side.learn(gate, data))
 
@@ -208,15 +214,9 @@ def _plain_name(response: str) -> str | None:
 
 
 def _needed(text: str, data: Any) -> dict[str, np.ndarray]:
-    """Columns that a part reads, without missing values."""
+    """Columns that a part reads, checked."""
     out = columns(data, variables(text))
-    for name, values in out.items():
-        if values.dtype.kind in "OUS" or str(values.dtype) == "str":
-            missing = any(v is None or v != v for v in values)
-        else:
-            missing = not np.isfinite(values.astype(float)).all()
-        if missing:
-            raise DataError(f"column '{name}' has missing or infinite values: remove or fill them first")
+    refuse_unusable(out)
     return out
 
 
@@ -237,7 +237,7 @@ def _spec(text: str, levels: dict[str, tuple] | None, state: dict[str, Any] | No
     return ModelSpec(
         formula=parse(text),
         output="pandas",
-        na_action=NAAction.RAISE,
+        na_action=NAAction.IGNORE,
         ensure_full_rank=True,
         transform_state=_restored(state or {}),
         encoder_state=encoder,
@@ -246,12 +246,21 @@ def _spec(text: str, levels: dict[str, tuple] | None, state: dict[str, Any] | No
 
 def _materialise(spec: Any, needed: dict[str, np.ndarray]) -> Any:
     import pandas
+    from formulaic.errors import DataMismatchWarning
 
     try:
-        return spec.get_model_matrix(pandas.DataFrame(needed), context={})
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("error", DataMismatchWarning)  # unseen categories would become zeros
+            out = spec.get_model_matrix(pandas.DataFrame(needed), context={})
     except Exception as error:
         reason = " ".join(str(error).split())
         raise DataError(f"the formula part '{spec.formula}' cannot be evaluated: {reason}") from error
+    matrix = np.asarray(out, dtype=float)
+    for name, column in zip(out.model_spec.column_names, matrix.T, strict=True):
+        bad = ~np.isfinite(column)
+        if bad.any():
+            raise DataError(f"'{name}' is not a finite number in {which_rows(bad)}")
+    return out
 
 
 PAIRS = "pairs"  # JSON keys are text: a dictionary with other keys is written as pairs

@@ -1,16 +1,19 @@
-"""Frames of any library, through narwhals, and the files they come from."""
+"""Frames of any library, through narwhals, and what their columns must be."""
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Sequence
-from contextlib import suppress
+from datetime import date
 from typing import Any
 
 import numpy as np
 
-from ..errors import DataError, FileError
+from ..errors import DataError
 from ..tables import Table
+
+DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+MANY_LEVELS = 20  # up to so many different texts are categories, whatever they are
 
 
 def column_names(data: Any) -> list[str]:
@@ -33,6 +36,72 @@ def columns(data: Any, wanted: Sequence[str]) -> dict[str, np.ndarray]:
         return {c: np.asarray(data[c]) for c in wanted}
     frame = _narwhals(data)
     return {c: np.asarray(frame[c].to_numpy()) for c in wanted}
+
+
+def which_rows(bad: np.ndarray) -> str:
+    """ "3 rows (the first is row 17)", rows counted from 1, of a boolean (n,)."""
+    at = np.flatnonzero(bad)
+    if len(at) == 1:
+        return f"row {at[0] + 1}"
+    return f"{len(at)} rows (the first is row {at[0] + 1})"
+
+
+def missing(values: np.ndarray) -> np.ndarray:
+    """Boolean (n,): None, NaN, infinity."""
+    if values.dtype.kind in "biufc":
+        return ~np.isfinite(values)
+    return np.array([v is None or str(v) == "<NA>" or v != v for v in values.tolist()], dtype=bool)
+
+
+def refuse_unusable(found: dict[str, np.ndarray]) -> None:
+    """Refuse columns of dates, columns with missing values, and texts that were meant as numbers."""
+    for name, values in found.items():
+        if values.dtype.kind in "mM" or any(isinstance(v, date) for v in values[:100].tolist()):
+            raise DataError(
+                f"column '{name}' holds dates: turn it into a number, such as days since a fixed date"
+            )
+    gaps = {name: bad for name, values in found.items() if (bad := missing(values)).any()}
+    if gaps:
+        each = [
+            f"column '{name}' has missing or infinite values in {which_rows(b)}" for name, b in gaps.items()
+        ]
+        raise DataError(f"{', '.join(each)}: remove or fill them first")
+    for name, values in found.items():
+        if values.dtype.kind not in "biuf":
+            _refuse_numbers_as_text(name, values)
+
+
+def _refuse_numbers_as_text(name: str, values: np.ndarray) -> None:
+    """Numbers that could not be read would silently become as many categories."""
+    texts = np.array([str(v) for v in values.tolist()])
+    commas = np.array([DECIMAL_COMMA.fullmatch(t) is not None for t in texts])
+    if commas.any() and all(c or _is_number(t) for c, t in zip(commas, texts, strict=True)):
+        raise DataError(
+            f"column '{name}' has decimal commas, such as '{texts[commas][0]}': write points, or read the file with "
+            "decimal=',' (--decimal ',')"
+        )
+    levels = len(set(texts.tolist()))
+    if levels <= MANY_LEVELS:
+        return
+    numbers = np.array([_is_number(t) for t in texts])
+    if numbers.all():
+        raise DataError(f"column '{name}' holds {levels} different numbers as text: turn it into numbers")
+    if numbers.mean() > 0.5:
+        raise DataError(
+            f"column '{name}' holds numbers, but text in {which_rows(~numbers)}: '{texts[~numbers][0]}'"
+        )
+    if levels > len(texts) / 2:
+        raise DataError(
+            f"column '{name}' holds text with {levels} different values in {len(texts)} rows, such as '{texts[0]}': too many for categories"
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def row_count(data: Any) -> int:
@@ -67,46 +136,3 @@ def _narwhals(data: Any) -> Any:
         raise DataError(
             f"expected a data frame (pandas, polars, pyarrow, ...) or a mapping of columns, got {type(data).__name__}"
         ) from error
-
-
-def read_frame(path: str | os.PathLike[str]) -> Any:
-    """Read a CSV or Parquet file."""
-    path = os.fspath(path)
-    if not os.path.exists(path):
-        raise FileError(f"{path}: no such file")
-    if os.path.isdir(path):
-        raise FileError(f"{path}: is a folder, not a file")
-    parquet = path.lower().endswith((".parquet", ".pq"))
-    try:
-        if parquet:
-            import pyarrow.parquet
-
-            return pyarrow.parquet.read_table(path)
-        import pandas
-
-        frame = pandas.read_csv(path, skipinitialspace=True)
-    except ImportError as error:
-        extra = "parquet" if parquet else "formula"
-        raise FileError(f"reading {path} needs an extra: pip install 'moestro[{extra}]'") from error
-    except Exception as error:  # any reader's own error, in one line
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise FileError(f"{path}: cannot be read ({reason})") from error
-    if not len(frame):
-        raise FileError(f"{path}: has no rows")
-    return frame
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a file whole or not at all: a temporary neighbour is renamed over it once it is on the disk."""
-    path = os.fspath(path)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise FileError(f"{path}: cannot be written ({error.strerror or error})") from error

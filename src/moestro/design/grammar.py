@@ -66,6 +66,8 @@ def parse(text: str) -> Any:
         return formulaic.Formula(text)
     except Exception as error:  # formulaic's own syntax errors, coloured and on several lines
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if reason.startswith("The `.` operator"):
+            reason = "name the columns instead of '.'"
         raise DataError(f"the formula part '{text}' cannot be read: {reason}") from error
 
 

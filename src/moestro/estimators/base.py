@@ -11,8 +11,8 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from ..api import check_weights
 from ..design import FormulaDesign
+from ..design.response import check_weights
 from ..errors import DataError
 from ..experts import Family
 from ..fitted import FittedModel, write_file

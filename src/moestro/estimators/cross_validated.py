@@ -70,7 +70,7 @@ class MoERegressorCV(Regressor):
     alphas : int or sequence of float, default=50
         Strengths, or how many from the smallest one at which all is zero.
     gate_ratios : sequence of float, default=(1.0,)
-        Strengths on the gate's slopes over those on the experts', tried each.
+        Ratios of the gate's strength to the experts' to try.
     criterion : {"cv", "ebic", "bic", "aic"}, default="cv"
         Held-out log-likelihood, or a criterion of the fits; "bic" counts slopes that are not zero (the modified BIC), "ebic" also how many
         there were to choose from.

@@ -1,4 +1,4 @@
-"""Small things that the estimators need at the door."""
+"""Checks and small helpers of the estimators."""
 
 from __future__ import annotations
 

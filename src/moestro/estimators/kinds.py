@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 
-from ..api import encode_classes, numeric_response
+from ..design.response import encode_classes, numeric_response
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
 from ..experts import Family, Multinomial, make_family
@@ -63,7 +63,7 @@ class Classifier(ClassifierMixin, MoEBase):
 
     def _encode(self, y: np.ndarray, response: str, fitting: bool) -> np.ndarray:
         if not fitting:
-            return encode_classes(y, self._classes)[0]
+            return encode_classes(y, self._classes, response)[0]
         if y.dtype == object and any(v is None or v != v for v in y):
             raise DataError(f"the response '{response}' contains NaN or None: remove those rows first")
         check_classification_targets(y)

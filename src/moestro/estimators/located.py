@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..api import check_weights, number_of_experts
+from ..api import number_of_experts
 from ..design import FormulaDesign
+from ..design.response import check_weights, numeric_response
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
 from ..located import LocatedFit, LocatedLaw, LocatedMeasure, Specification
@@ -32,10 +33,10 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_experts : int or {"bic", "aic", "icl", "slope", "ddse", "cv", "dendrogram"}, default=2
+    n_experts : int or {"bic", "aic", "icl", "djump", "ddse", "cv", "dendrogram"}, default=2
         Number of experts, or the criterion that chooses it from 1 to `max_experts`.
     direction : {"direct", "inverse"}, default="direct"
-        "inverse" fits experts of x located by y, which have few parameters where x has many columns, and turns them round exactly.
+        "inverse" fits experts of x located by y, which have few parameters where x has many columns, and inverts them exactly.
     covariance : {"full", "diagonal", "isotropic", "blocks", "factors"} or a list of them, default="full"
         Of an expert; "blocks" learns its blocks unless `blocks` states them. Of a list the criterion chooses (BIC where `n_experts` is a number).
     gate_covariance : {"full", "diagonal", "isotropic"}, default="full"
@@ -150,7 +151,7 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
         x, z = design.matrices(data)
         if z is not None:
             raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
-        y = np.asarray(design.read_response(data), dtype=float)
+        y = numeric_response(design.read_response(data), design.response)
         self._design = design
         self.n_features_in_ = len(set(design.experts.variables))
         return self._fit(x, y, sample_weight)

@@ -18,8 +18,8 @@ class MoERegressor(Regressor):
 
     Parameters
     ----------
-    n_experts : int or {"bic", "aic", "icl", "slope", "ddse", "cv", "dendrogram"}, default=2
-        Number of experts, or the criterion that chooses it from 1 to `max_experts` ("slope": dimension jump; "ddse": slope
+    n_experts : int or {"bic", "aic", "icl", "djump", "ddse", "cv", "dendrogram"}, default=2
+        Number of experts, or the criterion that chooses it from 1 to `max_experts` ("djump": dimension jump; "ddse": slope
         estimation; "cv": held-out log-likelihood of 5 folds; "dendrogram": merges of one fit of `max_experts` experts, at least 2).
     family : {"gaussian", "poisson"}, default="gaussian"
     shared_variance : bool, default=False
@@ -32,7 +32,7 @@ class MoERegressor(Regressor):
         "softmax", "sigmoid", "laplace", "temperature", "activated-temperature", "cosine", "perturbed-cosine", or an
         object of `moestro.gates`. Gates other than softmax and top-K run on the array engine.
     top_k : int or None
-        Sparse softmax gate: only so many experts are selected at each input.
+        Sparse softmax gate: the number of experts selected at each input.
     rank_on : {"score", "logit"}, default="score"
         What the sparse gate ranks on: beta_1' x as defined, or beta_0 + beta_1' x.
     gate_transform : str, callable, transformer or None

@@ -13,6 +13,8 @@ def make_family(name: str, classes: int = 0, shared_variance: bool = False) -> F
     """The family called `name`, with the options that concern it."""
     if name not in FAMILIES:
         raise DataError(f"family={name!r} is unknown: choose one of {', '.join(FAMILIES)}")
+    if shared_variance and name != "gaussian":
+        raise DataError(f"shared_variance belongs to family='gaussian', not to family={name!r}")
     return FAMILIES[name].make(classes, shared_variance)
 
 

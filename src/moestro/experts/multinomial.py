@@ -42,7 +42,7 @@ class Multinomial:
 
     def check_response(self, y: np.ndarray) -> None:
         if self.classes < 2:
-            raise DataError("the response has one class: a classifier needs at least 2 classes")
+            raise DataError("the response has only one class: a classifier needs at least 2 classes")
 
     def log_base(self, y: np.ndarray) -> float:
         return 0.0

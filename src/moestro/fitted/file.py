@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..design import Design, Scaling, Units, design_from_dict
-from ..design.frames import write_text
+from ..design.files import write_text
 from ..errors import DataError, FileError
 from ..experts import make_family
 from ..gates import GATES, make_gate
@@ -38,7 +38,7 @@ def read_file(path: str | os.PathLike[str], parse: Callable[[Any], T]) -> T:
     except OSError as error:
         raise FileError(f"{os.fspath(path)}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:
-        raise FileError(f"{os.fspath(path)}: is not a whole JSON file ({error})") from error
+        raise FileError(f"{os.fspath(path)}: is not a complete JSON file ({error})") from error
     try:
         return parse(data)
     except DataError as error:

@@ -38,6 +38,8 @@ def make_gate(gate: str | Gate, top_k: int | None = None, rank_on: str = "score"
         if gate not in ("softmax", "top-k"):
             raise DataError(f"top_k belongs to gate='softmax', not to gate={gate!r}")
         return TopKGate(top_k, rank_on)
+    if rank_on != "score":
+        raise DataError("rank_on belongs to a sparse gate: give top_k too")
     try:
         return GATES[gate](**options)
     except TypeError as error:

@@ -50,7 +50,7 @@ def fit_located(
     y : array-like of shape (n,) or (n, q)
     k : int
     direction : {"direct", "inverse"}
-        "inverse" fits experts of x located by y (few parameters where x has many columns) and turns them round exactly.
+        "inverse" fits experts of x located by y (few parameters where x has many columns) and inverts them exactly.
     covariance : {"full", "diagonal", "isotropic", "blocks", "factors"}
         Sigma_i: of y about its expert (of x, in inverse regression). "blocks" learns the blocks where none are given.
     gate_covariance : {"full", "diagonal", "isotropic"}

@@ -21,7 +21,7 @@ class Specification:
     Attributes
     ----------
     direction : {"direct", "inverse"}
-        Experts of y in x located by x; or experts of x in y located by y, and exactly turned round.
+        Experts of y in x located by x; or experts of x in y located by y, inverted exactly.
     covariance : str
         Of an expert: "full", "diagonal", "isotropic", "blocks" or "factors".
     gate_covariance : str
@@ -63,7 +63,7 @@ class Specification:
         _whole("rank", self.rank)
         if self.direction == "inverse" and self.degree > 1:
             raise DataError(
-                f"experts of degree {self.degree} cannot be turned round in closed form: use direction='direct'"
+                f"experts of degree {self.degree} have no inverse in closed form: use direction='direct'"
             )
         if self.blocks is not None and self.covariance != "blocks":
             raise DataError(f"blocks are given, but covariance={self.covariance!r}: use covariance='blocks'")

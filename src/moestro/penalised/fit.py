@@ -177,11 +177,11 @@ def status(problem: Problem, point: Point, alpha: float, order: np.ndarray) -> S
     if collapsed(problem, point):
         return Status(
             StatusKind.COLLAPSED,
-            "a variance ran to its lower bound: a few rows are fitted exactly. Use a larger strength or fewer experts",
+            "a variance reached its lower bound: a few rows are fitted exactly. Use a larger strength or fewer experts",
         )
     where = f"optimality violation {point.violation:.1e} at alpha = {alpha:.4g}"
     if point.violation > ACCEPTED:
-        return Status(StatusKind.LIMIT, f"stopped with an {where}")
+        return Status(StatusKind.LIMIT, f"stopped with {where}")
     mass = point.mass[order]
     empty = tuple(int(e) for e in np.flatnonzero(mass < EMPTY * mass.sum()))
     if empty:

@@ -18,7 +18,7 @@ class AdaptiveL1(TwoStrengths):
     ----------
     power : float
     pilot : ndarray of shape (size,), optional
-        Slopes as the penalty measures them; fits make it by the Lasso with the modified BIC, and go on from it.
+        Slopes as the penalty measures them; by default those of a Lasso fit chosen by the extended BIC (by the same criterion, where another one than "cv" is given).
     alpha, gate_ratio, standardize, scale, refit
         As in `L1`.
     """

@@ -251,7 +251,9 @@ def group_names(groups: Sequence[Sequence[str]], names: tuple[str, ...]) -> list
             raise DataError("a group names no column")
         for name in columns:
             if str(name) not in number:
-                raise DataError(f"a group names '{name}', which is not a column: there are {_some(names)}")
+                raise DataError(
+                    f"a group names '{name}', which is not a column: the columns are {_some(names)}"
+                )
             if str(name) in used:
                 raise DataError(f"column '{name}' is in two groups")
             used.add(str(name))

@@ -14,7 +14,7 @@ class L1(TwoStrengths):
     Parameters
     ----------
     alpha : float or None
-        Strength beside the mean log-likelihood of a row; None: a path is fitted and the modified BIC chooses.
+        Strength beside the mean log-likelihood of a row; None: a path is fitted and the extended BIC chooses.
     gate_ratio : float
         Strength on the gate's slopes over alpha.
     standardize, scale, refit

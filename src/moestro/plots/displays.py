@@ -52,7 +52,7 @@ def _line(model: FittedModel, term: str) -> tuple[np.ndarray, np.ndarray, np.nda
                 columns[:, j] = values
     if values is None:
         known = ", ".join(dict.fromkeys([*units.gate_names, *units.expert_names]))
-        raise DataError(f"no column '{term}' to draw against: there are {known}")
+        raise DataError(f"no column '{term}' to draw against: the columns are {known}")
     return values, x, z
 
 
@@ -102,7 +102,9 @@ class GateDisplay:
         self.figure_ = self.ax_.figure
         for e, weight in enumerate(self.weights.T):
             self.ax_.plot(self.values, weight, color=COLORS[e % len(COLORS)], label=f"expert {e + 1}", lw=2)
-        self.ax_.set(xlabel=self.term, ylabel="gate weight", ylim=(-0.02, 1.02), title="Who speaks")
+        self.ax_.set(
+            xlabel=self.term, ylabel="gate weight", ylim=(-0.02, 1.02), title="Weights of the experts"
+        )
         self.ax_.legend(frameon=False)
         return self
 

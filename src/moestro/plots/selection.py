@@ -66,8 +66,8 @@ class JumpDisplay:
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
-        """Draw the choice of an estimator fitted with n_experts="slope"."""
-        return cls(_of(estimator, "slope_", Djump, '"slope"')).plot(ax=ax)
+        """Draw the choice of an estimator fitted with n_experts="djump"."""
+        return cls(_of(estimator, "slope_", Djump, '"djump"')).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> Self:
         """Draw on `ax`."""

@@ -25,7 +25,7 @@ class Options:
     ----------
     solver, engine : str
     n_starts : int or "auto"
-        "auto" searches until the best optimum was found again and again, or its budget is spent; a number is so many starts and no moves.
+        "auto" searches until the best optimum was found again and again, or its budget is spent; a number is that many starts without moves.
     tol : float
         Largest projected gradient entry per row, in scaled coordinates.
     max_iter : int or None

@@ -13,7 +13,8 @@ from ..solvers import StatusKind
 from .criteria import CRITERIA, Scored
 from .slope import DDSE, Djump, ddse, djump
 
-SLOPES = {"slope": djump, "ddse": ddse}
+SLOPES = {"djump": djump, "ddse": ddse}
+ALIASES = {"slope": "djump"}
 CHOICES = (*CRITERIA, *SLOPES, "cv")  # what picks one of several fits; "dendrogram" makes its own
 EVERY = (*CHOICES, "dendrogram")
 
@@ -38,10 +39,12 @@ class Choice:
     slope: Djump | DDSE | None = None
 
 
-def check_criterion(name: str) -> None:
-    """Refuse an unknown criterion."""
+def check_criterion(name: str, what: str = "criterion") -> str:
+    """The criterion's own name; an unknown one is refused."""
+    name = ALIASES.get(name, name)
     if name not in EVERY:
-        raise DataError(f"criterion={name!r} is unknown: choose one of {', '.join(EVERY)}")
+        raise DataError(f"{what}={name!r} is unknown: choose one of {', '.join(EVERY)}")
+    return name
 
 
 def scores(fits: Sequence[Scored]) -> dict[str, list[Any]]:
@@ -63,7 +66,7 @@ def choose(
     ----------
     fits : sequence
     criterion : one of CHOICES
-        "slope" is Djump and "ddse" the slope estimation, both with the number of parameters as penalty and complexity.
+        "djump" (or "slope") is the dimension jump and "ddse" the slope estimation, both with the number of parameters as penalty and complexity.
     contrast : ndarray, optional
         What slope heuristics penalise; minus the log-likelihoods by default.
     held_out : ndarray, optional
@@ -71,6 +74,7 @@ def choose(
     names : sequence, optional
         What the account of a slope heuristic calls the fits; their places by default.
     """
+    criterion = check_criterion(criterion)
     columns = scores(fits)
     sound = np.array([f.status.usable for f in fits])
     if not sound.any():

@@ -53,7 +53,7 @@ class LocatedSweep:
                 "k": [f.k for f in self.fits],
                 "degree": [s.degree for s in specs],
                 "blocks": [s.block_counts for s in specs],
-                "dimension": [f.n_parameters for f in self.fits],
+                "df": [f.n_parameters for f in self.fits],
                 "log_likelihood": [f.log_likelihood for f in self.fits],
                 **self.choice.columns,
                 "status": [str(f.status.kind) for f in self.fits],
@@ -88,7 +88,7 @@ def sweep_located(
     contrast : {"joint", "conditional"}
         What slope heuristics penalise: minus the joint log-likelihood, or minus that of y given x (as GLoME does).
     """
-    check_criterion(criterion)
+    criterion = check_criterion(criterion)
     if contrast not in CONTRASTS:
         raise DataError(f"contrast={contrast!r} is unknown: choose joint or conditional")
     if not len(ks) or min(ks) < 1:

@@ -77,7 +77,7 @@ def sweep(
     n_folds: int = FOLDS,
 ) -> Sweep:
     """Fit `model` for every k and choose by `criterion`, one of `choice.EVERY`."""
-    check_criterion(criterion)
+    criterion = check_criterion(criterion)
     if not len(ks) or min(ks) < 1:
         raise DataError("the numbers of experts to try must be at least 1")
     root = seed_sequence(options.seed)

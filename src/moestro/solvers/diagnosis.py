@@ -26,7 +26,7 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
     if collapsed:
         return Status(
             StatusKind.COLLAPSED,
-            f"the variance of {_experts(collapsed)} ran to its lower bound: a few rows are fitted exactly. "
+            f"the variance of {_experts(collapsed)} reached its lower bound: a few rows are fitted exactly. "
             "Use fewer experts or a shared variance",
             collapsed,
         )

@@ -51,7 +51,7 @@ class Arm:
         known = {f.name for f in fields(cls)}
         if not isinstance(data, dict) or set(data) - known:
             extra = ", ".join(sorted(set(data) - known)) if isinstance(data, dict) else repr(data)
-            raise DataError(f"an arm has no entry {extra}: known are {', '.join(sorted(known))}")
+            raise DataError(f"an arm has no entry {extra}: the known ones are {', '.join(sorted(known))}")
         try:
             return cls(**{**data, "sizes": tuple(data["sizes"])})
         except (KeyError, TypeError) as error:
@@ -210,7 +210,7 @@ def check_options(arm: Arm, known: set[str]) -> None:
     extra = sorted(set(arm.options) - known)
     if extra:
         raise DataError(
-            f"arm {arm.name!r}: unknown parameter {', '.join(extra)}; known are {', '.join(sorted(known))}"
+            f"arm {arm.name!r}: unknown parameter {', '.join(extra)}; the known ones are {', '.join(sorted(known))}"
         )
 
 
@@ -219,7 +219,7 @@ def read_truth(arm: Arm, build: Callable[..., T], **given: Any) -> T:
     try:
         return build(**arm.truth, **given)
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise DataError(f"arm {arm.name!r}: the truth is no mixing measure: {error}") from error
+        raise DataError(f"arm {arm.name!r}: the truth is not a mixing measure: {error}") from error
 
 
 def check_atoms(arm: Arm, atoms: int) -> None:

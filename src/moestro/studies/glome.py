@@ -91,7 +91,7 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
         )  # fmt: skip
     contrast = np.array([-float(f.measure.log_density(columns, y).sum()) for f in fits])
     chosen = {
-        "jump": choose(fits, "slope", contrast=contrast), "jump_joint": choose(fits, "slope"),
+        "jump": choose(fits, "djump", contrast=contrast), "jump_joint": choose(fits, "djump"),
         "ddse": choose(fits, "ddse", contrast=contrast), "ddse_joint": choose(fits, "ddse"),
         "bic": choose(fits, "bic"), "icl": choose(fits, "icl"),
     }  # fmt: skip

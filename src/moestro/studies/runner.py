@@ -52,7 +52,7 @@ def read_design(folder: Path) -> dict[str, Any]:
     except OSError as error:
         raise FileError(f"{folder}: holds no study results") from error
     except ValueError as error:
-        raise FileError(f"{folder / DESIGN}: is not a whole JSON file") from error
+        raise FileError(f"{folder / DESIGN}: is not a complete JSON file") from error
 
 
 def read_rows(folder: Path) -> list[Row]:

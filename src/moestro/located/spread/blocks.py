@@ -104,7 +104,7 @@ def partition(blocks: Sequence[Sequence[int]], D: int) -> Partition:
     """A checked partition of range(D); columns that no block names stand alone."""
     named = [int(j) for b in blocks for j in b]
     if len(set(named)) < len(named):
-        raise DataError("a column stands in two blocks")
+        raise DataError("a column is in two blocks")
     wrong = [j for j in named if not 0 <= j < D]
     if wrong:
         raise DataError(f"a block names column {wrong[0]}, but there are {D} columns (0 to {D - 1})")

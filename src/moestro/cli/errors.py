@@ -1,0 +1,68 @@
+"""How errors look, and what happens where the reader of a pipe has gone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+from ..errors import DataError
+
+PIPE_CLOSED = 141  # 128 + SIGPIPE, as a shell reports of any command in `command | head -1`
+
+
+class BadInput(click.ClickException):
+    """One line, exit code 2."""
+
+    exit_code = 2
+
+
+def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Show an input that cannot be used as one line."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except DataError as error:
+            raise BadInput(" ".join(str(error).split())) from error
+        except MemoryError as error:
+            raise BadInput("not enough memory for this data: use fewer columns or a smaller file") from error
+        except BrokenPipeError:
+            _mute()
+            sys.exit(PIPE_CLOSED)
+
+    return run
+
+
+class Printer:
+    """Prints; where files are to be written, the work goes on after the reader of the pipe has gone."""
+
+    def __init__(self, has_files: bool) -> None:
+        self.has_files = has_files
+        self.gone = False
+
+    def __call__(self, text: str) -> None:
+        if self.gone:
+            return
+        try:
+            click.echo(text)
+        except BrokenPipeError:
+            if not self.has_files:
+                raise
+            self.gone = True
+            _mute()
+
+    def close(self) -> None:
+        """End the command as a closed pipe does."""
+        if self.gone:
+            sys.exit(PIPE_CLOSED)
+
+
+def _mute() -> None:
+    """Nothing more is written to standard output, not at exit either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

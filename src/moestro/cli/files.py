@@ -1,0 +1,70 @@
+"""Files that commands read and write, checked before the work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError, FileError
+
+PICTURES_NEED = "pictures need an extra: pip install 'moestro[plots]'"
+
+
+def read_data(options: dict[str, Any]) -> tuple[Any, np.ndarray | None]:
+    """The frame, and the column of --weights."""
+    from ..design.files import read_frame
+    from ..design.frames import columns
+    from ..design.response import check_weights
+
+    frame = read_frame(options["data"], options["separator"], options["decimal"])
+    name = options["weights"]
+    if name is None:
+        return frame, None
+    weights = columns(frame, [name])[name]
+    return frame, check_weights(weights, len(weights), f"column '{name}' (--weights)")
+
+
+def check_writable(*paths: str | None) -> None:
+    """Say before the work, not after it, that a file cannot be written."""
+    for path in paths:
+        if not path:
+            continue
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(folder):
+            raise FileError(f"{path}: the folder does not exist")
+        if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+            raise FileError(f"{path}: cannot be written (permission denied)")
+
+
+def check_picture(path: str | None) -> None:
+    """Refuse a kind of picture that matplotlib does not write."""
+    if not path:
+        return
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+    except ImportError as error:
+        raise FileError(PICTURES_NEED) from error
+    check_kind(path, tuple("." + kind for kind in sorted(FigureCanvasAgg.get_supported_filetypes())))
+
+
+def check_kind(path: str, kinds: tuple[str, ...]) -> None:
+    """Refuse a file whose name does not end in one of `kinds`."""
+    if os.path.splitext(path)[1].lower() not in kinds:
+        raise FileError(f"{path}: the name must end in one of {', '.join(kinds)}")
+
+
+def draw(save: Callable[[str], Any], path: str) -> None:
+    """Call `save` on the path; its errors in one line."""
+    try:
+        save(path)
+    except ImportError as error:
+        raise FileError(PICTURES_NEED) from error
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written ({error.strerror or error})") from error
+    except ValueError as error:
+        if isinstance(error, DataError):
+            raise
+        raise FileError(f"{path}: {error}") from error

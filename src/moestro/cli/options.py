@@ -1,0 +1,101 @@
+"""Options that `fit` and `select` share, and those that do not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from ..errors import DataError
+
+FORMULA_HELP = 'RESPONSE ~ EXPERTS | GATE, for example "y ~ x1 + log(x2) | z". Without the bar the gate uses the experts\' columns. Names with spaces stand in backquotes.'
+CRITERIA = ["bic", "aic", "icl", "djump", "ddse", "cv", "dendrogram"]
+PENALISED_CRITERIA = ["ebic", "bic", "aic", "cv"]
+
+
+class ExpertRange(click.ParamType):
+    """ "3", "1-5" or "1,2,4"."""
+
+    name = "K"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        if isinstance(value, list):
+            return value
+        try:
+            out: list[int] = []
+            for piece in str(value).split(","):
+                low, _, high = piece.partition("-")
+                out += list(range(int(low), int(high or low) + 1))
+        except ValueError:
+            out = []
+        if not out or min(out) < 1:
+            self.fail(f"'{value}' is not a number of experts: write 3, 1-5 or 1,2,4", param, ctx)
+        return sorted(set(out))
+
+
+class Criterion(click.Choice[str]):
+    """A criterion; "slope" is another name of "djump"."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert("djump" if value == "slope" else value, param, ctx)
+
+
+def criterion_option(penalised: bool) -> Callable[..., Any]:
+    """--criterion; None where it is not given and a penalty decides what is the default."""
+    text = "What chooses among several numbers of experts: a criterion, a slope heuristic (djump or ddse), 5-fold held-out likelihood (cv), or merges of the largest fit."
+    if not penalised:
+        return click.option(
+            "--criterion", type=Criterion(CRITERIA), default="bic", show_default=True, help=text
+        )
+    text += f" With --penalty it chooses the strength too, and is one of {', '.join(PENALISED_CRITERIA)}."
+    choices = Criterion([*CRITERIA, "ebic"])
+    return click.option("--criterion", type=choices, help=text, show_default="bic, with --penalty ebic")
+
+
+def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that `fit` and `select` share."""
+    for option in reversed(
+        [
+            click.argument("data", type=click.Path()),
+            click.option("--formula", "-f", required=True, help=FORMULA_HELP),
+            click.option("--experts", "-k", type=ExpertRange(), default="1-5", show_default=True, help="Numbers of experts to try: 3, 1-5 or 1,2,4."),
+            click.option("--family", type=click.Choice(["gaussian", "multinomial", "poisson"]), default="gaussian", show_default=True, help="Law of the response given the expert: a number, a class, a count."),
+            click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
+            data_options,
+            click.option("--shared-variance", is_flag=True, help="One variance for all Gaussian experts."),
+            click.option("--gate", default="softmax", show_default=True, metavar="GATE", help="softmax, sigmoid, laplace, temperature, activated-temperature, cosine or perturbed-cosine."),
+            click.option("--top-k", type=int, help="Sparse softmax gate: experts selected at each row."),
+            click.option("--rank-on", type=click.Choice(["score", "logit"]), default="score", show_default=True, help="What a sparse gate ranks on: the score without its bias, as defined, or the whole logit."),
+            click.option("--starts", type=click.IntRange(1), help="Number of starts; by default as many as the starts' agreement asks for."),
+            click.option("--solver", type=click.Choice(["auto", "newton", "em", "lbfgs"]), default="auto", show_default=True),
+            click.option("--engine", type=click.Choice(["auto", "native", "array"]), default="auto", show_default=True),
+            click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random starts."),
+            click.option("--threads", type=click.IntRange(1), help="Threads; by default every core. Results do not depend on it."),
+        ]
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def refuse_given(names: Iterable[str], why: str) -> None:
+    """Refuse the options of the running command that were written on the command line although nothing would read them."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        if option.name in names and context.get_parameter_source(option.name) != ParameterSource.DEFAULT:
+            raise DataError(f"{option.opts[0]} {why}: leave it out")
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How a CSV file is read."""
+    decimal = click.option("--decimal", type=click.Choice([".", ","]), default=".", show_default=True, help="Decimal point of a CSV file.")  # fmt: skip
+    separator = click.option("--separator", callback=_separator, help="Between the fields of a CSV file; by default the comma, or the semicolon or tab where the first line has no comma.")  # fmt: skip
+    return separator(decimal(command))
+
+
+def _separator(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    value = {"tab": "\t", "\\t": "\t"}.get(value or "", value)
+    if value is not None and len(value) != 1:
+        raise click.BadParameter("write one character, or tab", context, option)
+    return value

@@ -1,0 +1,106 @@
+"""Files of data: read whole, checked for what readers guess silently, written whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import sys
+from contextlib import suppress
+from typing import Any
+
+from ..errors import FileError
+
+SPREADSHEETS = (".xlsx", ".xls", ".ods")
+PARQUET = (".parquet", ".pq")
+OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
+
+
+def read_frame(path: str | os.PathLike[str], separator: str | None = None, decimal: str = ".") -> Any:
+    """Read a CSV or Parquet file; "-" is CSV on standard input.
+
+    Parameters
+    ----------
+    separator : str, optional
+        What stands between the fields of a CSV file. By default the one of comma, semicolon and tab that the first line has, where it
+        has one of them only; the comma elsewhere.
+    decimal : str
+        The decimal point of a CSV file.
+    """
+    path = os.fspath(path)
+    if path != "-" and not os.path.exists(path):
+        raise FileError(f"{path}: no such file")
+    if os.path.isdir(path):
+        raise FileError(f"{path}: is a folder, not a file")
+    if path.lower().endswith(SPREADSHEETS):
+        raise FileError(f"{path}: spreadsheets are not read: save it as CSV or Parquet")
+    parquet = path.lower().endswith(PARQUET)
+    try:
+        frame = _read_parquet(path) if parquet else _read_csv(path, separator, decimal)
+    except FileError:
+        raise
+    except ImportError as error:
+        extra = "parquet" if parquet else "formula"
+        raise FileError(f"reading {path} needs an extra: pip install 'moestro[{extra}]'") from error
+    except UnicodeError as error:
+        raise FileError(f"{path}: cannot be read as UTF-8 text: save it as CSV in UTF-8") from error
+    except Exception as error:  # any reader's own error, in one line
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise FileError(f"{path}: cannot be read ({reason})") from error
+    if not len(frame):
+        raise FileError(f"{path}: has no rows")
+    return frame
+
+
+def _read_parquet(path: str) -> Any:
+    import pyarrow.parquet
+
+    return pyarrow.parquet.read_table(path)
+
+
+def _read_csv(path: str, separator: str | None, decimal: str) -> Any:
+    import pandas
+
+    def source() -> Any:
+        return path if whole is None else io.BytesIO(whole)
+
+    whole = sys.stdin.buffer.read() if path == "-" else None
+    if (os.path.getsize(path) if whole is None else len(whole)) == 0:
+        raise FileError(f"{path}: is empty")
+    # A separator that no text has: the first line as it is.
+    head = pandas.read_csv(source(), header=None, nrows=1, sep="\x1f", dtype=str, quoting=csv.QUOTE_NONE)
+    line = str(head.iloc[0, 0])
+    if separator is None:
+        present = [s for s in ",;\t" if s in line]
+        separator = present[0] if len(present) == 1 else ","
+    names = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
+    twice = [name for i, name in enumerate(names) if name and name in names[:i]]
+    if twice:
+        raise FileError(f"{path}: has two columns named '{twice[0]}': rename one")
+    other = [s for s in OTHER_SEPARATORS if s in line]
+    if len(names) == 1 and other:
+        what = OTHER_SEPARATORS[other[0]]
+        raise FileError(f"{path}: seems to be separated by {what}: give separator={other[0]!r} (--separator)")
+    frame = pandas.read_csv(source(), sep=separator, decimal=decimal, skipinitialspace=True)
+    if not isinstance(frame.index, pandas.RangeIndex):
+        raise FileError(
+            f"{path}: rows have {len(names) + frame.index.nlevels} fields, but the first line names {len(names)} columns: "
+            "name every column, and quote fields with commas"
+        )
+    return frame
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a file whole or not at all: a temporary neighbour is renamed over it once it is on the disk."""
+    path = os.fspath(path)
+    temporary = f"{path}.{os.getpid()}.tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise FileError(f"{path}: cannot be written ({error.strerror or error})") from error

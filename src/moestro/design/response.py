@@ -1,0 +1,69 @@
+"""Responses and weights as numbers, or one sentence why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from .frames import which_rows
+
+
+def encode_classes(y: np.ndarray, known: tuple = (), name: str = "y") -> tuple[np.ndarray, tuple]:
+    """Class indices (n,) as floats, and the sorted labels; `known` labels are kept and others refused."""
+    y = np.asarray(y)
+    if y.dtype == object:
+        y = y.astype(str) if all(isinstance(v, str) for v in y) else y
+    labels = np.unique(y)
+    if known:
+        order = np.array(known, dtype=labels.dtype if labels.dtype.kind in "US" else None)
+        unseen = [v for v in labels if v not in known]
+        if unseen:
+            first = unseen[0].item() if isinstance(unseen[0], np.generic) else unseen[0]
+            raise DataError(
+                f"{name} has the class {first!r}, which was not seen in fitting: the known classes are {', '.join(map(str, known))}"
+            )
+        sorter = np.argsort(order, kind="stable")
+        return sorter[np.searchsorted(order, y, sorter=sorter)].astype(float), known
+    code = np.empty(len(y))
+    for start in range(0, len(y), 1 << 20):  # in pieces: no second index array of n entries
+        at = slice(start, start + (1 << 20))
+        code[at] = np.searchsorted(labels, y[at])
+    return code, tuple(labels.tolist())
+
+
+def numeric_response(y: np.ndarray, name: str = "y") -> np.ndarray:
+    """The response as finite floats."""
+    try:
+        out = np.ascontiguousarray(y, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"the response '{name}' holds text: for classes use MoEClassifier (--family multinomial)"
+        ) from error
+    bad = ~np.isfinite(out)
+    if bad.any():
+        raise DataError(
+            f"the response '{name}' is NaN or infinite in {which_rows(bad)}: remove those rows first"
+        )
+    return out
+
+
+def check_weights(weights: Any, n: int, name: str = "sample_weight") -> np.ndarray | None:
+    """Finite, non-negative weights (n,) with a positive sum."""
+    if weights is None:
+        return None
+    try:
+        w = np.ascontiguousarray(weights, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} holds text: weights are numbers of at least 0") from error
+    if w.shape != (n,):
+        raise DataError(f"{name} has shape {w.shape}, expected ({n},)")
+    bad = ~np.isfinite(w)
+    if bad.any():
+        raise DataError(f"{name} is NaN or infinite in {which_rows(bad)}")
+    if (w < 0).any():
+        raise DataError(f"{name} is negative in {which_rows(w < 0)}: weights must be at least 0")
+    if w.sum() <= 0:
+        raise DataError(f"{name} is zero for every row: give at least one row a positive weight")
+    return w

@@ -66,9 +66,18 @@ __all__ = [
 ]
 
 
-def load_model(path: Any) -> "FittedModel":
-    """Read a model that `save` or ``moestro fit --out`` wrote. Nothing in the file is executed."""
+def load_model(path: Any) -> "FittedModel | LocatedMoERegressor":
+    """Read a model that `save` or ``moestro fit --out`` wrote. Nothing in the file is executed.
+
+    A located model is an estimator again, with the standard errors that were asked for before it was saved.
+    """
     from .fitted import FittedModel
+    from .located_model import is_located
+
+    if is_located(path):
+        from .estimators import LocatedMoERegressor
+
+        return LocatedMoERegressor.load(path)
 
     return FittedModel.load(path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -52,6 +53,14 @@ def text_columns(data: Any) -> list[str]:
         return []
     texts = (nw.String, nw.Categorical, nw.Enum)
     return [name for name, dtype in frame.schema.items() if isinstance(dtype, texts)]
+
+
+def frame_names(data: Any) -> list[str]:
+    """Names of the columns of a frame; none for arrays and series."""
+    import narwhals as nw
+
+    frame = nw.from_native(data, eager_only=True, pass_through=True)
+    return list(frame.columns) if isinstance(frame, nw.DataFrame) else []
 
 
 def _plain(data: Any) -> Any:
@@ -110,3 +119,18 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise FileError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """The data of a JSON file; NaN and infinity, which are no JSON, are refused."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not a number")
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file, parse_constant=refuse)
+    except OSError as error:
+        raise FileError(f"{os.fspath(path)}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{os.fspath(path)}: is not a whole JSON file ({error})") from error

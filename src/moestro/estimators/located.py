@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from ..api import check_weights, number_of_experts
-from ..design import FormulaDesign
-from ..distribution import PredictiveDistribution
+from ..design import ArrayDesign, Design, FormulaDesign
+from ..design.frames import frame_names
 from ..errors import DataError
-from ..located import LocatedFit, LocatedLaw, LocatedMeasure, Specification
-from ..selection import CRITERIA, Dendrogram, sweep_located
+from ..located import LocatedFit, Specification
+from ..located_model import LocatedModel
+from ..selection import Dendrogram, sweep_located
 from ..selection.located import with_options
-from ..solvers import Status
 from ..tables import Table
 from ..threads import thread_count
 from .helpers import refuse_text
+from .located_fitted import LocatedFitted
 
 
-class LocatedMoERegressor(RegressorMixin, BaseEstimator):
+class LocatedMoERegressor(RegressorMixin, LocatedFitted):
     """Gaussian-gated (located) experts, by maximum joint likelihood.
 
     .. math:: p(x, y) = \\sum_i \\pi_i N(x; c_i, \\Gamma_i) N(y; A_i x + b_i, \\Sigma_i)
@@ -53,9 +55,13 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
     n_starts : int or "auto"
     tol : float, default=1e-8
         Largest mismatch between a moment of the data and of the model, per row, in standardised columns.
+    max_iter : int or None
+        Of the last climb from each start; None is 5000 steps of EM, or 500 of Newton's method.
     random_state : int, RandomState or None
     n_jobs : int or None
         Threads; None means all cores. Results are the same for any number.
+    verbose : int, default=0
+        1 says on the standard error what each fit found.
 
     Attributes
     ----------
@@ -67,7 +73,8 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
     log_likelihood_ : float
         Joint: sum of log p(x, y).
     status_ : Status
-    starts_, selection_ : Table
+    starts_, history_, selection_ : Table
+        One row a start; one row an iteration of the final climb; one row a model that was compared.
     n_experts_, n_parameters_, n_iter_, n_features_in_ : int
     aic_, bic_, icl_ : float
     dendrogram_ : Dendrogram or None
@@ -84,6 +91,7 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
     """
 
     n_features_in_: int
+    feature_names_in_: np.ndarray
 
     def __init__(
         self,
@@ -101,8 +109,10 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
         max_experts: int | None = None,
         n_starts: int | str = "auto",
         tol: float = 1e-8,
+        max_iter: int | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,
+        verbose: int = 0,
     ):
         self.n_experts = n_experts
         self.direction = direction
@@ -117,8 +127,10 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
         self.max_experts = max_experts
         self.n_starts = n_starts
         self.tol = tol
+        self.max_iter = max_iter
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.verbose = verbose
 
     # Fitting
 
@@ -136,11 +148,16 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
         self
         """
         refuse_text(X)
+        responses = frame_names(y)
         X, y = validate_data(
             self, X, y, dtype=np.float64, ensure_min_samples=2, y_numeric=True, multi_output=True
         )
-        self._design = None
-        return self._fit(X, np.asarray(y, dtype=float), sample_weight)
+        y = np.asarray(y, dtype=float)
+        names = getattr(self, "feature_names_in_", None)
+        labels = [f"x{j}" for j in range(X.shape[1])] if names is None else [str(n) for n in names]
+        if y.ndim == 1 or not responses:
+            responses = ["y"] if y.ndim == 1 else [f"y{j}" for j in range(y.shape[1])]
+        return self._fit(ArrayDesign(tuple(labels)), X, y, sample_weight, responses)
 
     @classmethod
     def from_formula(cls, formula: str, data: Any, *, sample_weight: Any = None, **parameters: Any) -> Self:
@@ -150,12 +167,22 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
         x, z = design.matrices(data)
         if z is not None:
             raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
-        y = np.asarray(design.read_response(data), dtype=float)
-        self._design = design
+        try:
+            y = np.asarray(design.read_response(data), dtype=float)
+        except (TypeError, ValueError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError(
+                f"the response '{design.response}' holds text: located experts need numbers"
+            ) from error
+        if len(y) < 2:
+            raise DataError(f"the data have {len(y)} row: at least 2 are needed")
         self.n_features_in_ = len(set(design.experts.variables))
-        return self._fit(x, y, sample_weight)
+        return self._fit(design, x, y, sample_weight, [design.response])
 
-    def _fit(self, X: np.ndarray, y: np.ndarray, sample_weight: Any) -> Self:
+    def _fit(
+        self, design: Design, X: np.ndarray, y: np.ndarray, sample_weight: Any, responses: Sequence[str]
+    ) -> Self:
         w = check_weights(sample_weight, len(y))
         ks, criterion = number_of_experts(self.n_experts, self.max_experts)
         if self.n_starts != "auto" and (not isinstance(self.n_starts, int) or self.n_starts < 1):
@@ -163,18 +190,19 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
                 f"n_starts must be a whole number of at least 1, or 'auto', got {self.n_starts!r}"
             )
         specifications = self._specifications()
-        self._single = y.ndim == 1
         found = sweep_located(
-            X, y, ks, specifications, criterion, weights=w, tol=self.tol,
+            X, y, ks, specifications, criterion, weights=w, tol=self.tol, max_iter=self.max_iter,
             n_starts=None if self.n_starts == "auto" else int(self.n_starts),
             seed=int(check_random_state(self.random_state).randint(2**31 - 1)), threads=thread_count(self.n_jobs),
+            finished=_say if self.verbose else None,
         )  # fmt: skip
-        self.fit_: LocatedFit = found.chosen
+        self._model = LocatedModel(design, tuple(responses), y.ndim == 1, found.chosen)
+        self._rows = (X, y, w)
         self.selection_: Table = found.table()
         self.dendrogram_: Dendrogram | None = found.tree
         self.slope_ = found.choice.slope
-        self.n_experts_ = self.fit_.k
-        self.n_iter_ = max(self.fit_.n_iter, 1)
+        self.n_experts_ = found.chosen.k
+        self.n_iter_ = max(found.chosen.n_iter, 1)
         return self
 
     def _specifications(self) -> list[Specification]:
@@ -194,136 +222,27 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
             out += with_options(spec, degree=several(self.degree))
         return out
 
-    # What was found
+    @classmethod
+    def load(cls, path: Any) -> Self:
+        """The fitted estimator that `save` wrote, with its standard errors; what it was chosen from is not in the file."""
+        model = LocatedModel.load(path)
+        spec, fit = model.fit.specification, model.fit
+        self = cls(fit.k, **vars(spec))
+        self._model = model
+        self.n_experts_, self.n_iter_ = fit.k, max(fit.n_iter, 1)
+        if isinstance(model.design, FormulaDesign):
+            self.n_features_in_ = len(set(model.design.experts.variables))
+        else:
+            names = model.design.names
+            self.n_features_in_ = len(names)
+            if names != tuple(f"x{j}" for j in range(len(names))):  # else the columns had no names
+                self.feature_names_in_ = np.array(names, dtype=object)
+        return self
 
-    @property
-    def measure_(self) -> LocatedMeasure:
-        """From x to y, in the user's units."""
-        return self._fitted().measure
 
-    @property
-    def inverse_measure_(self) -> LocatedMeasure:
-        """From y to x: the same joint law."""
-        fit = self._fitted()
-        return fit.fitted if fit.specification.direction == "inverse" else fit.measure.inverse()
-
-    @property
-    def log_likelihood_(self) -> float:
-        """Maximised joint log-likelihood in the user's units."""
-        return self._fitted().log_likelihood
-
-    @property
-    def n_parameters_(self) -> int:
-        """Free parameters."""
-        return self._fitted().n_parameters
-
-    @property
-    def status_(self) -> Status:
-        """How the fit ended."""
-        return self._fitted().status
-
-    @property
-    def starts_(self) -> Table:
-        """One row a polished start: strategy, log-likelihood, iterations, status."""
-        return self._fitted().starts
-
-    @property
-    def aic_(self) -> float:
-        return CRITERIA["aic"](self._fitted())
-
-    @property
-    def bic_(self) -> float:
-        return CRITERIA["bic"](self._fitted())
-
-    @property
-    def icl_(self) -> float:
-        return CRITERIA["icl"](self._fitted())
-
-    def _fitted(self) -> LocatedFit:
-        check_is_fitted(self, "fit_")
-        return self.fit_
-
-    def glance(self) -> Table:
-        """One row about the fit."""
-        fit = self._fitted()
-        return Table(
-            {
-                "model": [fit.specification.label],
-                "k": [fit.k],
-                "n": [fit.weight_sum],
-                "log_likelihood": [fit.log_likelihood],
-                "df": [fit.n_parameters],
-                **{name: [score(fit)] for name, score in CRITERIA.items()},
-                "status": [str(fit.status.kind)],
-            }
-        )
-
-    # Prediction
-
-    def _columns(self, X: Any) -> np.ndarray:
-        self._fitted()
-        if self._design is not None:
-            return self._design.matrices(X)[0]
-        refuse_text(X)
-        checked: Any = validate_data(self, X, dtype=np.float64, reset=False)
-        return checked
-
-    def _response(self, y: Any, n: int) -> np.ndarray:
-        y = np.asarray(y, dtype=float)
-        q = self.measure_.q
-        if y.shape != ((n,) if self._single else (n, q)):
-            raise DataError(f"y has shape {y.shape}, expected {(n,) if self._single else (n, q)}")
-        return y
-
-    def predict(self, X: Any) -> np.ndarray:
-        """E[Y | x], shape (n,) or (n, q)."""
-        mean = self._law(self._columns(X)).mean()
-        return mean[:, 0] if self._single else mean
-
-    def predict_distribution(self, X: Any) -> PredictiveDistribution | LocatedLaw:
-        """The law of Y at each row: with quantiles for a single response, with covariances for several."""
-        law = self._law(self._columns(X))
-        return law.single() if self._single else law
-
-    def predict_inverse(self, y: Any) -> np.ndarray:
-        """E[X | y], shape (n, d)."""
-        return self.inverse_distribution(y).mean()
-
-    def inverse_distribution(self, y: Any) -> LocatedLaw:
-        """The law of X at each response: mean, covariance, log-density, sample. For experts of degree 1."""
-        self._fitted()
-        y = np.asarray(y, dtype=float)
-        return self.inverse_measure_.law(self._response(y, len(y)).reshape(len(y), -1))
-
-    def _law(self, x: np.ndarray) -> LocatedLaw:
-        return self.measure_.law(x)
-
-    def gate_proba(self, X: Any) -> np.ndarray:
-        """Prior weight g_i(x) of each expert, shape (n, k)."""
-        return np.exp(self.measure_.log_gate(self._columns(X)))
-
-    def responsibilities(self, X: Any, y: Any) -> np.ndarray:
-        """Posterior probability of each expert given (x, y), shape (n, k)."""
-        x = self._columns(X)
-        joint = self.measure_.log_joint(x, self._response(y, len(x)))
-        return np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
-
-    def log_density(self, X: Any, y: Any) -> np.ndarray:
-        """log p(y | x), shape (n,)."""
-        x = self._columns(X)
-        return self.measure_.log_density(x, self._response(y, len(x)))
-
-    def joint_log_density(self, X: Any, y: Any) -> np.ndarray:
-        """log p(x, y), shape (n,): what the fit maximises the sum of."""
-        x = self._columns(X)
-        return self.measure_.joint_log_density(x, self._response(y, len(x)))
-
-    def sample(self, X: Any, random_state: Any = None) -> np.ndarray:
-        """One response drawn for each row, shape (n,) or (n, q)."""
-        draw = self._law(self._columns(X)).sample(random_state)
-        return draw[:, 0] if self._single else draw
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
+def _say(fit: LocatedFit) -> None:
+    experts = f"{fit.k} expert{'s' if fit.k > 1 else ''}"
+    label = fit.specification.label
+    sys.stderr.write(
+        f"{experts} ({label}): log-likelihood {fit.log_likelihood:.4f}, {fit.status} after {fit.n_iter} iterations\n"
+    )

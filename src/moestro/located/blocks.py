@@ -29,6 +29,7 @@ def block_path(
     *,
     n_starts: int | None = None,
     tol: float = 1e-8,
+    max_iter: int | None = None,
     seed: int | np.random.SeedSequence | None = None,
     most: int = MOST,
 ) -> list[LocatedFit]:
@@ -37,13 +38,18 @@ def block_path(
     Each starts from the one before it, so that log-likelihoods grow along the path.
     """
     diagonal = replace(spec, covariance="diagonal", blocks=None)
-    first = fit_data(data, k, diagonal, n_starts=n_starts, tol=tol, seed=seed)
+    first = fit_data(data, k, diagonal, n_starts=n_starts, tol=tol, max_iter=max_iter, seed=seed)
     collection = partitions(data, k, first, most)
     fits: list[LocatedFit] = []
     previous = first
     for blocks in collection:
         nearest = fit_data(
-            data, k, replace(spec, blocks=blocks), initial=data.responsibilities(previous.fitted), tol=tol
+            data,
+            k,
+            replace(spec, blocks=blocks),
+            initial=data.responsibilities(previous.fitted),
+            tol=tol,
+            max_iter=max_iter,
         )
         fits.append(nearest)
         if nearest.status.usable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,8 @@ class LocatedFit:
         Sum of the responsibilities.
     entropy : float
         -sum w r log r.
-    starts : Table
+    starts, history : Table
+        One row a polished start; one row an iteration of the chosen one.
     """
 
     measure: LocatedMeasure
@@ -60,6 +61,7 @@ class LocatedFit:
     mass: np.ndarray
     entropy: float
     starts: Table
+    history: Table = field(default_factory=lambda: Table({}))
 
     @property
     def k(self) -> int:
@@ -85,6 +87,7 @@ def fit_located(
     initial: LocatedMeasure | None = None,
     n_starts: int | None = None,
     tol: float = 1e-8,
+    max_iter: int | None = None,
     seed: int | np.random.SeedSequence | None = None,
     n_jobs: int | None = None,
 ) -> LocatedFit:
@@ -120,6 +123,8 @@ def fit_located(
         fitted first and started from; 0 where `initial` is given.
     tol : float
         Largest mismatch between a moment of the data and of the model, per row, in standardised columns.
+    max_iter : int, optional
+        Of the last climb from each start; by default 5000 steps of EM, or as many of Newton's as it takes.
     seed : int, SeedSequence or None
     n_jobs : int or None
         Threads; None means all cores. Results are the same for any number.
@@ -144,10 +149,10 @@ def fit_located(
     if spec.learns_blocks:
         from .blocks import block_path
 
-        fits = block_path(data, k, spec, n_starts=n_starts, tol=tol, seed=seed)
+        fits = block_path(data, k, spec, n_starts=n_starts, tol=tol, max_iter=max_iter, seed=seed)
         sound = [f for f in fits if f.status.usable] or fits
         return min(sound, key=lambda f: -2 * f.log_likelihood + f.n_parameters * np.log(f.weight_sum))
-    return fit_data(data, k, spec, initial=initial, n_starts=n_starts, tol=tol, seed=seed)
+    return fit_data(data, k, spec, initial=initial, n_starts=n_starts, tol=tol, max_iter=max_iter, seed=seed)
 
 
 def fit_data(
@@ -159,6 +164,7 @@ def fit_data(
     extra: tuple[np.ndarray, ...] = (),
     n_starts: int | None = None,
     tol: float = 1e-8,
+    max_iter: int | None = None,
     seed: int | np.random.SeedSequence | None = None,
 ) -> LocatedFit:
     """`fit_located` on rows that are read.
@@ -167,6 +173,8 @@ def fit_data(
     """
     if not tol > 0:
         raise DataError(f"tol must be positive, got {tol!r}")
+    if max_iter is not None and (not isinstance(max_iter, int | np.integer) or max_iter < 1):
+        raise DataError(f"max_iter must be a whole number of at least 1, got {max_iter!r}")
     problem = data.problem(spec, k)
     ladder = n_starts is None and initial is None and k > 1
     if n_starts is None:
@@ -178,12 +186,12 @@ def fit_data(
         done = []
         if initial is not None:
             r = _responsibilities(data, initial, spec, k)
-            done.append(("given", polish(problem, problem.statistics(r), tol)))
+            done.append(("given", polish(problem, problem.statistics(r), tol, max_iter)))
         if n_starts:
-            done += search(data, k, spec, problem, n_starts, rng, tol, ladder)
+            done += search(data, k, spec, problem, n_starts, rng, tol, ladder, max_iter)
         if extra:
             best = shortlist(problem, [problem.statistics(r) for r in extra])
-            done += [("split", polish(problem, S, tol)) for S in best[:SPLITS]]
+            done += [("split", polish(problem, S, tol, max_iter)) for S in best[:SPLITS]]
         chosen = max(range(len(done)), key=lambda i: rank(done[i][1]))
         return _result(data, spec, problem, done, chosen)
 
@@ -228,6 +236,9 @@ def _result(
                 "status": [str(f.status.kind) for _, f in done],
                 "chosen": [i == chosen for i in range(len(done))],
             }
+        ),
+        history=Table(
+            {"iteration": list(range(1, len(best.values) + 1)), "log_likelihood": list(best.values)}
         ),
     )
 

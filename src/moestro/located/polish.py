@@ -22,13 +22,14 @@ EM_LIMIT = 5000
 
 @dataclass(frozen=True)
 class Found:
-    """A polished start: parameters of its problem, log-likelihood, status."""
+    """A polished start: parameters of its problem, log-likelihood, status, and the log-likelihood by iteration."""
 
     parameters: Any
     value: float
     iterations: int
     mismatch: float
     status: Status
+    values: tuple[float, ...] = ()
 
 
 UNFOUND = Found(
@@ -40,25 +41,25 @@ UNFOUND = Found(
 )
 
 
-def polish(problem: Any, start: np.ndarray, tol: float, limit: int = EM_LIMIT) -> Found:
+def polish(problem: Any, start: np.ndarray, tol: float, limit: int | None = None) -> Found:
     """Newton while phi phi' can be summed, after a few steps of EM; otherwise accelerated EM."""
     if isinstance(problem, JointProblem) and problem.monomials.D <= NEWTON_COLUMNS:
         warm = climb(problem, start, tol, 3, memory=0)
         if warm.parameters is None:
             return UNFOUND
-        end = run(Newton(), problem, warm.parameters, tol=tol)
+        end = run(Newton(), problem, warm.parameters, tol=tol, max_iter=limit)
         assert end.evaluation.gradient is not None
         mismatch = problem.gradient_norm(end.phi, end.evaluation.gradient)
         status = _joint_status(problem, end.phi, end.value, end.converged, end.iterations, mismatch, end.evaluation)  # fmt: skip
-        return Found(end.phi, end.value, end.iterations, mismatch, status)
-    end = climb(problem, start, tol, limit)
+        return Found(end.phi, end.value, end.iterations, mismatch, status, tuple(i.value for i in end.trace))
+    end = climb(problem, start, tol, EM_LIMIT if limit is None else limit)
     if end.parameters is None or not np.isfinite(end.value):
         return UNFOUND
     if isinstance(problem, JointProblem):
         status = _joint_status(problem, end.parameters, end.value, end.converged, end.iterations, end.mismatch, None)  # fmt: skip
     else:
         status = _structured_status(end.parameters, end.converged, end.iterations, end.mismatch)
-    return Found(end.parameters, end.value, end.iterations, end.mismatch, status)
+    return Found(end.parameters, end.value, end.iterations, end.mismatch, status, end.values)
 
 
 def _joint_status(

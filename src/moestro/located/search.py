@@ -20,7 +20,15 @@ SEARCH_TOL = 1e-5  # of a polish on a subsample
 
 
 def search(
-    data: Data, k: int, spec: Specification, problem: Any, count: int, rng: Any, tol: float, ladder: bool
+    data: Data,
+    k: int,
+    spec: Specification,
+    problem: Any,
+    count: int,
+    rng: Any,
+    tol: float,
+    ladder: bool,
+    limit: int | None = None,
 ) -> list[tuple[str, Found]]:
     """Polished starts: seeded centres, and the maximum of the simpler model where there is a ladder of them."""
     # Rows are told apart without their correlations too: where M-steps are dear, seeds compete mostly in the simpler model.
@@ -35,13 +43,13 @@ def search(
     if not named:
         return [("seeded centres", UNFOUND)]
     if part is problem:
-        return [(name, polish(problem, S, tol)) for name, S in named]
+        return [(name, polish(problem, S, tol, limit)) for name, S in named]
     polished = [(name, polish(part, S, max(tol, SEARCH_TOL))) for name, S in named]
     name, best = max(polished, key=lambda item: rank(item[1]))
     if best.parameters is None:
         return [(name, best)]
     whole = problem.statistics(problem.responsibilities(best.parameters))
-    return [(name, polish(problem, whole, tol))]
+    return [(name, polish(problem, whole, tol, limit))]
 
 
 def _simpler(

@@ -75,6 +75,7 @@ def sweep_located(
     weights: Any = None,
     n_starts: int | None = None,
     tol: float = 1e-8,
+    max_iter: int | None = None,
     seed: int | np.random.SeedSequence | None = None,
     n_folds: int = FOLDS,
     threads: int = 1,
@@ -84,7 +85,7 @@ def sweep_located(
 
     Parameters
     ----------
-    x, y, weights, n_starts, tol : as in `fit_located`
+    x, y, weights, n_starts, tol, max_iter : as in `fit_located`
     ks : sequence of int
     specifications : sequence of Specification
         Where one learns its blocks, each partition of its path is a candidate.
@@ -103,7 +104,7 @@ def sweep_located(
     ordered = sorted({int(k) for k in ks})
     x, y = np.asarray(x), np.asarray(y)
     w = None if weights is None else np.asarray(weights, dtype=float)
-    how: dict[str, Any] = {"n_starts": n_starts, "tol": tol}
+    how: dict[str, Any] = {"n_starts": n_starts, "tol": tol, "max_iter": max_iter}
     read = partial(Data.read, threads=threads)
     if criterion == "dendrogram":
         if len(specifications) > 1:
@@ -170,7 +171,15 @@ def _next(
     if fit.log_likelihood >= previous.log_likelihood or not previous.status.usable:
         return fit
     # Nearly the measure before, with one component written twice: EM only goes up from there.
-    gentle = fit_data(data, k, spec, extra=_splits(data, previous, GENTLE), n_starts=0, tol=how["tol"])
+    gentle = fit_data(
+        data,
+        k,
+        spec,
+        extra=_splits(data, previous, GENTLE),
+        n_starts=0,
+        tol=how["tol"],
+        max_iter=how["max_iter"],
+    )
     return max(fit, gentle, key=lambda f: (f.status.usable, f.log_likelihood))
 
 
@@ -239,7 +248,7 @@ def _merged(
     if tree.k < largest:
         atoms: LocatedAtoms = tree.stages[tree.k]
         r = data.responsibilities(atoms.in_user_units())
-        fits.insert(0, fit_data(data, tree.k, spec, initial=r, tol=how["tol"]))
+        fits.insert(0, fit_data(data, tree.k, spec, initial=r, tol=how["tol"], max_iter=how["max_iter"]))
     for fit in fits if finished is not None else ():
         finished(fit)  # type: ignore[misc]
     return LocatedSweep(tuple(fits), Choice(0, "dendrogram", scores(fits)), tree)

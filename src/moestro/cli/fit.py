@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ..errors import DataError, FileError
+from .located import located_given, located_options
 
 FORMULA_HELP = 'RESPONSE ~ EXPERTS | GATE, for example "y ~ x1 + log(x2) | z". Without the bar the gate uses the experts\' columns.'
 
@@ -44,7 +45,7 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--criterion", type=click.Choice(["bic", "aic", "icl", "slope", "ddse", "cv", "dendrogram"]), default="bic", show_default=True, help="What chooses among several numbers of experts: a criterion, a slope heuristic (Djump or DDSE), 5-fold held-out likelihood, or merges of the largest fit."),
             click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
             click.option("--shared-variance", is_flag=True, help="One variance for all Gaussian experts."),
-            click.option("--gate", default="softmax", show_default=True, metavar="GATE", help="softmax, sigmoid, laplace, temperature, activated-temperature, cosine or perturbed-cosine."),
+            click.option("--gate", default="softmax", show_default=True, metavar="GATE", help="softmax, sigmoid, laplace, temperature, activated-temperature, cosine or perturbed-cosine; gaussian (located experts) in fit."),
             click.option("--top-k", type=int, help="Sparse softmax gate: experts selected at each row."),
             click.option("--rank-on", type=click.Choice(["score", "logit"]), default="score", show_default=True, help="What a sparse gate ranks on: the score without its bias, as defined, or the whole logit."),
             click.option("--starts", type=click.IntRange(1), help="Number of starts; by default as many as the starts' agreement asks for."),
@@ -136,6 +137,7 @@ class Progress:
 
 @click.command()
 @fit_options
+@located_options
 @click.option("--cov", type=click.Choice(["observed", "sandwich", "none"]), default="observed", show_default=True, help="Standard errors: inverse observed information, robust to a wrong model, or none.")  # fmt: skip
 @click.option("--penalty", type=click.Choice(["l1", "elastic_net", "group", "adaptive_l1", "ridge", "oracle"]), help="Penalise the slopes of gate and experts; the path's strength is chosen by extended BIC or --alpha.")  # fmt: skip
 @click.option("--alpha", type=float, help="Strength of the penalty.")
@@ -162,9 +164,16 @@ def fit(
       moestro fit voters.csv -f "party ~ left_right | income + age" --family multinomial -k 1-5 --out model.json
       moestro fit visits.parquet -f "visits ~ age + C(region) | 1" --family poisson -k 1-4 --criterion icl
       moestro fit ethanol.csv -f "nox ~ compression + equivalence" -k 1-3 --penalty l1
+      moestro fit ethanol.csv -f "nox ~ equivalence" -k 1-4 --gate gaussian -d 1 -d 2
     """
+    from .located import fit_located, refuse_located
     from .main import one_line_errors
 
+    located = located_given(options)
+    if options["gate"] == "gaussian" and penalty is None and alpha is None:
+        one_line_errors(fit_located)(located, cov, out, plot, options)
+        return
+    one_line_errors(refuse_located)(located)
     if penalty is not None or alpha is not None:
         from .penalised import fit_penalised
 

@@ -34,17 +34,40 @@ def predict(model: str, data: str, out: str | None, gate: bool, level: float) ->
 
 
 def _predict(model_path: str, data_path: str, out: str | None, gate: bool, level: float) -> None:
+    from ..design.frames import read_frame, write_text
+    from ..located_model import is_located
+    from .located import predict_located
+
+    located = is_located(model_path)
+    frame = read_frame(data_path)
+    table = (
+        predict_located(model_path, frame, gate, level)
+        if located
+        else _softmax(model_path, frame, gate, level)
+    )
+    if out and out.lower().endswith((".parquet", ".pq")):
+        _write_parquet(table, out)
+        return
+    text = _csv(table)
+    if out:
+        write_text(out, text)
+    else:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def _softmax(path: str, frame: Any, gate: bool, level: float) -> dict[str, Any]:
+    """Columns of predictions."""
     from ..design import FormulaDesign
-    from ..design.frames import columns, read_frame, write_text
+    from ..design.frames import columns
     from ..fitted import FittedModel
 
-    model = FittedModel.load(model_path)
-    frame = read_frame(data_path)
+    model = FittedModel.load(path)
     if isinstance(model.design, FormulaDesign):
         x, z = model.design.matrices(frame)
     else:
         found = columns(frame, model.design.names)
-        x, z = model.design.matrices(np.column_stack([_numbers(n, v) for n, v in found.items()]))
+        x, z = model.design.matrices(np.column_stack([numbers(n, v) for n, v in found.items()]))
     table: dict[str, Any] = {}
     if model.units.classes:
         proba = model.mean(x, z)
@@ -58,18 +81,11 @@ def _predict(model_path: str, data_path: str, out: str | None, gate: bool, level
     if gate:
         weights = np.exp(model.log_gate(x, z))
         table.update({f"gate({e + 1})": weights[:, e] for e in range(weights.shape[1])})
-    if out and out.lower().endswith((".parquet", ".pq")):
-        _write_parquet(table, out)
-        return
-    text = _csv(table)
-    if out:
-        write_text(out, text)
-    else:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+    return table
 
 
-def _numbers(name: str, values: np.ndarray) -> np.ndarray:
+def numbers(name: str, values: np.ndarray) -> np.ndarray:
+    """A column as finite numbers."""
     try:
         out = values.astype(float)
     except (TypeError, ValueError) as error:

@@ -194,7 +194,7 @@ class LocatedFitted(BaseEstimator):
         fit, known = self._fitted(), self._model.covariance
         if cov not in KINDS:
             raise DataError(f"cov={cov!r} is unknown: choose one of {', '.join(KINDS)}")
-        rows: Any = getattr(self, "_rows", None)
+        rows = getattr(self, "_rows", None)
         if rows is None:
             if known is not None and known.kind == cov:
                 return known
@@ -202,12 +202,12 @@ class LocatedFitted(BaseEstimator):
                 f"{cov} standard errors need the training data, which a saved estimator does not carry: fit again, or ask "
                 "for them before saving"
             )
+        x, y, w = rows
         if cov == "bootstrap":
-            found = located_bootstrap(
-                fit, *rows, n_bootstrap, random_state, threads=thread_count(self.n_jobs)
-            )
+            threads = thread_count(self.n_jobs)
+            found = located_bootstrap(fit, x, y, w, n_bootstrap, random_state, threads=threads)
         else:
-            found = located_covariance(fit, *rows, cov)
+            found = located_covariance(fit, x, y, w, cov)
         self._model = replace(self._model, covariance=found)  # so that a file has what was asked for last
         return found
 

@@ -118,7 +118,8 @@ class Terms:
         starts = ends - np.array([a.size for a in atoms])
         out = np.zeros((self.shares + sum(len(g) for g in (*gates, *experts)), int(ends[-1])))
         if self.shares:
-            out[np.ix_(range(self.k), starts)] = np.diag(pi) - np.outer(pi, pi)
+            for e, start in enumerate(starts):
+                out[: self.k, start] = pi * (np.arange(self.k) == e) - pi * pi[e]
         row = self.shares
         for blocks in (gates, experts):
             for block, start, end in zip(blocks, starts, ends, strict=True):

@@ -300,7 +300,7 @@ class TestTable:
             assert r["note"] == ""
             assert r["low"] < r["estimate"] < r["high"]
             positive = r["term"] == "share" or r["term"].startswith("variance")
-            assert (r["z"] is None) == positive
+            assert (r["z"] is None) == (r["p"] is None) == (positive or r["term"].startswith("mean("))
             assert r["low"] > 0 or not positive
         share = next(table.rows())
         odds, se = (np.log(share["estimate"] / (1 - share["estimate"])), share["se"] / (share["estimate"] * (1 - share["estimate"])))  # fmt: skip

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from .inference import LocatedCovariance
-from .inference.terms import POSITIVE, REAL, SHARE
+from .inference.terms import PLACE, POSITIVE, REAL, SHARE
 from .located_model import LocatedModel
 from .selection.criteria import CRITERIA
 from .summary import Z95
@@ -21,8 +21,8 @@ def tidy(model: LocatedModel, covariance: LocatedCovariance | None = None) -> Ta
     """One row a parameter in the user's units: component, part, (outcome,) term, estimate and, given a covariance, se, z, p, low,
     high (95 %), note.
 
-    Intervals of shares are taken on the logit scale, those of variances and degrees of freedom on the logarithmic one; these have no z and p,
-    as there is no hypothesis that they are zero. A parameter without a standard error has no numbers and a word in `note`.
+    Intervals of shares are taken on the logit scale, those of variances and degrees of freedom on the logarithmic one. z and p belong to
+    coefficients and covariances: nobody asks whether a share, a variance or the place of an expert is zero. A parameter without a standard error has no numbers and a word in `note`.
     """
     names = model.terms.names(model.design.expert_names, model.responses)
     values = model.terms.values(model.fit.measure)
@@ -54,9 +54,10 @@ def _interval(kind: str, estimate: float, variance: float) -> tuple[float | None
     se = math.sqrt(max(variance, 0.0))
     if se == 0.0:
         return (None,) * 5
-    if kind == REAL:
+    if kind in (REAL, PLACE):
         z = estimate / se
-        return se, z, math.erfc(abs(z) / math.sqrt(2.0)), estimate - Z95 * se, estimate + Z95 * se
+        test = (z, math.erfc(abs(z) / math.sqrt(2.0))) if kind == REAL else (None, None)
+        return se, *test, estimate - Z95 * se, estimate + Z95 * se
     if kind == POSITIVE:
         factor = math.exp(Z95 * se / estimate)
         return se, None, None, estimate / factor, estimate * factor
@@ -104,7 +105,7 @@ def summary_text(model: LocatedModel, covariance: LocatedCovariance | None = Non
         if not shown:
             continue
         names = [n for n in table.columns if n != "part"]
-        names = [n for n in names if n not in ("note", "outcome") or any(r[n] for r in shown)]
+        names = [n for n in names if any(r[n] not in (None, "") for r in shown)]
         lines += ["", title, "-" * len(title), Table({n: [r[n] for r in shown] for n in names}).to_text()]
         if len(shown) < len(rows):
             lines.append(f"{len(rows) - len(shown)} covariances are in tidy()")

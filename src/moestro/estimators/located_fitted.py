@@ -179,7 +179,7 @@ class LocatedFitted(BaseEstimator):
         Table
             component, part, (outcome,) term, estimate, se, z, p, low, high, note. Shares, means and variances of the gate, coefficients and
             variances of the experts, and covariances where they are free parameters. Intervals of shares are taken on the logit scale, of
-            variances on the logarithmic one; these have no z and p. Where there is no standard error, ``note`` says why.
+            variances on the logarithmic one; z and p belong to coefficients and covariances. Where there is no standard error, ``note`` says why.
 
         Raises
         ------

@@ -11,7 +11,8 @@ import numpy as np
 from ..located import LocatedMeasure, Specification, polynomial
 from .atoms import STEP, Atom
 
-SHARE, POSITIVE, REAL = "share", "positive", "real"  # intervals by the logit, by the logarithm, as they are
+# Intervals by the logit, by the logarithm, and as they are; of a place there is no hypothesis that it is zero.
+SHARE, POSITIVE, PLACE, REAL = "share", "positive", "place", "real"
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Terms:
         terms = ["(intercept)", *(monomial(t, columns) for t in polynomial.exponents(self.d, self.degree))]
         out = [Term(e, "gate", "", "share", SHARE) for e in range(self.shares)]
         for e in range(self.k):
-            out += [Term(e, "gate", "", f"mean({c})", REAL) for c in columns]
+            out += [Term(e, "gate", "", f"mean({c})", PLACE) for c in columns]
             out += [Term(e, "gate", "", *_moment(columns, i, j)) for i, j in zip(*self.gate[e], strict=True)]
         for e in range(self.k):
             of = [y if self.q > 1 else "" for y in responses]

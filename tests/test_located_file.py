@@ -96,6 +96,19 @@ def test_column_names_travel_and_are_checked(tmp_path):
         back.responsibilities(frame, np.full(120, np.nan))
 
 
+def test_arrays_that_do_not_fit_are_refused():
+    import scipy.sparse
+
+    x, y = groups()
+    moe = LocatedMoERegressor(1).fit(x, y)
+    for wrong, words in ((scipy.sparse.csr_matrix(x), "Sparse"), (x[:, :1], "expecting 2 features")):
+        with pytest.raises((TypeError, ValueError), match=words):
+            moe.predict(wrong)
+    for call_it in (lambda: moe.log_density(x, y[:, 0]), lambda: moe.predict_inverse(y[:, 0])):
+        with pytest.raises(DataError, match="y has shape"):
+            call_it()
+
+
 def test_a_pickle_keeps_what_was_computed():
     x, y = groups()
     moe = LocatedMoERegressor(2, n_starts=1, random_state=0).fit(x, y)

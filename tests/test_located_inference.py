@@ -165,6 +165,7 @@ def brute_force(fit, x, y, w):
 
 MODELS = {
     "full": {},
+    "no columns": {"d": 0},
     "full of several responses": {"q": 2, "d": 2},
     "diagonal gate": {"d": 2, "gate_covariance": "diagonal"},
     "diagonal": {"q": 2, "covariance": "diagonal"},

@@ -219,7 +219,7 @@ def _of_regression(
     m = _twice(tangent)
     bend = P @ cross
     mixed = P[:, i, None] * bend[j] + P[:, j, None] * bend[i]  # (D, E, Q)
-    mixed = 0.5 * (mixed * m[:, None]).transpose(0, 2, 1).reshape(-1, len(i))
+    mixed = 0.5 * (mixed * m[:, None]).transpose(0, 2, 1).reshape(len(P) * len(gram), len(i))
     K = P @ second @ P
 
     def trace(X: np.ndarray) -> np.ndarray:

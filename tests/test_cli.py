@@ -228,7 +228,7 @@ def test_files_are_written_though_the_reader_of_a_pipe_has_gone(reader, tmp_path
     done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert done.stdout.splitlines()[-1] == "141"  # 128 + SIGPIPE
-    assert load_model(model).fit.model.k == 2
+    assert load_model(model).n_experts_ == 2
     assert picture.read_bytes()[:4] == b"\x89PNG"
 
 

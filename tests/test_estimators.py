@@ -199,8 +199,6 @@ ATTRIBUTES = (
     "n_experts_", "n_iter_", "n_features_in_", "aic_", "bic_", "icl_",
 )  # fmt: skip
 WORDS = ("n_experts", "formula", "tol", "random_state", "n_jobs", "verbose")
-# What LocatedMoERegressor does not have yet.
-LOCATED_MISSING = {"summary", "tidy", "inference", "save", "history_", "search_", "formula", "verbose"}
 SEARCHED = {"max_experts", "n_starts", "max_iter"}  # a search for each number of experts
 SOFTMAX = {"gate", "top_k", "rank_on", "solver", "engine", "rank_by"}
 # Constructor words that not all have, and why.
@@ -209,8 +207,8 @@ OWN_WORDS = {
     MoEClassifier: SEARCHED | SOFTMAX,
     MoERegressorCV: {"alphas", "gate_ratios", "criterion", "cv", "family", "shared_variance"},  # they choose on paths, which have their own solver
     MoEClassifierCV: {"alphas", "gate_ratios", "criterion", "cv"},
-    LocatedMoERegressor: (SEARCHED - {"max_iter"})
-    | {"direction", "covariance", "gate_covariance", "tied", "gate_tied", "degree", "rank", "blocks", "student"},  # joint Gaussian laws only
+    LocatedMoERegressor: SEARCHED
+    | {"rank_by", "direction", "covariance", "gate_covariance", "tied", "gate_tied", "degree", "rank", "blocks", "student"},  # joint Gaussian laws only
 }  # fmt: skip
 COLUMNS = {
     "gate_transform",
@@ -232,15 +230,14 @@ def test_all_estimators_have_the_same_methods_and_attributes(kind):
     moe, x, y = small(kind)
     moe.fit(x, y)
     missing = {n for n in (*METHODS, *ATTRIBUTES) if not hasattr(moe, n)}
-    assert missing <= (LOCATED_MISSING if kind is LocatedMoERegressor else set())
+    assert not missing
 
 
 @pytest.mark.parametrize("kind", EVERY)
 def test_all_estimators_have_the_same_words(kind):
     located = kind is LocatedMoERegressor
     expected = {*WORDS, *OWN_WORDS[kind], *(() if located else COLUMNS)}
-    known = LOCATED_MISSING | {"max_iter"} if located else set()
-    assert expected ^ set(kind().get_params()) <= known
+    assert expected == set(kind().get_params())
     assert next(iter(inspect.signature(kind).parameters)) == "n_experts"
 
 

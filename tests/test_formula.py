@@ -180,7 +180,7 @@ def test_the_response_is_called_by_its_name():
             estimator.from_formula("pay ~ x", data)
         with pytest.raises(DataError, match="response 'g' holds text"):
             estimator.from_formula("g ~ x", data)
-    with pytest.raises(DataError, match="one has only one class"):
+    with pytest.raises(DataError, match="'one' has only one class"):
         MoEClassifier.from_formula("one ~ x", data | {"one": np.zeros(200, dtype=int)})
     with pytest.raises(DataError, match="the response 'pay' is NaN or infinite in row 7"):
         numeric_response(data["pay"], "pay")

@@ -68,3 +68,14 @@ def draw(save: Callable[[str], Any], path: str) -> None:
         if isinstance(error, DataError):
             raise
         raise FileError(f"{path}: {error}") from error
+
+
+def numbers(name: str, values: np.ndarray) -> np.ndarray:
+    """A column as finite numbers."""
+    try:
+        out = values.astype(float)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"column '{name}' holds text, but the model was fitted on numbers") from error
+    if not np.isfinite(out).all():
+        raise DataError(f"column '{name}' has missing or infinite values: remove or fill them first")
+    return out

@@ -9,6 +9,7 @@ import click
 from ..errors import DataError
 from .errors import Printer, one_line_errors
 from .files import check_picture, check_writable, draw, read_data
+from .located import fit_located, located_given, located_options, refuse_located
 from .options import criterion_option, fit_options
 from .penalised import fit_penalised
 from .sweep import run_sweep
@@ -17,6 +18,7 @@ from .sweep import run_sweep
 @click.command()
 @fit_options
 @criterion_option(penalised=True)
+@located_options
 @click.option("--cov", type=click.Choice(["observed", "sandwich", "none"]), default="observed", show_default=True, help="Standard errors: inverse observed information, robust to a wrong model, or none.")  # fmt: skip
 @click.option("--penalty", type=click.Choice(["l1", "elastic_net", "group", "adaptive_l1", "ridge", "oracle"]), help="Penalise the slopes of gate and experts; --criterion or --alpha decides how strongly.")  # fmt: skip
 @click.option("--alpha", type=click.FloatRange(0), help="Strength of the penalty.")
@@ -43,6 +45,7 @@ def fit(
       moestro fit voters.csv -f "party ~ left_right | income + age" --family multinomial -k 1-5 --out model.json
       moestro fit visits.parquet -f "visits ~ age + C(region) | 1" --family poisson -k 1-4 --criterion icl
       moestro fit ethanol.csv -f "nox ~ compression + equivalence" -k 1-3 --penalty l1
+      moestro fit ethanol.csv -f "nox ~ equivalence" -k 1-4 --gate gaussian -d 1 -d 2
     """
     one_line_errors(_fit)(cov, penalty, alpha, out, plot, quiet, options)
 
@@ -59,6 +62,11 @@ def _fit(
     check_writable(out, plot)
     check_picture(plot)
     say = Printer(has_files=bool(out or plot))
+    located = located_given(options)
+    if options["gate"] == "gaussian" and penalty is None:
+        fit_located(located, cov, alpha, out, plot, options, say)
+        return say.close()
+    refuse_located(located)
     if penalty is not None:
         fit_penalised(penalty, alpha, out, plot, options, say)
     elif alpha is not None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
 import numpy as np
 
-from ..errors import DataError, FileError
+from ..errors import FileError
 from .errors import one_line_errors
-from .files import check_kind, check_writable
+from .files import check_kind, check_writable, numbers
 from .options import data_options, refuse_given
 
 
@@ -39,23 +40,41 @@ def predict(model: str, data: str, out: str | None, gate: bool, level: float, **
 def _predict(
     model_path: str, data_path: str, out: str | None, gate: bool, level: float, how: dict[str, Any]
 ) -> None:
-    from ..design import FormulaDesign
     from ..design.files import PARQUET, read_frame, write_text
-    from ..design.frames import columns
-    from ..fitted import FittedModel
+    from ..located_model import is_located
+    from .located import predict_located
 
     check_writable(out)
     if out:
         check_kind(out, (".csv", *PARQUET))
-    model = FittedModel.load(model_path)
+    columns_of = predict_located if is_located(model_path) else _softmax
+    table = columns_of(model_path, lambda: read_frame(data_path, **how), gate, level)
+    if out and out.lower().endswith(PARQUET):
+        _write_parquet(table, out)
+        return
+    text = _csv(table)
+    if out:
+        write_text(out, text)
+    else:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def _softmax(path: str, read: Callable[[], Any], gate: bool, level: float) -> dict[str, Any]:
+    """Columns of predictions."""
+    from ..design import FormulaDesign
+    from ..design.frames import columns
+    from ..fitted import FittedModel
+
+    model = FittedModel.load(path)
     if model.units.classes:
         refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
-    frame = read_frame(data_path, **how)
+    frame = read()
     if isinstance(model.design, FormulaDesign):
         x, z = model.design.matrices(frame)
     else:
         found = columns(frame, model.design.names)
-        x, z = model.design.matrices(np.column_stack([_numbers(n, v) for n, v in found.items()]))
+        x, z = model.design.matrices(np.column_stack([numbers(n, v) for n, v in found.items()]))
     table: dict[str, Any] = {}
     if model.units.classes:
         proba = model.mean(x, z)
@@ -69,25 +88,7 @@ def _predict(
     if gate:
         weights = np.exp(model.log_gate(x, z))
         table.update({f"gate({e + 1})": weights[:, e] for e in range(weights.shape[1])})
-    if out and out.lower().endswith(PARQUET):
-        _write_parquet(table, out)
-        return
-    text = _csv(table)
-    if out:
-        write_text(out, text)
-    else:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-
-
-def _numbers(name: str, values: np.ndarray) -> np.ndarray:
-    try:
-        out = values.astype(float)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"column '{name}' holds text, but the model was fitted on numbers") from error
-    if not np.isfinite(out).all():
-        raise DataError(f"column '{name}' has missing or infinite values: remove or fill them first")
-    return out
+    return table
 
 
 def _csv(table: dict[str, Any]) -> str:

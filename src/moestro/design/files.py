@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import sys
 from contextlib import suppress
@@ -104,3 +105,18 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise FileError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """The data of a JSON file; NaN and infinity, which are no JSON, are refused."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not a number")
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file, parse_constant=refuse)
+    except OSError as error:
+        raise FileError(f"{os.fspath(path)}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{os.fspath(path)}: is not a complete JSON file ({error})") from error

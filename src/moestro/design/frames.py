@@ -123,6 +123,14 @@ def text_columns(data: Any) -> list[str]:
     return [name for name, dtype in frame.schema.items() if isinstance(dtype, texts)]
 
 
+def frame_names(data: Any) -> list[str]:
+    """Names of the columns of a frame; none for arrays and series."""
+    import narwhals as nw
+
+    frame = nw.from_native(data, eager_only=True, pass_through=True)
+    return list(frame.columns) if isinstance(frame, nw.DataFrame) else []
+
+
 def _plain(data: Any) -> Any:
     return dict(data.columns) if isinstance(data, Table) else data
 

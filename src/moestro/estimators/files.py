@@ -11,10 +11,13 @@ from ..errors import DataError
 from ..fitted import FittedModel, read_file
 from ..fitted.values import decode
 from ..gates import TopKGate
+from ..located_model import FORMAT as LOCATED
+from ..located_model import LocatedModel
 from ..selection import Sweep, choose
 from .classifier import MoEClassifier
 from .cross_validated import MoEClassifierCV, MoERegressorCV
 from .found import ATTRIBUTES, Found
+from .located import LocatedMoERegressor
 from .regressor import MoERegressor
 
 ESTIMATORS: dict[str, Any] = {
@@ -33,6 +36,8 @@ def load_model(path: Any) -> Any:
 
 
 def _estimator(data: Any) -> Any:
+    if isinstance(data, dict) and data.get("format") == LOCATED:
+        return LocatedMoERegressor.of(LocatedModel.from_dict(data))
     model = FittedModel.from_dict(data)
     words = data.get("estimator")
     if words is None:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import validate_data
 
 from ..api import number_of_experts
-from ..design import FormulaDesign
+from ..design import ArrayDesign, Design, FormulaDesign
+from ..design.frames import frame_names
 from ..design.response import check_weights, numeric_response
-from ..distribution import PredictiveDistribution
 from ..errors import DataError
-from ..located import LocatedFit, LocatedLaw, LocatedMeasure, Specification
+from ..located import Specification
+from ..located_model import LocatedModel
 from ..search import Options
-from ..selection import CRITERIA, Dendrogram, sweep_located
+from ..selection import Dendrogram, sweep_located
 from ..selection.located import with_options
-from ..solvers import Status
 from ..tables import Table
 from ..threads import thread_count
-from .helpers import refuse_text, seed_of
+from .helpers import read_formula, refuse_text, seed_of, warn_if_weak
+from .located_fitted import LocatedFitted
 
 
-class LocatedMoERegressor(RegressorMixin, BaseEstimator):
+class LocatedMoERegressor(RegressorMixin, LocatedFitted):
     """Gaussian-gated (located) experts, by maximum joint likelihood.
 
     .. math:: p(x, y) = \\sum_i \\pi_i N(x; c_i, \\Gamma_i) N(y; A_i x + b_i, \\Sigma_i)
@@ -52,11 +54,21 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
     max_experts : int or None
         None is 6, or 12 for slope heuristics, which need models that are clearly too large.
     n_starts : int or "auto"
+        "auto" searches until the best optimum was found again and again, or a budget is spent; `search_` says which.
+    rank_by : {"usable", "likelihood"}, default="usable"
+        What chooses among local maxima: the likelihood of fits in which every component has rows enough for its parameters, or the
+        likelihood alone.
     tol : float, default=1e-8
         Largest mismatch between a moment of the data and of the model, per row, in standardised columns.
+    max_iter : int or None
+        Iterations of the final polish; None is 5000 of EM, or 500 of Newton's method.
     random_state : int, RandomState or None
     n_jobs : int or None
         Threads; None means all cores. Results are the same for any number.
+    verbose : int, default=0
+        1 says on the standard error what each fit found.
+    formula : str or None
+        "y ~ columns": `fit` and `predict` then take frames, see `from_formula`.
 
     Attributes
     ----------
@@ -68,7 +80,8 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
     log_likelihood_ : float
         Joint: sum of log p(x, y).
     status_ : Status
-    starts_, selection_ : Table
+    starts_, history_, selection_ : Table
+        One row a start; one row an iteration of the final climb; one row a model that was compared.
     n_experts_, n_parameters_, n_iter_, n_features_in_ : int
     aic_, bic_, icl_ : float
     dendrogram_ : Dendrogram or None
@@ -85,6 +98,7 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
     """
 
     n_features_in_: int
+    feature_names_in_: np.ndarray
 
     def __init__(
         self,
@@ -101,9 +115,13 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
         student: bool = False,
         max_experts: int | None = None,
         n_starts: int | str = "auto",
+        rank_by: str = "usable",
         tol: float = 1e-8,
+        max_iter: int | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,
+        verbose: int = 0,
+        formula: str | None = None,
     ):
         self.n_experts = n_experts
         self.direction = direction
@@ -117,63 +135,84 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
         self.student = student
         self.max_experts = max_experts
         self.n_starts = n_starts
+        self.rank_by = rank_by
         self.tol = tol
+        self.max_iter = max_iter
         self.random_state = random_state
         self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.formula = formula
 
     # Fitting
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit by maximum joint likelihood.
 
         Parameters
         ----------
         X : array-like or frame of shape (n, d)
         y : array-like of shape (n,) or (n, q)
+            With a `formula` it may be left out: the frame has the response.
         sample_weight : array-like of shape (n,), optional
 
         Returns
         -------
         self
         """
+        if self.formula is not None:
+            design, x, z, response = read_formula(self, X, y)
+            if z is not None:
+                raise DataError(
+                    "located experts have one set of columns: leave out the gate's part after '|'"
+                )
+            return self._fit(
+                design, x, numeric_response(response, design.response), sample_weight, [design.response]
+            )
+        if y is None:
+            raise DataError("y is missing: only an estimator with a formula reads its response from a frame")
         refuse_text(X)
+        responses = frame_names(y)
         X, y = validate_data(
             self, X, y, dtype=np.float64, ensure_min_samples=2, y_numeric=True, multi_output=True
         )
-        self._design = None
-        return self._fit(X, np.asarray(y, dtype=float), sample_weight)
+        y = np.asarray(y, dtype=float)
+        names = getattr(self, "feature_names_in_", None)
+        labels = [f"x{j}" for j in range(X.shape[1])] if names is None else [str(n) for n in names]
+        if y.ndim == 1 or not responses:
+            responses = ["y"] if y.ndim == 1 else [f"y{j}" for j in range(y.shape[1])]
+        return self._fit(ArrayDesign(tuple(labels)), X, y, sample_weight, responses)
 
     @classmethod
     def from_formula(cls, formula: str, data: Any, *, sample_weight: Any = None, **parameters: Any) -> Self:
         """Fit "y ~ x1 + x2" on a frame, and return the fitted estimator. Gate and experts are located by the same columns."""
-        self = cls(**parameters)
-        design = FormulaDesign.learn(formula, data)
-        x, z = design.matrices(data)
-        if z is not None:
-            raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
-        y = numeric_response(design.read_response(data), design.response)
-        self._design = design
-        self.n_features_in_ = len(set(design.experts.variables))
-        return self._fit(x, y, sample_weight)
+        return cls(**{"formula": formula, **parameters}).fit(data, sample_weight=sample_weight)
 
-    def _fit(self, X: np.ndarray, y: np.ndarray, sample_weight: Any) -> Self:
+    def _fit(
+        self, design: Design, X: np.ndarray, y: np.ndarray, sample_weight: Any, responses: Sequence[str]
+    ) -> Self:
         w = check_weights(sample_weight, len(y))
         ks, criterion = number_of_experts(self.n_experts, self.max_experts)
         specifications = self._specifications()
-        self._single = y.ndim == 1
         options = Options(
             n_starts=self.n_starts,
+            rank_by=self.rank_by,
             tol=self.tol,
+            max_iter=self.max_iter,
             seed=seed_of(self.random_state),
             threads=thread_count(self.n_jobs),
         )
-        found = sweep_located(X, y, ks, specifications, options, criterion, weights=w)
-        self.fit_: LocatedFit = found.chosen
+        found = sweep_located(
+            X, y, ks, specifications, options, criterion, weights=w, finished=_say if self.verbose else None
+        )
+        self._model = LocatedModel(design, tuple(responses), y.ndim == 1, found.chosen)
+        self._rows = (X, y, w)
         self.selection_: Table = found.table()
         self.dendrogram_: Dendrogram | None = found.tree
         self.slope_ = found.choice.slope
-        self.n_experts_ = self.fit_.k
-        self.n_iter_ = max(self.fit_.n_iter, 1)
+        self.n_experts_ = found.chosen.k
+        self.n_iter_ = max(found.chosen.n_iter, 1)
+        if self.n_starts == "auto":
+            warn_if_weak(found.chosen.evidence)
         return self
 
     def _specifications(self) -> list[Specification]:
@@ -193,136 +232,33 @@ class LocatedMoERegressor(RegressorMixin, BaseEstimator):
             out += with_options(spec, degree=several(self.degree))
         return out
 
-    # What was found
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """R² of `predict`; y as in `fit`."""
+        given = y if y is not None or self.formula is None else self._response(None, len(self._columns(X)), X)
+        return super().score(X, given, sample_weight)
 
-    @property
-    def measure_(self) -> LocatedMeasure:
-        """From x to y, in the user's units."""
-        return self._fitted().measure
+    @classmethod
+    def of(cls, model: LocatedModel) -> Self:
+        """A fitted estimator from what a file keeps: its standard errors too, not what it was chosen from."""
+        spec, fit = model.fit.specification, model.fit
+        self = cls(fit.k, **vars(spec))
+        self._model = model
+        self.n_experts_, self.n_iter_ = fit.k, max(fit.n_iter, 1)
+        if isinstance(model.design, FormulaDesign):
+            self.formula = model.design.text
+            self.n_features_in_ = len(model.design.variables)
+            self.feature_names_in_ = np.array(model.design.variables, dtype=object)
+        else:
+            names = model.design.names
+            self.n_features_in_ = len(names)
+            if names != tuple(f"x{j}" for j in range(len(names))):  # else the columns had no names
+                self.feature_names_in_ = np.array(names, dtype=object)
+        return self
 
-    @property
-    def inverse_measure_(self) -> LocatedMeasure:
-        """From y to x: the same joint law."""
-        fit = self._fitted()
-        return fit.fitted if fit.specification.direction == "inverse" else fit.measure.inverse()
 
-    @property
-    def log_likelihood_(self) -> float:
-        """Maximised joint log-likelihood in the user's units."""
-        return self._fitted().log_likelihood
-
-    @property
-    def n_parameters_(self) -> int:
-        """Free parameters."""
-        return self._fitted().n_parameters
-
-    @property
-    def status_(self) -> Status:
-        """How the fit ended."""
-        return self._fitted().status
-
-    @property
-    def starts_(self) -> Table:
-        """One row a polished start: strategy, log-likelihood, iterations, status."""
-        return self._fitted().starts
-
-    @property
-    def aic_(self) -> float:
-        return CRITERIA["aic"](self._fitted())
-
-    @property
-    def bic_(self) -> float:
-        return CRITERIA["bic"](self._fitted())
-
-    @property
-    def icl_(self) -> float:
-        return CRITERIA["icl"](self._fitted())
-
-    def _fitted(self) -> LocatedFit:
-        check_is_fitted(self, "fit_")
-        return self.fit_
-
-    def glance(self) -> Table:
-        """One row about the fit."""
-        fit = self._fitted()
-        return Table(
-            {
-                "model": [fit.specification.label],
-                "k": [fit.k],
-                "n": [fit.weight_sum],
-                "log_likelihood": [fit.log_likelihood],
-                "df": [fit.n_parameters],
-                **{name: [score(fit)] for name, score in CRITERIA.items()},
-                "status": [str(fit.status.kind)],
-            }
-        )
-
-    # Prediction
-
-    def _columns(self, X: Any) -> np.ndarray:
-        self._fitted()
-        if self._design is not None:
-            return self._design.matrices(X)[0]
-        refuse_text(X)
-        checked: Any = validate_data(self, X, dtype=np.float64, reset=False)
-        return checked
-
-    def _response(self, y: Any, n: int) -> np.ndarray:
-        y = np.asarray(y, dtype=float)
-        q = self.measure_.q
-        if y.shape != ((n,) if self._single else (n, q)):
-            raise DataError(f"y has shape {y.shape}, expected {(n,) if self._single else (n, q)}")
-        return y
-
-    def predict(self, X: Any) -> np.ndarray:
-        """E[Y | x], shape (n,) or (n, q)."""
-        mean = self._law(self._columns(X)).mean()
-        return mean[:, 0] if self._single else mean
-
-    def predict_distribution(self, X: Any) -> PredictiveDistribution | LocatedLaw:
-        """The law of Y at each row: with quantiles for a single response, with covariances for several."""
-        law = self._law(self._columns(X))
-        return law.single() if self._single else law
-
-    def predict_inverse(self, y: Any) -> np.ndarray:
-        """E[X | y], shape (n, d)."""
-        return self.inverse_distribution(y).mean()
-
-    def inverse_distribution(self, y: Any) -> LocatedLaw:
-        """The law of X at each response: mean, covariance, log-density, sample. For experts of degree 1."""
-        self._fitted()
-        y = np.asarray(y, dtype=float)
-        return self.inverse_measure_.law(self._response(y, len(y)).reshape(len(y), -1))
-
-    def _law(self, x: np.ndarray) -> LocatedLaw:
-        return self.measure_.law(x)
-
-    def gate_proba(self, X: Any) -> np.ndarray:
-        """Prior weight g_i(x) of each expert, shape (n, k)."""
-        return np.exp(self.measure_.log_gate(self._columns(X)))
-
-    def responsibilities(self, X: Any, y: Any) -> np.ndarray:
-        """Posterior probability of each expert given (x, y), shape (n, k)."""
-        x = self._columns(X)
-        joint = self.measure_.log_joint(x, self._response(y, len(x)))
-        return np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
-
-    def log_density(self, X: Any, y: Any) -> np.ndarray:
-        """log p(y | x), shape (n,)."""
-        x = self._columns(X)
-        return self.measure_.log_density(x, self._response(y, len(x)))
-
-    def joint_log_density(self, X: Any, y: Any) -> np.ndarray:
-        """log p(x, y), shape (n,): what the fit maximises the sum of."""
-        x = self._columns(X)
-        return self.measure_.joint_log_density(x, self._response(y, len(x)))
-
-    def sample(self, X: Any, random_state: Any = None) -> np.ndarray:
-        """One response drawn for each row, shape (n,) or (n, q)."""
-        draw = self._law(self._columns(X)).sample(random_state)
-        return draw[:, 0] if self._single else draw
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
+def _say(fit: Any) -> None:
+    experts = f"{fit.k} expert{'s' if fit.k > 1 else ''}"
+    label = fit.specification.label
+    sys.stderr.write(
+        f"{experts} ({label}): log-likelihood {fit.log_likelihood:.4f}, {fit.status} after {fit.n_iter} iterations\n"
+    )

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..design import Design, Scaling, Units, design_from_dict
-from ..design.files import write_text
+from ..design.files import read_json, write_text
 from ..errors import DataError, FileError
 from ..experts import make_family
 from ..gates import GATES, make_gate
@@ -32,13 +32,7 @@ T = TypeVar("T")
 
 def read_file(path: str | os.PathLike[str], parse: Callable[[Any], T]) -> T:
     """What `parse` makes of a JSON file. Nothing in the file is executed."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            data = json.load(file)
-    except OSError as error:
-        raise FileError(f"{os.fspath(path)}: cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
-        raise FileError(f"{os.fspath(path)}: is not a complete JSON file ({error})") from error
+    data = read_json(path)
     try:
         return parse(data)
     except DataError as error:

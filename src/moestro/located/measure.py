@@ -20,6 +20,7 @@ from ..distribution import PredictiveDistribution
 from ..errors import DataError
 from ..gates import log_sum_exp
 from . import polynomial
+from .inverse import inverse
 from .law import LocatedLaw
 from .normal import colour, distances, log_density
 
@@ -143,29 +144,10 @@ class LocatedMeasure:
         )
 
     def inverse(self) -> LocatedMeasure:
-        """The same joint law with x and y exchanged: p(y, x) = sum pi N(y; c*, Gamma*) N(x; A* y + b*, Sigma*).
-
-        c* = A c + b,  Gamma* = Sigma + A Gamma A',  Sigma* = (Gamma^-1 + A' Sigma^-1 A)^-1,  A* = Sigma* A' Sigma^-1,
-        b* = Sigma* (Gamma^-1 c - A' Sigma^-1 b)   (Deleforge, Forbes and Horaud, 2015).
-        """
+        """The same joint law with x and y exchanged: p(y, x) = sum pi N(y; c*, Gamma*) N(x; A* y + b*, Sigma*)."""
         self._affine("its inverse has the same form")
-        A, At = self.slopes, self.slopes.transpose(0, 2, 1)
-        shaped = np.linalg.solve(self.noise, A).transpose(0, 2, 1) if self.q else At  # A' Sigma^-1
-        inverse_gamma = np.linalg.inv(self.covariances) if self.d else self.covariances
-        noise = np.linalg.inv(inverse_gamma + shaped @ A) if self.d else self.covariances
-        noise = 0.5 * (noise + noise.transpose(0, 2, 1))
-        pull = np.einsum("kde,ke->kd", inverse_gamma, self.means) - np.einsum(
-            "kdq,kq->kd", shaped, self.intercepts
-        )
-        return LocatedMeasure(
-            weights=self.weights,
-            means=np.einsum("kqd,kd->kq", A, self.means) + self.intercepts,
-            covariances=self.noise + A @ self.covariances @ At,
-            slopes=noise @ shaped,
-            intercepts=np.einsum("kde,ke->kd", noise, pull),
-            noise=noise,
-            tails=self.tails,
-        )
+        parts = (self.means, self.covariances, self.slopes, self.intercepts, self.noise)
+        return LocatedMeasure(self.weights, *inverse(*parts), tails=self.tails)
 
     def _affine(self, what: str) -> None:
         if self.degree != 1:
@@ -271,6 +253,11 @@ class LocatedMeasure:
             data = json.loads(text)
         except json.JSONDecodeError as error:
             raise DataError(f"the located measure is not valid JSON: {error}") from error
+        return cls.from_dict(data)
+
+    @classmethod
+    def from_dict(cls, data: Any) -> LocatedMeasure:
+        """Inverse of `to_dict`."""
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise DataError(f"not a located measure: expected format '{FORMAT}'")
         try:
@@ -279,11 +266,20 @@ class LocatedMeasure:
             shapes = {"means": (k, d), "covariances": (k, d, d), "slopes": (k, q, polynomial.count(d, degree)),
                       "intercepts": (k, q), "noise": (k, q, q), "weights": (k,)}  # fmt: skip
             parts = {name: np.array(data[name], dtype=float).reshape(shapes[name]) for name in PARTS}
-            return cls(**parts, tails=data["tails"], degree=degree)
+            tails = None if data["tails"] is None else np.array(data["tails"], dtype=float)
+            measure = cls(**parts, tails=tails, degree=degree)
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"the located measure is incomplete: {error!r}") from error
+        if not all(np.isfinite(a).all() for a in (measure.weights, *measure.components().values())):
+            raise DataError("the located measure has entries that are not finite")
+        for e, C in ((e, C) for part in (measure.covariances, measure.noise) for e, C in enumerate(part)):
+            if not np.allclose(C, C.T, rtol=1e-9, atol=0) or (len(C) and np.linalg.eigvalsh(C)[0] <= 0):
+                raise DataError(f"a covariance of atom {e + 1} is not positive definite")
+        if measure.tails is not None and not (measure.tails > 0).all():
+            raise DataError("the located measure has degrees of freedom that are not positive")
+        return measure
 
 
 def _blocks(n: int) -> list[slice]:

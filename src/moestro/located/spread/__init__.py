@@ -1,6 +1,6 @@
 """Covariances: isotropic, diagonal, full, block-diagonal, low rank plus diagonal; each may be tied."""
 
-from .base import SPREAD_FLOOR, Spread, Structure, floored
+from .base import SPREAD_FLOOR, Spread, Structure, Tangent, floored
 from .blocks import Blocks, Partition, partition
 from .diagonal import Diagonal, Isotropic
 from .factors import Factors
@@ -19,6 +19,7 @@ __all__ = [
     "Partition",
     "Spread",
     "Structure",
+    "Tangent",
     "floored",
     "partition",
 ]

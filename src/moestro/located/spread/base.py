@@ -15,6 +15,46 @@ import numpy as np
 SPREAD_FLOOR = 1e-8  # smallest eigenvalue of a covariance, in units of the columns' variances
 
 
+@dataclass(frozen=True)
+class Tangent:
+    """How one covariance moves with its free parameters.
+
+    Attributes
+    ----------
+    i, j : ndarray of int, shape (E,)
+        Entries i <= j that the structure leaves free.
+    jacobian : ndarray of shape (E, m)
+        Their derivatives in the m free parameters.
+    held : ndarray of bool, shape (m,)
+        Parameters at their bound.
+    rank : int
+        Latent factors; loadings come first among the parameters, column after column.
+    """
+
+    i: np.ndarray
+    j: np.ndarray
+    jacobian: np.ndarray
+    held: np.ndarray
+    rank: int = 0
+
+    @classmethod
+    def of_entries(cls, i: np.ndarray, j: np.ndarray) -> Tangent:
+        """Where the entries themselves are the parameters."""
+        return cls(i, j, np.eye(len(i)), np.zeros(len(i), dtype=bool))
+
+    def bend(self, slope: np.ndarray) -> np.ndarray:
+        """sum_e slope_e d2 entry_e, shape (m, m): not zero where entries are products of loadings."""
+        m = self.jacobian.shape[1]
+        out = np.zeros((m, m))
+        if self.rank:
+            D = m // (1 + self.rank)
+            G = np.zeros((D, D))
+            G[self.i, self.j] += slope
+            G[self.j, self.i] += slope
+            out[: D * self.rank, : D * self.rank] = np.kron(np.eye(self.rank), G)
+        return out
+
+
 class Spread(ABC):
     """k covariance matrices of D columns."""
 
@@ -74,6 +114,10 @@ class Structure(ABC):
             share = mass / mass.sum()
             second = np.broadcast_to(np.einsum("k,k...->...", share, second), second.shape)
         return self.maximum(second, previous)
+
+    def tangent(self, e: int, covariance: np.ndarray) -> Tangent:
+        """Free entries of component e's covariance (D, D), given in units of its standard deviations, and their derivatives."""
+        return Tangent.of_entries(*np.triu_indices(len(covariance)))
 
     @abstractmethod
     def maximum(self, second: np.ndarray, previous: Spread | None) -> Spread:

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from ...errors import DataError
-from .base import SPREAD_FLOOR, Spread, Structure, floored
+from .base import SPREAD_FLOOR, Spread, Structure, Tangent, floored
 
 Partition = tuple[tuple[int, ...], ...]
 
@@ -90,6 +90,10 @@ class Blocks(Structure):
     def size(self, k: int, D: int) -> int:
         counts = [sum(len(b) * (len(b) + 1) // 2 for b in self.of(e)) for e in range(k)]
         return counts[0] if self.tied else sum(counts)
+
+    def tangent(self, e: int, covariance: np.ndarray) -> Tangent:
+        pairs = np.array([(i, j) for b in self.of(e) for i in b for j in b if i <= j], dtype=int)
+        return Tangent.of_entries(*pairs.reshape(-1, 2).T)
 
     def maximum(self, second: np.ndarray, previous: Spread | None) -> Spread:
         variances = np.maximum(np.diagonal(second, axis1=1, axis2=2), 2 * SPREAD_FLOOR).copy()

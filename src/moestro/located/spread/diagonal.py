@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .base import SPREAD_FLOOR, Spread, Structure
+from .base import SPREAD_FLOOR, Spread, Structure, Tangent
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,10 @@ class Diagonal(Structure):
     def count(self, D: int) -> int:
         return D
 
+    def tangent(self, e: int, covariance: np.ndarray) -> Tangent:
+        at = np.arange(len(covariance))
+        return Tangent.of_entries(at, at)
+
     def maximum(self, second: np.ndarray, previous: Spread | None) -> Spread:
         return DiagonalSpread(np.maximum(second, 2 * SPREAD_FLOOR))
 
@@ -61,6 +65,11 @@ class Isotropic(Structure):
 
     def count(self, D: int) -> int:
         return min(D, 1)
+
+    def tangent(self, e: int, covariance: np.ndarray) -> Tangent:
+        at = np.arange(len(covariance))
+        free = min(len(at), 1)
+        return Tangent(at, at, np.ones((len(at), free)), np.zeros(free, dtype=bool))
 
     def maximum(self, second: np.ndarray, previous: Spread | None) -> Spread:
         D = second.shape[1]

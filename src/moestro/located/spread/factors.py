@@ -16,11 +16,12 @@ from scipy.linalg import eigh
 from scipy.optimize import minimize
 from scipy.sparse.linalg import eigsh
 
-from .base import SPREAD_FLOOR, Spread, Structure
+from .base import SPREAD_FLOOR, Spread, Structure, Tangent
 from .full import FullSpread
 
 WARM_STEPS = 15  # of L-BFGS where the step before is the start: EM only needs a rise
 FEW_COLUMNS = 12  # columns up to which each is tried as all factor
+HEYWOOD = 1e-6  # share of a column's variance below which it counts as all factor
 TIE = 1e-9  # of F between two maxima: below it the descent from the step before stays
 EXACT_COLUMNS = 150  # columns beyond which the few eigenpairs are found by Lanczos' method
 
@@ -91,6 +92,20 @@ class Factors(Structure):
     def count(self, D: int) -> int:
         f = min(self.rank, D)
         return D + D * f - f * (f - 1) // 2  # L is known up to a rotation
+
+    def tangent(self, e: int, covariance: np.ndarray) -> Tangent:
+        D, f = len(covariance), min(self.rank, len(covariance))
+        loadings, variances = _maximum(covariance, f, None)
+        i, j = np.triu_indices(D)
+        parts = []
+        for a in range(f):  # d(L L')_ij / dL_ba = [i = b] L_ja + [j = b] L_ia
+            part = np.zeros((len(i), D))
+            np.add.at(part, (np.arange(len(i)), i), loadings[j, a])
+            np.add.at(part, (np.arange(len(i)), j), loadings[i, a])
+            parts.append(part)
+        parts.append((i[:, None] == np.arange(D)) & (j == i)[:, None])
+        held = np.concatenate([np.zeros(D * f, dtype=bool), variances <= HEYWOOD])
+        return Tangent(i, j, np.concatenate(parts, axis=1).astype(float), held, f)
 
     def maximum(self, second: np.ndarray, previous: Spread | None) -> Spread:
         second = 0.5 * (second + np.swapaxes(second, 1, 2))

@@ -1,0 +1,188 @@
+"""Covariance of the estimates of a located model, in the user's units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from ..errors import DataError
+from ..located import LocatedFit, fit_located
+from ..located.data import columns_of
+from ..located.spread import Structure
+from ..located.statistics import TAIL_BOX, Shape
+from ..solvers import StatusKind
+from .atoms import Atom
+from .covariance import KINDS
+from .louis import information
+from .terms import Terms
+
+FLAT = 1e-6  # observed over complete-data information below which a direction is not identified
+EMPTY = 1e-12  # the same for the complete data themselves: rotations of latent factors
+LOADED = 0.01  # share of a parameter's gradient along directions without information from which it has no standard error
+MOST = 3000  # parameters whose information is still formed
+ILL = {StatusKind.COLLAPSED: "collapsed", StatusKind.EMPTY: "empty", StatusKind.THIN: "thin"}
+
+
+@dataclass(frozen=True)
+class LocatedCovariance:
+    """Covariance of the parameters that `Terms` lists.
+
+    Attributes
+    ----------
+    matrix : ndarray of shape (U, U)
+        Zero rows for parameters without a standard error.
+    notes : tuple of str
+        Why a parameter has none; empty where it has one.
+    kind : str
+    """
+
+    matrix: np.ndarray
+    notes: tuple[str, ...]
+    kind: str
+
+
+def located_covariance(
+    fit: LocatedFit, x: np.ndarray, y: np.ndarray, w: np.ndarray | None, kind: str = "observed"
+) -> LocatedCovariance:
+    """Covariance of a fit on its rows x (n, d), y (n,) or (n, q), weights w (n,).
+
+    "observed" inverts the exact observed information, "sandwich" is A^-1 B A^-1 with B the sum of the outer products of the rows' weighted
+    scores. Both are carried to the user's parameters by the delta method. A parameter that moves along directions without information
+    (relative to that of the complete data), or with a coordinate at its bound, has no standard error.
+    """
+    if kind not in ("observed", "sandwich"):
+        raise DataError(f"cov={kind!r} is unknown: choose one of {', '.join(KINDS)}")
+    x, y, weights = columns_of(x, y, w)
+    inverted = fit.specification.direction == "inverse"
+    u, v = (y, x) if inverted else (x, y)
+    shape = fit.specification.shape(fit.k, u.shape[1], v.shape[1])
+    _refuse_many(fit, shape, u.shape[1], v.shape[1])
+    atoms = [Atom.of(fit.fitted, e, shape) for e in range(fit.k)]
+    found = information(atoms, u, v, np.ones(len(u)) if weights is None else weights)
+    if abs(found.value - fit.log_likelihood) > 1e-6 * (1 + abs(fit.log_likelihood)):
+        raise DataError("the rows are not those of the fit: the data were changed since, fit again")
+    terms = Terms.of(fit.measure, fit.specification)
+    ill = ILL.get(fit.status.kind, "")
+    lost = fit.status.experts if ill else ()
+    link, bend, bound = _free(atoms, shape, found.gradient)
+    used = np.concatenate([np.r_[True, np.full(a.size - 1, e not in lost)] for e, a in enumerate(atoms)])
+    free = ~bound & (link[used] != 0).any(axis=0)
+    at_user = terms.jacobian(atoms, inverted) @ link
+    complete, observed = (link.T @ A @ link - bend for A in (found.complete, found.observed))
+    root, null = _root(complete[np.ix_(free, free)], observed[np.ix_(free, free)])
+    size = np.sqrt(np.maximum(np.diag(complete), 1e-300))
+    known = at_user[:, free] @ root
+    vague = np.linalg.norm((at_user / size)[:, free] @ null, axis=1)
+    singular = vague > LOADED * np.maximum(np.linalg.norm((at_user / size)[:, free], axis=1), 1e-300)
+    matrix = known @ known.T
+    if kind == "sandwich":
+        half = root.T @ (link.T @ found.meat @ link)[np.ix_(free, free)] @ root
+        matrix = known @ half @ known.T
+    notes = [
+        ill if t.component in lost else "at bound" if b else "singular" if s else ""
+        for t, b, s in zip(_listed(terms), (at_user[:, bound] != 0).any(axis=1), singular, strict=True)
+    ]
+    kept = np.array([not note for note in notes])
+    return LocatedCovariance(matrix * np.outer(kept, kept), tuple(notes), kind)
+
+
+def located_bootstrap(
+    fit: LocatedFit,
+    x: np.ndarray,
+    y: np.ndarray,
+    w: np.ndarray | None,
+    replicates: int = 100,
+    seed: int | None = None,
+    tol: float = 1e-6,
+    threads: int = 1,
+) -> LocatedCovariance:
+    """Covariance over refits with exponential weights (Bayesian bootstrap), each started at the estimate."""
+    if replicates < 2:
+        raise DataError(f"bootstrap needs at least 2 replicates, got {replicates}")
+    rng = np.random.default_rng(seed)
+    w = np.ones(len(x)) if w is None else w
+    spec, terms = fit.specification, Terms.of(fit.measure, fit.specification)
+    draws = []
+    for _ in range(replicates):
+        drawn = w * rng.exponential(size=len(w))
+        again = fit_located(
+            x, y, fit.k, weights=drawn, initial=fit.measure, tol=tol, n_jobs=threads, **vars(spec)
+        )
+        draws.append(terms.values(again.measure))
+    matrix = np.atleast_2d(np.cov(np.array(draws), rowvar=False))
+    ill = ILL.get(fit.status.kind, "")
+    notes = [ill if ill and t.component in fit.status.experts else "" for t in _listed(terms)]
+    return LocatedCovariance(matrix, tuple(notes), "bootstrap")
+
+
+def _listed(terms: Terms) -> list:
+    return terms.names([""] * terms.d, [""] * terms.q)
+
+
+def _refuse_many(fit: LocatedFit, shape: Shape, p: int, D: int) -> None:
+    entries = sum(
+        len(s.tangent(e, np.eye(n)).i) for s, n in ((shape.gate, p), (shape.noise, D)) for e in range(fit.k)
+    )
+    count = entries + fit.k * (p + D)
+    if count > MOST:
+        raise DataError(
+            f"the information of {count} parameters is too large to be formed (at most {MOST}): use cov='bootstrap'"
+        )
+
+
+def _free(atoms: list[Atom], shape: Shape, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Free parameters behind the atoms' blocks: derivatives (P, F), the curvature of the map along the gradient (F, F), which are at a bound.
+
+    The last log-weight follows from the others; tied covariances share their parameters.
+    """
+    P = sum(a.size for a in atoms)
+    columns: list[np.ndarray] = []
+    bends: list[np.ndarray] = []
+    bound: list[np.ndarray] = []
+
+    def add(jacobian: np.ndarray, bend: np.ndarray, held: np.ndarray) -> None:
+        columns.append(jacobian)
+        bends.append(bend)
+        bound.append(held)
+
+    def alone(rows: np.ndarray, held: bool = False) -> None:
+        jacobian = np.zeros((P, len(rows)))
+        jacobian[rows, np.arange(len(rows))] = 1.0
+        add(jacobian, np.zeros((len(rows), len(rows))), np.full(len(rows), held))
+
+    starts = np.cumsum([0, *(a.size for a in atoms[:-1])])
+    alone(starts[:-1])
+    for a, start in zip(atoms, starts, strict=True):
+        for name in ("c", "B"):
+            alone(np.arange(P)[start:][a.places[name]])
+        if a.tails is not None:
+            low, high = TAIL_BOX
+            alone(np.array([start + a.size - 1]), not 1.001 * low < a.tails < high / 1.001)
+    structures: list[tuple[Structure, str, list]] = [
+        (shape.gate, "gamma", [a.located for a in atoms]),
+        (shape.noise, "sigma", [a.expert for a in atoms]),
+    ]
+    for structure, name, tangents in structures:
+        for group in [range(len(atoms))] if structure.tied else [[e] for e in range(len(atoms))]:
+            m = tangents[group[0]].jacobian.shape[1]
+            jacobian, bend = np.zeros((P, m)), np.zeros((m, m))
+            for e in group:
+                rows = np.arange(P)[starts[e] :][atoms[e].places[name]]
+                jacobian[rows] = tangents[group[0]].jacobian
+                bend += tangents[group[0]].bend(slope[rows])
+            add(jacobian, bend, tangents[group[0]].held)
+    return np.concatenate(columns, axis=1), np.asarray(block_diag(*bends)), np.concatenate(bound)
+
+
+def _root(complete: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """R with R R' the inverse of `observed` where it is regular, and the directions where it is not, in units of `complete`'s diagonal."""
+    size = np.sqrt(np.maximum(np.diag(complete), 1e-300))
+    values, vectors = np.linalg.eigh(complete / np.outer(size, size))
+    some = values > EMPTY * max(float(values[-1]), 1e-300) if len(values) else values > 0
+    white = vectors[:, some] / np.sqrt(values[some])
+    shares, turned = np.linalg.eigh(white.T @ (observed / np.outer(size, size)) @ white)
+    null = np.concatenate([vectors[:, ~some], np.linalg.qr(white @ turned[:, shares <= FLAT])[0]], axis=1)
+    good = white @ turned[:, shares > FLAT] / np.sqrt(shares[shares > FLAT])
+    return good / size[:, None], null

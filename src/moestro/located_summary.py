@@ -1,0 +1,157 @@
+"""What a located fit says: tidy tables, one text, and the experts in words."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .inference import LocatedCovariance
+from .inference.terms import PLACE, POSITIVE, REAL, SHARE
+from .located_model import LocatedModel
+from .selection.criteria import CRITERIA
+from .summary import Z95
+from .tables import Table
+
+STRONG = 0.25  # of an expert's standard deviation, a column's change by one of its own that is worth a word
+NUMBERS = ("se", "z", "p", "low", "high")
+
+
+def tidy(model: LocatedModel, covariance: LocatedCovariance | None = None) -> Table:
+    """One row a parameter in the user's units: component, part, (outcome,) term, estimate and, given a covariance, se, z, p, low,
+    high (95 %), note.
+
+    Intervals of shares are taken on the logit scale, those of variances and degrees of freedom on the logarithmic one. z and p belong to
+    coefficients and covariances: nobody asks whether a share, a variance or the place of an expert is zero. A parameter without a standard error has no numbers and a word in `note`.
+    """
+    names = model.terms.names(model.design.expert_names, model.responses)
+    values = model.terms.values(model.fit.measure)
+    columns: dict[str, list] = {
+        "component": [t.component + 1 for t in names],
+        "part": [t.part for t in names],
+        "outcome": [t.outcome for t in names],
+        "term": [t.term for t in names],
+        "estimate": [float(v) for v in values],
+    }
+    notes = [""] * len(names)
+    if covariance is not None:
+        variances = np.diag(covariance.matrix)
+        cells = [
+            _interval(t.kind, float(v), float(s)) if not note else (None,) * 5
+            for t, v, s, note in zip(names, values, variances, covariance.notes, strict=True)
+        ]
+        columns |= {name: [c[i] for c in cells] for i, name in enumerate(NUMBERS)}
+        notes = [
+            n or ("" if c[0] is not None else "at bound")
+            for n, c in zip(covariance.notes, cells, strict=True)
+        ]
+    columns["note"] = notes
+    return Table({name: cells for name, cells in columns.items() if name != "outcome" or any(cells)})
+
+
+def _interval(kind: str, estimate: float, variance: float) -> tuple[float | None, ...]:
+    """se, z, p, low, high."""
+    se = math.sqrt(max(variance, 0.0))
+    if se == 0.0:
+        return (None,) * 5
+    if kind in (REAL, PLACE):
+        z = estimate / se
+        test = (z, math.erfc(abs(z) / math.sqrt(2.0))) if kind == REAL else (None, None)
+        return se, *test, estimate - Z95 * se, estimate + Z95 * se
+    if kind == POSITIVE:
+        factor = math.exp(Z95 * se / estimate)
+        return se, None, None, estimate / factor, estimate * factor
+    assert kind == SHARE
+    odds, width = math.log(estimate / (1 - estimate)), Z95 * se / (estimate * (1 - estimate))
+    low, high = (1 / (1 + math.exp(-odds + s * width)) for s in (1, -1))
+    return se, None, None, low, high
+
+
+def glance(model: LocatedModel) -> Table:
+    """One row: model, k, n, log-likelihood, df, criteria, status."""
+    fit = model.fit
+    return Table(
+        {
+            "model": [fit.specification.label],
+            "k": [fit.k],
+            "n": [fit.weight_sum],
+            "log_likelihood": [fit.log_likelihood],
+            "df": [fit.n_parameters],
+            **{name: [score(fit)] for name, score in CRITERIA.items()},
+            "status": [str(fit.status.kind)],
+        }
+    )
+
+
+def summary_text(model: LocatedModel, covariance: LocatedCovariance | None = None) -> str:
+    """The whole fit as one text. Covariances of columns are left to `tidy`."""
+    fit = model.fit
+    y = ", ".join(f"'{name}'" for name in model.responses[:5]) + (", ..." if len(model.responses) > 5 else "")
+    head = (
+        f"Mixture of {fit.k} located expert{'s' if fit.k > 1 else ''} ({fit.specification.label}), "
+        f"response{'s' if len(model.responses) > 1 else ''} {y}"
+    )
+    criteria = "   ".join(f"{name.upper()} {criterion(fit):.3f}" for name, criterion in CRITERIA.items())
+    lines = [
+        head, "=" * len(head), "",
+        f"joint log-likelihood {fit.log_likelihood:.4f}   parameters {fit.n_parameters}   n {fit.weight_sum:g}",
+        criteria,
+        f"status: {fit.status}",
+    ]  # fmt: skip
+    if fit.evidence is not None and fit.k > 1:
+        lines.append(f"search: {fit.evidence}")
+    table = tidy(model, covariance)
+    for part, title in (("gate", "Gate (where each expert is)"), ("expert", "Experts")):
+        rows = [r for r in table.rows() if r["part"] == part]
+        shown = [r for r in rows if not r["term"].startswith("covariance(")]
+        if not shown:
+            continue
+        names = [n for n in table.columns if n != "part"]
+        names = [n for n in names if any(r[n] not in (None, "") for r in shown)]
+        lines += ["", title, "-" * len(title), Table({n: [r[n] for r in shown] for n in names}).to_text()]
+        if len(shown) < len(rows):
+            lines.append(f"{len(rows) - len(shown)} covariances are in tidy()")
+    notes = set(() if covariance is None else covariance.notes)
+    if "singular" in notes:
+        which = sorted({r["component"] for r in table.rows() if r["note"] == "singular"})
+        lines += [
+            "",
+            f"The information is singular for parameters of expert {', '.join(map(str, which))} (marked 'singular'): they have no "
+            "standard error, and their estimates should not be read one by one.",
+        ]
+    return "\n".join([*lines, "", "In words", "--------", *words(model)])
+
+
+def words(model: LocatedModel) -> list[str]:
+    """One sentence an expert: its share, where it is, what it predicts there, and what moves that."""
+    m, fit = model.fit.measure, model.fit
+    share = fit.mass / fit.mass.sum()
+    wide = np.ones(m.k) if m.tails is None else m.tails / (m.tails - 2.0)  # variance over squared scale
+    su, sy = (np.sqrt(wide[:, None] * np.diagonal(C, axis1=1, axis2=2)) for C in (m.covariances, m.noise))
+    center = m.weights @ m.means
+    spread = np.sqrt(m.weights @ (su**2 + (m.means - center) ** 2))
+    out = []
+    for e in range(m.k):
+        far = np.abs(m.means[e] - center) / np.maximum(spread, 1e-300)
+        where = " and ".join(
+            f"{model.design.expert_names[j]} {m.means[e, j]:.4g} ± {su[e, j]:.2g}"
+            for j in np.argsort(-far, kind="stable")[:2]
+        )
+        steps = np.concatenate([np.zeros((1, m.d)), np.diag(su[e]), -np.diag(su[e])])
+        at = m.expert_means(m.means[e] + steps)[:, e]
+        move = (at[1 : 1 + m.d] - at[1 + m.d :]) / 2
+        said = []
+        for j, name in enumerate(model.responses[:3]):
+            big = [
+                i
+                for i in np.argsort(-np.abs(move[:, j]), kind="stable")[:2]
+                if abs(move[i, j]) >= STRONG * sy[e, j]
+            ]
+            drive = " and ".join(
+                f"{'higher' if move[i, j] > 0 else 'lower'} with {model.design.expert_names[i]}" for i in big
+            )
+            said.append(f"{name} is about {at[0, j]:.4g} ± {sy[e, j]:.2g}" + (f", {drive}" if drive else ""))
+        place = f"around {where}, " if where else ""
+        more = f"; and {m.q - 3} more responses" if m.q > 3 else ""
+        out.append(f"Expert {e + 1} ({share[e]:.0%} of the rows): {place}{'; '.join(said)}{more}.")
+    return out

@@ -20,6 +20,9 @@ class Law(Protocol):
     @property
     def discrete(self) -> bool: ...
 
+    @property
+    def labels(self) -> int: ...  # classes, 0 where y is a number
+
     def mean(self, eta: Any) -> Any: ...
 
     def variance(self, eta: Any) -> Any: ...

@@ -122,7 +122,7 @@ def _what(model: FittedModel, e: int, coefficients: np.ndarray) -> str:
     nuisance = model.fit.model.nuisances(model.fit.theta)[e]
     eta = np.concatenate([coefficients[:, 0], nuisance])
     slopes = coefficients[:, 1:]
-    if family.name == "multinomial":
+    if family.labels:
         p = family.mean(eta)
         top = np.argsort(-p)[:2]
         says = " or ".join(f"{units.classes[c]} ({p[c]:.0%})" for c in top if p[c] >= 0.15)

@@ -105,7 +105,7 @@ class MoERegressorCV(Regressor):
         gate_ratios: Any = (1.0,),
         criterion: str = "cv",
         cv: Any = 5,
-        family: str = "gaussian",
+        family: Any = "gaussian",
         shared_variance: bool = False,
         gate_transform: Any = None,
         gate_features: Any = None,

@@ -19,7 +19,7 @@ from .helpers import read_response
 class Regressor(RegressorMixin, MoEBase):
     """Gaussian or Poisson experts."""
 
-    family: str
+    family: str | Family
     shared_variance: bool
 
     def _encode(self, y: np.ndarray, response: str, fitting: bool) -> np.ndarray:
@@ -30,11 +30,14 @@ class Regressor(RegressorMixin, MoEBase):
         return ()
 
     def _family(self) -> Family:
-        if self.family not in ("gaussian", "poisson"):
+        if isinstance(self.family, str) and self.family not in ("gaussian", "poisson"):
             raise DataError(
                 f"family={self.family!r} is unknown: choose gaussian or poisson (MoEClassifier for classes)"
             )
-        return make_family(self.family, shared_variance=self.shared_variance)
+        family = make_family(self.family, shared_variance=self.shared_variance)
+        if family.labels:
+            raise DataError(f"{family.name} experts predict classes: use MoEClassifier")
+        return family
 
     def predict(self, X: Any) -> np.ndarray:
         """Predictive mean E[Y | x], shape (n,); Y is the response as the formula has it, transformed where it says so."""

@@ -21,7 +21,8 @@ class MoERegressor(Regressor):
     n_experts : int or {"bic", "aic", "icl", "djump", "ddse", "cv", "dendrogram"}, default=2
         Number of experts, or the criterion that chooses it from 1 to `max_experts` ("djump": dimension jump; "ddse": slope
         estimation; "cv": held-out log-likelihood of 5 folds; "dendrogram": merges of one fit of `max_experts` experts, at least 2).
-    family : {"gaussian", "poisson"}, default="gaussian"
+    family : {"gaussian", "poisson"} or Family, default="gaussian"
+        Or an object with the methods of `moestro.experts.Family`, which runs on the array engine.
     shared_variance : bool, default=False
         One variance for all Gaussian experts.
     formula : str or None
@@ -88,7 +89,7 @@ class MoERegressor(Regressor):
         n_experts: int | str = 2,
         *,
         formula: str | None = None,
-        family: str = "gaussian",
+        family: Any = "gaussian",
         shared_variance: bool = False,
         max_experts: int | None = None,
         gate: Any = "softmax",

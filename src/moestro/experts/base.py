@@ -40,6 +40,16 @@ class Family(Protocol):
         ...
 
     @property
+    def labels(self) -> int:
+        """Number of classes, with a softmax over predictors and zero; 0 where y is a number."""
+        ...
+
+    @property
+    def has_variance(self) -> bool:
+        """Whether the one nuisance is the log-variance of y about its predictor."""
+        ...
+
+    @property
     def scales_response(self) -> bool:
         """Whether y may be centred and scaled (with the Jacobian put back)."""
         ...

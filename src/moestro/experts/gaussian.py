@@ -36,6 +36,14 @@ class Gaussian:
         return False
 
     @property
+    def labels(self) -> int:
+        return 0
+
+    @property
+    def has_variance(self) -> bool:
+        return True
+
+    @property
     def scales_response(self) -> bool:
         return True
 

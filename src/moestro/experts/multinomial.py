@@ -32,6 +32,14 @@ class Multinomial:
         return True
 
     @property
+    def labels(self) -> int:
+        return self.classes
+
+    @property
+    def has_variance(self) -> bool:
+        return False
+
+    @property
     def scales_response(self) -> bool:
         return False
 

@@ -32,6 +32,14 @@ class Poisson:
         return True
 
     @property
+    def labels(self) -> int:
+        return 0
+
+    @property
+    def has_variance(self) -> bool:
+        return False
+
+    @property
     def scales_response(self) -> bool:
         return False
 

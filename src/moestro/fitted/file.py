@@ -12,7 +12,7 @@ import numpy as np
 from ..design import Design, Scaling, Units, design_from_dict
 from ..design.files import read_json, write_text
 from ..errors import DataError, FileError
-from ..experts import make_family
+from ..experts import known_as, make_family
 from ..gates import GATES, make_gate
 from ..inference import Covariance
 from ..measure import measure_of
@@ -53,6 +53,8 @@ def to_dict(
     model = fit.model
     if type(model.gate) is not GATES.get(model.gate.name):
         raise DataError("a gate of one's own cannot be saved as JSON: pickle the estimator instead")
+    if not isinstance(known_as(model.family), str):
+        raise DataError("a family of one's own cannot be saved as JSON: pickle the estimator instead")
     return {
         "format": FORMAT,
         "design": design.to_dict(),

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
-from ..experts import FAMILIES, make_family
+from ..experts import FAMILIES, Family, make_family
 from ..gates import GATES, Gate, make_gate
 from ..model import Model
 
@@ -40,7 +40,9 @@ class MixingMeasure:
         Slopes on the d expert columns.
     nuisances : ndarray of shape (k, nu)
         log(variance) for Gaussian experts; no columns for the other families.
-    family, gate : str
+    family : str or Family
+        By its name; a family of one's own as an object, which no file holds.
+    gate : str
     gate_parameters : ndarray
         What all atoms share in the gate, as its `shared` names it: log(temperature). Zeros by default.
     gate_options : mapping
@@ -56,7 +58,7 @@ class MixingMeasure:
     intercepts: np.ndarray
     slopes: np.ndarray
     nuisances: np.ndarray
-    family: str
+    family: str | Family
     gate: str = "softmax"
     gate_parameters: np.ndarray = field(default_factory=lambda: np.zeros(0))
     gate_options: Mapping[str, Any] = field(default_factory=dict)
@@ -109,16 +111,21 @@ class MixingMeasure:
         return make_gate(self.gate, **self.gate_options)
 
     @property
+    def law(self) -> Family:
+        """The family of the experts."""
+        return make_family(self.family, classes=self.intercepts.shape[1] + 1)
+
+    @property
     def variances(self) -> np.ndarray:
         """Variances (k,) of Gaussian experts."""
-        if self.family != "gaussian":
-            raise DataError(f"{self.family} experts have no variance parameter")
+        if not self.law.has_variance:
+            raise DataError(f"{self.law.name} experts have no variance parameter")
         return np.exp(self.nuisances[:, 0])
 
     def components(self) -> dict[str, np.ndarray]:
         """What an atom is made of, by name, each (k, ...): the weight is not part of it, a variance is no logarithm."""
         out = {"gate_slopes": self.gate_slopes, "intercepts": self.intercepts, "slopes": self.slopes}
-        if self.family == "gaussian":
+        if self.law.has_variance:
             out["variances"] = np.exp(self.nuisances)
         return out
 
@@ -173,7 +180,7 @@ class MixingMeasure:
         out["log_weights"][at] = total
         for name in ("gate_slopes", "intercepts", "slopes"):
             out[name][at] = mean(getattr(self, name))
-        if self.family == "gaussian":
+        if self.law.has_variance:
             spread = a * b * float((self.intercepts[i, 0] - self.intercepts[j, 0]) ** 2)
             out["nuisances"][at] = np.log(mean(np.exp(self.nuisances)) + spread)
         return replace(self, **out)
@@ -183,9 +190,8 @@ class MixingMeasure:
     def model(self) -> tuple[Model, np.ndarray]:
         """The model and parameter vector that this measure is, for rows of plain features."""
         canonical = self.canonical()
-        family = make_family(self.family, classes=self.intercepts.shape[1] + 1)
         model = Model(
-            self.make_gate(), family, self.k, self.gate_slopes.shape[1] + 1, self.slopes.shape[2] + 1
+            self.make_gate(), self.law, self.k, self.gate_slopes.shape[1] + 1, self.slopes.shape[2] + 1
         )
         gate = np.column_stack([canonical.log_weights, canonical.gate_slopes])[: model.n_gate]
         experts = np.concatenate([self.intercepts[:, :, None], self.slopes], axis=2)
@@ -223,6 +229,10 @@ class MixingMeasure:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings."""
+        if not isinstance(self.family, str):
+            raise DataError(
+                "a measure with a family of one's own cannot be written as JSON: pickle it instead"
+            )
         arrays = ("log_weights", "gate_slopes", "intercepts", "slopes", "nuisances")
         shapes = {name: list(getattr(self, name).shape) for name in arrays}
         values = {name: getattr(self, name).ravel().tolist() for name in arrays}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..design.units import Units
+from ..experts import known_as
 from ..model import Model
 from .measure import MixingMeasure
 
@@ -55,7 +56,7 @@ def measure_of(model: Model, units: Units, theta: np.ndarray) -> MixingMeasure:
         intercepts=experts[:, :, 0],
         slopes=experts[:, :, 1:],
         nuisances=model.nuisances(user),
-        family=model.family.name,
+        family=known_as(model.family),
         gate=model.gate.name,
         gate_parameters=model.gate_shared(user),
         gate_options=model.gate.options(),

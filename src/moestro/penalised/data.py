@@ -81,7 +81,7 @@ def read(
     )
     problem = Problem(
         family, k, gate, experts, design.gate_names, design.expert_names, np.ascontiguousarray(y), w, center, scale, threads,
-        own_scale=family.name == "gaussian" and penalty.scale == "expert",
+        own_scale=family.has_variance and penalty.scale == "expert",
     )  # fmt: skip
     return problem, units
 

@@ -87,7 +87,7 @@ class Problem:
     @cached_property
     def class_contrast(self) -> np.ndarray:
         """(m, predictors of one expert that are penalised)."""
-        return contrast(self.m + 1) if self.family.name == "multinomial" else np.eye(self.m)
+        return contrast(self.family.labels) if self.family.labels else np.eye(self.m)
 
     @property
     def scores(self) -> int:
@@ -139,7 +139,7 @@ class Problem:
         low, high = self.family.bounds()
         counts = (self.k - 1, self.k * self.m, self.n_free - (self.k - 1) - self.k * self.m)
         least = -CERTAIN if self.family.discrete else low[0]
-        most = CERTAIN if self.family.name == "multinomial" else high[0]
+        most = CERTAIN if self.family.labels else high[0]
         lower = np.repeat([-GONE, least, max(low[2], np.log(VARIANCE_FLOOR))], counts)
         return lower, np.repeat([GONE, most, high[2]], counts)
 

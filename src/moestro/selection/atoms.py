@@ -74,7 +74,7 @@ class SoftmaxAtoms:
         """|difference of (beta_1, b)|^2 + |difference of (a, sigma)| of each pair; all squared where experts are not Gaussian."""
         k = len(self.shares)
         out = np.zeros((k, k))
-        gaussian = self.model.family.name == "gaussian"
+        gaussian = self.model.family.has_variance
         for i in range(k):
             for j in range(i + 1, k):
                 _, x = self._centre(i, j)
@@ -96,7 +96,7 @@ class SoftmaxAtoms:
         value = self.experts[at] @ x  # (2, m), at the pair's centre
         expert = np.tensordot(w, self.experts[at], axes=1)
         middle, variance = w @ value, w @ self.variances[at]
-        if self.model.family.name == "gaussian":
+        if self.model.family.has_variance:
             off = value[:, 0] - middle[0]
             if self.rows.shared:
                 expert[0, 1:] += (w * off) @ (self.gate[at, 1:] - gate[1:])

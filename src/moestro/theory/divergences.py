@@ -105,8 +105,8 @@ def _integrate(
     """int f(log p, log q) dy at each row, shape (n,)."""
     if len(p) != len(q) or p.family.name != q.family.name:
         raise DataError("both laws must be given at the same rows and for the same kind of response")
-    if p.family.name == "multinomial":
-        y = np.arange(p.family.mean(p.eta[:1]).shape[-1], dtype=float)
+    if p.family.labels:
+        y = np.arange(p.family.labels, dtype=float)
         return _sum(p, q, f, lambda at: (np.broadcast_to(y, (at.stop - at.start, len(y))), 1.0), len(y))
     if p.family.discrete:
         top = max(

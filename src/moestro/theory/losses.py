@@ -117,7 +117,7 @@ def default_loss(truth: Any) -> str:
     """The loss for over-specified fits of the model that `truth` belongs to."""
     if not hasattr(truth, "gate"):
         return "gaussian-gate-Dtilde"
-    if truth.family == "multinomial":
+    if truth.law.labels:
         return "multinomial-D1"
     return {"laplace": "laplace-D2", "top-k": "top-k-D2"}.get(truth.gate, "softmax-D2")
 

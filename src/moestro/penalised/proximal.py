@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..solvers.damping import ENOUGH, SHRINK, after_refusal, after_step
 from .saddles import leave_saddle, on_manifold
 from .subproblem import Local, Subproblem
 
@@ -16,7 +17,7 @@ ROUNDING = 1e-14
 UNSEEN = 100.0  # roundings of the objective below which a gain is not seen
 MANIFOLD_NEAR = 1e-2
 SADDLES = 2  # left in one fit
-GROWTH, SHRINK, HEAVIEST = 6.0, 0.1, 1e6
+LEAST, HEAVIEST = 1e-8, 1e6  # damping after a refusal; at which no step is left
 FINISH_NEAR = 1e-4  # optimality violation below which a quadratic model is worth its exact optimum
 
 
@@ -84,19 +85,19 @@ def _step(
             penalty = problem.terms.value(to[problem.n_free :]) - problem.terms.value(at.v[problem.n_free :])
             predicted = -(at.gradient @ d + 0.5 * d @ (at.curvature @ d) + penalty)
             if predicted > UNSEEN * noise:
-                if attempt and not problem.value(to) < at.objective - 1e-4 * predicted:
-                    lam = max(lam * GROWTH, 1e-8)
+                if attempt and not problem.value(to) < at.objective - ENOUGH * predicted:
+                    lam = float(after_refusal(lam, LEAST))
                     continue
                 new = problem.look(to)
                 ratio = (at.objective - new.objective) / predicted
-                if np.isfinite(new.objective) and ratio > 1e-4:
-                    lam = lam * SHRINK if ratio > 0.75 else lam if ratio > 0.25 else lam * 3
+                if np.isfinite(new.objective) and ratio > ENOUGH:
+                    lam = float(after_step(lam, ratio))
                     return new, (0.0 if lam < 1e-10 else lam)
             else:  # too small to see in the value: the violation decides
                 new = problem.look(to)
                 if new.objective <= at.objective + noise and problem.violation(to, new.gradient) < violation:
-                    return new, (0.0 if lam < 1e-6 else lam * SHRINK)
-        lam = max(lam * GROWTH, 1e-8)
+                    return new, (0.0 if lam < 1e-6 else lam / SHRINK)
+        lam = float(after_refusal(lam, LEAST))
         if lam > HEAVIEST:
             break
     return None, lam

@@ -14,8 +14,10 @@ import numpy as np
 
 from ..engine import Evaluation, Order
 from .base import ROUNDING, Info, State, Target
+from .damping import ENOUGH, after_refusal, after_step
 from .em import RIDGE, ROUNDOFF
 
+LEAST = 1e-13  # damping
 SADDLE = 1e-5  # upward curvature relative to D that counts as a saddle
 
 
@@ -26,7 +28,6 @@ class Newton:
     name: str = "newton"
     max_iter: int = 500
     damping: float = 0.1
-    growth: float = 6.0
     escape_at: float = 1e-6  # look for a saddle once the gradient per weight is below this
 
     def init(self, objective: Target, phi: np.ndarray) -> State:
@@ -62,8 +63,8 @@ class Newton:
                     noise = ROUNDING * (1 + abs(e.value))
                     if attempt and predicted > noise:  # after one refusal: look at the value alone first
                         value = objective.evaluate(trial, Order.VALUE).value
-                        if not (np.isfinite(value) and value - e.value > 1e-4 * predicted):
-                            lam = max(lam * self.growth, 1e-10)
+                        if not (np.isfinite(value) and value - e.value > ENOUGH * predicted):
+                            lam = float(after_refusal(lam))
                             continue
                     new = objective.evaluate(trial, Order.CURVATURE)
                     if predicted <= noise:  # too small to see in the value: the gradient decides
@@ -71,10 +72,10 @@ class Newton:
                             return _end(objective, State(trial, new, lam / 10), float(np.abs(p).max()))
                         break
                     ratio = (new.value - e.value) / predicted
-                    if ratio > 1e-4 and _finite(new):
-                        lam = lam / 10 if ratio > 0.75 else lam if ratio > 0.25 else lam * 3
-                        return _end(objective, State(trial, new, max(lam, 1e-13)), float(np.abs(p).max()))
-            lam = max(lam * self.growth, 1e-10)
+                    if ratio > ENOUGH and _finite(new):
+                        lam = float(after_step(lam, ratio, LEAST))
+                        return _end(objective, State(trial, new, lam), float(np.abs(p).max()))
+            lam = float(after_refusal(lam))
         return _end(objective, State(phi, e, lam), 0.0, stuck=True)
 
 

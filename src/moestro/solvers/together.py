@@ -15,10 +15,12 @@ from .. import _core
 from ..engine import Evaluation, Order
 from .base import ROUNDING, Cancelled
 from .coordinates import Objective
+from .damping import ENOUGH, after_refusal, after_step
 from .em import RIDGE, ROUNDOFF
+from .newton import LEAST
 from .pool import Pool
 
-DAMPING, GROWTH = 0.1, 6.0
+DAMPING = 0.1
 STUCK = 1e8  # damping at which no step is left
 
 
@@ -68,7 +70,7 @@ def newton_together(objective: Objective, phi: np.ndarray, tol: float, limit: in
         bent = (H[active] @ p[:, :, None])[:, :, 0]
         predicted = (p * (g[active] + 0.5 * bent)).sum(axis=1)
         go = solved & (predicted > 0)
-        lam[active[~go]] = np.maximum(lam[active[~go]] * GROWTH, 1e-10)
+        lam[active[~go]] = after_refusal(lam[active[~go]])
         moved = active[go]
         if not len(moved):
             continue
@@ -81,14 +83,13 @@ def newton_together(objective: Objective, phi: np.ndarray, tol: float, limit: in
             better = (
                 np.isfinite(fresh[0])
                 & np.isfinite(fresh[2]).all(axis=1)
-                & ((ratio > 1e-4) | (small & (gain >= 0)))
+                & ((ratio > ENOUGH) | (small & (gain >= 0)))
             )
         at_better = moved[better]
         phi[at_better] = trial[go][better]
         for old, part in zip((value, mass, g, D, H), fresh, strict=True):
             old[at_better] = part[better]
-        next_lam = np.where(ratio > 0.75, lam[moved] / 10, np.where(ratio > 0.25, lam[moved], lam[moved] * 3))
-        lam[moved] = np.where(better, np.maximum(next_lam, 1e-13), np.maximum(lam[moved] * GROWTH, 1e-10))
+        lam[moved] = np.where(better, after_step(lam[moved], ratio, LEAST), after_refusal(lam[moved]))
         lam[moved[small & ~better]] = STUCK
     return Ends(phi, value, mass, iterations, converged)
 

@@ -461,7 +461,7 @@ def test_a_router_is_a_softmax_gate_and_the_theory_applies():
         torch.testing.assert_close(back(x), router(x))
         assert voronoi_loss(measure.translate(0.3, 0.1), measure) == pytest.approx(0, abs=1e-6)
         assert voronoi_loss(gate_measure(LinearRouter(5, 3)), measure) > 1e-3
-    with pytest.raises(DataError, match="no linear gate"):
+    with pytest.raises(DataError, match="not a linear gate"):
         gate_measure(ROUTERS["cosine"](5, 3))
 
 

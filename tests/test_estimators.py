@@ -34,11 +34,17 @@ from moestro.penalties import L1, AdaptiveL1
 
 @parametrize_with_checks(
     [
-        MoEClassifier(n_starts=2), MoERegressor(n_starts=2), LocatedMoERegressor(n_starts=2), MoERegressor(2, penalty=L1(0.5)),
+        MoEClassifier(n_starts=2), MoERegressor(n_starts=2), LocatedMoERegressor(n_starts=2), MoERegressor(1, penalty=L1(0.5)),
         MoEClassifier(1, penalty=L1(0.05)), MoERegressorCV(n_experts=1, alphas=2, cv=2),
     ]
 )  # fmt: skip
 def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([MoERegressor(2, penalty=L1(0.5)), MoEClassifierCV(n_experts=1, alphas=2, cv=2)])
+def test_scikit_learn_with_a_search(estimator, check):
     check(estimator)
 
 

@@ -26,7 +26,8 @@ class Line:
     options: dict[str, Any]
 
     def fit(self, x, y, w=None, **more):
-        how = {"random_state": 0, "n_jobs": 1, "n_starts": 2, **self.options, **more}
+        starts = {} if "penalty" in self.options else {"n_starts": 2}
+        how = {"random_state": 0, "n_jobs": 1, **starts, **self.options, **more}
         return self.kind(**how).fit(x, y, sample_weight=w)
 
     @property

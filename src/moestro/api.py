@@ -174,7 +174,7 @@ def select_experts(
     >>> chosen.best.fit.model.k
     3
     >>> ethanol = load_dataset("ethanol")
-    >>> located = select_experts("nox ~ equivalence", ethanol, model="located", degree=[1, 2], random_state=0)
+    >>> located = select_experts("nox ~ equivalence", ethanol, model="located", degree=[1, 2], n_experts=range(1, 4), random_state=0)
     >>> located.best.k, located.best.specification.degree
     (3, 2)
     """

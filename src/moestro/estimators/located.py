@@ -168,8 +168,6 @@ class LocatedMoERegressor(RegressorMixin, LocatedFitted):
             return self._fit(
                 design, x, numeric_response(response, design.response), sample_weight, [design.response]
             )
-        if y is None:
-            raise DataError("y is missing: only an estimator with a formula reads its response from a frame")
         refuse_text(X)
         responses = frame_names(y)
         X, y = validate_data(

@@ -35,7 +35,7 @@ class ExpertRange(click.ParamType):
         return sorted(set(out))
 
 
-class Criterion(click.Choice[str]):
+class Criterion(click.Choice):
     """A criterion; "slope" is another name of "djump"."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:

@@ -16,6 +16,7 @@ from .spread import SPREAD_FLOOR, floored
 from .statistics import EMPTY
 
 BLOCK = 4096
+FEW_COLUMNS = 6  # up to which a precision at the floor is positive definite to rounding
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,13 @@ class JointProblem:
         covariance = np.empty((self.k, D, D))
         second = first[:, 1 + D :] / mass[:, None] - mean[:, i] * mean[:, j]
         covariance[:, i, j] = covariance[:, j, i] = second
-        return m.natural(np.log(mass / total), mean, floored(covariance)).ravel()
+        theta = m.natural(np.log(mass / total), mean, floored(covariance))
+        # Where many columns are singular together, rounding may take a precision at the floor out of the parameter space.
+        for floor in (1e2 * SPREAD_FLOOR, 1e4 * SPREAD_FLOOR):
+            if D <= FEW_COLUMNS or m.gaussians(theta) is not None:
+                break
+            theta = m.natural(np.log(mass / total), mean, floored(covariance, floor))
+        return theta.ravel()
 
     def em(self, flat: np.ndarray, previous: Any) -> tuple[np.ndarray | None, float, np.ndarray]:
         """M-step from statistics, the log-likelihood there, and the statistics there."""

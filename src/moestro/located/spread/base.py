@@ -124,9 +124,9 @@ class Structure(ABC):
         """`estimate` where no matrix is shared."""
 
 
-def floored(covariance: np.ndarray) -> np.ndarray:
-    """Covariances with eigenvalues of at least twice the floor of the parameter space."""
+def floored(covariance: np.ndarray, floor: float = 2 * SPREAD_FLOOR) -> np.ndarray:
+    """Covariances with eigenvalues of at least twice the floor of the parameter space, or another floor."""
     values, vectors = np.linalg.eigh(covariance)
-    if values.min(initial=1.0) >= 2 * SPREAD_FLOOR:
+    if values.min(initial=1.0) >= floor:
         return covariance
-    return (vectors * np.maximum(values, 2 * SPREAD_FLOOR)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+    return (vectors * np.maximum(values, floor)[..., None, :]) @ np.swapaxes(vectors, -1, -2)

@@ -29,7 +29,11 @@ machine oldest "$old"
 machine baseline "$new" MOESTRO_ISA=baseline OPENBLAS_CORETYPE=Nehalem OMP_NUM_THREADS=1
 machine haswell "$new" MOESTRO_ISA=avx2 OPENBLAS_CORETYPE=Haswell OMP_NUM_THREADS=2
 machine zen "$new" MOESTRO_ISA=avx2 OPENBLAS_CORETYPE=Zen OMP_NUM_THREADS=1
-machine skylakex "$new" OPENBLAS_CORETYPE=SkylakeX OMP_NUM_THREADS=2
+if grep -q avx512f /proc/cpuinfo; then
+  machine skylakex "$new" OPENBLAS_CORETYPE=SkylakeX OMP_NUM_THREADS=2
+else
+  echo "skipped skylakex: this processor has no AVX-512"
+fi
 machine sandybridge-old "$old" MOESTRO_ISA=baseline OPENBLAS_CORETYPE=Sandybridge
 for seed in 1 2 3; do
   machine "disturbed-$seed" "$new" MOESTRO_TEST_DISTURB=$seed

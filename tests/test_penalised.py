@@ -27,7 +27,7 @@ from moestro import (
     stability_selection,
 )
 from moestro.experts import make_family
-from moestro.penalised import Features, Problem, fit_penalised, walk
+from moestro.penalised import Features, Problem, fit_alphas, fit_penalised
 from moestro.penalised.proximal import descend
 from moestro.penalised.restricted import Restricted
 from moestro.penalised.subproblem import Subproblem
@@ -180,7 +180,7 @@ def test_zero_at_the_top_and_optimal_along_the_path(name, family):
     problem, penalty = problem_of(x, y, family, 2), EVERY[name]
     if name == "adaptive_l1":
         penalty = penalty.with_pilot(fit_penalised(problem, L1(), alphas=10, seed=0).point.slopes)
-    path = walk(problem, penalty, 5, seed=0)
+    path = fit_alphas(problem, penalty, 5, seed=0)
     assert len(path.points) == 5
     if penalty.sparse:
         assert path.alphas[0] == path.alpha_max
@@ -206,7 +206,7 @@ def test_zero_at_the_top_and_optimal_along_the_path(name, family):
 def test_three_experts_are_optimal_too(family):
     x, y = draw(family, n=150)
     problem = problem_of(x, y, family, 3)
-    path = walk(problem, L1(), 3, seed=0)
+    path = fit_alphas(problem, L1(), 3, seed=0)
     assert len(path.points) == 3
     for alpha, point in zip(path.alphas, path.points, strict=True):
         first, rest = gradient(problem, point.u, point.slopes)

@@ -174,7 +174,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Live:
+class ActiveModel:
     """Parameters with the scaling of their columns, on all columns or on some; x_columns and z_columns say which (None: all)."""
 
     model: Model
@@ -193,7 +193,7 @@ class Live:
             at = slice(start, start + ROWS)
             yield at, source[at] if columns is None else source[at].toarray()
 
-    def with_slopes(self) -> Live:
+    def with_slopes(self) -> ActiveModel:
         """The model on the columns that carry slopes alone."""
         model, theta = self.model, self.theta
         gate, experts = model.gate_coefficients(theta), model.expert_coefficients(theta)
@@ -203,4 +203,4 @@ class Live:
         packed = small.pack(
             gate[:, at_z], experts[:, :, at_x], model.nuisances(theta), model.gate_shared(theta)
         )
-        return Live(small, packed, self.x_scaling.take(x), self.z_scaling.take(z), x, z)
+        return ActiveModel(small, packed, self.x_scaling.take(x), self.z_scaling.take(z), x, z)

@@ -14,7 +14,7 @@ from .grammar import parse, refuse_code, split, variables
 
 
 @dataclass(frozen=True)
-class Side:
+class FormulaSide:
     """One part of a formula with what it learned from the data.
 
     Attributes
@@ -37,7 +37,7 @@ class Side:
     state: dict[str, Any]
 
     @classmethod
-    def learn(cls, text: str, data: Any) -> Side:
+    def learn(cls, text: str, data: Any) -> FormulaSide:
         """Materialise `text` on `data` and keep what prediction needs."""
         refuse_code(text)
         if text.replace(" ", "") == "1":
@@ -89,7 +89,7 @@ class Side:
         }
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Side:
+    def from_dict(cls, data: dict[str, Any]) -> FormulaSide:
         refuse_code(data["text"])
         levels = {k: tuple(v) for k, v in data["levels"].items()}
         return cls(data["text"], tuple(data["names"]), tuple(data["variables"]), levels, data["state"])
@@ -104,8 +104,8 @@ class FormulaDesign:
 
     text: str
     response: str
-    experts: Side
-    gate_side: Side | None
+    experts: FormulaSide
+    gate_side: FormulaSide | None
     response_state: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -118,8 +118,8 @@ class FormulaDesign:
             raise DataError(f"the data have {rows} row{'' if rows == 1 else 's'}: at least 2 are needed")
         read = sorted({name for part in (response, experts, gate or "1") for name in variables(part)})
         refuse_unusable(columns(data, read))  # of all parts at once, so that one message names every gap
-        side = Side.learn(experts, data)
-        return cls(text, response, side, None if gate is None else Side.learn(gate, data))
+        side = FormulaSide.learn(experts, data)
+        return cls(text, response, side, None if gate is None else FormulaSide.learn(gate, data))
 
     @property
     def expert_names(self) -> tuple[str, ...]:
@@ -182,8 +182,8 @@ class FormulaDesign:
         return cls(
             data["text"],
             data["response"],
-            Side.from_dict(data["experts"]),
-            None if gate is None else Side.from_dict(gate),
+            FormulaSide.from_dict(data["experts"]),
+            None if gate is None else FormulaSide.from_dict(gate),
             data.get("response_state", {}),
         )
 

@@ -9,7 +9,7 @@ Per row, with gate scores v, pi = softmax(v), experts' log-densities l_e and sco
     d2L/deta deta'    = [e=f] r_e (s_e s_e' + C_e) - r_e r_f s_e s_f'
 
 and each parameter block sums these numbers times the outer product of the two features: rows of the design for experts,
-dv/dgate for the gate, whose own bend adds sum d d2v.
+dv/dgate for the gate, whose own curvature adds sum d d2v.
 """
 
 from __future__ import annotations
@@ -68,11 +68,11 @@ class ArrayEngine:
             if curvature is not None:
                 blocks = self._curvature(pi, eta, block.y, r, s, v)
                 self._add(curvature, features, blocks * block.w[:, None, None])
-                bend = model.gate.bend(
+                score_curvature = model.gate.score_curvature(
                     model.gate_coefficients(theta), model.gate_shared(theta), block.z, d * block.w[:, None]
                 )
-                if bend is not None:
-                    curvature[: model.gate_size, : model.gate_size] += bend
+                if score_curvature is not None:
+                    curvature[: model.gate_size, : model.gate_size] += score_curvature
         return Evaluation(value, mass, gradient, information, curvature)
 
     def evaluate_all(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..penalised import N_ALPHAS, walk
+from ..penalised import N_ALPHAS, fit_alphas
 from .cross_validated import MoEClassifierCV, MoERegressorCV
 from .paths import RegularizationPath
 
@@ -135,7 +135,9 @@ def stability_selection(
     n = len(whole.problem.y)
     for _ in range(n_subsamples):
         half = np.sort(rng.permutation(n)[: n // 2])
-        found = walk(whole.problem.take(half), whole.penalty, list(strengths), tol=1e-6, begin=begin, seed=0)
+        found = fit_alphas(
+            whole.problem.take(half), whole.penalty, list(strengths), tol=1e-6, begin=begin, seed=0
+        )
         points = [*found.points, *[found.points[-1]] * (len(strengths) - len(found.points))]
         for i, point in enumerate(points):
             counts[i, np.unique(column[point.support])] += 1.0

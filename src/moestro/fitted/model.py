@@ -15,7 +15,7 @@ from ..design import Design, Units
 from ..distribution import PredictiveDistribution
 from ..inference import Covariance
 from ..measure import MixingMeasure, measure_of
-from ..model import Live
+from ..model import ActiveModel
 from ..problems import MixtureFit
 from ..selection import CRITERIA, Dendrogram
 from .file import from_dict, read_file, to_dict, write_file
@@ -66,16 +66,18 @@ class FittedModel:
             out[at] = part.model.log_gate(part.theta, part.z_scaling.apply(block))
         return out
 
-    def _on(self, source: Any) -> Live:
+    def _on(self, source: Any) -> ActiveModel:
         """The model, on all columns; of a sparse matrix on those that carry slopes, so that no other is made dense."""
         return self._live if sp.issparse(source) else self._all
 
     @cached_property
-    def _all(self) -> Live:
-        return Live(self.fit.model, self.fit.theta, self.units.x_scaling, self.units.z_scaling, None, None)
+    def _all(self) -> ActiveModel:
+        return ActiveModel(
+            self.fit.model, self.fit.theta, self.units.x_scaling, self.units.z_scaling, None, None
+        )
 
     @cached_property
-    def _live(self) -> Live:
+    def _live(self) -> ActiveModel:
         return self._all.with_slopes()
 
     def eta(self, x: Any) -> np.ndarray:

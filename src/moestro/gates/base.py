@@ -21,7 +21,7 @@ def log_sum_exp(a: np.ndarray) -> np.ndarray:
 
 
 class Gate(ABC):
-    """Base of all gates; one of your own needs `scores`, `features` and `bend`.
+    """Base of all gates; one of your own needs `scores`, `features` and `score_curvature`.
 
     Attributes
     ----------
@@ -81,7 +81,9 @@ class Gate(ABC):
     def features(self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray) -> list[Feature]:
         """dv_t / d(gate's vector) of each free row t: columns (n, j) and their places in the vector."""
 
-    def bend(self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray, d: np.ndarray) -> np.ndarray | None:
+    def score_curvature(
+        self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray, d: np.ndarray
+    ) -> np.ndarray | None:
         """sum_n sum_t d_nt d2 v_nt / d vector d vector', (size, size), d (n, rows); None where scores are linear."""
         return None
 

@@ -60,7 +60,9 @@ class CosineGate(Gate):
             out.append((columns, np.append(np.arange(t * q, (t + 1) * q), rows.size)))
         return out
 
-    def bend(self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray, d: np.ndarray) -> np.ndarray:
+    def score_curvature(
+        self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray, d: np.ndarray
+    ) -> np.ndarray:
         q, angle = z.shape[1], self._angles(rows, shared, z)
         out = np.zeros((rows.size + 1, rows.size + 1))
         for t, row in enumerate(rows):

@@ -32,7 +32,9 @@ class LaplaceGate(Gate):
             out.append((columns, slice(t * q, (t + 1) * q)))
         return out
 
-    def bend(self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray, d: np.ndarray) -> np.ndarray:
+    def score_curvature(
+        self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray, d: np.ndarray
+    ) -> np.ndarray:
         q = z.shape[1]
         out = np.zeros((rows.size, rows.size))
         for t, row in enumerate(rows):

@@ -30,7 +30,9 @@ class SigmoidGate(Gate):
         q, off = z.shape[1], _off(rows, z)
         return [(z * off[:, t, None], slice(t * q, (t + 1) * q)) for t in range(len(rows))]
 
-    def bend(self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray, d: np.ndarray) -> np.ndarray:
+    def score_curvature(
+        self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray, d: np.ndarray
+    ) -> np.ndarray:
         q, off = z.shape[1], _off(rows, z)
         out = np.zeros((rows.size, rows.size))
         for t in range(len(rows)):

@@ -33,7 +33,9 @@ class TemperatureGate(LinearGate):
         v = self.scores(rows, shared, z)
         return _with_temperature(rows, z, [z * np.exp(-shared[0])] * len(rows), v)
 
-    def bend(self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray, d: np.ndarray) -> np.ndarray:
+    def score_curvature(
+        self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray, d: np.ndarray
+    ) -> np.ndarray:
         v, q = self.scores(rows, shared, z), z.shape[1]
         out = np.zeros((rows.size + 1, rows.size + 1))
         for t in range(len(rows)):
@@ -88,7 +90,9 @@ class ActivatedTemperatureGate(Gate):
     def features(self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray) -> list[Feature]:
         return _with_temperature(rows, z, self._slopes(rows, shared, z), self.scores(rows, shared, z))
 
-    def bend(self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray, d: np.ndarray) -> np.ndarray:
+    def score_curvature(
+        self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray, d: np.ndarray
+    ) -> np.ndarray:
         v, q = self.scores(rows, shared, z), z.shape[1]
         second = self._activate(z[:, 1:] @ rows[:, 1:].T)[2] * np.exp(-shared[0])
         out = np.zeros((rows.size + 1, rows.size + 1))

@@ -66,11 +66,11 @@ def located_covariance(
     terms = Terms.of(fit.measure, fit.specification)
     ill = ILL.get(fit.status.kind, "")
     lost = fit.status.experts if ill else ()
-    link, bend, bound = _free(atoms, shape, found.gradient)
+    link, score_curvature, bound = _free(atoms, shape, found.gradient)
     used = np.concatenate([np.r_[True, np.full(a.size - 1, e not in lost)] for e, a in enumerate(atoms)])
     free = ~bound & (link[used] != 0).any(axis=0)
     at_user = terms.jacobian(atoms, inverted) @ link
-    complete, observed = (link.T @ A @ link - bend for A in (found.complete, found.observed))
+    complete, observed = (link.T @ A @ link - score_curvature for A in (found.complete, found.observed))
     root, null = _root(complete[np.ix_(free, free)], observed[np.ix_(free, free)])
     size = np.sqrt(np.maximum(np.diag(complete), 1e-300))
     known = at_user[:, free] @ root
@@ -142,9 +142,9 @@ def _free(atoms: list[Atom], shape: Shape, slope: np.ndarray) -> tuple[np.ndarra
     bends: list[np.ndarray] = []
     bound: list[np.ndarray] = []
 
-    def add(jacobian: np.ndarray, bend: np.ndarray, held: np.ndarray) -> None:
+    def add(jacobian: np.ndarray, score_curvature: np.ndarray, held: np.ndarray) -> None:
         columns.append(jacobian)
-        bends.append(bend)
+        bends.append(score_curvature)
         bound.append(held)
 
     def alone(rows: np.ndarray, held: bool = False) -> None:
@@ -167,12 +167,12 @@ def _free(atoms: list[Atom], shape: Shape, slope: np.ndarray) -> tuple[np.ndarra
     for structure, name, tangents in structures:
         for group in [range(len(atoms))] if structure.tied else [[e] for e in range(len(atoms))]:
             m = tangents[group[0]].jacobian.shape[1]
-            jacobian, bend = np.zeros((P, m)), np.zeros((m, m))
+            jacobian, score_curvature = np.zeros((P, m)), np.zeros((m, m))
             for e in group:
                 rows = np.arange(P)[starts[e] :][atoms[e].places[name]]
                 jacobian[rows] = tangents[group[0]].jacobian
-                bend += tangents[group[0]].bend(slope[rows])
-            add(jacobian, bend, tangents[group[0]].held)
+                score_curvature += tangents[group[0]].score_curvature(slope[rows])
+            add(jacobian, score_curvature, tangents[group[0]].held)
     return np.concatenate(columns, axis=1), np.asarray(block_diag(*bends)), np.concatenate(bound)
 
 

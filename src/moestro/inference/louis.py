@@ -217,8 +217,8 @@ def _of_regression(
     """
     i, j = tangent.i, tangent.j
     m = _twice(tangent)
-    bend = P @ cross
-    mixed = P[:, i, None] * bend[j] + P[:, j, None] * bend[i]  # (D, E, Q)
+    score_curvature = P @ cross
+    mixed = P[:, i, None] * score_curvature[j] + P[:, j, None] * score_curvature[i]  # (D, E, Q)
     mixed = 0.5 * (mixed * m[:, None]).transpose(0, 2, 1).reshape(len(P) * len(gram), len(i))
     K = P @ second @ P
 

@@ -4,7 +4,7 @@ from .choice import CRITERIA, columns_of, names_of
 from .data import read
 from .features import Features
 from .fit import PenalisedFit, fit_penalised
-from .path import N_ALPHAS, AlphaPath, walk
+from .path import N_ALPHAS, AlphaPath, fit_alphas
 from .problem import Problem
 from .restricted import Restricted, whole_model
 from .solve import Point, solve
@@ -19,10 +19,10 @@ __all__ = [
     "Problem",
     "Restricted",
     "columns_of",
+    "fit_alphas",
     "fit_penalised",
     "names_of",
     "read",
     "solve",
-    "walk",
     "whole_model",
 ]

@@ -15,7 +15,7 @@ from ..selection.cross_validation import splits
 from ..solvers import Coordinates, Status, StatusKind
 from ..tables import Table
 from .choice import CRITERIA, df, log_likelihood, table
-from .path import N_ALPHAS, TOL, AlphaPath, walk
+from .path import N_ALPHAS, TOL, AlphaPath, fit_alphas
 from .problem import Problem
 from .restricted import Restricted, whole_model
 from .solve import Point, solve
@@ -97,7 +97,7 @@ def fit_penalised(
     layout = problem.layout(penalty)
     own = penalty.alpha if penalty.alpha is not None else penalty.theoretical(layout, problem.k)
     wanted = alphas if own is None else [own]
-    path = walk(problem, penalty, wanted, seed=first, tol=tol, begin=begin, progress=progress)
+    path = fit_alphas(problem, penalty, wanted, seed=first, tol=tol, begin=begin, progress=progress)
     left_out = None
     if criterion == "cv":
         left_out = _held_out(path, folds, np.random.default_rng(draw), tol)
@@ -120,7 +120,9 @@ def _held_out(path: AlphaPath, folds: Any, rng: np.random.Generator, tol: float)
     starts = [(p.u, p.slopes) for p in begin]
 
     def fit(rows: np.ndarray) -> list[Point]:
-        found = walk(pr.take(rows), path.penalty, list(path.alphas), tol=max(tol, 1e-6), begin=starts, seed=0)
+        found = fit_alphas(
+            pr.take(rows), path.penalty, list(path.alphas), tol=max(tol, 1e-6), begin=starts, seed=0
+        )
         return [*found.points, *[found.points[-1]] * (count - len(found.points))]
 
     total = np.zeros(count)

@@ -15,7 +15,7 @@ from ..errors import DataError
 from ..penalties import Penalty, Terms
 from ..problems import fit_mixture
 from ..search import Options
-from .problem import GONE, Problem
+from .problem import GATE_LIMIT, Problem
 from .restricted import Restricted
 from .solve import Point, solve
 from .starts import SCREENED, collapsed, most, pooled, rank, search, unpenalised
@@ -29,10 +29,10 @@ SEARCHED = (
 )  # strengths, relative to the first guess of the largest, at which starts are searched
 UPWARD = 1.2  # step of a chain that looks for the strength at which its slopes vanish
 RIDGE_TOP = 1e3  # largest strength of a penalty that never gives zero, over the largest gradient at zero
-NEVER = 1e-12
+NO_GAIN = 1e-12  # difference of objectives that is none
 ARRIVED = 1e-8  # optimality violation of an optimum
 STEPS = 100  # proximal Newton steps of a link of a chain
-GLANCE = 1e-5  # optimality violation at which it is seen whether a chain that comes back upwards has found a better fit
+ROUGH_VIOLATION = 1e-5  # optimality violation at which it is seen whether a chain that comes back upwards has found a better fit
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def alone(problem: Problem, terms: Terms) -> Point:
     """The fit without slopes in which one expert has all rows: the mixture contains the single model."""
     u = pooled(problem)
     if problem.k > 1:
-        u[0] = GONE
+        u[0] = GATE_LIMIT
     return _zero(problem, terms, u)
 
 
@@ -96,7 +96,7 @@ def strong(terms: Terms, gradient: np.ndarray, alpha: float, before: float) -> n
     return np.abs(gradient) >= least * terms.l1
 
 
-class Walker:
+class PathSolver:
     """Solves along strengths, each from a neighbour."""
 
     def __init__(self, problem: Problem, terms: Terms, tol: float):
@@ -119,19 +119,19 @@ class Walker:
         )
 
 
-def largest(walker: Walker, null: Point, seeds: list[tuple[float, Point]], first: float) -> float:
+def largest(solver: PathSolver, null: Point, seeds: list[tuple[float, Point]], first: float) -> float:
     """The smallest strength found at which every chain has lost its slopes, or has a larger objective than the fit without."""
     top = first
     for alpha, point in seeds:
         at, here = alpha, point
-        while here.slopes.any() and here.objective < null.objective - NEVER and at < 1e3 * first:
+        while here.slopes.any() and here.objective < null.objective - NO_GAIN and at < 1e3 * first:
             top = max(top, at * UPWARD)
-            here = walker.at(at * UPWARD, here, at)
+            here = solver.at(at * UPWARD, here, at)
             at *= UPWARD
     return top
 
 
-def walk(
+def fit_alphas(
     problem: Problem,
     penalty: Penalty,
     alphas: Sequence[float] | int = N_ALPHAS,
@@ -152,7 +152,7 @@ def walk(
     """
     root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
     terms = penalty.terms(problem.layout(penalty))
-    walker = Walker(problem, terms, tol)
+    solver = PathSolver(problem, terms, tol)
     first, second = root.spawn(2)
     nulls = [null_point(problem, terms, first)]
     if problem.k > 1:
@@ -178,12 +178,12 @@ def walk(
         tell("search", number, len(levels))
         seeds += [(alpha, p) for p in search(problem, terms, begin, alpha, tol)]
     best_null = max(nulls, key=lambda p: rank(problem, p))
-    alpha_max = largest(walker, best_null, seeds, guess) if penalty.sparse else np.inf
+    alpha_max = largest(solver, best_null, seeds, guess) if penalty.sparse else np.inf
     if wanted is None:
         low = 1e-2 if 10 * problem.size > len(problem.y) else 1e-3
         high = alpha_max if penalty.sparse else guess
         wanted = np.geomspace(high, low * high, count) if count > 1 else np.array([high])
-    points = _chains(walker, nulls, seeds, wanted, alpha_max, strict, tell)
+    points = _chains(solver, nulls, seeds, wanted, alpha_max, strict, tell)
     return AlphaPath(problem, penalty, terms, wanted[: len(points)], points, alpha_max)
 
 
@@ -203,7 +203,7 @@ def _begin(
 
 
 def _chains(
-    walker: Walker,
+    solver: PathSolver,
     nulls: list[Point],
     seeds: list[tuple[float, Point]],
     alphas: np.ndarray,
@@ -216,26 +216,26 @@ def _chains(
     A chain that needs too many slopes ends, and where `strict` one that no longer arrives at an optimum; the path ends where no chain
     is left.
     """
-    limit = most(walker.problem) if walker.sparse else walker.problem.size
+    limit = most(solver.problem) if solver.sparse else solver.problem.size
 
     def pick(candidates: list[Point]) -> Point | None:
         small = [p for p in candidates if len(p.support) <= limit and (not strict or p.violation <= ARRIVED)]
-        return max(small, key=lambda p: rank(walker.problem, p)) if small else None
+        return max(small, key=lambda p: rank(solver.problem, p)) if small else None
 
     best: list[Point | None] = []
     chain, before = None, np.inf
     for i, alpha in enumerate(alphas):
         tell("path", i, 2 * len(alphas))
-        candidates = [walker.at(alpha, p, max(at, alpha)) for at, p in seeds if _meets(at, i, alphas)]
+        candidates = [solver.at(alpha, p, max(at, alpha)) for at, p in seeds if _meets(at, i, alphas)]
         if alpha >= alpha_max:
             candidates = nulls
         elif chain is not None:
-            candidates.append(walker.at(alpha, chain, before))
+            candidates.append(solver.at(alpha, chain, before))
         elif not best or best[-1] is not None:
-            candidates += [walker.at(alpha, null, np.inf) for null in nulls]
+            candidates += [solver.at(alpha, null, np.inf) for null in nulls]
         found = pick(candidates)
-        if chain is not None and (found is None or collapsed(walker.problem, found)):  # begin anew from above
-            found = pick([*candidates, *(walker.at(alpha, null, np.inf) for null in nulls)])
+        if chain is not None and (found is None or collapsed(solver.problem, found)):  # begin anew from above
+            found = pick([*candidates, *(solver.at(alpha, null, np.inf) for null in nulls)])
         if found is None and best and not any(at < alpha for at, _ in seeds):
             break
         best.append(found if found is not None or best else min(candidates, key=lambda p: len(p.support)))
@@ -243,12 +243,12 @@ def _chains(
     for i in range(len(best) - 2, -1, -1):
         tell("path", 2 * len(alphas) - 1 - i, 2 * len(alphas))
         alpha, below, here = float(alphas[i]), best[i + 1], best[i]
-        if alpha < alpha_max and below is not None and not collapsed(walker.problem, below):
-            other = walker.at(alpha, below, alpha, GLANCE)
-            if here is None or rank(walker.problem, other) > rank(
-                walker.problem, here
+        if alpha < alpha_max and below is not None and not collapsed(solver.problem, below):
+            other = solver.at(alpha, below, alpha, ROUGH_VIOLATION)
+            if here is None or rank(solver.problem, other) > rank(
+                solver.problem, here
             ):  # worth the end of the way
-                best[i] = pick([p for p in (here, walker.at(alpha, other, alpha)) if p is not None]) or here
+                best[i] = pick([p for p in (here, solver.at(alpha, other, alpha)) if p is not None]) or here
     whole = [p is not None for p in best]
     return tuple(p for p in best[: whole.index(False) if False in whole else len(best)] if p is not None)
 

@@ -20,7 +20,7 @@ SYMMETRIC_FROM = 3  # labels from which a softmax is penalised with one score ea
 CERTAIN = (
     15.0  # bound of logits and log-rates of the average input, which no penalty holds: a probability of 3e-7
 )
-GONE = (
+GATE_LIMIT = (
     25.0  # of the gate's: an expert with a weight of 1e-11 has no gradient left by which it could come back
 )
 VARIANCE_FLOOR = 1e-4  # of an expert, relative to the response: with more columns than rows a smaller one fits a few rows exactly
@@ -140,8 +140,8 @@ class Problem:
         counts = (self.k - 1, self.k * self.m, self.n_free - (self.k - 1) - self.k * self.m)
         least = -CERTAIN if self.family.discrete else low[0]
         most = CERTAIN if self.family.labels else high[0]
-        lower = np.repeat([-GONE, least, max(low[2], np.log(VARIANCE_FLOOR))], counts)
-        return lower, np.repeat([GONE, most, high[2]], counts)
+        lower = np.repeat([-GATE_LIMIT, least, max(low[2], np.log(VARIANCE_FLOOR))], counts)
+        return lower, np.repeat([GATE_LIMIT, most, high[2]], counts)
 
     def split(self, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Gate (q, scores) and experts (p, predictors) of a vector of slopes."""

@@ -50,7 +50,13 @@ class Restricted:
             experts % problem.predictors,
         )
 
-    def _build(self, gj: np.ndarray, gs: np.ndarray, ej: np.ndarray, es: np.ndarray) -> sp.csr_array:
+    def _build(
+        self,
+        gate_columns: np.ndarray,
+        gate_scores: np.ndarray,
+        expert_columns: np.ndarray,
+        expert_scores: np.ndarray,
+    ) -> sp.csr_array:
         """theta = A v: intercepts and variances as they are, slopes by their contrasts."""
         pr, model = self.problem, self.model
         k, m, q, p = pr.k, pr.m, model.q, model.p
@@ -64,14 +70,14 @@ class Restricted:
         col = [np.arange(k - 1), k - 1 + np.arange(k * m), k - 1 + k * m + nuisances]
         value = [np.ones(len(r)) for r in row]
         for t in range(k - 1):
-            row.append(t * q + 1 + gj)
-            col.append(pr.n_free + np.arange(len(gj)))
-            value.append(pr.gate_contrast[t, gs])
+            row.append(t * q + 1 + gate_columns)
+            col.append(pr.n_free + np.arange(len(gate_columns)))
+            value.append(pr.gate_contrast[t, gate_scores])
         C = pr.class_contrast
-        expert, c = es // C.shape[1], es % C.shape[1]
+        expert, c = expert_scores // C.shape[1], expert_scores % C.shape[1]
         for t in range(m):
-            row.append(first + (expert * m + t) * p + 1 + ej)
-            col.append(pr.n_free + len(gj) + np.arange(len(ej)))
+            row.append(first + (expert * m + t) * p + 1 + expert_columns)
+            col.append(pr.n_free + len(gate_columns) + np.arange(len(expert_columns)))
             value.append(C[t, c])
         shape = (model.size, pr.n_free + len(self.working))
         return sp.csr_array((np.concatenate(value), (np.concatenate(row), np.concatenate(col))), shape=shape)
@@ -143,14 +149,14 @@ class Restricted:
         n, A = self.problem.n, self._map
         theta = self.theta(v)
         e = self.engine.evaluate(theta, order)
-        bend = None
+        score_curvature = None
         if self.problem.own_scale and e.gradient is not None:
-            A, bend = self._tangent(theta, e.gradient, order >= Order.INFORMATION)
+            A, score_curvature = self._tangent(theta, e.gradient, order >= Order.INFORMATION)
         gradient = None if e.gradient is None else -(A.T @ e.gradient) / n
         information = None if e.information is None else (A.T @ (A.T @ e.information).T) / n
         curvature = None if e.curvature is None else -(A.T @ (A.T @ e.curvature).T) / n
-        if curvature is not None and bend is not None:
-            curvature -= bend / n
+        if curvature is not None and score_curvature is not None:
+            curvature -= score_curvature / n
         return -e.value / n, gradient, curvature, information, e.mass
 
     def _tangent(

@@ -81,7 +81,7 @@ class Subproblem:
         slopes = self.terms.violation(v[self.n_free :], g[self.n_free :])
         return float(max(free.max(initial=0.0), slopes.max(initial=0.0)))
 
-    def movable(self, at: Local) -> np.ndarray:
+    def free_entries(self, at: Local) -> np.ndarray:
         """Entries of v that a small step can move: not slopes at zero that their penalty holds there."""
         slopes = at.v[self.n_free :]
         free = (slopes != 0) | (self.terms.violation(slopes, at.gradient[self.n_free :]) > 0)
@@ -90,8 +90,8 @@ class Subproblem:
         )
 
     def direction(self, at: Local, lam: float, tol: float, exact: bool = True) -> np.ndarray | None:
-        """Minimiser of the penalised quadratic model over the movable entries, or None where it is not convex there."""
-        inner = self.movable(at)
+        """Minimiser of the penalised quadratic model over the free_entries entries, or None where it is not convex there."""
+        inner = self.free_entries(at)
         own = inner[self.n_free :] - self.n_free
         terms, v = self.terms.take(own), at.v[inner]
         D = at.information[np.ix_(inner, inner)]

@@ -59,7 +59,7 @@ def share(
     return out
 
 
-def patch(
+def neighbours(
     rng: np.random.Generator, x: np.ndarray, y: np.ndarray, r: np.ndarray, density: np.ndarray
 ) -> np.ndarray:
     """Restart one expert on the neighbours of a random row."""
@@ -122,7 +122,7 @@ MOVES: dict[str, Move] = {
     "within": within,
     "share": share,
     "ball": ball,
-    "patch": patch,
+    "neighbours": neighbours,
     "subset": subset,
     "blur": blur,
     "split": split,
@@ -134,7 +134,7 @@ TURNS = (
     "share",
     "ball",
     "within",
-    "patch",
+    "neighbours",
     "blur",
     "within",
     "subset",

@@ -42,7 +42,7 @@ class Tangent:
         """Where the entries themselves are the parameters."""
         return cls(i, j, np.eye(len(i)), np.zeros(len(i), dtype=bool))
 
-    def bend(self, slope: np.ndarray) -> np.ndarray:
+    def score_curvature(self, slope: np.ndarray) -> np.ndarray:
         """sum_e slope_e d2 entry_e, shape (m, m): not zero where entries are products of loadings."""
         m = self.jacobian.shape[1]
         out = np.zeros((m, m))

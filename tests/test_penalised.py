@@ -395,7 +395,7 @@ class TestSupport:
         ],
     )
     def test_other_penalties_find_it_too(self, penalty):
-        x, y = wide(2, n=400, p=30)
+        x, y = wide(2, n=400, p=80)
         moe = MoERegressor(2, penalty=penalty, random_state=0).fit(x, y)
         assert set(moe.selected_) >= TRUE
         assert len(set(moe.selected_) - TRUE) <= 5

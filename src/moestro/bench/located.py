@@ -139,7 +139,9 @@ def whole_fits() -> str:
         ):
             columns[column].append(value)
 
-    add("moestro, default", 10 + 5 * K, lambda s: fit_located(x, y, K, seed=s).log_likelihood)
+    evidence = fit_located(x, y, K, seed=0).evidence
+    assert evidence is not None
+    add("moestro, default", evidence.runs, lambda s: fit_located(x, y, K, seed=s).log_likelihood)
     add("moestro, one start", 1, lambda s: fit_located(x, y, K, n_starts=1, seed=s).log_likelihood)
     from sklearn.mixture import GaussianMixture
 

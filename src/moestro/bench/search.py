@@ -22,6 +22,7 @@ from ..api import fit_formula
 from ..errors import DataError
 from ..problems import mixture as limits
 from ..search import Fit, Options
+from ..search import problem as dear
 from ..search import search as effort
 from ..tables import Table
 from ..threads import thread_count
@@ -134,12 +135,12 @@ def _fit(case: Case, frame: Any, ks: list[int], seed: int) -> list[Fit]:
 
 def _longest(case: Case, frame: Any, seeds: int) -> dict[str, float]:
     """Best usable values of k and of k - 1 experts, at `LONGER` times the budget and without an early end."""
-    before = limits.PASSES, limits.WORK, effort.ENOUGH
-    limits.PASSES, limits.WORK, effort.ENOUGH = before[0] * LONGER, before[1] * LONGER, 10**9
+    before = limits.PASSES, dear.WORK, effort.ENOUGH
+    limits.PASSES, dear.WORK, effort.ENOUGH = before[0] * LONGER, before[1] * LONGER, 10**9
     try:
         pairs = [_fit(case, frame, [case.k - 1, case.k], seed) for seed in range(seeds)]
     finally:
-        limits.PASSES, limits.WORK, effort.ENOUGH = before
+        limits.PASSES, dear.WORK, effort.ENOUGH = before
     smaller, value = (
         max(f.log_likelihood for f in fits if f.status.usable) for fits in zip(*pairs, strict=True)
     )

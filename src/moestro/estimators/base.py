@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABCMeta, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ..design import FormulaDesign
@@ -18,17 +17,17 @@ from ..experts import Family
 from ..fitted import FittedModel, write_file
 from ..inference import Covariance
 from ..measure import MixingMeasure
-from ..search import Evidence
-from ..solvers import Status
+from ..problems import MixtureFit
 from ..summary import glance, summary_text, tidy
 from ..tables import Table
 from ..threads import thread_count
+from .attributes import FitAttributes
 from .found import Found, Penalised, describe
 from .helpers import Data, checked, read_arrays, read_formula, read_response, warn_if_weak
 from .paths import RegularizationPath
 
 
-class MoEBase(BaseEstimator, metaclass=ABCMeta):
+class MoEBase(FitAttributes):
     """Mixture of experts behind scikit-learn's interface."""
 
     formula: str | None
@@ -119,47 +118,8 @@ class MoEBase(BaseEstimator, metaclass=ABCMeta):
         """Mixing measure in the user's units."""
         return self._fitted().measure
 
-    @property
-    def log_likelihood_(self) -> float:
-        """Maximised total log-likelihood in the user's units."""
-        return self._fitted().fit.log_likelihood
-
-    @property
-    def n_parameters_(self) -> int:
-        """Free parameters."""
-        return self._fitted().fit.n_parameters
-
-    @property
-    def status_(self) -> Status:
-        """How the fit ended."""
-        return self._fitted().fit.status
-
-    @property
-    def history_(self) -> Table:
-        """One row an iteration of the final polish."""
-        return self._fitted().fit.history
-
-    @property
-    def starts_(self) -> Table:
-        """One row a start: strategy, rows, log-likelihood, iterations, status."""
-        return self._fitted().fit.starts
-
-    @property
-    def search_(self) -> Evidence | None:
-        """How sure the search is of its best optimum; None for penalised fits."""
-        return self._fitted().fit.evidence
-
-    @property
-    def aic_(self) -> float:
-        return self._fitted().criterion("aic")
-
-    @property
-    def bic_(self) -> float:
-        return self._fitted().criterion("bic")
-
-    @property
-    def icl_(self) -> float:
-        return self._fitted().criterion("icl")
+    def _frozen(self) -> MixtureFit:
+        return self._fitted().fit
 
     @property
     def alpha_(self) -> float:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..design import FormulaDesign
@@ -17,15 +16,13 @@ from ..inference import KINDS, LocatedCovariance, located_bootstrap, located_cov
 from ..located import LocatedFit, LocatedLaw, LocatedMeasure
 from ..located_model import LocatedModel
 from ..located_summary import glance, summary_text, tidy
-from ..search import Evidence
-from ..selection import CRITERIA
-from ..solvers import Status
 from ..tables import Table
 from ..threads import thread_count
+from .attributes import FitAttributes
 from .helpers import read_response, refuse_text
 
 
-class LocatedFitted(BaseEstimator):
+class LocatedFitted(FitAttributes):
     """A fitted located model behind scikit-learn's interface."""
 
     n_jobs: int | None
@@ -50,47 +47,8 @@ class LocatedFitted(BaseEstimator):
         fit = self._fitted()
         return fit.fitted if fit.specification.direction == "inverse" else fit.measure.inverse()
 
-    @property
-    def log_likelihood_(self) -> float:
-        """Maximised joint log-likelihood in the user's units."""
-        return self._fitted().log_likelihood
-
-    @property
-    def n_parameters_(self) -> int:
-        """Free parameters."""
-        return self._fitted().n_parameters
-
-    @property
-    def status_(self) -> Status:
-        """How the fit ended."""
-        return self._fitted().status
-
-    @property
-    def starts_(self) -> Table:
-        """One row a polished start: strategy, log-likelihood, iterations, status."""
-        return self._fitted().starts
-
-    @property
-    def history_(self) -> Table:
-        """One row an iteration of the final climb."""
-        return self._fitted().history
-
-    @property
-    def search_(self) -> Evidence | None:
-        """How sure the search is of its best optimum."""
-        return self._fitted().evidence
-
-    @property
-    def aic_(self) -> float:
-        return CRITERIA["aic"](self._fitted())
-
-    @property
-    def bic_(self) -> float:
-        return CRITERIA["bic"](self._fitted())
-
-    @property
-    def icl_(self) -> float:
-        return CRITERIA["icl"](self._fitted())
+    def _frozen(self) -> LocatedFit:
+        return self._fitted()
 
     def _fitted(self) -> LocatedFit:
         check_is_fitted(self, "_model")

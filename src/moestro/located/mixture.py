@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..search import End, Fit
+from ..search import End, Fit, budget_of, entropy, history
 from ..search.starts import ROTATION, STRATEGIES, auto_starts
 from ..solvers import Status, StatusKind
 from ..solvers.pool import Pool
-from ..tables import Table
 from .data import Data
 from .measure import LocatedMeasure
 from .polish import Found, Point, ascend, by_em, degenerate, diagnose, has_newton
@@ -29,7 +28,7 @@ OWN = ("centres", "turned centres")  # strategies in the space of (x, y), two of
 FEW = 4  # starts of a model whose M-steps are dear, beside that of the simpler one
 VIEWED = 12  # columns of u that starts and moves look at: more are projected at random
 RUN_TOL, RUN_EM = 1e-4, 80  # of runs, by EM: near enough to tell optima apart
-PASSES, WORK, LEAST = 1000, 4e8, 400  # of the search, see `problems.mixture`
+PASSES = 1000  # an expert, that a search may take
 DEAR, DEAR_EM = 50.0, 25  # passes an expert and steps of a run where M-steps are dear
 SHARP, GENTLE = 2.0, 0.1  # slope, per standard deviation, of the cut that makes two components of one
 WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
@@ -114,11 +113,7 @@ class LocatedProblem:
 
     @property
     def budget(self) -> float:
-        if self.k == 1:
-            return np.inf
-        if self.dear:
-            return DEAR * self.k
-        return float(np.clip(WORK / (self.n * self.size), LEAST, PASSES * self.k))
+        return DEAR * self.k if self.dear and self.k > 1 else budget_of(self, PASSES)
 
     @property
     def few_steps(self) -> int:
@@ -275,12 +270,6 @@ class LocatedProblem:
         fitted = self.data.measure(self.model, found.parameters)
         r = self.model.responsibilities(found.parameters)
         w = np.ones(len(r)) if self.data.weights is None else self.data.weights
-        history = {
-            "iteration": list(range(1, len(found.trace) + 1)),
-            "log_likelihood": [info.value for info in found.trace],
-            "gradient": [info.gradient_norm for info in found.trace],
-            "step": [info.step for info in found.trace],
-        }
         return LocatedFit(
             measure=fitted if spec.direction == "direct" else fitted.inverse(),
             fitted=fitted,
@@ -290,7 +279,7 @@ class LocatedProblem:
             n_parameters=self.size,
             weight_sum=self.weight_sum,
             mass=w @ r,
-            entropy=float(-(w @ (r * np.log(np.maximum(r, 1e-300))).sum(axis=1))),
-            history=Table(history),
+            entropy=entropy(r, self.data.weights),
+            history=history(found.trace),
             **common,
         )

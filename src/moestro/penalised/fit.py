@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import DataError
 from ..penalties import L1, AdaptiveL1, Penalty, Terms
 from ..problems import MixtureFit
+from ..search import entropy
 from ..selection.cross_validation import splits
 from ..solvers import Coordinates, Status, StatusKind
 from ..tables import Table
@@ -149,7 +150,6 @@ def as_fit(path: AlphaPath, point: Point, alpha: float) -> MixtureFit:
     r = rows.engine.rowwise(
         rows.theta(np.concatenate([point.u, point.slopes[point.support]]))
     ).responsibilities
-    w = np.ones(len(r)) if pr.w is None else pr.w
     return MixtureFit(
         model=model,
         coordinates=Coordinates.of(model, pr.experts.scaling, pr.gate.scaling),
@@ -160,7 +160,7 @@ def as_fit(path: AlphaPath, point: Point, alpha: float) -> MixtureFit:
         n_parameters=df(pr, point),
         weight_sum=pr.n,
         mass=point.mass[order],
-        entropy=-float(w @ (r * np.log(np.maximum(r, 1e-300))).sum(axis=1)),
+        entropy=entropy(r, pr.w),
         starts=Table({"alpha": path.alphas.tolist(), "iterations": [p.iterations for p in path.points]}),
         history=Table(
             {

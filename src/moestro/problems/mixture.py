@@ -13,7 +13,7 @@ import numpy as np
 from ..engine import Evaluation, Order, make_engine
 from ..model import Model
 from ..rows import Rows, sample_rows
-from ..search import End, Fit
+from ..search import End, Fit, budget_of, entropy, history
 from ..search.starts import ROTATION, STRATEGIES, auto_starts
 from ..solvers import Coordinates, Objective, Solver, Status, StatusKind, run
 from ..solvers.base import Cancelled
@@ -21,7 +21,6 @@ from ..solvers.diagnosis import diagnose
 from ..solvers.em import climb
 from ..solvers.pool import Pool
 from ..solvers.together import newton_together
-from ..tables import Table
 from .memberships import from_memberships, pooled
 from .ranking import Ranking
 from .smaller import duplicated, halves
@@ -33,8 +32,7 @@ MANY = 300  # parameters from which it does
 RUN_TOL = 1e-4  # gradient per row at which runs end: near enough to tell optima apart
 RUN_LIMIT = 50
 FEW_STEPS = 5
-# The budget in passes over the searched rows: so many an expert, fewer where rows x parameters make a pass dear.
-PASSES, WORK, LEAST = 4000, 4e8, 400
+PASSES = 4000  # an expert, that a search may take
 STACK_BYTES = 60e6  # of matrices and memberships held at once by runs done side by side
 WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
 
@@ -115,9 +113,7 @@ class MixtureProblem:
 
     @property
     def budget(self) -> float:
-        if self.k == 1:
-            return np.inf
-        return float(np.clip(WORK / (self.n * self.size), LEAST, PASSES * self.k))
+        return budget_of(self, PASSES)
 
     @property
     def few_steps(self) -> int:
@@ -257,13 +253,6 @@ class MixtureProblem:
 
     def fit(self, end: End, **common: Any) -> MixtureFit:
         theta = self.coordinates.expand(end.point)
-        trace = end.outcome.trace
-        history = {
-            "iteration": list(range(1, len(trace) + 1)),
-            "log_likelihood": [info.value for info in trace],
-            "gradient": [info.gradient_norm for info in trace],
-            "step": [info.step for info in trace],
-        }
         return MixtureFit(
             model=self.model,
             coordinates=self.coordinates,
@@ -273,7 +262,7 @@ class MixtureProblem:
             weight_sum=self.weight_sum,
             mass=end.mass,
             entropy=self._entropy(theta),
-            history=Table(history),
+            history=history(end.outcome.trace),
             **common,
         )
 
@@ -281,6 +270,5 @@ class MixtureProblem:
         total = 0.0
         for part in self.rows.parts(65536):
             r = make_engine(self.model, part, self.engine, self.threads).rowwise(theta).responsibilities
-            w = np.ones(part.n) if part.w is None else part.w
-            total -= float(w @ (r * np.log(np.maximum(r, 1e-300))).sum(axis=1))
+            total += entropy(r, part.w)
         return total

@@ -1,10 +1,10 @@
 """The search for the best optimum of any problem: starts, moves, evidence, polish, and paths of fits of more and more experts."""
 
 from .evidence import Evidence
-from .fit import Fit
+from .fit import Fit, entropy, history
 from .options import RANKINGS, Options, seed_sequence
 from .path import check_options, fit_path, fit_problem
-from .problem import End, Problem
+from .problem import End, Problem, budget_of
 from .starts import STRATEGIES, auto_starts
 
 __all__ = [
@@ -16,8 +16,11 @@ __all__ = [
     "Options",
     "Problem",
     "auto_starts",
+    "budget_of",
     "check_options",
+    "entropy",
     "fit_path",
     "fit_problem",
+    "history",
     "seed_sequence",
 ]

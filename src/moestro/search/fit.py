@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..solvers.base import Info
 from ..solvers.status import Status
 from ..tables import Table
 from .evidence import Evidence
+
+
+def entropy(r: np.ndarray, w: np.ndarray | None) -> float:
+    """-sum w r log r of responsibilities r (n, k) and weights (n,)."""
+    weights = np.ones(len(r)) if w is None else w
+    return -float(weights @ (r * np.log(np.maximum(r, 1e-300))).sum(axis=1))
+
+
+def history(trace: Sequence[Info]) -> Table:
+    """One row an iteration of a solver."""
+    return Table(
+        {
+            "iteration": list(range(1, len(trace) + 1)),
+            "log_likelihood": [info.value for info in trace],
+            "gradient": [info.gradient_norm for info in trace],
+            "step": [info.step for info in trace],
+        }
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,16 @@ from ..solvers.pool import Pool
 from ..solvers.status import Status
 from .fit import Fit
 
+# Passes over the searched rows that a search may take, where rows x parameters make a pass dear; it may always take LEAST.
+WORK, LEAST = 4e8, 400
+
+
+def budget_of(problem: Problem, passes: float) -> float:
+    """Passes over its rows that the search of `problem` may take: so many `passes` an expert, or fewer where they are dear."""
+    if problem.k == 1:
+        return np.inf
+    return float(np.clip(WORK / (problem.n * problem.size), LEAST, passes * problem.k))
+
 
 @dataclass(frozen=True)
 class End:

@@ -41,8 +41,9 @@ def explore(
     guesses = [
         stage.problem.guess(name, np.random.default_rng(own)) for name, own in zip(names, seeds, strict=True)
     ]
-    if ladder:
-        guesses += _with_simpler(stage, options, names, begin)
+    lower = _simpler(stage, options, begin) if ladder else None
+    if lower is not None:
+        names, guesses = [*names, "simpler model"], [*guesses, lower]
     allowed = stage.problem.budget
 
     def report(ended: bool = False) -> None:
@@ -79,20 +80,16 @@ def _moved(
     return MOVES[name](rng, x, y, r, density)
 
 
-def _with_simpler(
-    stage: Stage, options: Options, names: list[str], seed: np.random.SeedSequence
-) -> list[np.ndarray]:
+def _simpler(stage: Stage, options: Options, seed: np.random.SeedSequence) -> np.ndarray | None:
     """Memberships of the best optimum of a simpler model within this one, found from half as many starts."""
     simpler = stage.problem.simpler()
     if simpler is None:
-        return []
+        return None
     below, plain = Stage(simpler, stage.pool), replace(options, n_starts=1, initial=(), progress=None)
     explore(below, plain, max(simpler.n_starts // 2, 1), [], seed, ladder=True)
     stage.passes += below.passes
-    if not below.optima.known:
-        return []
-    names.append("simpler model")
-    return [simpler.rowwise(below.optima.known[0].best.point)[0]]
+    known = below.optima.known
+    return simpler.rowwise(known[0].best.point)[0] if known else None
 
 
 def convinced(stage: Stage) -> bool:

@@ -1,0 +1,62 @@
+"""What every fitted estimator says of its fit, whatever was fitted."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+
+from sklearn.base import BaseEstimator
+
+from ..search import Evidence, Fit
+from ..selection import CRITERIA
+from ..solvers import Status
+from ..tables import Table
+
+
+class FitAttributes(BaseEstimator, metaclass=ABCMeta):
+    """Attributes that are read off the frozen fit."""
+
+    @abstractmethod
+    def _frozen(self) -> Fit:
+        """The fit; an error before `fit`."""
+
+    @property
+    def log_likelihood_(self) -> float:
+        """Maximised total log-likelihood in the user's units; of located experts the joint one."""
+        return self._frozen().log_likelihood
+
+    @property
+    def n_parameters_(self) -> int:
+        """Free parameters."""
+        return self._frozen().n_parameters
+
+    @property
+    def status_(self) -> Status:
+        """How the fit ended."""
+        return self._frozen().status
+
+    @property
+    def history_(self) -> Table:
+        """One row an iteration of the final polish."""
+        return self._frozen().history
+
+    @property
+    def starts_(self) -> Table:
+        """One row a start: strategy, rows, log-likelihood, iterations, status."""
+        return self._frozen().starts
+
+    @property
+    def search_(self) -> Evidence | None:
+        """How sure the search is of its best optimum; None for penalised fits."""
+        return self._frozen().evidence
+
+    @property
+    def aic_(self) -> float:
+        return CRITERIA["aic"](self._frozen())
+
+    @property
+    def bic_(self) -> float:
+        return CRITERIA["bic"](self._frozen())
+
+    @property
+    def icl_(self) -> float:
+        return CRITERIA["icl"](self._frozen())

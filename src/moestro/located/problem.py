@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -225,11 +225,6 @@ class JointProblem:
         """Statistics of sums; an atom without a row keeps a mass."""
         first[:, 0] += 1e-10 * self.weight_sum
         return (first / self.weight_sum).ravel()
-
-    def subset(self, at: np.ndarray) -> JointProblem:
-        """The same model on some rows."""
-        w = None if self.weights is None else self.weights[at]
-        return replace(self, rows=self.rows[at], weights=w, offset=0.0)
 
     # What Newton asks for beside the sums.
 

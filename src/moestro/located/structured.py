@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -64,15 +64,6 @@ class StructuredProblem:
     def is_wide(self) -> bool:
         """Whether second moments are large matrices."""
         return self.shape.noise.needs_matrix and self.v.shape[1] > WIDE_COLUMNS
-
-    def subset(self, at: np.ndarray) -> StructuredProblem:
-        """The same model on some rows."""
-        w = None if self.weights is None else self.weights[at]
-        return StructuredProblem(self.u[at], self.v[at], w, self.shape, self.degree)
-
-    def with_shape(self, shape: Shape) -> StructuredProblem:
-        """Another model of the same rows."""
-        return replace(self, shape=shape)
 
     # EM. Statistics travel as one vector: see `climb`.
 

@@ -1,7 +1,7 @@
 """gate x experts x k: how the parameter vector is laid out, and what it means for rows of features.
 
-theta = [gate rows (k or k-1, q) | gate's shared parameters | expert predictors (k, m, p) | nuisances (k, nu)], each row an
-intercept and slopes.
+theta = [gate rows (k or k-1, q) | gate's shared parameters | expert predictors (k, m, p) | nuisances (k,
+nu)], each row an intercept and slopes.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class Model:
         return np.vstack([rows, np.zeros((1, self.q))]) if self.gate.reference else rows.copy()
 
     def free_rows(self, rows: np.ndarray) -> np.ndarray:
-        """Rows (k, q) of the same gate as theta holds them: the last expert is the reference of what may be translated."""
+        """Rows (k, q) of the same gate as theta holds them: the last expert is the reference of what may be
+        translated."""
         rows = rows.copy()
         if "weights" in self.gate.translations:
             rows[:, 0] -= rows[-1, 0]
@@ -175,7 +176,8 @@ class Model:
 
 @dataclass(frozen=True)
 class ActiveModel:
-    """Parameters with the scaling of their columns, on all columns or on some; x_columns and z_columns say which (None: all)."""
+    """Parameters with the scaling of their columns, on all columns or on some; x_columns and z_columns say
+    which (None: all)."""
 
     model: Model
     theta: np.ndarray

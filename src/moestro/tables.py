@@ -26,8 +26,8 @@ def _text(value: Any, digits: int) -> str:
 class Table(Sequence[dict[str, Any]]):
     """Named columns of equal length: ``table["k"]`` is a column, ``table[0]`` a row, ``table[:5]`` a table.
 
-    As a sequence it holds its rows, one dictionary each, so ``pandas.DataFrame(table)`` and ``polars.DataFrame(table)`` are its frame.
-    A cell without a value is ``None``, never NaN.
+    As a sequence it holds its rows, one dictionary each, so ``pandas.DataFrame(table)`` and
+    ``polars.DataFrame(table)`` are its frame. A cell without a value is ``None``, never NaN.
 
     Parameters
     ----------

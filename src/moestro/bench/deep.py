@@ -1,4 +1,5 @@
-"""A sparse layer forward and backward: each back end, a plain loop over experts, and the bare matrix products."""
+"""A sparse layer forward and backward: each back end, a plain loop over experts, and the bare matrix
+products."""
 
 from __future__ import annotations
 
@@ -24,7 +25,18 @@ def report() -> str:
     logits = torch.randn(TOKENS, EXPERTS, requires_grad=True)
     seed = torch.randn(TOKENS, WIDTH)
     names = ("dense", "sorted", "grouped_mm", "auto")
-    columns: dict[str, list[Any]] = {n: [] for n in ("k", "loop_ms", *(f"{n}_ms" for n in names), "bare_ms", "auto_vs_best", "best_vs_bare", "loop_vs_auto")}  # fmt: skip
+    columns: dict[str, list[Any]] = {
+        n: []
+        for n in (
+            "k",
+            "loop_ms",
+            *(f"{n}_ms" for n in names),
+            "bare_ms",
+            "auto_vs_best",
+            "best_vs_bare",
+            "loop_vs_auto",
+        )
+    }
 
     def layer(k: int, name: str) -> None:
         experts.zero_grad(set_to_none=True)
@@ -57,7 +69,10 @@ def report() -> str:
         ]
         for column, value in zip(columns, row, strict=True):
             columns[column].append(value)
-    head = f"t={TOKENS}, d={WIDTH}, h={HIDDEN}, E={EXPERTS}, float32, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    head = (
+        f"t={TOKENS}, d={WIDTH}, h={HIDDEN}, E={EXPERTS}, float32, {torch.get_num_threads()} threads, torch "
+        f"{torch.__version__}"
+    )
     return f"sparse layer, forward and backward: {head}\n\n{Table(columns).to_text(2)}\n"
 
 

@@ -17,7 +17,8 @@ SCRIPT = """
 suppressMessages(library(flexmix))
 d <- read.csv("{csv}", stringsAsFactors = TRUE)
 set.seed({seed})
-t <- system.time(m <- try(flexmix({formula}, data = d, k = {k}, model = {model}, concomitant = FLXPmultinom(~ {gate}),
+t <- system.time(m <- try(flexmix({formula}, data = d, k = {k}, model = {model},
+  concomitant = FLXPmultinom(~ {gate}),
   control = list(iter.max = 2000)), silent = TRUE))[["elapsed"]]
 cat(t, if (inherits(m, "try-error") || m@k < {k}) NA else as.numeric(logLik(m)), "\\n")
 """
@@ -26,7 +27,8 @@ cat(t, if (inherits(m, "try-error") || m@k < {k}) NA else as.numeric(logLik(m)),
 def flexmix(
     csv: Path, formula: str, gate: str, k: int, family: str, seed: int, limit: float | None = None
 ) -> tuple[float, float | None]:
-    """Seconds, and the log-likelihood: None where it failed, dropped an expert, or took more than `limit` seconds."""
+    """Seconds, and the log-likelihood: None where it failed, dropped an expert, or took more than `limit`
+    seconds."""
     rscript = shutil.which("Rscript")
     if rscript is None:
         raise DataError("Rscript is not installed: apt-get install r-base-core r-cran-flexmix")

@@ -27,7 +27,8 @@ x, y, law = simulate("gaussian", n, {D}, {K})
 held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 t = time.perf_counter()
 rows = rows_of(x, y, law)
-fit = fit_mixture(Model(SoftmaxGate(), law, {K}, rows.q, rows.p), rows, Options(seed=0, threads=thread_count(None)))
+model = Model(SoftmaxGate(), law, {K}, rows.q, rows.p)
+fit = fit_mixture(model, rows, Options(seed=0, threads=thread_count(None)))
 s = time.perf_counter() - t
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps([s, (peak - held) / 1024, fit.log_likelihood / n, str(fit.status.kind)]))
@@ -42,7 +43,8 @@ def report(max_rows: int) -> str:
 
 
 def grown(code: str, max_rows: int) -> str:
-    """Table and slope of a program that takes a number of rows and prints seconds, memory, log-likelihood a row and status."""
+    """Table and slope of a program that takes a number of rows and prints seconds, memory, log-likelihood a
+    row and status."""
     sizes = [round(10 ** float(e)) for e in np.arange(4, np.log10(max_rows) + 1e-9, 0.5)]
     columns: dict[str, list] = {c: [] for c in ("n", "seconds", "extra_MB", "ll_per_row", "status")}
     for n in sizes:
@@ -54,4 +56,7 @@ def grown(code: str, max_rows: int) -> str:
     slope = float("nan")
     if len(sizes) > 1:
         slope = float(np.polyfit(np.log(sizes), np.log(columns["seconds"]), 1)[0])
-    return f"{Table(columns).to_text(3)}\n\ntime grows as n^{slope:.2f}; extra_MB is peak memory beyond the data\n"
+    return (
+        f"{Table(columns).to_text(3)}\n\ntime grows as n^{slope:.2f}; extra_MB is peak memory beyond the "
+        "data\n"
+    )

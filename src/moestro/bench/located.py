@@ -1,4 +1,5 @@
-"""Located models: an EM iteration against its floor, whole fits beside other Gaussian mixtures, and growth with the rows."""
+"""Located models: an EM iteration against its floor, whole fits beside other Gaussian mixtures, and growth
+with the rows."""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ def report(max_rows: int) -> str:
 
 
 def iterations() -> str:
-    """One EM iteration of a full joint mixture: k (2 J) multiply-adds and k exponentials a row, J monomials of degree two."""
+    """One EM iteration of a full joint mixture: k (2 J) multiply-adds and k exponentials a row, J monomials
+    of degree two."""
     columns: dict[str, list] = {
         c: [] for c in ("columns", "k", "threads", "ms", "floor_ms", "share_of_floor")
     }
@@ -96,7 +98,10 @@ def structured() -> str:
             r = np.random.default_rng(0).dirichlet(np.ones(K), N)
             state = problem.em(problem.statistics(r), None)
             columns[column].append(1e3 * median_seconds(lambda p=problem, s=state: p.em(s[2], s[0]), 5))
-    return f"one EM iteration of structured models, 1 input, 4 outputs, k={K}, n={N}\n\n{Table(columns).to_text(1)}\n"
+    return (
+        f"one EM iteration of structured models, 1 input, 4 outputs, k={K}, "
+        f"n={N}\n\n{Table(columns).to_text(1)}\n"
+    )
 
 
 def wide() -> str:
@@ -120,7 +125,10 @@ def wide() -> str:
         values = (name, seconds, fit.n_parameters, fit.log_likelihood, rmse, str(fit.status.kind))
         for column, value in zip(columns, values, strict=True):
             columns[column].append(value)
-    return f"inverse regression, n={n}, {q} columns, k=2, default starts (blocks: learned)\n\n{Table(columns).to_text(3)}\n"
+    return (
+        f"inverse regression, n={n}, {q} columns, k=2, default starts (blocks: "
+        f"learned)\n\n{Table(columns).to_text(3)}\n"
+    )
 
 
 def whole_fits() -> str:
@@ -161,7 +169,10 @@ def whole_fits() -> str:
         return float(np.log(model.to_probability_density(rows)).sum())
 
     add("gmr", 1, gmr)
-    return f"whole fits, d={D}, k={K}, n={N}; log-likelihood is the least of 3 seeds\n\n{Table(columns).to_text(3)}\n"
+    return (
+        f"whole fits, d={D}, k={K}, n={N}; log-likelihood is the least of 3 "
+        f"seeds\n\n{Table(columns).to_text(3)}\n"
+    )
 
 
 def growth(max_rows: int) -> str:

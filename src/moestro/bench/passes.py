@@ -1,9 +1,9 @@
 """One sum over the rows against the floor of the machine.
 
 Floor of a row, k experts, m logits each, p features: a gradient pass multiplies every logit by p features and
-back, 2 T p fused multiply-adds with T = (k - 1) + k m logits, and needs T exponentials (the reference classes need
-none) and one logarithm, counted as an exponential. A Hessian pass adds T (T + 1) / 2 weights times p (p + 1) / 2
-products of features.
+back, 2 T p fused multiply-adds with T = (k - 1) + k m logits, and needs T exponentials (the reference classes
+need none) and one logarithm, counted as an exponential. A Hessian pass adds T (T + 1) / 2 weights times p (p
++ 1) / 2 products of features.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ def report(n: int) -> str:
                     columns[column].append(value)
     lines += ["", Table(columns).to_text(2), ""]
     lines.append(
-        "of_floor: floor over time. of_fma: multiply-adds alone over their peak. Medians of ratios taken side by"
+        "of_floor: floor over time. of_fma: multiply-adds alone over their peak. Medians of ratios taken "
+        "side by"
     )
     lines.append("side with the floor. vs_array: one thread of NumPy. vs_1: one thread of the same.")
     return "\n".join(lines)

@@ -51,7 +51,8 @@ def _recovery() -> str:
         missed.append(len(true - found))
         false.append(len(found - true))
     return (
-        f"two experts, 5 true columns of 1000, n = 400, {SEEDS} seeds, default selection: missed {missed} (median {np.median(missed):g}), "
+        f"two experts, 5 true columns of 1000, n = 400, {SEEDS} seeds, default selection: missed {missed} "
+        f"(median {np.median(missed):g}), "
         f"false {false} (median {np.median(false):g}), median {np.median(seconds):.1f} s a fit"
     )
 

@@ -1,7 +1,9 @@
-"""Does the search find the best optimum? Default fits of real data from many seeds, against the best value known.
+"""Does the search find the best optimum? Default fits of real data from many seeds, against the best value
+known.
 
-The data are those of R's packages (AER, MASS, datasets; Rscript writes them as CSV), of statsmodels and of scikit-learn. The best known
-values in `best_optima.json` come from `moestro bench search --record`: the best usable fit of many seeds with ten times the budget.
+The data are those of R's packages (AER, MASS, datasets; Rscript writes them as CSV), of statsmodels and of
+scikit-learn. The best known values in `best_optima.json` come from `moestro bench search --record`: the best
+usable fit of many seeds with ten times the budget.
 """
 
 from __future__ import annotations
@@ -51,12 +53,22 @@ HIE = "lncoins + idp + lpi + fmde + physlm + disea + hlthg + hlthf + hlthp"
 CASES = {
     "CPS1988": Case("AER:CPS1988", f"log(wage) ~ {WAGE}", 3),
     "CPS1985": Case("AER:CPS1985", "log(wage) ~ education + experience + gender | union + married", 2),
-    "CPS1985 k=3": Case("AER:CPS1985", "log(wage) ~ education + experience + gender + sector | union + married", 3),
+    "CPS1985 "
+    "k=3": Case("AER:CPS1985", "log(wage) ~ education + experience + gender + sector | union + married", 3),
     "HousePrices": Case("AER:HousePrices", f"log(price) ~ {HOUSE}", 3),
-    "CASchools": Case("AER:CASchools", "math ~ english + lunch + calworks + income | students + expenditure", 2),
-    "TeachingRatings": Case("AER:TeachingRatings", "eval ~ beauty + gender + minority + native | age + tenure", 3),
+    "CASchools": Case("AER:CASchools", (
+        "math ~ english + lunch + calworks + income | students + "
+        "expenditure"
+    ), 2),
+    "TeachingRatings": Case("AER:TeachingRatings", (
+        "eval ~ beauty + gender + minority + native | age + "
+        "tenure"
+    ), 3),
     "CPSSW8": Case("AER:CPSSW8", "log(earnings) ~ age + gender + education + region", 3),
-    "CollegeDistance": Case("AER:CollegeDistance", "score ~ gender + ethnicity + fcollege + mcollege + home + wage + distance + tuition + income", 2),
+    "CollegeDistance": Case("AER:CollegeDistance", (
+        "score ~ gender + ethnicity + fcollege + mcollege + home + wage + distance + tuition + "
+        "income"
+    ), 2),
     "Boston": Case("MASS:Boston", "medv ~ lstat + rm + crim + ptratio | lstat + age", 3),
     "mcycle": Case("MASS:mcycle", "accel ~ times", 4),
     "nlschools": Case("MASS:nlschools", "lang ~ IQ + SES | GS + COMB", 3),
@@ -64,22 +76,35 @@ CASES = {
     "ChickWeight": Case("datasets:ChickWeight", "weight ~ Time + Diet", 4),
     "diabetes": Case("sklearn:diabetes", "target ~ bmi + bp + s5", 2),
     "engel": Case("statsmodels:engel", "foodexp ~ income", 2),
-    "RecreationDemand": Case("AER:RecreationDemand", "trips ~ quality + ski + income + userfee + costC + costS + costH | income", 2, "poisson"),
+    "RecreationDemand": Case("AER:RecreationDemand", (
+        "trips ~ quality + ski + income + userfee + costC + costS + costH | "
+        "income"
+    ), 2, "poisson"),
     "NMES1988": Case("AER:NMES1988", "visits ~ health + chronic + gender + school + insurance", 4, "poisson"),
-    "DoctorVisits": Case("AER:DoctorVisits", "visits ~ gender + age + income + illness + reduced | private + health", 3, "poisson"),
-    "PhDPublications": Case("AER:PhDPublications", "articles ~ gender + married + kids + prestige + mentor", 2, "poisson"),
+    "DoctorVisits": Case("AER:DoctorVisits", (
+        "visits ~ gender + age + income + illness + reduced | private + "
+        "health"
+    ), 3, "poisson"),
+    "PhDPublications": Case("AER:PhDPublications", (
+        "articles ~ gender + married + kids + prestige + "
+        "mentor"
+    ), 2, "poisson"),
     "CreditCard": Case("AER:CreditCard", "reports ~ age + income + owner + dependents", 3, "poisson"),
     "quine": Case("MASS:quine", "Days ~ Eth + Sex + Age + Lrn", 3, "poisson"),
     "epil": Case("MASS:epil", "y ~ trt + lbase + lage", 3, "poisson"),
     "randhie": Case("statsmodels:randhie", f"mdvis ~ {HIE}", 3, "poisson"),
     "BankWages": Case("AER:BankWages", "job ~ education + gender + minority", 2, "multinomial"),
-    "SwissLabor": Case("AER:SwissLabor", "participation ~ income + age + education + youngkids + foreign", 2, "multinomial"),
+    "SwissLabor": Case("AER:SwissLabor", (
+        "participation ~ income + age + education + youngkids + "
+        "foreign"
+    ), 2, "multinomial"),
     "HMDA": Case("AER:HMDA", "deny ~ pirat + lvrat + afam + single | unemp + chist", 2, "multinomial"),
 }  # fmt: skip
 
 
 def report(seeds: int = SEEDS, only: str | None = None, record: bool = False, peer: bool = False) -> str:
-    """Text of the benchmark; with `record`, write the best known values anew instead; with `peer`, flexmix beside it."""
+    """Text of the benchmark; with `record`, write the best known values anew instead; with `peer`, flexmix
+    beside it."""
     best = {} if record else json.loads(BEST.read_text())
     names = [
         "data",

@@ -1,4 +1,5 @@
-"""Where an exact Hessian stops paying: Newton against L-BFGS from the same starts, by number of parameters."""
+"""Where an exact Hessian stops paying: Newton against L-BFGS from the same starts, by number of
+parameters."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ N = 20_000
 
 
 def report() -> str:
-    """Text of the benchmark: Gaussian experts, seconds from a disturbed estimate to a gradient of 1e-6 per row."""
+    """Text of the benchmark: Gaussian experts, seconds from a disturbed estimate to a gradient of 1e-6 per
+    row."""
     columns: dict[str, list] = {
         c: [] for c in ("d", "k", "parameters", "newton_s", "lbfgs_s", "newton_ll", "lbfgs_ll")
     }

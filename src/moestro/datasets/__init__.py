@@ -38,7 +38,8 @@ def load_dataset(name: str) -> Table:
 
 
 def load_text(name: str = "new_testament") -> str:
-    """A public-domain text that ships with moestro: the New Testament of 1611, 949,480 characters, a verse a line.
+    """A public-domain text that ships with moestro: the New Testament of 1611, 949,480 characters, a verse a
+    line.
 
     Examples
     --------

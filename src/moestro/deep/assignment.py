@@ -1,4 +1,5 @@
-"""From logits to weighted experts: which experts compute a token, with what weight, and how evenly they are used."""
+"""From logits to weighted experts: which experts compute a token, with what weight, and how evenly they are
+used."""
 
 from __future__ import annotations
 
@@ -63,8 +64,8 @@ def choose_experts(logits: Tensor, top_k: int, score: str = "topk_softmax") -> A
     logits : Tensor of shape (t, n_experts)
     top_k : int
     score : {"topk_softmax", "softmax_topk_renorm", "softmax_topk", "sigmoid"}
-        Softmax over the kept logits (equal to softmax over all, renormalised); softmax over all, kept as it is; the sigmoid of each kept
-        logit.
+        Softmax over the kept logits (equal to softmax over all, renormalised); softmax over all, kept as it
+        is; the sigmoid of each kept logit.
     """
     if score not in SCORES:
         raise DataError(f"score={score!r} is unknown: choose one of {', '.join(SCORES)}")
@@ -85,7 +86,8 @@ def choose_experts(logits: Tensor, top_k: int, score: str = "topk_softmax") -> A
 
 
 def choose_tokens(logits: Tensor, top_k: int, mask: Tensor | None = None) -> Assignment:
-    """Each expert takes the t * top_k / n_experts tokens of its largest softmax weight (at least one); padding is never taken."""
+    """Each expert takes the t * top_k / n_experts tokens of its largest softmax weight (at least one);
+    padding is never taken."""
     t, E = logits.shape
     check_top_k(top_k, E)
     probabilities = wide(logits).softmax(dim=1)
@@ -100,7 +102,8 @@ def choose_tokens(logits: Tensor, top_k: int, mask: Tensor | None = None) -> Ass
 
 
 def balance_loss(assignment: Assignment, mask: Tensor | None = None) -> Tensor:
-    """n_experts sum_e f_e P_e: f_e the share of assignments, P_e the mean probability, 1 where both are uniform.
+    """n_experts sum_e f_e P_e: f_e the share of assignments, P_e the mean probability, 1 where both are
+    uniform.
 
     Both are means over tokens (Switch, arXiv 2101.03961); padding is left out.
     """

@@ -1,4 +1,5 @@
-"""Between routers and mixing measures: a linear router is a softmax gate, and the theory's losses apply to it.
+"""Between routers and mixing measures: a linear router is a softmax gate, and the theory's losses apply to
+it.
 
 HyperRouter is the same gate with its coefficients in the image of a fixed ReLU map.
 """
@@ -16,7 +17,8 @@ from .routers import HyperRouter, LinearRouter, Router
 def gate_measure(router: Router) -> MixingMeasure:
     """The softmax gate of a linear router or of a HyperRouter as a mixing measure.
 
-    beta_0 are its biases, beta_1 its rows. The experts are alike (zero), so that losses between two such measures compare gates alone.
+    beta_0 are its biases, beta_1 its rows. The experts are alike (zero), so that losses between two such
+    measures compare gates alone.
     """
     W, b = _weights(router)
     k, d = W.shape
@@ -50,7 +52,8 @@ def _weights(router: Router) -> tuple[np.ndarray, np.ndarray]:
         W, b = router.weight, router.bias
     else:
         raise DataError(
-            f"{type(router).__name__} is not a linear gate: only linear routers and HyperRouter have a mixing measure"
+            f"{type(router).__name__} is not a linear gate: only linear routers and HyperRouter have a "
+            "mixing measure"
         )
     bias = torch.zeros(len(W)) if b is None else b
     return W.detach().double().cpu().numpy(), bias.detach().double().cpu().numpy()

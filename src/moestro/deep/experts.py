@@ -1,4 +1,5 @@
-"""Experts: small feed-forward networks side by side, and three ways to compute the chosen ones. None drops a token."""
+"""Experts: small feed-forward networks side by side, and three ways to compute the chosen ones. None drops a
+token."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ BACKENDS = ("auto", "dense", "sorted", "grouped_mm")
 
 
 class MLPExperts(nn.Module):
-    """n_experts two-layer networks: w2 act(w1 x + b1) + b2, or, gated, w2 (act(w1 x + b1) * (v1 x + c1)) + b2.
+    """n_experts two-layer networks: w2 act(w1 x + b1) + b2, or, gated, w2 (act(w1 x + b1) * (v1 x + c1)) +
+    b2.
 
     Parameters
     ----------
@@ -74,7 +76,8 @@ class MLPExperts(nn.Module):
             raise DataError(f"backend={backend!r} is unknown: choose one of {', '.join(BACKENDS)}")
         if backend == "grouped_mm" and not can_group(self, x):
             raise DataError(
-                "grouped_mm needs float32 or bfloat16, widths that are multiples of 8 and torch >= 2.10: use backend='sorted'"
+                "grouped_mm needs float32 or bfloat16, widths that are multiples of 8 and torch >= 2.10: use "
+                "backend='sorted'"
             )
         if backend != "auto":
             return backend

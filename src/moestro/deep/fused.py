@@ -1,6 +1,7 @@
 """The chosen experts, one after the other, forward and backward, without autograd's bookkeeping in between.
 
-For the tokens t of expert e with gate weight w, z = x W1' + b1, h = act(z), y = h W2' + b2, out_t += w y; and with g = d out,
+For the tokens t of expert e with gate weight w, z = x W1' + b1, h = act(z), y = h W2' + b2, out_t += w y; and
+with g = d out,
 
     dh = w (g W2),   dw = g . y = (g W2) . h + g . b2,   dz = act'(z) dh,
     dW2 = (w g)' h,  db2 = sum w g,  dW1 = dz' x,  db1 = sum dz,  dx_t += dz W1.

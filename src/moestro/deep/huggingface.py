@@ -1,8 +1,9 @@
-"""Other routers in Hugging Face models of Mixtral's kind: a router takes the place of the model's own, as one of its class.
+"""Other routers in Hugging Face models of Mixtral's kind: a router takes the place of the model's own, as one
+of its class.
 
-The models record router logits from instances of their router class, so that a stranger's output would silently vanish from
-`output_router_logits` and from the auxiliary loss. The new router is therefore a subclass of the old one, with its contract
-(logits, weights, indices); experts stay untouched.
+The models record router logits from instances of their router class, so that a stranger's output would
+silently vanish from `output_router_logits` and from the auxiliary loss. The new router is therefore a
+subclass of the old one, with its contract (logits, weights, indices); experts stay untouched.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from ..errors import DataError
 from .assignment import choose_experts
 from .routers import Router, make_router
 
-HOOKS = ("_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks", "_forward_pre_hooks_with_kwargs")  # fmt: skip
+HOOKS = (
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+)
 
 
 @cache
@@ -56,8 +63,8 @@ def swap_routers(model: nn.Module, router: str = "hyper", **options: Any) -> lis
     Parameters
     ----------
     model : nn.Module
-        A Hugging Face model whose router modules are called ...TopKRouter and have `weight` (n_experts, d_model) and `top_k`:
-        Mixtral and its kind.
+        A Hugging Face model whose router modules are called ...TopKRouter and have `weight` (n_experts,
+        d_model) and `top_k`: Mixtral and its kind.
     router : str
         One of `moestro.deep.ROUTERS` that reads no token ids.
     **options
@@ -81,7 +88,8 @@ def swap_routers(model: nn.Module, router: str = "hyper", **options: Any) -> lis
         again = isinstance(getattr(old, "router", None), Router)
         known: Any = next(chain(old.parameters(), old.buffers())) if again else old.weight
         width, experts = (old.hidden_dim, old.num_experts) if again else (known.shape[1], known.shape[0])
-        made = make_router(router, int(width), int(experts), **options).to(known.device, known.dtype)  # type: ignore[arg-type]
+        made: Any = make_router(router, int(width), int(experts), **options)
+        made = made.to(known.device, known.dtype)
         cls = type(old).__bases__[0] if again else type(old)
         routed = _subclass(cls)(made, int(old.top_k)).train(old.training)  # type: ignore[arg-type]
         for hooks in HOOKS:  # a model that has run already records logits by hooks on its router

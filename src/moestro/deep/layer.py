@@ -25,8 +25,8 @@ class RoutingInfo:
     logits : Tensor of shape (t, n_experts)
     assignment : Assignment
     losses : dict of str to Tensor
-        "balance" and "z", unweighted, over the tokens that are not padding; a router's own beside them. Nothing is added to the
-        model's loss by itself.
+        "balance" and "z", unweighted, over the tokens that are not padding; a router's own beside them.
+        Nothing is added to the model's loss by itself.
     top_k : int
     mask : Tensor of shape (t,) or None
         True where a token is no padding.
@@ -98,7 +98,8 @@ class SparseMoE(nn.Module):
             )
         if (expert.d_model, expert.n_experts) != (d_model, n_experts):
             raise DataError(
-                f"the experts are {expert.n_experts} of width {expert.d_model}, the layer has {n_experts} of width {d_model}"
+                f"the experts are {expert.n_experts} of width {expert.d_model}, the layer has {n_experts} of "
+                f"width {d_model}"
             )
         self.experts = expert
         self.score, self.backend = score, backend

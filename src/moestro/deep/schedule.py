@@ -1,4 +1,5 @@
-"""How many experts to use at each step of training: the schedules of the released code, as plain functions."""
+"""How many experts to use at each step of training: the schedules of the released code, as plain
+functions."""
 
 from __future__ import annotations
 
@@ -7,7 +8,16 @@ from dataclasses import dataclass
 
 from ..errors import DataError
 
-MODES = ("constant", "linear_increase", "linear_decrease", "cosine_increase", "cosine_decrease", "exp_increase", "multi_step_increase", "multi_step_decrease")  # fmt: skip
+MODES = (
+    "constant",
+    "linear_increase",
+    "linear_decrease",
+    "cosine_increase",
+    "cosine_decrease",
+    "exp_increase",
+    "multi_step_increase",
+    "multi_step_decrease",
+)
 
 
 @dataclass(frozen=True)
@@ -17,8 +27,8 @@ class TopKSchedule:
     Attributes
     ----------
     mode : one of MODES
-        "linear_increase" is round((high - low) step / steps) + low, what SMoE-Dropout and HyperRouter train with; the multi-step modes
-        walk through powers of two.
+        "linear_increase" is round((high - low) step / steps) + low, what SMoE-Dropout and HyperRouter train
+        with; the multi-step modes walk through powers of two.
     low, high, steps : int
     """
 

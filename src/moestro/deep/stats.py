@@ -15,7 +15,8 @@ from .assignment import Assignment, choose_experts
 from .layer import RoutingInfo, SparseMoE, set_top_k
 
 COLUMNS = (
-    "layer", "tokens", "top_k", "entropy", "kept_entropy", "entropy_of_mean", "mutual_information", "max_violation", "dead_share",
+    "layer", "tokens", "top_k", "entropy", "kept_entropy", "entropy_of_mean", "mutual_information",
+    "max_violation", "dead_share",
     "effective_experts", "gate_mass_max", "logit_std", "margin",
 )  # fmt: skip
 
@@ -23,8 +24,8 @@ COLUMNS = (
 class RoutingStats:
     """What the sparse layers of a model did with their tokens, summed over calls; padding is left out.
 
-    Entropies are in nats. H(mean p) - mean H(p) is the mutual information of token and expert: low entropy with high mutual information
-    is specialisation, low entropy with low mutual information is collapse.
+    Entropies are in nats. H(mean p) - mean H(p) is the mutual information of token and expert: low entropy
+    with high mutual information is specialisation, low entropy with low mutual information is collapse.
 
     Parameters
     ----------
@@ -73,7 +74,8 @@ class RoutingStats:
     def table(self) -> Table:
         """One row a layer: see `COLUMNS`.
 
-        max_violation is (largest load - mean load) / mean load; effective_experts is exp of the entropy of the load.
+        max_violation is (largest load - mean load) / mean load; effective_experts is exp of the entropy of
+        the load.
         """
         columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         for name, s in self._sums.items():
@@ -149,7 +151,8 @@ def _sums_of(info: RoutingInfo) -> dict[str, Any]:
 
 @torch.no_grad()
 def agreement(first: Assignment, second: Assignment) -> float:
-    """Share of first choices that two assignments of the same tokens have in common: stability between checkpoints."""
+    """Share of first choices that two assignments of the same tokens have in common: stability between
+    checkpoints."""
     if len(first.probabilities) != len(second.probabilities):
         raise DataError("the assignments are of different numbers of tokens")
     return float((first.probabilities.argmax(1) == second.probabilities.argmax(1)).double().mean())
@@ -157,7 +160,8 @@ def agreement(first: Assignment, second: Assignment) -> float:
 
 @torch.no_grad()
 def expert_similarity(layer: SparseMoE, x: Tensor) -> Tensor:
-    """Mean cosine of the outputs of each pair of experts on the same tokens x (t, d_model), (n_experts, n_experts): near 1 is collapse."""
+    """Mean cosine of the outputs of each pair of experts on the same tokens x (t, d_model), (n_experts,
+    n_experts): near 1 is collapse."""
     t, E = len(x), layer.n_experts
     outputs = []
     for e in range(E):
@@ -177,7 +181,8 @@ def effective_rank(weight: Tensor) -> float:
 
 @torch.no_grad()
 def quality_vs_k(model: nn.Module, loss: Any, data: Iterable[Any], ks: Iterable[int]) -> Table:
-    """Mean loss of a model over batches at each number of experts, with the multiply-adds (as two operations each) of its experts a token.
+    """Mean loss of a model over batches at each number of experts, with the multiply-adds (as two operations
+    each) of its experts a token.
 
     Parameters
     ----------

@@ -8,8 +8,8 @@ Per row, with gate scores v, pi = softmax(v), experts' log-densities l_e and sco
     d2L/dv_a deta_e'  = r_e ([a=e] - r_a) s_e'
     d2L/deta deta'    = [e=f] r_e (s_e s_e' + C_e) - r_e r_f s_e s_f'
 
-and each parameter block sums these numbers times the outer product of the two features: rows of the design for experts,
-dv/dgate for the gate, whose own curvature adds sum d d2v.
+and each parameter block sums these numbers times the outer product of the two features: rows of the design
+for experts, dv/dgate for the gate, whose own curvature adds sum d d2v.
 """
 
 from __future__ import annotations
@@ -153,7 +153,8 @@ def _cross(a: slice | np.ndarray, b: slice | np.ndarray) -> tuple:
 
 
 def logit_features(model: Model, theta: np.ndarray, z: np.ndarray, x: np.ndarray) -> list[Feature]:
-    """d logit / d theta of each logit: columns (n, j) and their places in theta, in the order of the logits."""
+    """d logit / d theta of each logit: columns (n, j) and their places in theta, in the order of the
+    logits."""
     nu, m, one = model.family.nuisances, model.m, np.ones((len(x), 1))
     out = model.gate.features(model.gate_coefficients(theta), model.gate_shared(theta), z)
     first, last = model.gate_size, model.size - model.k * nu

@@ -79,7 +79,8 @@ class Engine(Protocol):
     def evaluate_all(
         self, thetas: np.ndarray, order: Order, responsibilities: np.ndarray | None = None, threads: int = 1
     ) -> Evaluation:
-        """`evaluate` at each of thetas (S, P), every part stacked along a first axis; responsibilities (S, n, k)."""
+        """`evaluate` at each of thetas (S, P), every part stacked along a first axis; responsibilities (S, n,
+        k)."""
         ...
 
     def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:

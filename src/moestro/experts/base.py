@@ -107,7 +107,8 @@ class Family(Protocol):
         ...
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
-        """log(s / sigma) of experts with nuisances (..., nu), s^2 the variance of the scaled response, one; zero without a variance."""
+        """log(s / sigma) of experts with nuisances (..., nu), s^2 the variance of the scaled response, one;
+        zero without a variance."""
         ...
 
     def nuisance_step(

@@ -1,4 +1,5 @@
-"""Multinomial logistic experts: f(y = c | eta) = exp(eta_c) / sum_l exp(eta_l), eta of the last class zero."""
+"""Multinomial logistic experts: f(y = c | eta) = exp(eta_c) / sum_l exp(eta_l), eta of the last class
+zero."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a gate states: scores v of the experts; their weights are pi = softmax(v), whatever the gate.
 
-A gate has one row (beta_0, beta_1) an expert, or one less where the last expert's score is held at zero, and may have
-parameters that all experts share. Its vector is (rows, shared), flattened.
+A gate has one row (beta_0, beta_1) an expert, or one less where the last expert's score is held at zero, and
+may have parameters that all experts share. Its vector is (rows, shared), flattened.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Gate(ABC):
     reference : bool
         Whether the last expert's score is zero, and its row left out.
     scaling : {"affine", "scale", "none"}
-        What may be done to the gate's columns without changing the family of gates: centre and scale, scale, nothing.
+        What may be done to the gate's columns without changing the family of gates: centre and scale, scale,
+        nothing.
     shared : tuple of str
         Names of the parameters that all experts share.
     bound, shared_bound : float
@@ -59,7 +60,8 @@ class Gate(ABC):
         return self.rows(k) * q + len(self.shared)
 
     def held(self, k: int, q: int) -> np.ndarray:
-        """Boolean (size,): entries that stay where `initial` puts them, because a translation makes them free."""
+        """Boolean (size,): entries that stay where `initial` puts them, because a translation makes them
+        free."""
         out = np.zeros(self.size(k, q), dtype=bool)
         if not self.reference and "weights" in self.translations:
             out[(k - 1) * q] = True
@@ -84,7 +86,8 @@ class Gate(ABC):
     def score_curvature(
         self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray, d: np.ndarray
     ) -> np.ndarray | None:
-        """sum_n sum_t d_nt d2 v_nt / d vector d vector', (size, size), d (n, rows); None where scores are linear."""
+        """sum_n sum_t d_nt d2 v_nt / d vector d vector', (size, size), d (n, rows); None where scores are
+        linear."""
         return None
 
 

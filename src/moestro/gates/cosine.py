@@ -1,7 +1,7 @@
 """Cosine gates (arXiv 2405.14131): v = beta_0 + cos(beta_1, x) / tau.
 
-The cosine does not feel the length of beta_1, so that direction is never identified and every fit says so. The perturbed cosine
-beta_1' x / ((|beta_1| + tau_1) (|x| + tau_2)) does feel it.
+The cosine does not feel the length of beta_1, so that direction is never identified and every fit says so.
+The perturbed cosine beta_1' x / ((|beta_1| + tau_1) (|x| + tau_2)) does feel it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from .base import Feature, Gate
 
 @dataclass(frozen=True)
 class CosineGate(Gate):
-    """Softmax of cosines between x and k directions over a temperature, plus a bias; the shared parameter is log(tau)."""
+    """Softmax of cosines between x and k directions over a temperature, plus a bias; the shared parameter is
+    log(tau)."""
 
     name: ClassVar[str] = "cosine"
     shared: ClassVar[tuple[str, ...]] = ("log(temperature)",)

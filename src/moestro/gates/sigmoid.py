@@ -1,7 +1,8 @@
-"""The normalised sigmoid gate: pi_i = sigma(u_i) / sum_j sigma(u_j), u_i = beta_0i + beta_1i' x, every expert free.
+"""The normalised sigmoid gate: pi_i = sigma(u_i) / sum_j sigma(u_j), u_i = beta_0i + beta_1i' x, every expert
+free.
 
-Sigmoid gates have no translation (arXiv 2405.13997; normalised for classification in 2602.01466). As scores of a softmax
-they are v = log sigma(u).
+Sigmoid gates have no translation (arXiv 2405.13997; normalised for classification in 2602.01466). As scores
+of a softmax they are v = log sigma(u).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Gates with a temperature that is estimated (arXiv 2401.13875).
 
-The dense-to-sparse gate divides linear scores by tau: v = (beta_0 + beta_1' x) / tau. Then d v / d tau is a combination of the
-derivatives in beta, so beta and tau are known only together and every fit says so (status "flat"). The remedy is an activation:
-v = (sigma(beta_1' x) + beta_0) / tau.
+The dense-to-sparse gate divides linear scores by tau: v = (beta_0 + beta_1' x) / tau. Then d v / d tau is a
+combination of the derivatives in beta, so beta and tau are known only together and every fit says so (status
+"flat"). The remedy is an activation: v = (sigma(beta_1' x) + beta_0) / tau.
 """
 
 from __future__ import annotations

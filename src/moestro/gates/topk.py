@@ -1,7 +1,9 @@
-"""The top-K sparse softmax gate (arXiv 2309.13850): softmax over the K experts that rank highest at x, zero elsewhere.
+"""The top-K sparse softmax gate (arXiv 2309.13850): softmax over the K experts that rank highest at x, zero
+elsewhere.
 
-The definition ranks on the score beta_1' x, and the bias enters after the ranking; much code ranks on the whole logit
-beta_0 + beta_1' x. The two differ: with one large slope and positive x the score ranking never switches.
+The definition ranks on the score beta_1' x, and the bias enters after the ranking; much code ranks on the
+whole logit beta_0 + beta_1' x. The two differ: with one large slope and positive x the score ranking never
+switches.
 """
 
 from __future__ import annotations

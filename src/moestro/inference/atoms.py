@@ -4,7 +4,8 @@ There its parameters are a block of numbers of order one,
 
     log pi | c (p) | Gamma (free entries) | B (D rows of Q coefficients) | Sigma (free entries) | log nu,
 
-whatever the user's units are, and the monomials of polynomial experts are as far from collinear as the rows allow.
+whatever the user's units are, and the monomials of polynomial experts are as far from collinear as the rows
+allow.
 """
 
 from __future__ import annotations
@@ -83,7 +84,10 @@ class Atom:
     @cached_property
     def places(self) -> dict[str, slice]:
         """Where each part stands in the block."""
-        sizes = {"log pi": 1, "c": self.p, "gamma": len(self.located.i), "B": self.B.size, "sigma": len(self.expert.i),
+        sizes = {(
+            "log "
+            "pi"
+        ): 1, "c": self.p, "gamma": len(self.located.i), "B": self.B.size, "sigma": len(self.expert.i),
                  "log nu": 0 if self.tails is None else 1}  # fmt: skip
         ends = np.cumsum(list(sizes.values()))
         return {

@@ -1,4 +1,5 @@
-"""Covariance of the estimate: bread (inverse observed information) and meat (outer products of the scores)."""
+"""Covariance of the estimate: bread (inverse observed information) and meat (outer products of the
+scores)."""
 
 from __future__ import annotations
 
@@ -44,8 +45,8 @@ def covariance(
 ) -> Covariance:
     """Covariance of `fit` on its `rows`.
 
-    "observed" inverts the exact Hessian; "sandwich" is A^-1 B A^-1 with B the sum of the outer products of the
-    rows' weighted scores, valid when the model is only an approximation. Directions in which the observed
+    "observed" inverts the exact Hessian; "sandwich" is A^-1 B A^-1 with B the sum of the outer products of
+    the rows' weighted scores, valid when the model is only an approximation. Directions in which the observed
     information is singular (relative to EM's complete-data information) are taken out, and the entries that
     load on them are marked as not identified.
     """

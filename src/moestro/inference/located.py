@@ -20,7 +20,8 @@ from .terms import Terms
 
 FLAT = 1e-6  # observed over complete-data information below which a direction is not identified
 EMPTY = 1e-12  # the same for the complete data themselves: rotations of latent factors
-LOADED = 0.01  # share of a parameter's gradient along directions without information from which it has no standard error
+# share of a parameter's gradient along directions without information from which it has no standard error
+LOADED = 0.01
 MOST = 3000  # parameters whose information is still formed
 ILL = {StatusKind.COLLAPSED: "collapsed", StatusKind.EMPTY: "empty", StatusKind.THIN: "thin"}
 
@@ -48,9 +49,10 @@ def located_covariance(
 ) -> LocatedCovariance:
     """Covariance of a fit on its rows x (n, d), y (n,) or (n, q), weights w (n,).
 
-    "observed" inverts the exact observed information, "sandwich" is A^-1 B A^-1 with B the sum of the outer products of the rows' weighted
-    scores. Both are carried to the user's parameters by the delta method. A parameter that moves along directions without information
-    (relative to that of the complete data), or with a coordinate at its bound, has no standard error.
+    "observed" inverts the exact observed information, "sandwich" is A^-1 B A^-1 with B the sum of the outer
+    products of the rows' weighted scores. Both are carried to the user's parameters by the delta method. A
+    parameter that moves along directions without information (relative to that of the complete data), or with
+    a coordinate at its bound, has no standard error.
     """
     if kind not in ("observed", "sandwich"):
         raise DataError(f"cov={kind!r} is unknown: choose one of {', '.join(KINDS)}")
@@ -128,12 +130,14 @@ def _refuse_many(fit: LocatedFit, shape: Shape, p: int, D: int) -> None:
     count = entries + fit.k * (p + D)
     if count > MOST:
         raise DataError(
-            f"the information of {count} parameters is too large to be formed (at most {MOST}): use cov='bootstrap'"
+            f"the information of {count} parameters is too large to be formed (at most {MOST}): use "
+            "cov='bootstrap'"
         )
 
 
 def _free(atoms: list[Atom], shape: Shape, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Free parameters behind the atoms' blocks: derivatives (P, F), the curvature of the map along the gradient (F, F), which are at a bound.
+    """Free parameters behind the atoms' blocks: derivatives (P, F), the curvature of the map along the
+    gradient (F, F), which are at a bound.
 
     The last log-weight follows from the others; tied covariances share their parameters.
     """
@@ -177,7 +181,8 @@ def _free(atoms: list[Atom], shape: Shape, slope: np.ndarray) -> tuple[np.ndarra
 
 
 def _root(complete: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """R with R R' the inverse of `observed` where it is regular, and the directions where it is not, in units of `complete`'s diagonal."""
+    """R with R R' the inverse of `observed` where it is regular, and the directions where it is not, in units
+    of `complete`'s diagonal."""
     size = np.sqrt(np.maximum(np.diag(complete), 1e-300))
     values, vectors = np.linalg.eigh(complete / np.outer(size, size))
     some = values > EMPTY * max(float(values[-1]), 1e-300) if len(values) else values > 0

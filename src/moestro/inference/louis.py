@@ -1,12 +1,12 @@
 """The information of a located model: what the complete data would say, less what is missing (Louis, 1982).
 
-The complete data of a row are its atom z and, with Student tails, its latent scale W. Given them the score of atom e is affine in
-(W, log W): s = alpha + W beta + log W gamma. With r the responsibilities,
+The complete data of a row are its atom z and, with Student tails, its latent scale W. Given them the score of
+atom e is affine in (W, log W): s = alpha + W beta + log W gamma. With r the responsibilities,
 
     observed information = E[complete information | rows] - sum_n w_n Var[s | row n],
 
-exactly, also where the gradient is not zero. Var[s | row] = sum_e r_e (Var_W[s_e] + t_e t_e') - t t' with t_e = E_W[s_e], and t = sum_e r_e t_e
-is the score of the row. One pass over the rows gives all of it.
+exactly, also where the gradient is not zero. Var[s | row] = sum_e r_e (Var_W[s_e] + t_e t_e') - t t' with t_e
+= E_W[s_e], and t = sum_e r_e t_e is the score of the row. One pass over the rows gives all of it.
 """
 
 from __future__ import annotations
@@ -137,7 +137,8 @@ class _View:
         return out
 
     def score(self) -> np.ndarray:
-        """E_W of the complete-data score of each row, shape (n, size); that of log pi without its constant."""
+        """E_W of the complete-data score of each row, shape (n, size); that of log pi without its
+        constant."""
         a, at = self.atom, self.atom.places
         out = self.slope() * self.W[:, None]
         out[:, 0] = 1.0
@@ -164,7 +165,8 @@ class _View:
 
 @dataclass
 class _Sums:
-    """What the complete-data information of an atom needs: sums of r, r W and their products with residuals and monomials."""
+    """What the complete-data information of an atom needs: sums of r, r W and their products with residuals
+    and monomials."""
 
     mass: float
     scaled: float
@@ -178,7 +180,16 @@ class _Sums:
     @classmethod
     def zero(cls, a: Atom) -> _Sums:
         p, D, Q = a.p, a.D, a.B.shape[1]
-        return cls(0.0, 0.0, 0.0, np.zeros((p, 1)), np.zeros((p, p)), np.zeros((Q, Q)), np.zeros((D, Q)), np.zeros((D, D)))  # fmt: skip
+        return cls(
+            0.0,
+            0.0,
+            0.0,
+            np.zeros((p, 1)),
+            np.zeros((p, p)),
+            np.zeros((Q, Q)),
+            np.zeros((D, Q)),
+            np.zeros((D, D)),
+        )
 
     def add(self, view: _View, rw: np.ndarray) -> None:
         scaled = rw * view.W
@@ -200,7 +211,9 @@ class _Sums:
             ("B", "sigma", a.expert, a.sigma, self.gram, self.cross, self.vv),
         ):
             both = np.r_[at[mean], at[entries]]
-            out[np.ix_(both, both)] = _of_regression(tangent, np.linalg.inv(covariance), gram, cross, second, self.mass)  # fmt: skip
+            out[np.ix_(both, both)] = _of_regression(
+                tangent, np.linalg.inv(covariance), gram, cross, second, self.mass
+            )
         if a.tails is not None:
             half = 0.5 * a.tails
             slope = self.mass * (np.log(half) + 1.0 - float(digamma(half))) + self.tail
@@ -211,9 +224,11 @@ class _Sums:
 def _of_regression(
     tangent: Tangent, P: np.ndarray, gram: np.ndarray, cross: np.ndarray, second: np.ndarray, mass: float
 ) -> np.ndarray:
-    """Minus the Hessian of -(mass log |S| + sum r' S^-1 r) / 2, r = v - B phi, in (B, free entries of S), with P = S^-1.
+    """Minus the Hessian of -(mass log |S| + sum r' S^-1 r) / 2, r = v - B phi, in (B, free entries of S),
+    with P = S^-1.
 
-    In B it is P x gram; in B and an entry E: P E P cross; in entries E, F: tr(K E P F) - mass tr(P E P F) / 2, K = P second P.
+    In B it is P x gram; in B and an entry E: P E P cross; in entries E, F: tr(K E P F) - mass tr(P E P F) /
+    2, K = P second P.
     """
     i, j = tangent.i, tangent.j
     m = _twice(tangent)

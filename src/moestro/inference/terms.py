@@ -1,4 +1,5 @@
-"""The parameters of a located model as people read them: names, numbers, and their derivatives in the atoms' own units."""
+"""The parameters of a located model as people read them: names, numbers, and their derivatives in the atoms'
+own units."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ import numpy as np
 from ..located import LocatedMeasure, Specification, polynomial
 from .atoms import STEP, Atom
 
-# Intervals by the logit, by the logarithm, and as they are; of a place there is no hypothesis that it is zero.
+# Intervals by the logit, by the logarithm, and as they are; of a place there is no hypothesis that it is
+# zero.
 SHARE, POSITIVE, PLACE, REAL = "share", "positive", "place", "real"
 
 
@@ -30,8 +32,8 @@ class Term:
 class Terms:
     """Which parameters of a measure from x to y are listed.
 
-    Shares, means and variances of the gate, coefficients and variances of the experts, degrees of freedom; covariances where they are
-    free parameters of the model.
+    Shares, means and variances of the gate, coefficients and variances of the experts, degrees of freedom;
+    covariances where they are free parameters of the model.
 
     Attributes
     ----------
@@ -94,13 +96,15 @@ class Terms:
         """Numbers (U,) of a measure from x to y."""
         tails = np.empty((self.k, 0)) if measure.tails is None else measure.tails[:, None]
         parts = zip(
-            measure.means, measure.covariances, measure.slopes, measure.intercepts, measure.noise, tails, strict=True
+            measure.means, measure.covariances, measure.slopes, measure.intercepts, measure.noise, tails,
+            strict=True
         )  # fmt: skip
         both = [self._of_atom(e, *part) for e, part in enumerate(parts)]
         return np.concatenate([measure.weights[: self.shares], *(g for g, _ in both), *(y for _, y in both)])
 
     def _of_atom(
-        self, e: int, c: np.ndarray, gamma: np.ndarray, A: np.ndarray, b: np.ndarray, sigma: np.ndarray, nu: np.ndarray
+        self, e: int, c: np.ndarray, gamma: np.ndarray, A: np.ndarray, b: np.ndarray, sigma: np.ndarray,
+        nu: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """What is listed of an atom's gate and of its expert."""
         expert = np.concatenate([b[:, None], A], axis=1).ravel()

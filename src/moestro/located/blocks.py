@@ -1,8 +1,9 @@
 """Blocks learned from the data (arXiv 2104.08959): thresholded residual correlations of each cluster.
 
-A diagonal model assigns the rows; in each cluster the columns whose residuals correlate by more than a threshold are
-joined, and the connected components are its blocks. All thresholds give the random sub-collection of partitions, from single columns up
-to what the clusters can bear; each is fitted by EM. Correlations, not covariances, are thresholded, so that units do not matter.
+A diagonal model assigns the rows; in each cluster the columns whose residuals correlate by more than a
+threshold are joined, and the connected components are its blocks. All thresholds give the random
+sub-collection of partitions, from single columns up to what the clusters can bear; each is fitted by EM.
+Correlations, not covariances, are thresholded, so that units do not matter.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def partitions(data: Data, k: int, fit: LocatedFit, most: int) -> list[tuple[Par
     for e in range(k):
         at = np.flatnonzero((label == e) if data.weights is None else (label == e) & (data.weights > 0))
         rows.append(len(at))
-        trees.append(_tree(problem.residuals(parameters, e, at), None if data.weights is None else data.weights[at]))  # fmt: skip
+        trees.append(
+            _tree(problem.residuals(parameters, e, at), None if data.weights is None else data.weights[at])
+        )
     heights = np.unique(np.concatenate([t[:, 2] for t in trees])) if D > 1 else np.array([])
     found: list[tuple[Partition, ...]] = [tuple(_cut(None, D) for _ in range(k))]
     for h in _spread_out(heights, 8 * most):
@@ -42,7 +45,12 @@ def partitions(data: Data, k: int, fit: LocatedFit, most: int) -> list[tuple[Par
         if cuts != found[-1]:
             found.append(cuts)
     size = [sum(len(b) * (len(b) + 1) // 2 for c in cuts for b in c) for cuts in found]
-    keep = sorted({int(np.argmin(np.abs(np.log(size) - goal))) for goal in np.linspace(np.log(size[0]), np.log(size[-1]), most)})  # fmt: skip
+    keep = sorted(
+        {
+            int(np.argmin(np.abs(np.log(size) - goal)))
+            for goal in np.linspace(np.log(size[0]), np.log(size[-1]), most)
+        }
+    )
     return [found[i] for i in (keep if len(found) > most else range(len(found)))]
 
 

@@ -1,11 +1,12 @@
 """EM with Anderson acceleration: the sufficient statistics are extrapolated, the likelihood never falls.
 
 One EM step maps statistics S to F(S): M-step, then E-step. With residuals f = F - S, the next statistics are
-S + f - (dS + dF) g where g minimises |f - df g| over the last few differences (Anderson, 1965; Walker and Ni, 2011).
-Where they give a lower log-likelihood, the plain step F is taken: EM's own guarantee holds at every iteration. A higher
-log-likelihood does not tell whether a long step stayed in EM's basin, so the way from F to the next statistics is at most `reach` |f|, and
-`reach` grows where the residual shrank and falls back where it grew: extrapolation is trusted as far as EM was linear.
-Statistics are the right space: any M-step, tied or structured, starts from them.
+S + f - (dS + dF) g where g minimises |f - df g| over the last few differences (Anderson, 1965; Walker and Ni,
+2011). Where they give a lower log-likelihood, the plain step F is taken: EM's own guarantee holds at every
+iteration. A higher log-likelihood does not tell whether a long step stayed in EM's basin, so the way from F
+to the next statistics is at most `reach` |f|, and `reach` grows where the residual shrank and falls back
+where it grew: extrapolation is trusted as far as EM was linear. Statistics are the right space: any M-step,
+tied or structured, starts from them.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Ascent:
     mismatch : float
         Largest change of a statistic per row in one EM step.
     trace : tuple of Info
-        One an iteration: the log-likelihood, never falling; the mismatch there; the largest change of a statistic.
+        One an iteration: the log-likelihood, never falling; the mismatch there; the largest change of a
+        statistic.
     """
 
     parameters: Any

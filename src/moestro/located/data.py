@@ -75,7 +75,8 @@ class Data:
             _no_twins(rows[:, p:], w, names[p:], "covariance")
         total = len(rows) if w is None else float(w.sum())
         return cls(
-            rows[:, :p].copy(), rows[:, p:].copy(), w, center, scale, -float(total) * float(np.log(scale).sum()), threads
+            rows[:, :p].copy(), rows[:, p:].copy(), w, center, scale,
+            -float(total) * float(np.log(scale).sum()), threads
         )  # fmt: skip
 
     @property
@@ -179,9 +180,11 @@ def _merged(
 
 
 def _enough(n: int, p: int, D: int, spec: Specification, k: int) -> None:
-    """Refuse fewer distinct rows than components, and many columns with too few rows for even one full covariance.
+    """Refuse fewer distinct rows than components, and many columns with too few rows for even one full
+    covariance.
 
-    Few columns with too few rows are fitted, and the status names the components whose covariance is singular.
+    Few columns with too few rows are fitted, and the status names the components whose covariance is
+    singular.
     """
     if n < k:
         raise DataError(f"{k} located experts need at least {k} distinct rows, got {n}")
@@ -192,13 +195,15 @@ def _enough(n: int, p: int, D: int, spec: Specification, k: int) -> None:
         )
     if spec.gate_covariance == "full" and n < p + 1 and p > MANY_COLUMNS:
         raise DataError(
-            f"a full gate covariance of {p} columns needs at least {p + 1} distinct rows, got {n}: gate_covariance='diagonal' or "
+            f"a full gate covariance of {p} columns needs at least {p + 1} distinct rows, got {n}: "
+            "gate_covariance='diagonal' or "
             "direction='inverse' need fewer"
         )
 
 
 def _no_twins(rows: np.ndarray, w: np.ndarray | None, names: list[str], option: str) -> None:
-    """Refuse columns of which one is a multiple of another: their full covariance is singular in every component."""
+    """Refuse columns of which one is a multiple of another: their full covariance is singular in every
+    component."""
     if rows.shape[1] < 2:
         return
     weighted = rows if w is None else rows * w[:, None]
@@ -206,6 +211,7 @@ def _no_twins(rows: np.ndarray, w: np.ndarray | None, names: list[str], option: 
     i, j = np.nonzero(np.triu(correlation > 1.0 - ALIASED, 1))
     if len(i):
         raise DataError(
-            f"columns {names[i[0]]} and {names[j[0]]} are multiples of each other, so that a full covariance is "
+            f"columns {names[i[0]]} and {names[j[0]]} are multiples of each other, so that a full covariance "
+            "is "
             f"singular: leave one out, or use {option}='diagonal'"
         )

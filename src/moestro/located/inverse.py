@@ -8,9 +8,11 @@ import numpy as np
 def inverse(
     c: np.ndarray, gamma: np.ndarray, A: np.ndarray, b: np.ndarray, sigma: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """c*, Gamma*, A*, b*, Sigma* with N(x; c, Gamma) N(y; A x + b, Sigma) = N(y; c*, Gamma*) N(x; A* y + b*, Sigma*).
+    """c*, Gamma*, A*, b*, Sigma* with N(x; c, Gamma) N(y; A x + b, Sigma) = N(y; c*, Gamma*) N(x; A* y + b*,
+    Sigma*).
 
-    c* = A c + b,  Gamma* = Sigma + A Gamma A',  Sigma* = (Gamma^-1 + A' Sigma^-1 A)^-1,  A* = Sigma* A' Sigma^-1,
+    c* = A c + b,  Gamma* = Sigma + A Gamma A',  Sigma* = (Gamma^-1 + A' Sigma^-1 A)^-1,
+     A* = Sigma* A' Sigma^-1,
     b* = Sigma* (Gamma^-1 c - A' Sigma^-1 b)   (Deleforge, Forbes and Horaud, 2015).
 
     Parameters

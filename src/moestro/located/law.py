@@ -61,7 +61,9 @@ class LocatedLaw:
     def log_density(self, y: np.ndarray) -> np.ndarray:
         """log p(y | x), shape (n,)."""
         q = self.means.shape[2]
-        distance, log_det = distances(np.asarray(y, dtype=float).reshape(len(self), 1, q) - self.means, self.noise)  # fmt: skip
+        distance, log_det = distances(
+            np.asarray(y, dtype=float).reshape(len(self), 1, q) - self.means, self.noise
+        )
         if self.scale is not None:
             distance, log_det = distance / self.scale, log_det + q * np.log(self.scale)
         return log_sum_exp(self.log_weights + log_density(distance, log_det, q, self.tails))[:, 0]
@@ -95,7 +97,8 @@ class LocatedLaw:
         """The law of a single response."""
         if self.means.shape[2] != 1:
             raise DataError(
-                f"y has {self.means.shape[2]} columns: only a single response has quantiles (marginal(j) is one)"
+                f"y has {self.means.shape[2]} columns: only a single response has quantiles (marginal(j) is "
+                "one)"
             )
         return self.marginal(0)
 

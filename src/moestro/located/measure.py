@@ -2,9 +2,10 @@
 
     p(x, y) = sum_i pi_i N(x; c_i, Gamma_i) N(y; A_i x + b_i, Sigma_i)
 
-Its conditional p(y | x) has the gate pi_i N(x; c_i, Gamma_i) / sum_j pi_j N(x; c_j, Gamma_j). There is no gauge
-but the order of the atoms. Experts may be polynomials of x: then x above stands for its monomials up to the degree. With Student
-tails both Gaussians of an atom share a latent scale: (x, y) given W has the covariances divided by W ~ Gamma(nu / 2, nu / 2).
+Its conditional p(y | x) has the gate pi_i N(x; c_i, Gamma_i) / sum_j pi_j N(x; c_j, Gamma_j). There is no
+gauge but the order of the atoms. Experts may be polynomials of x: then x above stands for its monomials up to
+the degree. With Student tails both Gaussians of an atom share a latent scale: (x, y) given W has the
+covariances divided by W ~ Gamma(nu / 2, nu / 2).
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class LocatedMeasure:
     noise : ndarray of shape (k, q, q)
         Sigma, covariance of y about its expert's mean.
     tails : ndarray of shape (k,) or None
-        Degrees of freedom nu of Student atoms (Gamma and Sigma are then scale matrices); None for Gaussian ones.
+        Degrees of freedom nu of Student atoms (Gamma and Sigma are then scale matrices); None for Gaussian
+        ones.
     degree : int
         Of the experts' means in x.
     """
@@ -113,7 +115,8 @@ class LocatedMeasure:
     # The joint law
 
     def joint(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (k, d + q) and covariance (k, d + q, d + q) of (x, y) in each atom (scale matrix of Student atoms)."""
+        """Mean (k, d + q) and covariance (k, d + q, d + q) of (x, y) in each atom (scale matrix of Student
+        atoms)."""
         self._affine("the joint law of (x, y) is Gaussian")
         d, D = self.d, self.d + self.q
         mean = np.concatenate(
@@ -144,7 +147,8 @@ class LocatedMeasure:
         )
 
     def inverse(self) -> LocatedMeasure:
-        """The same joint law with x and y exchanged: p(y, x) = sum pi N(y; c*, Gamma*) N(x; A* y + b*, Sigma*)."""
+        """The same joint law with x and y exchanged: p(y, x) = sum pi N(y; c*, Gamma*) N(x; A* y + b*,
+        Sigma*)."""
         self._affine("its inverse has the same form")
         parts = (self.means, self.covariances, self.slopes, self.intercepts, self.noise)
         return LocatedMeasure(self.weights, *inverse(*parts), tails=self.tails)
@@ -263,8 +267,10 @@ class LocatedMeasure:
         try:
             d, q, degree = int(data["d"]), int(data["q"]), int(data["degree"])
             k = len(data["weights"])
-            shapes = {"means": (k, d), "covariances": (k, d, d), "slopes": (k, q, polynomial.count(d, degree)),
-                      "intercepts": (k, q), "noise": (k, q, q), "weights": (k,)}  # fmt: skip
+            shapes = {
+                "means": (k, d), "covariances": (k, d, d), "slopes": (k, q, polynomial.count(d, degree)),
+                "intercepts": (k, q), "noise": (k, q, q), "weights": (k,),
+            }  # fmt: skip
             parts = {name: np.array(data[name], dtype=float).reshape(shapes[name]) for name in PARTS}
             tails = None if data["tails"] is None else np.array(data["tails"], dtype=float)
             measure = cls(**parts, tails=tails, degree=degree)

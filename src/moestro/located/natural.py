@@ -1,11 +1,12 @@
 """Gaussian mixtures in natural parameters: log-densities linear in monomials of degree two.
 
-With phi(w) = (1, w_i, w_i w_j), a weighted Gaussian is exp(theta' phi(w)) and its mass m(theta) a closed form. The
-log-likelihood under the constraint sum m = 1 has its maximum where
+With phi(w) = (1, w_i, w_i w_j), a weighted Gaussian is exp(theta' phi(w)) and its mass m(theta) a closed
+form. The log-likelihood under the constraint sum m = 1 has its maximum where
 
     F(theta) = sum_n w_n log sum_k exp(theta_k' phi_n) - N (sum_k m(theta_k) - 1)
 
-has, and there the masses do sum to one (scale all of them to see it). F needs no constraint, and its derivatives are moments:
+has, and there the masses do sum to one (scale all of them to see it). F needs no constraint, and its
+derivatives are moments:
 
     dF/dtheta_k  = sum_n w_n r_nk phi_n - N m_k E_k[phi]
     d2F/dtheta_k dtheta_l' = sum_n w_n (delta_kl r_nk - r_nk r_nl) phi_n phi_n' - delta_kl N m_k E_k[phi phi']
@@ -71,7 +72,8 @@ class Monomials:
         return out
 
     def expectations(self, mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-        """E of every monomial under N(mean, covariance), (k, D) and (k, D, D), by Stein's identity, (k, J)."""
+        """E of every monomial under N(mean, covariance), (k, D) and (k, D, D), by Stein's identity, (k,
+        J)."""
         out = np.empty((len(mean), len(self.exponents)))
         for j, t in enumerate(self.exponents):
             if not t:
@@ -97,7 +99,8 @@ class Monomials:
         return np.concatenate([constant[:, None], h, second], axis=1)
 
     def gaussians(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Log-masses (k,), means and covariances of theta; None where a precision is not positive definite."""
+        """Log-masses (k,), means and covariances of theta; None where a precision is not positive
+        definite."""
         k, D = len(theta), self.D
         i, j = self.pairs
         precision = np.zeros((k, D, D))

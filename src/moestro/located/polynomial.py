@@ -11,7 +11,8 @@ import numpy as np
 
 @cache
 def exponents(d: int, degree: int) -> tuple[tuple[int, ...], ...]:
-    """Monomials of d variables of degree 1 to `degree`, each as a sorted tuple of variables; the first d are the variables."""
+    """Monomials of d variables of degree 1 to `degree`, each as a sorted tuple of variables; the first d are
+    the variables."""
     return tuple(t for r in range(1, degree + 1) for t in combinations_with_replacement(range(d), r))
 
 

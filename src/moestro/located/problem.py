@@ -156,7 +156,8 @@ class JointProblem:
         """Posterior probabilities (n, k)."""
         return self.rowwise(phi)[0]
 
-    # EM in closed form: the M-step matches moments. Statistics are sum w r phi / N as one vector: see `climb`.
+    # EM in closed form: the M-step matches moments. Statistics are sum w r phi / N as one vector: see
+    # `climb`.
 
     def m_step(self, first: np.ndarray) -> np.ndarray | None:
         """phi whose Gaussians have the moments `first` (k, size); None where a mass is not positive.
@@ -177,7 +178,8 @@ class JointProblem:
         second = first[:, 1 + D :] / mass[:, None] - mean[:, i] * mean[:, j]
         covariance[:, i, j] = covariance[:, j, i] = second
         theta = m.natural(np.log(mass / total), mean, floored(covariance))
-        # Where many columns are singular together, rounding may take a precision at the floor out of the parameter space.
+        # Where many columns are singular together, rounding may take a precision at the floor out of the
+        # parameter space.
         for floor in (1e2 * SPREAD_FLOOR, 1e4 * SPREAD_FLOOR):
             if D <= FEW_COLUMNS or m.gaussians(theta) is not None:
                 break
@@ -238,7 +240,8 @@ class JointProblem:
 
 
 def _softmax(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Responsibilities (k, n) of log joint densities u (k, n), and log-densities (n,); long rows are what NumPy is fast on."""
+    """Responsibilities (k, n) of log joint densities u (k, n), and log-densities (n,); long rows are what
+    NumPy is fast on."""
     top = u.max(axis=0)
     u -= top
     np.exp(u, out=u)

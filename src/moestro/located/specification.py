@@ -1,4 +1,5 @@
-"""Which located model: direction, structures of both covariances, degree, tails; checked before anything is computed."""
+"""Which located model: direction, structures of both covariances, degree, tails; checked before anything is
+computed."""
 
 from __future__ import annotations
 
@@ -80,7 +81,11 @@ class Specification:
         words = [w for w, said in ((self.direction, self.direction == "inverse"),) if said] + words
         if self.gate_covariance != "full":
             words.append(f"{self.gate_covariance} gate")
-        words += [w for w, said in (("tied", self.tied), ("tied gate", self.gate_tied), ("student", self.student)) if said]  # fmt: skip
+        words += [
+            w
+            for w, said in (("tied", self.tied), ("tied gate", self.gate_tied), ("student", self.student))
+            if said
+        ]
         return ", ".join(words)
 
     @property
@@ -92,7 +97,8 @@ class Specification:
 
     @property
     def nests(self) -> bool:
-        """Whether the model of k components contains that of k - 1: not where each component has blocks of its own."""
+        """Whether the model of k components contains that of k - 1: not where each component has blocks of
+        its own."""
         return self.blocks is None or len(self._partitions()) == 1
 
     def _partitions(self) -> list[Any]:
@@ -102,7 +108,8 @@ class Specification:
         return list(self.blocks) if deep else [self.blocks]
 
     def shape(self, k: int, p: int, D: int, units: tuple[float, ...] = ()) -> Shape:
-        """The model of u (p columns) and v (D columns) with k components; `units` is what the p + D columns were divided by."""
+        """The model of u (p columns) and v (D columns) with k components; `units` is what the p + D columns
+        were divided by."""
         noise: Structure
         gate: Structure
         if self.gate_covariance == "isotropic":

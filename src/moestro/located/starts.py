@@ -1,4 +1,5 @@
-"""Memberships that located models start from: k-means++ seeds in randomly turned coordinates, and components of a smaller fit cut in two."""
+"""Memberships that located models start from: k-means++ seeds in randomly turned coordinates, and components
+of a smaller fit cut in two."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ SEED_COLUMNS = 12  # columns of the random projection in which seeds are drawn
 
 
 def splits(rows: np.ndarray, weights: np.ndarray | None, r: np.ndarray, sharpness: float) -> list[np.ndarray]:
-    """Memberships of k + 1 components: each of the k of r (n, k) in turn cut across its longest axis; `sharpness` 0 writes it twice."""
+    """Memberships of k + 1 components: each of the k of r (n, k) in turn cut across its longest axis;
+    `sharpness` 0 writes it twice."""
     out = []
     for e in range(r.shape[1]):
         w = r[:, e] if weights is None else r[:, e] * weights

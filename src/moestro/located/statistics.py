@@ -1,8 +1,10 @@
 """What EM sums over the rows of a located model, and the M-step from it in closed form.
 
-With responsibilities r and, for Student tails, the weights w = E[W | row] (1 for Gaussian tails), the sums are
+With responsibilities r and, for Student tails, the weights w = E[W | row] (1 for Gaussian tails), the sums
+are
 
-    mass = sum r,   gram = sum r w phi phi',   cross = sum r w phi v',   second = sum r w v v',   tail = sum r (E log W - w)
+    mass = sum r,   gram = sum r w phi phi',   cross = sum r w phi v',   second = sum r w v v',
+      tail = sum r (E log W - w)
 
 of the monomials phi = (1, u, ...) of the located side u and of the other side v, and
 

@@ -103,7 +103,8 @@ class MixingMeasure:
 
     @property
     def gate_translations(self) -> tuple[str, ...]:
-        """Which of "weights" (beta_0 + t1) and "slopes" (beta_1 + t2) may be translated without changing the gate."""
+        """Which of "weights" (beta_0 + t1) and "slopes" (beta_1 + t2) may be translated without changing the
+        gate."""
         return self.make_gate().translations
 
     def make_gate(self) -> Gate:
@@ -123,7 +124,8 @@ class MixingMeasure:
         return np.exp(self.nuisances[:, 0])
 
     def components(self) -> dict[str, np.ndarray]:
-        """What an atom is made of, by name, each (k, ...): the weight is not part of it, a variance is no logarithm."""
+        """What an atom is made of, by name, each (k, ...): the weight is not part of it, a variance is no
+        logarithm."""
         out = {"gate_slopes": self.gate_slopes, "intercepts": self.intercepts, "slopes": self.slopes}
         if self.law.has_variance:
             out["variances"] = np.exp(self.nuisances)
@@ -198,7 +200,8 @@ class MixingMeasure:
         return model, model.pack(gate, experts, self.nuisances, self.gate_parameters)
 
     def log_density(self, x: np.ndarray, y: np.ndarray, z: np.ndarray | None = None) -> np.ndarray:
-        """log p(y | x), shape (n,). x (n, d), gate columns z (n, e), by default x; y holds class indices or numbers."""
+        """log p(y | x), shape (n,). x (n, d), gate columns z (n, e), by default x; y holds class indices or
+        numbers."""
         model, theta = self.model()
         x1 = _with_constant(x)
         return model.log_density(

@@ -1,4 +1,5 @@
-"""Penalties on the slopes of gate and experts: one file each. A new one is a file, a line here, and a line in the test table."""
+"""Penalties on the slopes of gate and experts: one file each. A new one is a file, a line here, and a line in
+the test table."""
 
 from typing import Any
 

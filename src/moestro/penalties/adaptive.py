@@ -18,7 +18,8 @@ class AdaptiveL1(TwoStrengths):
     ----------
     power : float
     pilot : ndarray of shape (size,), optional
-        Slopes as the penalty measures them; by default those of a Lasso fit chosen by the extended BIC (by the same criterion, where another one than "cv" is given).
+        Slopes as the penalty measures them; by default those of a Lasso fit chosen by the extended BIC (by
+        the same criterion, where another one than "cv" is given).
     alpha, gate_ratio, standardize, scale, refit
         As in `L1`.
     """

@@ -2,7 +2,8 @@
 
     P(s) = sum_j l1_j |s_j| + 1/2 sum_j l2_j s_j^2 + sum_g w_g ||s_g||_2
 
-Intercepts and variances are free. What is minimised is -L / n + alpha P, L the observed log-likelihood and n the sum of weights.
+Intercepts and variances are free. What is minimised is -L / n + alpha P, L the observed log-likelihood and n
+the sum of weights.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ SCALES = ("expert", "response")
 
 @dataclass(frozen=True)
 class Layout:
-    """The slopes of a mixture in one vector: gate (columns, scores) first, then experts (columns, predictors), each row by row.
+    """The slopes of a mixture in one vector: gate (columns, scores) first, then experts (columns,
+    predictors), each row by row.
 
-    A softmax is penalised symmetrically: three or more experts have one score each (and three or more classes one predictor each), so
-    that no label is special; two have one difference.
+    A softmax is penalised symmetrically: three or more experts have one score each (and three or more classes
+    one predictor each), so that no label is special; two have one difference.
 
     Attributes
     ----------
@@ -63,7 +65,8 @@ class Layout:
         return np.concatenate([np.repeat(gate, self.scores), np.repeat(experts, self.predictors)])
 
     def columns(self) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Number of the column of each slope (size,), and the columns' names: gate and experts share a column by its name."""
+        """Number of the column of each slope (size,), and the columns' names: gate and experts share a column
+        by its name."""
         names = tuple(dict.fromkeys((*self.gate_names, *self.expert_names)))
         number = {name: i for i, name in enumerate(names)}
         gate = np.array([number[n] for n in self.gate_names], dtype=int)
@@ -113,7 +116,8 @@ class Terms:
         return out + float(self.group_weight @ self.norms(s)) if len(self.group_weight) else out
 
     def violation(self, s: np.ndarray, g: np.ndarray) -> np.ndarray:
-        """Distance of -g to the subdifferential of P at s, coordinate by coordinate (a group's norm at each of its slopes).
+        """Distance of -g to the subdifferential of P at s, coordinate by coordinate (a group's norm at each
+        of its slopes).
 
         Parameters
         ----------
@@ -143,7 +147,8 @@ class Terms:
         return out
 
     def strength(self, g: np.ndarray) -> float:
-        """Smallest alpha at which s = 0 satisfies the optimality condition, for the gradient g at zero; infinite where no alpha does."""
+        """Smallest alpha at which s = 0 satisfies the optimality condition, for the gradient g at zero;
+        infinite where no alpha does."""
         own = self.group >= 0
         plain = ~own & (self.l1 > 0)
         if (~own & (self.l1 <= 0) & (g != 0)).any():
@@ -189,9 +194,10 @@ class Penalty(ABC):
     standardize : bool
         Slopes of columns with standard deviation one; False: of the user's columns.
     scale : {"expert", "response"}
-        What slopes of a Gaussian expert are divided by: its own standard deviation (Städler, Bühlmann and van de Geer, 2010), or the
-        response's (with standardize=False: nothing). The second penalises an expert less the better it fits: with more columns than rows
-        its objective has no bound, and fits run to the floor of the variance.
+        What slopes of a Gaussian expert are divided by: its own standard deviation (Städler, Bühlmann and van
+        de Geer, 2010), or the response's (with standardize=False: nothing). The second penalises an expert
+        less the better it fits: with more columns than rows its objective has no bound, and fits run to the
+        floor of the variance.
     refit : bool
         Fit the chosen slopes again without penalty.
     """

@@ -17,8 +17,8 @@ class GroupLasso(Penalty):
     Parameters
     ----------
     groups : tuple of tuples of str
-        Columns by name; each column that is not named is a group of its own. A column has all its slopes, in the gate and in every
-        expert, in one group: it is selected or not.
+        Columns by name; each column that is not named is a group of its own. A column has all its slopes, in
+        the gate and in every expert, in one group: it is selected or not.
     alpha, standardize, scale, refit
         As in `L1`.
 

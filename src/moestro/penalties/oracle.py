@@ -13,9 +13,9 @@ from .base import Layout, Terms, TwoStrengths, check_strength
 class OracleL1(TwoStrengths):
     """L1 at alpha = constant K ln(n) sqrt(ln(2 p + 1) / n), for K experts and p columns.
 
-    The theorem asks for a constant of at least 148 times bounds of the parameters, at which everything is zero for any n in use; only the order in K,
-    n and p is taken from it. The constant is a choice: 0.05 puts the strength a little above the largest noise gradient for
-    two experts and some hundred rows.
+    The theorem asks for a constant of at least 148 times bounds of the parameters, at which everything is
+    zero for any n in use; only the order in K, n and p is taken from it. The constant is a choice: 0.05 puts
+    the strength a little above the largest noise gradient for two experts and some hundred rows.
 
     Parameters
     ----------

@@ -161,7 +161,8 @@ class ExpertDisplay:
                 continue
             for c, label in enumerate(self.labels):
                 self.ax_.plot(
-                    self.values, self.means[:, e, c], color=COLORS[c % len(COLORS)], ls=styles[e % len(styles)],
+                    self.values, self.means[:, e, c], color=COLORS[c % len(COLORS)],
+                    ls=styles[e % len(styles)],
                     lw=2, label=f"{label}, expert {e + 1}",
                 )  # fmt: skip
         ylabel = f"P({self.response})" if self.labels else self.response

@@ -10,8 +10,8 @@ from .displays import POINTS, SPAN, CriteriaDisplay, ExpertDisplay, GateDisplay
 
 
 def located_overview(model: LocatedModel, selection: Table, path: str) -> None:
-    """Write a picture. Gate and experts are drawn against the column in which the experts lie farthest apart, others at their average; of
-    several responses the first."""
+    """Write a picture. Gate and experts are drawn against the column in which the experts lie farthest apart,
+    others at their average; of several responses the first."""
     from matplotlib.figure import Figure
 
     m = model.fit.measure

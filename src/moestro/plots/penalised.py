@@ -50,7 +50,8 @@ class PathDisplay:
                 break
             own = self.sizes[self.chosen, j] > 0
             self.ax_.plot(
-                self.alphas, self.sizes[:, j], lw=1.5 if own else 0.8, color=COLORS[rank % len(COLORS)] if own else "0.7",
+                self.alphas, self.sizes[:, j], lw=1.5 if own else 0.8,
+                color=COLORS[rank % len(COLORS)] if own else "0.7",
                 label=self.names[j] if own and rank < NAMED else None,
             )  # fmt: skip
         self.ax_.axvline(self.alphas[self.chosen], color="0.4", ls="--", lw=0.9)

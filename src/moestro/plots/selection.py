@@ -21,7 +21,8 @@ def _of(estimator: Any, name: str, kind: type, how: str) -> Any:
 
 @dataclass
 class SlopeDisplay:
-    """-contrast against the penalty's shape, with the line that the slope estimation fitted and the model it chose.
+    """-contrast against the penalty's shape, with the line that the slope estimation fitted and the model it
+    chose.
 
     Attributes
     ----------
@@ -46,7 +47,10 @@ class SlopeDisplay:
         self.ax_.plot(x, intercept + slope * x, "-", color=COLORS[1], lw=1.5, label=f"slope {slope:.4g}")
         at = models["model"].index(self.found.model)
         self.ax_.plot(
-            models["pen"][at], -models["contrast"][at], "o", mfc="none", mec=COLORS[1], ms=11, label=f"chosen: {self.found.model}",
+            models["pen"][at], -models["contrast"][at], "o", mfc="none", mec=COLORS[1], ms=11, label=(
+                "chosen: "
+                f"{self.found.model}"
+            ),
         )  # fmt: skip
         self.ax_.set(xlabel="penalty shape", ylabel="-contrast", title="Slope estimation")
         self.ax_.legend(frameon=False)
@@ -80,7 +84,10 @@ class JumpDisplay:
             self.found.kappa_min, color=COLORS[2], ls=":", label=f"jump at {self.found.kappa_min:.4g}"
         )
         self.ax_.axvline(
-            self.found.kappa, color=COLORS[1], ls="--", label=f"used: {self.found.kappa:.4g}, chosen: {self.found.model}"
+            self.found.kappa, color=COLORS[1], ls="--", label=(
+                f"used: {self.found.kappa:.4g}, chosen: "
+                f"{self.found.model}"
+            )
         )  # fmt: skip
         self.ax_.set(
             xlabel="kappa", ylabel="complexity of the chosen model", xlim=(0, end), title="Dimension jump"

@@ -1,16 +1,18 @@
 """Which of several local maxima of the likelihood is the estimate.
 
-The likelihood of a Gaussian mixture has no maximum: an expert that fits a few rows exactly can have any density there, and a longer search
-finds ever higher such points. What is wanted is a local maximum that an actual group of rows makes (Day, 1969; Hathaway, 1985). An expert with
-p parameters of its own fits p rows exactly without any group behind them, and gains p log(s / sigma) so, s^2 the variance of the response.
-So a fit is *usable* only if each expert's rows, the sum of its responsibilities, are at least
+The likelihood of a Gaussian mixture has no maximum: an expert that fits a few rows exactly can have any
+density there, and a longer search finds ever higher such points. What is wanted is a local maximum that an
+actual group of rows makes (Day, 1969; Hathaway, 1985). An expert with p parameters of its own fits p rows
+exactly without any group behind them, and gains p log(s / sigma) so, s^2 the variance of the response. So a
+fit is *usable* only if each expert's rows, the sum of its responsibilities, are at least
 
     p (2 + max(log(s / sigma), 0)),
 
-twice the rows of an exact fit, and more the narrower the expert is; log(s / sigma) counts as zero for families without a variance. Among usable fits
-the likelihood has a maximum, since sigma is bounded below by the rows that there are. Usable ends come first, then those with a *thin* expert, then
-those with a variance at the bound of the parameter space, each by log-likelihood. The estimate is always a local maximum of the plain likelihood:
-only the choice among them is made here.
+twice the rows of an exact fit, and more the narrower the expert is; log(s / sigma) counts as zero for
+families without a variance. Among usable fits the likelihood has a maximum, since sigma is bounded below by
+the rows that there are. Usable ends come first, then those with a *thin* expert, then those with a variance
+at the bound of the parameter space, each by log-likelihood. The estimate is always a local maximum of the
+plain likelihood: only the choice among them is made here.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ class Ranking:
     ----------
     coordinates : Coordinates
     unit : float
-        Rows of the whole data that a unit of weight stands for; probability weights, which sum to less than the rows, do not make rows fewer.
+        Rows of the whole data that a unit of weight stands for; probability weights, which sum to less than
+        the rows, do not make rows fewer.
     by : {"usable", "likelihood"}
     """
 
@@ -49,7 +52,8 @@ class Ranking:
         return cls(coordinates, max(total, float(present)) / total / share, by)
 
     def thin(self, phi: np.ndarray, mass: np.ndarray) -> np.ndarray:
-        """Boolean (k,): experts with too few rows for their parameters. `mass` (k,) are sums of responsibilities."""
+        """Boolean (k,): experts with too few rows for their parameters. `mass` (k,) are sums of
+        responsibilities."""
         c = self.coordinates
         model, family = c.model, c.model.family
         if model.k == 1:

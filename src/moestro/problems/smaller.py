@@ -11,7 +11,8 @@ PUSH, LIFT = 0.5, 0.25  # of a slope and of the intercept, in scaled coordinates
 
 
 def halves(fit: Any) -> list[np.ndarray]:
-    """theta with each expert in turn as two halves, pushed apart along the largest slope, and in level alone."""
+    """theta with each expert in turn as two halves, pushed apart along the largest slope, and in level
+    alone."""
     return [_twice(fit, e, push, LIFT) for e in range(fit.model.k) for push in (PUSH, 0.0)]
 
 

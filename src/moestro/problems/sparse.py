@@ -1,8 +1,9 @@
 """Fits of sparse gates, whose likelihood jumps where the ranking of the experts changes.
 
-A gradient sees only the region of the present ranking, and with one expert selected it does not see the gate at all. So fits are annealed
-from the dense gate by EM, which keeps a step only where the observed log-likelihood does not fall; the solver asked for
-finishes within the region; and a pattern search moves the boundaries of the regions, again only uphill.
+A gradient sees only the region of the present ranking, and with one expert selected it does not see the gate
+at all. So fits are annealed from the dense gate by EM, which keeps a step only where the observed
+log-likelihood does not fall; the solver asked for finishes within the region; and a pattern search moves the
+boundaries of the regions, again only uphill.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ def _settle(fit: Fitter, model: Model, rows: Rows, options: Options, theta: np.n
 
 
 def _at_an_edge(fit: Fitter, model: Model, rows: Rows, options: Options, found: Any, iterations: int) -> Any:
-    """A maximum at a jump: the experts converge with the gate held there, and no boundary can be moved uphill."""
+    """A maximum at a jump: the experts converge with the gate held there, and no boundary can be moved
+    uphill."""
     theta: np.ndarray | None = found.theta
     for _ in range(ROUNDS):
         again = fit(model, rows, _from(options, theta, hold_gate=True))
@@ -102,7 +104,8 @@ def _at_an_edge(fit: Fitter, model: Model, rows: Rows, options: Options, found: 
 
 
 def move_boundaries(model: Model, rows: Rows, options: Options, theta: np.ndarray) -> np.ndarray | None:
-    """theta with gate coefficients that raise the log-likelihood, found one at a time; None where none does."""
+    """theta with gate coefficients that raise the log-likelihood, found one at a time; None where none
+    does."""
     c = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box)
     engine = make_engine(model, rows, options.engine)
     phi = c.collapse(theta)

@@ -13,7 +13,8 @@ from ..design.scaling import Scaling
 
 @dataclass(frozen=True)
 class Block:
-    """Scaled rows: ``x`` (b, p) and ``z`` (b, q) with a leading one, ``y`` (b,), ``w`` (b,), ``at`` the slice."""
+    """Scaled rows: ``x`` (b, p) and ``z`` (b, q) with a leading one, ``y`` (b,), ``w`` (b,), ``at`` the
+    slice."""
 
     x: np.ndarray
     z: np.ndarray
@@ -159,8 +160,8 @@ def sample_rows(rows: Rows, seed: np.random.SeedSequence) -> np.ndarray:
 
 
 def shuffled(columns: Sequence[np.ndarray], seed: np.random.SeedSequence) -> np.ndarray:
-    """A random order of rows (n,), from their columns: they are sorted by a seeded hash of their numbers, and by a second one of how often the
-    same row came before."""
+    """A random order of rows (n,), from their columns: they are sorted by a seeded hash of their numbers, and
+    by a second one of how often the same row came before."""
     a, b = seed.generate_state(2, np.uint64)
     with np.errstate(over="ignore"):
         key = _mixed(_bits(columns[0]), a)

@@ -1,4 +1,5 @@
-"""The search for the best optimum of any problem: starts, moves, evidence, polish, and paths of fits of more and more experts."""
+"""The search for the best optimum of any problem: starts, moves, evidence, polish, and paths of fits of more
+and more experts."""
 
 from .evidence import Evidence
 from .fit import Fit, entropy, history

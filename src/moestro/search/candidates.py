@@ -46,7 +46,8 @@ class Candidate:
 class Optimum:
     """A local maximum on the rows that are searched: its best run, and how often it was found.
 
-    `density` (n,) is the log-density of the rows there: two points with the same one are the same measure, however their experts are named.
+    `density` (n,) is the log-density of the rows there: two points with the same one are the same measure,
+    however their experts are named.
     """
 
     best: Candidate
@@ -66,7 +67,8 @@ class Optima:
     known: list[Optimum] = field(default_factory=list)
 
     def add(self, candidate: Candidate) -> None:
-        """Put a finished run to the optimum that it ended in; a move that fell back to its parent is no new finding."""
+        """Put a finished run to the optimum that it ended in; a move that fell back to its parent is no new
+        finding."""
         if not np.isfinite(candidate.value):
             candidate.note = "no finite log-likelihood"
             return

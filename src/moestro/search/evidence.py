@@ -15,7 +15,8 @@ class Evidence:
     Attributes
     ----------
     found : int
-        Times the best optimum was reached: from random starts, from smaller fits, or by a move from another optimum.
+        Times the best optimum was reached: from random starts, from smaller fits, or by a move from another
+        optimum.
     runs : int
         Runs that count: a move that fell back to where it came from does not.
     optima : int
@@ -81,11 +82,12 @@ class Evidence:
 def chance(counts: Sequence[int]) -> float:
     """Estimated probability that an optimum better than the best one was not seen.
 
-    `counts` are how often each usable optimum was found, the best one's first. Chao's bound f1 (f1 - 1) / (2 (f2 + 1)) estimates the optima not
-    seen from those seen once and twice, f1 and f2. An optimum that was missed is like those seen once: it would be best of f1 + 1 with
-    probability 1 / (f1 + 1), and h sightings of the best one make a wider basin less likely by 1 / h. One sighting says nothing of
-    a wider search: then half is the least that is reported. (Boender and Rinnooy Kan's posterior, 1987, has the same ingredients, but
-    takes all optima for equally easy to find.)
+    `counts` are how often each usable optimum was found, the best one's first. Chao's bound f1 (f1 - 1) / (2
+    (f2 + 1)) estimates the optima not seen from those seen once and twice, f1 and f2. An optimum that was
+    missed is like those seen once: it would be best of f1 + 1 with probability 1 / (f1 + 1), and h sightings
+    of the best one make a wider basin less likely by 1 / h. One sighting says nothing of a wider search: then
+    half is the least that is reported. (Boender and Rinnooy Kan's posterior, 1987, has the same ingredients,
+    but takes all optima for equally easy to find.)
     """
     found = counts[0] if counts else 0
     if found == 0:

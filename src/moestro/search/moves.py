@@ -1,7 +1,8 @@
 """Moves from a good fit to a neighbouring basin: one expert is taken apart, the others stay.
 
-A restart forgets everything; a move keeps what is right. Each maps rows x (n, d), y (n,) and responsibilities r (n, k) of the fit at
-hand, with the rows' log-density (n,), to memberships for a new one (split-and-merge, after Ueda, Nakano, Ghahramani and Hinton, 2000).
+A restart forgets everything; a move keeps what is right. Each maps rows x (n, d), y (n,) and responsibilities
+r (n, k) of the fit at hand, with the rows' log-density (n,), to memberships for a new one (split-and-merge,
+after Ueda, Nakano, Ghahramani and Hinton, 2000).
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ class Options:
     ----------
     solver, engine : str
     n_starts : int or "auto"
-        "auto" searches until the best optimum was found again and again, or its budget is spent; a number is that many starts without moves.
+        "auto" searches until the best optimum was found again and again, or its budget is spent; a number is
+        that many starts without moves.
     tol : float
         Largest projected gradient entry per row, in scaled coordinates.
     max_iter : int or None
@@ -33,7 +34,8 @@ class Options:
     seed : int, SeedSequence or None
     threads : int
     initial : tuple
-        Points to start from besides the strategies, as the problem takes them: parameter vectors, memberships (n, k), or a measure.
+        Points to start from besides the strategies, as the problem takes them: parameter vectors, memberships
+        (n, k), or a measure.
     only_initial : bool
         Start from `initial` alone, and leave the order of the experts.
     box : float or None

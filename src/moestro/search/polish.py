@@ -17,7 +17,8 @@ SLACK = 1.0  # log-likelihood that a finalist may still gain after those
 def polish(
     levels: list[Problem], options: Options, finalists: list[Candidate], optima: list[Candidate], pool: Pool
 ) -> Candidate:
-    """The best of `finalists` (best first, of the first level) on all rows, converged, experts in decreasing order of mass.
+    """The best of `finalists` (best first, of the first level) on all rows, converged, experts in decreasing
+    order of mass.
 
     Where none of them turns out usable, the other `optima` are tried.
     """

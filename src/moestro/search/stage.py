@@ -11,7 +11,8 @@ from ..solvers.pool import Pool
 from .candidates import Candidate, Optima, Optimum
 from .problem import Problem
 
-UNLIKELY = 4.0  # standard errors below the best at which an optimum of a subsample is not expected to be the best of all rows
+# standard errors below the best at which an optimum of a subsample is not expected to be the best of all rows
+UNLIKELY = 4.0
 BEGIN_PASSES = 3  # of the M-steps that make a point of memberships
 
 
@@ -23,7 +24,8 @@ class Stage:
     problem : Problem
     pool : Pool
     judge : Problem or None
-        As many other rows, where these are a part of all: an end is ranked by the likelihood of both, so that what a few rows make does not win.
+        As many other rows, where these are a part of all: an end is ranked by the likelihood of both, so that
+        what a few rows make does not win.
     optima : Optima
     everyone : list of Candidate
     passes : float
@@ -59,8 +61,8 @@ class Stage:
     def contenders(self) -> list[Candidate]:
         """Optima that may be the best on all rows, best first.
 
-        The rows' log-densities at two optima differ by d; an optimum whose sum of d to the best one lies many standard errors below zero, on the
-        searched rows and as many others, is not.
+        The rows' log-densities at two optima differ by d; an optimum whose sum of d to the best one lies many
+        standard errors below zero, on the searched rows and as many others, is not.
         """
         if self.judge is None or not self.optima.known:
             return [o.best for o in self.optima.known]

@@ -1,8 +1,9 @@
-"""Where fits begin: cheap, varied guesses of which expert a row belongs to, turned into parameters by M-steps.
+"""Where fits begin: cheap, varied guesses of which expert a row belongs to, turned into parameters by
+M-steps.
 
-A strategy maps scaled rows to memberships (n, k); rows of zeros are left out of the first M-step. All are local
-searches' seeds for mixtures of *regressions*: what differs between experts may be the level of y, its slope on x,
-or the region of x, and each strategy bets on another of these.
+A strategy maps scaled rows to memberships (n, k); rows of zeros are left out of the first M-step. All are
+local searches' seeds for mixtures of *regressions*: what differs between experts may be the level of y, its
+slope on x, or the region of x, and each strategy bets on another of these.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ def patches(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarra
 def near_a_line(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, share: int, tries: int) -> np.ndarray:
     """The `share` rows closest to the best of `tries` hyperplanes through random elemental sets.
 
-    Best is the one whose `share`-th smallest residual is smallest (least quantile of residuals, Rousseeuw 1984).
+    Best is the one whose `share`-th smallest residual is smallest (least quantile of residuals, Rousseeuw
+    1984).
     """
     features = np.column_stack([np.ones(len(x)), x])
     n, p = features.shape
@@ -74,7 +76,8 @@ def near_a_line(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, share: i
 
 
 def subsets(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray, k: int) -> np.ndarray:
-    """Each expert from rows near a hyperplane through a few of them, one after the other: finds crossing lines."""
+    """Each expert from rows near a hyperplane through a few of them, one after the other: finds crossing
+    lines."""
     out = np.zeros((len(x), k))
     free = np.arange(len(x))
     for e in range(k):
@@ -124,12 +127,14 @@ def some_share(rng: np.random.Generator, rows: int, least: float, most: float, c
 
 
 def balls(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray, k: int) -> np.ndarray:
-    """Each expert but the last from a ball of (x, y) of random size, the last from what is left: finds experts of few rows."""
+    """Each expert but the last from a ball of (x, y) of random size, the last from what is left: finds
+    experts of few rows."""
     return _one_after_the_other(rng, x, k, lambda free, share: near_a_point(rng, x, y, free, share))
 
 
 def bands(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray, k: int) -> np.ndarray:
-    """Each expert but the last from a band around a hyperplane, of random size, the last from what is left."""
+    """Each expert but the last from a band around a hyperplane, of random size, the last from what is
+    left."""
 
     def band(free: np.ndarray, share: int) -> np.ndarray:
         return free[near_a_line(rng, x[free], y[free], share, int(rng.choice([1, 4, 16])))]

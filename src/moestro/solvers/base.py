@@ -33,7 +33,8 @@ class State:
 
 @dataclass(frozen=True)
 class Info:
-    """What a person needs: log-likelihood, projected gradient per weight, step length, and whether no step was left."""
+    """What a person needs: log-likelihood, projected gradient per weight, step length, and whether no step
+    was left."""
 
     value: float
     gradient_norm: float

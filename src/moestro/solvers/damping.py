@@ -1,4 +1,5 @@
-"""How the damping lam of a trust region follows the agreement of a gain with its prediction (Levenberg-Marquardt)."""
+"""How the damping lam of a trust region follows the agreement of a gain with its prediction
+(Levenberg-Marquardt)."""
 
 from __future__ import annotations
 

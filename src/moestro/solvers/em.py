@@ -1,9 +1,9 @@
 """Generalised EM, monotone, accelerated.
 
-One pass gives the responsibilities' sums. The M-step is exact for Gaussian experts (weighted least squares and
-weighted variance) and one Newton step of Q for the gate and the other families (Lange, 1995); it is halved until
-the observed log-likelihood does not fall. Every second pair of steps is extrapolated (SQUAREM, Varadhan and
-Roland, 2008) and the extrapolated point kept only where it is better.
+One pass gives the responsibilities' sums. The M-step is exact for Gaussian experts (weighted least squares
+and weighted variance) and one Newton step of Q for the gate and the other families (Lange, 1995); it is
+halved until the observed log-likelihood does not fall. Every second pair of steps is extrapolated (SQUAREM,
+Varadhan and Roland, 2008) and the extrapolated point kept only where it is better.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ def climb(
     ridge: float = RIDGE,
     held: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Run `steps` M-steps of several fits side by side, phi (S, P); a step that lowers its value is cut. Ends and values.
+    """Run `steps` M-steps of several fits side by side, phi (S, P); a step that lowers its value is cut. Ends
+    and values.
 
     One stacked solve serves all fits: for small data the interpreter, not the arithmetic, is what costs.
     """

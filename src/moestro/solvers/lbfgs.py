@@ -1,6 +1,7 @@
 """L-BFGS with bounds, for more parameters than a Hessian is worth: gradient passes only.
 
-One step is a run of SciPy's L-BFGS-B of at most `inner` iterations; the loop restarts it from where it stopped.
+One step is a run of SciPy's L-BFGS-B of at most `inner` iterations; the loop restarts it from where it
+stopped.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Trust-region Newton on the observed log-likelihood, with its exact Hessian H.
 
-A step solves (-H + lam D) p = g, where D is EM's complete-data information: lam = 0 is Newton's step, a large lam
-a short step in the direction of EM's. D is positive definite and scales with the parameters, so the region has
-the shape that the likelihood gives it, and lam follows the agreement of gain and prediction (Levenberg-Marquardt).
-A stationary point with upward curvature is a saddle, and is left along that direction.
+A step solves (-H + lam D) p = g, where D is EM's complete-data information: lam = 0 is Newton's step, a large
+lam a short step in the direction of EM's. D is positive definite and scales with the parameters, so the
+region has the shape that the likelihood gives it, and lam follows the agreement of gain and prediction
+(Levenberg-Marquardt). A stationary point with upward curvature is a saddle, and is left along that direction.
 """
 
 from __future__ import annotations

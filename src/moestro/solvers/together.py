@@ -1,8 +1,9 @@
 """Newton's method of many fits side by side: what a search of many starts spends its time on.
 
-The steps are those of `newton`, (lam D - H) p = g with lam following the agreement of gain and prediction; values, gradients and
-Hessians of all fits come from one call of the engine, their Cholesky factors from another. A fit leaves when its gradient has vanished, when
-no step is left, or at the limit. Saddles are not examined here: the polish of the finalists leaves them.
+The steps are those of `newton`, (lam D - H) p = g with lam following the agreement of gain and prediction;
+values, gradients and Hessians of all fits come from one call of the engine, their Cholesky factors from
+another. A fit leaves when its gradient has vanished, when no step is left, or at the limit. Saddles are not
+examined here: the polish of the finalists leaves them.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class Ends:
 
 
 def newton_together(objective: Objective, phi: np.ndarray, tol: float, limit: int, pool: Pool) -> Ends:
-    """Maximise from each of phi (S, P) until the projected gradient per weight is at most `tol`, in at most `limit` evaluations."""
+    """Maximise from each of phi (S, P) until the projected gradient per weight is at most `tol`, in at most
+    `limit` evaluations."""
     c, n = objective.coordinates, objective.weight_sum
     phi = phi.copy()
     at = objective.evaluate_all(phi, Order.CURVATURE, threads=pool.threads)
@@ -102,7 +104,8 @@ def _parts(e: Evaluation) -> tuple[np.ndarray, ...]:
 def _steps(
     g: np.ndarray, D: np.ndarray, H: np.ndarray, lam: np.ndarray, inner: np.ndarray, n: float, threads: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(lam D - H)^-1 g (S, P) in the coordinates that can move, and where that matrix is positive definite (S,)."""
+    """(lam D - H)^-1 g (S, P) in the coordinates that can move, and where that matrix is positive definite
+    (S,)."""
     M = lam[:, None, None] * D - H
     P = M.shape[1]
     diagonal = np.einsum("sii->si", M)

@@ -1,6 +1,7 @@
 """How well k atoms approximate a fixed smooth target (arXiv 2012.02385, 2008.09787): L_p error against k.
 
-Nothing is sampled: maximum likelihood on a grid of (x, y) weighted by the target is the projection in Kullback-Leibler divergence.
+Nothing is sampled: maximum likelihood on a grid of (x, y) weighted by the target is the projection in
+Kullback-Leibler divergence.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ LINES = {"l1": "decreasing", "l2": "decreasing"}
 
 
 def waves(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """A skewed conditional density on [0, 1] x [-3, 3], its place and width smooth in x; shape of x and y broadcast."""
+    """A skewed conditional density on [0, 1] x [-3, 3], its place and width smooth in x; shape of x and y
+    broadcast."""
     center, width = np.sin(4 * x), 0.35 + 0.15 * np.cos(6 * x)
     t = (y - center) / width
     return np.exp(-t - np.exp(-t)) / width

@@ -1,4 +1,5 @@
-"""A small transformer over characters whose feed-forward layers are sparse mixtures; trained, and measured. Needs torch."""
+"""A small transformer over characters whose feed-forward layers are sparse mixtures; trained, and measured.
+Needs torch."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ PAPER_STD = 0.02  # of the body's linear weights and embeddings
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of the model: `experts` of `hidden` units each; without a router, one layer of experts * hidden units."""
+    """Sizes of the model: `experts` of `hidden` units each; without a router, one layer of experts * hidden
+    units."""
 
     vocabulary: int
     width: int = 64
@@ -64,8 +66,8 @@ class CharacterModel(nn.Module):
         One of `moestro.deep.ROUTERS`; None for dense layers with as many parameters as all experts.
     router_options : dict
     seed : int
-        Everything but the routers is drawn from it, routers from a stream of their own: two models that differ in the router start with
-        the same experts.
+        Everything but the routers is drawn from it, routers from a stream of their own: two models that
+        differ in the router start with the same experts.
     """
 
     def __init__(self, shape: Shape, router: str | None, router_options: dict[str, Any], seed: int):
@@ -146,7 +148,8 @@ class Training:
 
 
 def train(model: CharacterModel, corpus: Corpus, how: Training, rng: np.random.Generator) -> None:
-    """Train in place. The batches depend on `rng` alone, k(step) rises linearly from half of the experts to all of them."""
+    """Train in place. The batches depend on `rng` alone, k(step) rises linearly from half of the experts to
+    all of them."""
     E = model.shape.experts
     schedule = TopKSchedule("linear_increase", max(1, E // 2), E, how.steps)
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=how.rate)
@@ -180,7 +183,8 @@ def train(model: CharacterModel, corpus: Corpus, how: Training, rng: np.random.G
 
 @torch.no_grad()
 def measure(model: CharacterModel, corpus: Corpus, ks: tuple[int, ...], windows: int) -> dict[str, Any]:
-    """Bits per character on held-out windows at each k, and the routing with all experts on (means over layers)."""
+    """Bits per character on held-out windows at each k, and the routing with all experts on (means over
+    layers)."""
     batches, labels = held_out_windows(corpus, model.shape.context, windows)
     row: dict[str, Any] = {}
     if not any(isinstance(m, SparseMoE) for m in model.modules()):
@@ -196,9 +200,11 @@ def measure(model: CharacterModel, corpus: Corpus, ks: tuple[int, ...], windows:
 
 @torch.no_grad()
 def routing(model: CharacterModel, batches: list[Tensor]) -> dict[str, float]:
-    """Entropies, mutual information and spread of the full softmax, and the load of the first choices: means over layers.
+    """Entropies, mutual information and spread of the full softmax, and the load of the first choices: means
+    over layers.
 
-    dead is the share of experts that are nobody's first, max_violation (largest load - mean load) / mean load.
+    dead is the share of experts that are nobody's first, max_violation (largest load - mean load) / mean
+    load.
     """
     E = model.shape.experts
     counts = np.zeros((model.shape.layers, E))

@@ -1,4 +1,5 @@
-"""Claims that one arm is below another: paired differences over replicates, with an interval, and the answer."""
+"""Claims that one arm is below another: paired differences over replicates, with an interval, and the
+answer."""
 
 from __future__ import annotations
 
@@ -52,7 +53,8 @@ def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
 def claims_table(claims: Sequence[Claim], rows: Sequence[dict[str, Any]]) -> Table:
     """One row a claim that the rows can answer.
 
-    "holds" where the whole interval of the difference lies at or below the margin, "does not" where it lies above it, "open" otherwise.
+    "holds" where the whole interval of the difference lies at or below the margin, "does not" where it lies
+    above it, "open" otherwise.
     """
     columns: dict[str, list[Any]] = {
         name: []
@@ -76,7 +78,8 @@ def claims_table(claims: Sequence[Claim], rows: Sequence[dict[str, Any]]) -> Tab
 def means_table(
     names: Sequence[str], rows: Sequence[dict[str, Any]], arms: Sequence[str], horizontal: str
 ) -> Table:
-    """Mean of each column over replicates, with half the width of its interval where there are two or more."""
+    """Mean of each column over replicates, with half the width of its interval where there are two or
+    more."""
     keys = sorted({(arms.index(str(r["arm"])), int(r["n"])) for r in rows})
     columns: dict[str, list[Any]] = {"arm": [arms[i] for i, _ in keys], horizontal: [n for _, n in keys]}
     for name in names:

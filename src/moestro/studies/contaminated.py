@@ -215,11 +215,15 @@ STUDY = Study(
         for column, value in zip(("beta", "tau", "eta", "nu"), values, strict=True)
     },
     differences=(
-        "Both protocols maximise the same likelihood by Newton's method; the published code reaches the maximum next to the truth by EM. As defined "
-        "adds uninformed starts and keeps the best. The published description does not give the prompt's variance in the first case; "
+        "Both protocols maximise the same likelihood by Newton's method; the published code reaches the "
+        "maximum next to the truth by EM. As defined "
+        "adds uninformed starts and keeps the best. The published description does not give the prompt's "
+        "variance in the first case; "
         "it is taken equal to the pre-trained one's, 0.001. With that variance the two "
-        "densities stay apart in both close cases (a prompt at distance n^(-1/8) in direction is several standard deviations away, and in "
-        "'close variance' the directions have opposite signs), so the slow rates that are published for them do not show in the "
+        "densities stay apart in both close cases (a prompt at distance n^(-1/8) in direction is several "
+        "standard deviations away, and in "
+        "'close variance' the directions have opposite signs), so the slow rates that are published for them "
+        "do not show in the "
         "design as it is described."
     ),
 )

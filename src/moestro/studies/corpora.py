@@ -1,4 +1,5 @@
-"""Texts to learn from: a public-domain one, and a mixture of Markov sources whose entropy is known exactly."""
+"""Texts to learn from: a public-domain one, and a mixture of Markov sources whose entropy is known
+exactly."""
 
 from __future__ import annotations
 
@@ -96,7 +97,8 @@ class MarkovSources:
         return (pi * -(P * np.log2(np.where(P > 0, P, 1.0))).sum(axis=2)).sum(axis=1)
 
     def bits(self, symbols: np.ndarray) -> float:
-        """Mean -log2 p(symbol | all before) of the mixture itself: the forward recursion over sources, from the second symbol on.
+        """Mean -log2 p(symbol | all before) of the mixture itself: the forward recursion over sources, from
+        the second symbol on.
 
         No predictor has fewer in expectation, so this is the floor of any model on these symbols.
         """

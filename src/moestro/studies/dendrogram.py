@@ -1,4 +1,5 @@
-"""The dendrogram of a mixing measure chooses the number of softmax-gated experts (arXiv 2510.12744), beside a sweep by BIC."""
+"""The dendrogram of a mixing measure chooses the number of softmax-gated experts (arXiv 2510.12744), beside a
+sweep by BIC."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ STARTS, SWEEP_STARTS = (
 
 
 def arms(protocol: str, scale: str) -> list[Arm]:
-    """The truth of arXiv 2305.03288 and four fitted atoms, clean and with one row in a hundred replaced by noise."""
+    """The truth of arXiv 2305.03288 and four fitted atoms, clean and with one row in a hundred replaced by
+    noise."""
     sizes, replicates = ((1000,), 2) if scale == "smoke" else ((1000, 10_000, 50_000), 100)
     decay = ((1000, 2000), 2) if scale == "smoke" else (log_sizes(1000, 100_000, 8), 20)
     return [
@@ -46,7 +48,8 @@ def check(arm: Arm) -> None:
 
 
 def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
-    """What the dendrogram of one fit of k atoms chooses, and what a sweep over 1 .. k chooses, from uninformed starts."""
+    """What the dendrogram of one fit of k atoms chooses, and what a sweep over 1 .. k chooses, from
+    uninformed starts."""
     truth = read_truth(arm, gaussian_measure)
     d = truth.slopes.shape[2]
     x = rng.uniform(size=(n, d))
@@ -85,8 +88,11 @@ STUDY = Study(
     choices=("dsc", "bic", "aic", "icl"),
     protocols=("as_defined",),
     differences=(
-        f"One fit of four atoms from {STARTS} uninformed starts and its merges (dsc), beside a sweep over one to four experts from "
-        f"{SWEEP_STARTS} starts each (bic, aic, icl). The true number is 2. merged_loss is the loss of the measure merged down to two atoms, without "
-        "any further fit. Noise replaces responses by uniform ones over their range and five more on both sides."
+        f"One fit of four atoms from {STARTS} uninformed starts and its merges (dsc), beside a sweep over "
+        "one to four experts from "
+        f"{SWEEP_STARTS} starts each (bic, aic, icl). The true number is 2. merged_loss is the loss of the "
+        "measure merged down to two atoms, without "
+        "any further fit. Noise replaces responses by uniform ones over their range and five more on both "
+        "sides."
     ),
 )

@@ -1,4 +1,5 @@
-"""What a study declares: arms (truth, inputs, sizes, replicates, k fitted, starts) and how one fit is made."""
+"""What a study declares: arms (truth, inputs, sizes, replicates, k fitted, starts) and how one fit is
+made."""
 
 from __future__ import annotations
 
@@ -95,7 +96,8 @@ class Study:
     claims : tuple of Claim
         Answered from paired differences.
     curve : tuple of (float, str)
-        Columns that are points of one curve an arm, with their abscissae: the figure of a study without lines.
+        Columns that are points of one curve an arm, with their abscissae: the figure of a study without
+        lines.
     paired : bool
         The same random numbers for every arm of a replicate.
     needs : tuple of (module, extra)
@@ -210,7 +212,8 @@ def check_options(arm: Arm, known: set[str]) -> None:
     extra = sorted(set(arm.options) - known)
     if extra:
         raise DataError(
-            f"arm {arm.name!r}: unknown parameter {', '.join(extra)}; the known ones are {', '.join(sorted(known))}"
+            f"arm {arm.name!r}: unknown parameter {', '.join(extra)}; the known ones are "
+            f"{', '.join(sorted(known))}"
         )
 
 

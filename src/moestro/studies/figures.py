@@ -30,7 +30,8 @@ def draw(study: Study, lines: list[Line], rows: list[Row], arms: Sequence[str], 
 
 
 def _curves(study: Study, rows: list[Row], arms: Sequence[str], Figure: Any) -> Any:
-    """A panel a group of arms (their names up to a colon): means over replicates along the curve, with intervals."""
+    """A panel a group of arms (their names up to a colon): means over replicates along the curve, with
+    intervals."""
     groups = list(dict.fromkeys(arm.split(":")[0] for arm in arms))
     figure = Figure(figsize=(5.2 * len(groups), 4.2), layout="constrained")
     at = np.array([x for x, _ in study.curve])

@@ -1,4 +1,5 @@
-"""Gaussian-gated experts, over-specified (arXiv 2305.07572): four models, three true atoms, four and five fitted."""
+"""Gaussian-gated experts, over-specified (arXiv 2305.07572): four models, three true atoms, four and five
+fitted."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ SLOPES = (0.4045395, -0.7142857, 0.0)
 TYPE_1 = {"c": (-0.1, 0.1, 0.5), "b": (0.3404540, -0.3285714, 0.2), "nu": (0.00887672, 0.02642857, 0.0175)}
 TYPE_2 = {"c": (0.0, 0.1, 0.5), "b": (0.3, -0.3285714, 0.2), "nu": (0.00116766, 0.02642857, 0.0175)}
 MODELS = {1: (1, TYPE_1), 2: (1, TYPE_2), 3: (2, TYPE_1), 4: (2, TYPE_2)}
-# 100, 200, ..., 500, then 95 sizes equally spaced up to 100,000: 500 comes once more and is not counted twice.
+# 100, 200, ..., 500, then 95 sizes equally spaced up to 100,000: 500 comes once more and is not counted
+# twice.
 SIZES = (100, 200, 300, 400, *(int(v) for v in np.linspace(500, 100_000, 96)))
 LINES = {
     "loss": "-1/2",
@@ -29,8 +31,8 @@ LINES = {
     "noise_over": "-1/4, -1/6",
     "covariances_over": "-1/4, -1/6",
 }
-# Intercept and slope printed in each figure. The intercept is that of log loss on log n: exp(0.96) n^-0.506 meets the stored mean
-# losses (0.28 at n = 100, 0.0065 at n = 100,000), 0.96 n^-0.506 does not.
+# Intercept and slope printed in each figure. The intercept is that of log loss on log n: exp(0.96) n^-0.506
+# meets the stored mean losses (0.28 at n = 100, 0.0065 at n = 100,000), 0.96 n^-0.506 does not.
 FIGURES = {
     (1, 4): (0.96, -0.50554), (2, 4): (0.91, -0.50452), (3, 4): (1.31, -0.51191), (4, 4): (1.16, -0.50206),
     (1, 5): (0.78, -0.50464), (2, 5): (0.74, -0.50445), (3, 5): (1.16, -0.51662), (4, 5): (0.98, -0.50453),
@@ -120,9 +122,12 @@ STUDY = Study(
         for (m, k), (intercept, exponent) in FIGURES.items()
     },
     differences=(
-        "As published: one EM step from a start near the truth, since the published code compares an array with itself and so stops "
-        "after one iteration; the true variance of the first Type I expert is the published table's, not the joint covariance's. "
-        "As defined: the converged maximum of the joint likelihood over one informed and several uninformed starts. "
+        "As published: one EM step from a start near the truth, since the published code compares an array "
+        "with itself and so stops "
+        "after one iteration; the true variance of the first Type I expert is the published table's, not the "
+        "joint covariance's. "
+        "As defined: the converged maximum of the joint likelihood over one informed and several uninformed "
+        "starts. "
         "With all K the loss is D-tilde of the paper, which is D-bar where no true mean vanishes."
     ),
 )

@@ -1,4 +1,5 @@
-"""How many located experts, and how well the chosen ones do (GLoME, arXiv 2104.02640): simulations and the ethanol data."""
+"""How many located experts, and how well the chosen ones do (GLoME, arXiv 2104.02640): simulations and the
+ethanol data."""
 
 from __future__ import annotations
 
@@ -69,7 +70,8 @@ def law(means: Any, x: np.ndarray) -> PredictiveDistribution:
 
 
 def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
-    """Fits of 1 .. k experts by inverse regression, what each rule chooses, and the divergence of the jump's choice."""
+    """Fits of 1 .. k experts by inverse regression, what each rule chooses, and the divergence of the jump's
+    choice."""
     if "data" in arm.truth:
         table = load_dataset("ethanol")
         a, b = ETHANOL[arm.name.removeprefix("ethanol, ")]
@@ -115,7 +117,8 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
 def divergences(
     means: Any, x: np.ndarray, found: LocatedFit, rng: np.random.Generator
 ) -> tuple[float, float]:
-    """KL and JKL (rho = 1/2) of the fitted conditional law from the true one, averaged over the observed inputs."""
+    """KL and JKL (rho = 1/2) of the fitted conditional law from the true one, averaged over the observed
+    inputs."""
     rows = np.repeat(x, DRAWS)
     truth = law(means, rows)
     draws = truth.sample(random_state=rng)
@@ -141,8 +144,10 @@ STUDY = Study(
         ("misspecified, decay", "jkl"): Published(-0.612, None, None, "printed in Figure 6"),
     },
     differences=(
-        "Inverse regression with 1 .. K experts; the contrast is minus the log-likelihood of y given x as published (jump, ddse), "
-        "or the joint one that the fits maximise (jump_joint, ddse_joint); penalty and complexity are the number of parameters. As published: "
+        "Inverse regression with 1 .. K experts; the contrast is minus the log-likelihood of y given x as "
+        "published (jump, ddse), "
+        "or the joint one that the fits maximise (jump_joint, ddse_joint); penalty and complexity are the "
+        "number of parameters. As published: "
         "one start for each number of experts. As defined: several starts and splits of the fit before."
     ),
 )

@@ -1,4 +1,5 @@
-"""HyperRouter and its rivals in a character model: same experts, data, steps and schedule of k; paired seeds (arXiv 2312.07035)."""
+"""HyperRouter and its rivals in a character model: same experts, data, steps and schedule of k; paired seeds
+(arXiv 2312.07035)."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from .claims import Claim
 from .corpora import Corpus, MarkovSources, text_corpus
 from .design import Arm, Row, Study, check_options
 
-# Standard deviations of the logits at step 0 of the released code at its width of 256: what a linear router has, and what HyperRouter has.
+# Standard deviations of the logits at step 0 of the released code at its width of 256: what a linear router
+# has, and what HyperRouter has.
 LINEAR_STD, HYPER_STD = 0.32, 1.13
 KS = (1, 2, 4, 8, 16)
 BALANCE = 0.01
@@ -177,11 +179,16 @@ STUDY = Study(
     protocols=("as_defined",),
     horizontal="steps",
     differences=(
-        "A transformer of two layers whose feed-forward parts are 16 experts, on a public-domain text and on four Markov sources that take turns (the floor is the exact "
-        "forward recursion's bits on the held-out symbols). All arms of a seed begin with the same experts and see the same batches; k rises from 8 to 16 "
-        "over the training, as released; frozen routers have no other loss, learned ones a balance loss of weight 0.01. Spreads of the logits at step 0 are those of the "
-        f"released code at its width: {LINEAR_STD} linear, {HYPER_STD} HyperRouter; the matched arm is a frozen linear router at {HYPER_STD}. Entropies are of "
-        "the full softmax with all experts on, in nats, means over layers; loads (dead, max_violation) are of first choices; source_information is the normalised mutual "
+        "A transformer of two layers whose feed-forward parts are 16 experts, on a public-domain text and on "
+        "four Markov sources that take turns (the floor is the exact "
+        "forward recursion's bits on the held-out symbols). All arms of a seed begin with the same experts "
+        "and see the same batches; k rises from 8 to 16 "
+        "over the training, as released; frozen routers have no other loss, learned ones a balance loss of "
+        "weight 0.01. Spreads of the logits at step 0 are those of the "
+        f"released code at its width: {LINEAR_STD} linear, {HYPER_STD} HyperRouter; the matched arm is a "
+        f"frozen linear router at {HYPER_STD}. Entropies are of "
+        "the full softmax with all experts on, in nats, means over layers; loads (dead, max_violation) are "
+        "of first choices; source_information is the normalised mutual "
         "information of the last layer's first choice and the true source."
     ),
 )

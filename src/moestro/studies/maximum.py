@@ -67,8 +67,9 @@ def maximise(
 ) -> Maximum:
     """The best optimum from `start` and `uninformed` other starts.
 
-    Uninformed starts compete on the first 4000 rows (rows are independent and in random order); the winner goes on
-    through growing pieces of the data, and ends converged on all of it. An informed start alone is refined on all rows at once.
+    Uninformed starts compete on the first 4000 rows (rows are independent and in random order); the winner
+    goes on through growing pieces of the data, and ends converged on all of it. An informed start alone is
+    refined on all rows at once.
 
     Parameters
     ----------

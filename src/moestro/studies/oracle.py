@@ -1,4 +1,5 @@
-"""KL risk of the Lasso against n, p and the strength, as the l1-oracle inequality orders them (arXiv 2009.10622)."""
+"""KL risk of the Lasso against n, p and the strength, as the l1-oracle inequality orders them (arXiv
+2009.10622)."""
 
 from __future__ import annotations
 
@@ -61,7 +62,8 @@ def log_truth(y: np.ndarray, g: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 
 def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
-    """One fit at the theory's strength; KL_n(s_0, s) = 1/n sum_i KL(s_0(. | x_i), s(. | x_i)) over the fixed design."""
+    """One fit at the theory's strength; KL_n(s_0, s) = 1/n sum_i KL(s_0(. | x_i), s(. | x_i)) over the fixed
+    design."""
     p = int(arm.truth["p"])
     x = rng.uniform(-1.0, 1.0, (n, p)) * np.sqrt(3.0)
     g, mean = truth_at(x)
@@ -110,9 +112,12 @@ STUDY = Study(
     columns=("kl", "alpha", "columns", "missed"),
     protocols=("as_defined",),
     differences=(
-        f"Two experts, five true columns of p, fixed design. The strength is {CONSTANT} K ln(n) sqrt(ln(2p + 1) / n), or as many times that as an arm's name says; the "
-        "theorem's own constant (at least 148) would leave no slope at any of these sizes. The inequality bounds the risk by the strength times the l1 norm of the truth: it "
-        "should fall with n about as the strength does, grow with p as sqrt(ln p), and with the strength above the noise. kl is the mean over the rows of the divergence of "
+        f"Two experts, five true columns of p, fixed design. The strength is {CONSTANT} K ln(n) sqrt(ln(2p + "
+        "1) / n), or as many times that as an arm's name says; the "
+        "theorem's own constant (at least 148) would leave no slope at any of these sizes. The inequality "
+        "bounds the risk by the strength times the l1 norm of the truth: it "
+        "should fall with n about as the strength does, grow with p as sqrt(ln p), and with the strength "
+        "above the noise. kl is the mean over the rows of the divergence of "
         f"the fit from the truth, by {DRAWS} responses a row."
     ),
 )

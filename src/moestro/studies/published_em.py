@@ -1,8 +1,8 @@
 """EM for softmax-gated Gaussian experts as the published simulations run it.
 
-Gate by iterated Newton steps to its own convergence, experts by weighted least squares, variances by weighted residuals;
-stopped by the relative change of the log-likelihood of the *previous* parameters. It is here to show what those stopping
-rules give; `fit_mixture` is what the library fits with.
+Gate by iterated Newton steps to its own convergence, experts by weighted least squares, variances by weighted
+residuals; stopped by the relative change of the log-likelihood of the *previous* parameters. It is here to
+show what those stopping rules give; `fit_mixture` is what the library fits with.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def published_em(
         met = np.isfinite(before) and abs((value - before) / before) <= EM_TOLERANCE
     full = np.vstack([gate, np.zeros(X.shape[1])])
     found = MixingMeasure(
-        log_weights=full[:, 0], gate_slopes=full[:, 1:], intercepts=experts[:, :1], slopes=experts[:, None, 1:],
+        log_weights=full[:, 0], gate_slopes=full[:, 1:], intercepts=experts[:, :1],
+        slopes=experts[:, None, 1:],
         nuisances=np.log(variances)[:, None], family="gaussian",
     )  # fmt: skip
     return found, value, steps, bool(met)

@@ -1,4 +1,5 @@
-"""From rows on disk to a page: slopes with intervals, our number next to the published one, a figure, a small CSV."""
+"""From rows on disk to a page: slopes with intervals, our number next to the published one, a figure, a small
+CSV."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ ENDED = {
 
 
 def slopes_table(study: Study, lines: list[Line], protocol: str) -> Table:
-    """Our slopes next to the published ones and to what theory says; a gap only where the protocol is the published one."""
+    """Our slopes next to the published ones and to what theory says; a gap only where the protocol is the
+    published one."""
     published = [study.published.get((line.arm, line.column)) for line in lines]
 
     def within(line: Line, known: Any) -> str | None:
@@ -102,7 +104,8 @@ def _page(study: Study, design: dict[str, Any], rows: list[Row], lines: list[Lin
     total = sum(len(a["sizes"]) * a["replicates"] for a in design["arms"])
     parts = [
         f"# {study.title}: {design['protocol'].replace('_', ' ')}",
-        f"{study.paper}. {len(rows)} of {total} fits. Version {design['version']}, design `{design['digest']}`.",
+        f"{study.paper}. {len(rows)} of {total} fits. Version {design['version']}, design "
+        f"`{design['digest']}`.",
         f"```sh\n{command_of(study, design)}\n```",
         study.differences,
     ]
@@ -123,7 +126,8 @@ def _page(study: Study, design: dict[str, Any], rows: list[Row], lines: list[Lin
     if study.claims:
         parts += [
             "## Claims",
-            "Differences within a replicate: mean and 95 % interval (Student's t). A claim holds where the whole interval is at most the margin.",
+            "Differences within a replicate: mean and 95 % interval (Student's t). A claim holds where the "
+            "whole interval is at most the margin.",
             markdown(claims_table(study.claims, rows)),
         ]
     if study.columns:

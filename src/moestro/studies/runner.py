@@ -1,4 +1,5 @@
-"""Runs a plan over processes. Each finished fit is one line on disk, so that a run may be killed and resumed at any moment."""
+"""Runs a plan over processes. Each finished fit is one line on disk, so that a run may be killed and resumed
+at any moment."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ class Slope:
 
 
 def slope(sizes: np.ndarray, values: np.ndarray, statistic: str = "mean", seed: int = 0) -> Slope | None:
-    """Fit a line to errors `values` (m,) at `sizes` (m,); None where fewer than two sizes have a positive error."""
+    """Fit a line to errors `values` (m,) at `sizes` (m,); None where fewer than two sizes have a positive
+    error."""
     use = np.isfinite(values) & (values > 0)
     n, place = np.unique(sizes[use], return_inverse=True)
     if len(n) < 2:

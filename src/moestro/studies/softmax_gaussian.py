@@ -81,7 +81,8 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
         measure, value, steps, met = max(runs, key=lambda run: run[1])
         loss = voronoi_loss(measure, truth, "softmax-D2", gauge="none", norm="coordinates", unknown=7)
         return {
-            "loss": loss, "loss_gauged": voronoi_loss(measure, truth, unknown=7), **parameter_errors(measure, truth),
+            "loss": loss,
+            "loss_gauged": voronoi_loss(measure, truth, unknown=7), **parameter_errors(measure, truth),
             "log_likelihood": value, "iterations": steps, "gradient": None,
             "status": "stopping rule met" if met else "stopped at the limit",
         }  # fmt: skip
@@ -109,10 +110,14 @@ STUDY = Study(
     lines=LINES,
     published={("K=2", "loss"): Published(-0.63788, None, 0.04, "from the stored losses of the figure")},
     differences=(
-        "As published: a grid of inputs, starts near the truth (variances started at standard deviations), EM stopped by a relative "
-        "change of 1e-6, and a loss without the infimum over translations, which stays near 1 when the reference atom is "
-        "covered twice. For K = 3 and 4 the published slope depends on how many of the first sizes are left out, and which were "
-        "is not stated, so none is compared. As defined: random inputs, the converged maximum next to the truth and, in arms of their "
+        "As published: a grid of inputs, starts near the truth (variances started at standard deviations), "
+        "EM stopped by a relative "
+        "change of 1e-6, and a loss without the infimum over translations, which stays near 1 when the "
+        "reference atom is "
+        "covered twice. For K = 3 and 4 the published slope depends on how many of the first sizes are left "
+        "out, and which were "
+        "is not stated, so none is compared. As defined: random inputs, the converged maximum next to the "
+        "truth and, in arms of their "
         "own, the best of uninformed starts; the loss with its infimum."
     ),
 )

@@ -1,6 +1,7 @@
 """Softmax-gated multinomial logistic experts (arXiv 2310.14188): regimes 1 and 2, standard and modified gate.
 
-The paper states rates and shows no figure, so the design is our own: one input, three classes, two true experts.
+The paper states rates and shows no figure, so the design is our own: one input, three classes, two true
+experts.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from .design import Arm, Row, Study, check_atoms, check_options, log_sizes, read
 from .maximum import maximise
 from .starts import near_softmax
 
-# Each expert changes its favourite class where the gate prefers it: without that, ungrouped choices say little about the
-# mixture (the smallest eigenvalue of the information of a row was 1e-5 for a random design, and is 2e-4 here).
+# Each expert changes its favourite class where the gate prefers it: without that, ungrouped choices say
+# little about the mixture (the smallest eigenvalue of the information of a row was 1e-5 for a random design, and is
+# 2e-4 here).
 REACH = 3.0
 BOX = 25.0  # the parameters of the theory are bounded: so far, on columns of variance one
 GATE = {"log_weights": [0.0, 0.0], "gate_slopes": [[-2.0], [0.0]]}
@@ -111,9 +113,12 @@ STUDY = Study(
     lines=LINES,
     protocols=("as_defined",),
     differences=(
-        "The paper has no figure, so there is no published number to replay: these are the rates of its theorems on a design of "
-        "our own, by converged maximum likelihood over one informed and two uninformed starts, coefficients held within 25 on "
+        "The paper has no figure, so there is no published number to replay: these are the rates of its "
+        "theorems on a design of "
+        "our own, by converged maximum likelihood over one informed and two uninformed starts, coefficients "
+        "held within 25 on "
         "standardised columns, since the parameters of the theory are bounded. Rates are upper "
-        "bounds up to logarithms, and statements about the slowest case in regime 2 are about sequences of truths."
+        "bounds up to logarithms, and statements about the slowest case in regime 2 are about sequences of "
+        "truths."
     ),
 )

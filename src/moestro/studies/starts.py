@@ -21,7 +21,8 @@ def covering_labels(k: int, true: int, rng: np.random.Generator, last: bool = Fa
 
 
 def near_located(truth: LocatedMeasure, k: int, n: int, rng: np.random.Generator) -> LocatedMeasure:
-    """Start of the Gaussian-gate simulations: weights shared, N(0, 0.005 n^-0.083) on c, A, b, a little on variances."""
+    """Start of the Gaussian-gate simulations: weights shared, N(0, 0.005 n^-0.083) on c, A, b, a little on
+    variances."""
     s = covering_labels(k, truth.k, rng)
     wide, narrow = 0.005 * n**-0.083, 0.0005 * n**-0.25
 
@@ -45,10 +46,11 @@ def near_located(truth: LocatedMeasure, k: int, n: int, rng: np.random.Generator
 def near_softmax(
     truth: MixingMeasure, k: int, n: int, rng: np.random.Generator, published: bool
 ) -> MixingMeasure:
-    """Start of the softmax-gate simulations: one N(0, 0.005 n^-0.083) on an atom's gate, one N(0, 0.05 n^-0.083) on its expert.
+    """Start of the softmax-gate simulations: one N(0, 0.005 n^-0.083) on an atom's gate, one N(0, 0.05
+    n^-0.083) on its expert.
 
-    The published start takes the true standard deviation for the variance and does not share a true atom's weight out;
-    otherwise the start is the truth up to the noise.
+    The published start takes the true standard deviation for the variance and does not share a true atom's
+    weight out; otherwise the start is the truth up to the noise.
     """
     s = covering_labels(k, truth.k, rng, last=True)
     gate = rng.normal(0, 0.005 * n**-0.083, (k, 1))

@@ -1,7 +1,9 @@
-"""The top-K sparse gate (arXiv 2309.13850): exact, and over-specified with enough and with too few experts kept.
+"""The top-K sparse gate (arXiv 2309.13850): exact, and over-specified with enough and with too few experts
+kept.
 
-The design is the one stated by a third-party replication: two true experts, one selected. It ranks on the whole logit; under the paper's
-ranking on the score beta_1' x the second expert would never be selected on [0, 1].
+The design is the one stated by a third-party replication: two true experts, one selected. It ranks on the
+whole logit; under the paper's ranking on the score beta_1' x the second expert would never be selected on [0,
+1].
 """
 
 from __future__ import annotations
@@ -92,9 +94,12 @@ STUDY = Study(
     check=check,
     lines=LINES,
     differences=(
-        "No slope of the paper is known to us, so none is compared. As published: starts near the truth. As defined: annealing from the dense gate "
-        "beside it. With K = 1 the weight of the selected expert is one, so beta_0 and beta_1 enter the density only through the "
-        "point where the ranking changes: their scale is not identified, and a loss that contains them need not vanish. The "
+        "No slope of the paper is known to us, so none is compared. As published: starts near the truth. As "
+        "defined: annealing from the dense gate "
+        "beside it. With K = 1 the weight of the selected expert is one, so beta_0 and beta_1 enter the "
+        "density only through the "
+        "point where the ranking changes: their scale is not identified, and a loss that contains them need "
+        "not vanish. The "
         "Hellinger distance is the number to read."
     ),
 )

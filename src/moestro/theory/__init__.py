@@ -1,4 +1,5 @@
-"""The statistical theory of mixtures of experts as tools: Voronoi cells and losses, exponents, divergences."""
+"""The statistical theory of mixtures of experts as tools: Voronoi cells and losses, exponents,
+divergences."""
 
 from .divergences import Divergence, hellinger, jensen_kl, kl, total_variation
 from .exponents import exponent_search, voronoi_exponent

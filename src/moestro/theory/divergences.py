@@ -1,7 +1,7 @@
 """Divergences between two conditional laws, averaged over rows of inputs.
 
-Exact sums for classes and counts, Gauss-Legendre quadrature for a real response (pieces cut at every expert's mean and
-multiples of its standard deviation), Monte Carlo with its error for anything that only samples.
+Exact sums for classes and counts, Gauss-Legendre quadrature for a real response (pieces cut at every expert's
+mean and multiples of its standard deviation), Monte Carlo with its error for anything that only samples.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def kl(p: PredictiveDistribution, q: PredictiveDistribution) -> Divergence:
 
 
 def jensen_kl(p: PredictiveDistribution, q: PredictiveDistribution, rho: float = 0.5) -> Divergence:
-    """JKL_rho(p, q) = KL(p, (1 - rho) p + rho q) / rho, averaged over rows; 0 < rho < 1 (arXiv 2104.08959)."""
+    """JKL_rho(p, q) = KL(p, (1 - rho) p + rho q) / rho, averaged over rows; 0 < rho < 1 (arXiv
+    2104.08959)."""
     if not 0 < rho < 1:
         raise DataError(f"rho must lie strictly between 0 and 1, got {rho}")
     a, b = np.log1p(-rho), np.log(rho)

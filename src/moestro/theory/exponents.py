@@ -3,9 +3,11 @@
 r(m) is the smallest r for which a system of polynomial equations in the displacements of m atoms has no
 non-trivial solution (Ho and Nguyen, 2016; arXiv 2305.03288, 2305.07572). In one dimension
 
-    sum_j p_j^2 prod_i q_ij^{alpha_i} / alpha_i!  summed over the alpha of an index (l_1, l_2), is 0 for 1 <= l_1 + l_2 <= r
+    sum_j p_j^2 prod_i q_ij^{alpha_i} / alpha_i!  summed over the alpha of an index (l_1, l_2), is 0 for 1 <=
+    l_1 + l_2 <= r
 
-and each system is a rule that gives the index of an alpha. Atoms' weights p_j^2 do not vanish, and neither do all intercepts.
+and each system is a rule that gives the index of an alpha. Atoms' weights p_j^2 do not vanish, and neither do
+all intercepts.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ SYSTEMS: dict[str, dict[str, tuple[int, int]]] = {
 def voronoi_exponent(m: int, system: str = "softmax", *, unknown: int | None = None) -> int:
     """r(m): 1, 4, 6 for m = 1, 2, 3 in all three systems.
 
-    The systems with a gate contain "location-scale" as their equations with l_1 = 0, and its solutions solve them with the
-    gate's unknowns at zero, so their exponents agree.
+    The systems with a gate contain "location-scale" as their equations with l_1 = 0, and its solutions solve
+    them with the gate's unknowns at zero, so their exponents agree.
 
     Parameters
     ----------
@@ -55,7 +57,8 @@ def voronoi_exponent(m: int, system: str = "softmax", *, unknown: int | None = N
         return KNOWN[m]
     if unknown is None:
         raise DataError(
-            f"the exponent for {m} atoms on one is not known, only that it is at least {LOWER_BOUND}: give a value"
+            f"the exponent for {m} atoms on one is not known, only that it is at least {LOWER_BOUND}: give a "
+            "value"
         )
     if unknown < LOWER_BOUND:
         raise DataError(f"the exponent for {m} atoms on one is at least {LOWER_BOUND}, got {unknown}")
@@ -65,11 +68,12 @@ def voronoi_exponent(m: int, system: str = "softmax", *, unknown: int | None = N
 def exponent_search(
     m: int, r: int, system: str = "location-scale", *, starts: int = 40, seed: int = 0
 ) -> tuple[float, np.ndarray]:
-    """Smallest residual found in the system of order r, over displacements of norm one with intercepts that move.
+    """Smallest residual found in the system of order r, over displacements of norm one with intercepts that
+    move.
 
-    A residual at rounding is a non-trivial solution, so r(m) > r. A residual that stays away from zero from many
-    starts is evidence, not proof, that r(m) <= r. The equations are homogeneous (a displacement of weight (l_1, l_2) scales as
-    t^(l_1 + l_2)), so the norm is no loss; weights are kept above 0.05.
+    A residual at rounding is a non-trivial solution, so r(m) > r. A residual that stays away from zero from
+    many starts is evidence, not proof, that r(m) <= r. The equations are homogeneous (a displacement of
+    weight (l_1, l_2) scales as t^(l_1 + l_2)), so the norm is no loss; weights are kept above 0.05.
 
     Returns
     -------
@@ -113,7 +117,8 @@ def _simplex(v: np.ndarray) -> np.ndarray:
 
 
 def _equations(unknowns: list[tuple[int, int]], r: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Monomials alpha (T, u), their 1 / alpha! (T,), and the equation (l_1, l_2), 1 <= l_1 + l_2 <= r, of each (T,)."""
+    """Monomials alpha (T, u), their 1 / alpha! (T,), and the equation (l_1, l_2), 1 <= l_1 + l_2 <= r, of
+    each (T,)."""
     place: dict[tuple[int, int], int] = {}
     alphas, coefficients, equation = [], [], []
     for alpha in product(range(r + 1), repeat=len(unknowns)):

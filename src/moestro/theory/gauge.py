@@ -79,7 +79,8 @@ def _as_given(t: Translations, loss: Any) -> np.ndarray:
 
 
 def aligned(loss: Comparison, t: Translations) -> tuple[np.ndarray | float, np.ndarray, np.ndarray]:
-    """Shift of beta_1, cells and weights where the heaviest true atom's cell keeps its weight and its mean beta_1."""
+    """Shift of beta_1, cells and weights where the heaviest true atom's cell keeps its weight and its mean
+    beta_1."""
     shift: np.ndarray | float = 0.0
     reference = int(np.argmax(t.true))
     if t.slopes is not None and t.true_slopes is not None:
@@ -117,7 +118,8 @@ def _best_scale(loss: Comparison, t: Translations, cell: np.ndarray, distances: 
 
         found: Any = minimize_scalar(
             lambda v: loss.total(cell, distances, np.exp(v) * t.weights, t.true),
-            bounds=(np.log(min(kinks)) - 1, np.log(max(kinks)) + 1), method="bounded", options={"xatol": 1e-12},
+            bounds=(np.log(min(kinks)) - 1, np.log(max(kinks)) + 1), method="bounded",
+            options={"xatol": 1e-12},
         )  # fmt: skip
         best = min(best, float(found.fun))
     return best
@@ -136,7 +138,8 @@ def _over_slopes(loss: Comparison, t: Translations, slopes: np.ndarray, true: np
 
 
 def _descend(loss: Comparison, t: Translations, shift: np.ndarray) -> float:
-    """Pattern search: the loss is convex in the shift while the cells stay, and has kinks where atoms meet."""
+    """Pattern search: the loss is convex in the shift while the cells stay, and has kinks where atoms
+    meet."""
     step = max(1e-3, float(np.abs(shift).max()) * 1e-2)
     at, value = shift, _over_scale(loss, t, shift)
     floor = 1e-7 * (1.0 + float(np.abs(shift).max()))

@@ -1,8 +1,10 @@
 """Voronoi losses: the distances between mixing measures in which maximum likelihood converges at n^(-1/2).
 
-    D(G, G*) = sum_j sum_{i in A_j} w_i sum_parts |Delta_ij|^{rho(part, |A_j|)} + sum_j |sum_{i in A_j} w_i - w*_j|
+    D(G, G*) = sum_j sum_{i in A_j} w_i sum_parts |Delta_ij|^{rho(part, |A_j|)} + sum_j |sum_{i in A_j} w_i -
+    w*_j|
 
-A loss is a table: which components of an atom are normed together, and with which exponent where m atoms cover one.
+A loss is a table: which components of an atom are normed together, and with which exponent where m atoms
+cover one.
 """
 
 from __future__ import annotations
@@ -45,8 +47,8 @@ class Term:
 class Loss:
     """Terms where one atom covers a true one (exact), where several do (over), and the exponent system.
 
-    `at_origin` replaces `over` for true atoms whose means vanish (Type II of arXiv 2305.07572). `top_k` takes the maximum over
-    subsets of K true atoms.
+    `at_origin` replaces `over` for true atoms whose means vanish (Type II of arXiv 2305.07572). `top_k` takes
+    the maximum over subsets of K true atoms.
     """
 
     exact: tuple[Term, ...]
@@ -89,7 +91,13 @@ def _located(slopes: Exponent) -> tuple[Term, ...]:
 
 _located_one = tuple(Term((name,), _one) for name in LOCATED)
 _laplace = (
-    Term(("gate_slopes",), _two), Term(("slopes",), _two), Term(("intercepts",), _r), Term(("variances",), _half),
+    Term(("gate_slopes",), _two), Term(("slopes",), _two), Term(("intercepts",), _r),
+    Term(("variances",), _half),
+)  # fmt: skip
+_each = tuple(Term((n,), _one) for n in ATOM)
+_top_k_split = (
+    Term(("gate_slopes",), _r), Term(("slopes",), _half), Term(("intercepts",), _r),
+    Term(("variances",), _half),
 )  # fmt: skip
 
 LOSSES: dict[str, Loss] = {
@@ -98,15 +106,11 @@ LOSSES: dict[str, Loss] = {
     "multinomial-D3": Loss(_classes, _classes_two),
     "softmax-D1": Loss(_whole, _whole),
     "softmax-D2": Loss(_whole, _split),
-    "top-k-D1": Loss(tuple(Term((n,), _one) for n in ATOM), tuple(Term((n,), _one) for n in ATOM), top_k=True),
-    "top-k-D2": Loss(
-        tuple(Term((n,), _one) for n in ATOM),
-        (Term(("gate_slopes",), _r), Term(("slopes",), _half), Term(("intercepts",), _r), Term(("variances",), _half)),
-        top_k=True,
-    ),
+    "top-k-D1": Loss(_each, _each, top_k=True),
+    "top-k-D2": Loss(_each, _top_k_split, top_k=True),
     "gaussian-gate-Dbar": Loss(_located_one, _located(_two), "gaussian-gate"),
     "gaussian-gate-Dtilde": Loss(_located_one, _located(_two), "gaussian-gate", at_origin=_located(_half)),
-    "laplace-D2": Loss(tuple(Term((n,), _one) for n in ATOM), _laplace),
+    "laplace-D2": Loss(_each, _laplace),
 }  # fmt: skip
 ROUNDING = 1e-15  # weights are exponentials, scaled: sums of equal ones may differ by so much, relatively
 GAUGES = ("inf", "fixed", "none")
@@ -142,12 +146,13 @@ def voronoi_loss(
     loss : str, optional
         A name of `LOSSES`; by default the over-specified loss of the model of `truth`.
     gauge : {"inf", "fixed", "none"}
-        A softmax-gated measure is known up to a translation (beta_0 + t1, beta_1 + t2) of all its atoms. "inf" takes the
-        smallest loss over translations of the fit, cells included; "fixed" the one translation that gives the
-        heaviest true atom's cell its weight and its mean beta_1; "none" compares the numbers as they are, as published code
-        does.
+        A softmax-gated measure is known up to a translation (beta_0 + t1, beta_1 + t2) of all its atoms.
+        "inf" takes the smallest loss over translations of the fit, cells included; "fixed" the one
+        translation that gives the heaviest true atom's cell its weight and its mean beta_1; "none" compares
+        the numbers as they are, as published code does.
     norm : {"euclidean", "coordinates"}
-        The norm of the definition, or sums of powers of coordinates as in published code. They differ by constants.
+        The norm of the definition, or sums of powers of coordinates as in published code. They differ by
+        constants.
     r : float, optional
         The power of "multinomial-D2r".
     unknown : int, optional
@@ -194,8 +199,9 @@ def parameter_errors(measure: Any, truth: Any) -> dict[str, float | None]:
     Returns
     -------
     dict
-        For each component ``<name>_exact`` and ``<name>_over``: the weighted mean Euclidean distance to the true atom over
-        cells with one fitted atom and with several, None where there is no such cell; ``weights``: the sum over cells of
+        For each component ``<name>_exact`` and ``<name>_over``: the weighted mean Euclidean distance to the
+        true atom over cells with one fitted atom and with several, None where there is no such cell;
+        ``weights``: the sum over cells of
         |weight of the cell - true weight|; ``largest_cell``.
     """
     check_alike(measure, truth)

@@ -1,7 +1,7 @@
 """When is a modified softmax gate well behaved?
 
-The gate exp(beta_1' M(x) + beta_0) restores parametric rates where {x^p M(x)^q : 0 <= |p| + |q| <= 2} are linearly independent
-(arXiv 2310.14188).
+The gate exp(beta_1' M(x) + beta_0) restores parametric rates where {x^p M(x)^q : 0 <= |p| + |q| <= 2} are
+linearly independent (arXiv 2310.14188).
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ def _judge(names: list[str], F: np.ndarray) -> TransformCheck:
         sentence = f"all {len(names)} functions are linearly independent (condition {condition:.1e})"
     else:
         sentence = (
-            f"{', '.join(dependent)} {'is' if len(dependent) == 1 else 'are'} spanned by the other functions: "
+            f"{', '.join(dependent)} {'is' if len(dependent) == 1 else 'are'} spanned by the other "
+            "functions: "
             "over-specified fits can be slower than any power of n"
         )
     return TransformCheck(ok, len(kept), len(names), condition, tuple(dependent), sentence)

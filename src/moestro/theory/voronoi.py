@@ -26,14 +26,17 @@ class Measure(Protocol):
 def voronoi_cells(measure: Measure, truth: Measure) -> list[np.ndarray]:
     """Cell of each true atom: the fitted atoms nearest to it.
 
-    .. math:: A_j = \\{ i : \\|\\omega_i - \\omega^*_j\\| \\le \\|\\omega_i - \\omega^*_l\\| \\; \\forall l \\}
+    .. math:: A_j = \\{ i : \\|\\omega_i - \\omega^*_j\\| \\le \\|\\omega_i - \\omega^*_l\\| \\; \\forall l
+    \\}
 
-    The atom is (beta_1, a, b, sigma) with sigma the variance; the weight is not part of it. Ties go to the first.
+    The atom is (beta_1, a, b, sigma) with sigma the variance; the weight is not part of it. Ties go to the
+    first.
 
     Parameters
     ----------
     measure, truth : MixingMeasure or LocatedMeasure
-        Of the same columns. Under a softmax gate beta_1 is compared as it is: see `voronoi_loss` for translations.
+        Of the same columns. Under a softmax gate beta_1 is compared as it is: see `voronoi_loss` for
+        translations.
 
     Returns
     -------
@@ -90,7 +93,10 @@ def check_top_k(kept: int, cells: Sequence[np.ndarray], top_k: int) -> TopKCheck
     bound = top_k_bound([len(cell) for cell in cells], top_k)
     if kept >= bound:
         return TopKCheck(True, bound, f"{kept} experts are kept and {bound} needed: the fit can converge")
-    sentence = f"the gate keeps {kept} experts where these cells need {bound}: the Hellinger distance to the truth does not vanish"
+    sentence = (
+        f"the gate keeps {kept} experts where these cells need {bound}: the Hellinger distance to the truth "
+        "does not vanish"
+    )
     warnings.warn(sentence, stacklevel=2)
     return TopKCheck(False, bound, sentence)
 

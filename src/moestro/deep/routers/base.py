@@ -1,4 +1,5 @@
-"""What a router is: a module that gives every token one logit an expert. Which experts compute is decided elsewhere."""
+"""What a router is: a module that gives every token one logit an expert. Which experts compute is decided
+elsewhere."""
 
 from __future__ import annotations
 
@@ -65,5 +66,6 @@ def linear_init(weight: Tensor, bias: Tensor | None, init: str) -> None:
 
 
 def spread(weight: Tensor) -> float:
-    """Standard deviation of the logits W x of inputs of unit mean square: sqrt of the mean squared row norm of W."""
+    """Standard deviation of the logits W x of inputs of unit mean square: sqrt of the mean squared row norm
+    of W."""
     return float(weight.detach().double().square().sum(dim=1).mean().sqrt())

@@ -1,8 +1,10 @@
-"""HyperRouter (arXiv 2312.07035): a fixed random hypernetwork makes the router's weights from a small trained embedding.
+"""HyperRouter (arXiv 2312.07035): a fixed random hypernetwork makes the router's weights from a small trained
+embedding.
 
     W, b = reshape(W2 relu(W1 e + b1) + b2),    logits = x W' + b
 
-Only e is trained. The map from e to (W, b) is fixed, so W is one matrix at a time: it can be baked into a linear layer.
+Only e is trained. The map from e to (W, b) is fixed, so W is one matrix at a time: it can be baked into a
+linear layer.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ class HyperRouter(Router):
         Width of the hypernetwork. The released code runs 256 whatever its flag says.
     bias : bool
     init : {"paper", "unit_logit", "torch"}
-        Of the hypernetwork; "unit_logit" scales it so that logits have standard deviation 1. The embedding is N(0, 1).
+        Of the hypernetwork; "unit_logit" scales it so that logits have standard deviation 1. The embedding is
+        N(0, 1).
     logit_std : float, optional
         Standard deviation of the logits at the start, for inputs of unit mean square.
     train_embedding : bool
@@ -97,7 +100,8 @@ class HyperRouter(Router):
         return F.linear(x, W, b)
 
     def _present(self) -> tuple[Tensor, Tensor | None]:
-        """The weights; kept between calls while nothing is trained, and made again once the state has changed."""
+        """The weights; kept between calls while nothing is trained, and made again once the state has
+        changed."""
         if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
             return self.weights()
         state = tuple(

@@ -1,4 +1,5 @@
-"""StableMoE (arXiv 2204.08396): a router is learned and distilled into a light one of the token alone, which then is frozen."""
+"""StableMoE (arXiv 2204.08396): a router is learned and distilled into a light one of the token alone, which
+then is frozen."""
 
 from __future__ import annotations
 
@@ -13,14 +14,15 @@ from .base import Router
 
 
 class StableRouter(Router):
-    """Stage 1: logits x E', and a light router learns their choice. `freeze()` begins stage 2: the light router alone, fixed.
+    """Stage 1: logits x E', and a light router learns their choice. `freeze()` begins stage 2: the light
+    router alone, fixed.
 
     Parameters
     ----------
     d_model, n_experts : int
     vocabulary : int, optional
-        Number of token ids. With it the light router reads the token's id through an embedding of its own, as in the paper; without,
-        it is a linear map of the input.
+        Number of token ids. With it the light router reads the token's id through an embedding of its own, as
+        in the paper; without, it is a linear map of the input.
     low_dim : int
         Width of the light router's embedding.
     """

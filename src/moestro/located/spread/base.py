@@ -1,8 +1,8 @@
 """Covariance matrices of k components and the structures that they may have.
 
 A `Spread` is k covariance matrices in the form that its structure allows; a `Structure` turns residual second
-moments into the maximum-likelihood spread of its kind. A new structure is one file, an export and a line in the
-test table.
+moments into the maximum-likelihood spread of its kind. A new structure is one file, an export and a line in
+the test table.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ class Structure(ABC):
         return self.maximum(second, previous)
 
     def tangent(self, e: int, covariance: np.ndarray) -> Tangent:
-        """Free entries of component e's covariance (D, D), given in units of its standard deviations, and their derivatives."""
+        """Free entries of component e's covariance (D, D), given in units of its standard deviations, and
+        their derivatives."""
         return Tangent.of_entries(*np.triu_indices(len(covariance)))
 
     @abstractmethod

@@ -1,9 +1,10 @@
 """Low rank plus diagonal: covariances of latent factors, L L' + diag(s).
 
-Given s, the best L is known: with theta_j, u_j the largest eigenpairs of S* = s^-1/2 S s^-1/2, L = s^1/2 u (theta - 1)^1/2 (Lawley). What is
-left is a smooth function of log s, minimised by L-BFGS (Joreskog, 1967):
+Given s, the best L is known: with theta_j, u_j the largest eigenpairs of S* = s^-1/2 S s^-1/2, L = s^1/2 u
+(theta - 1)^1/2 (Lawley). What is left is a smooth function of log s, minimised by L-BFGS (Joreskog, 1967):
 
-    F = sum log s + tr S* + sum_j (log theta_j - theta_j + 1),    dF / dlog s_i = 1 - S*_ii + sum_j (theta_j - 1) u_ij^2.
+    F = sum log s + tr S* + sum_j (log theta_j - theta_j + 1),
+       dF / dlog s_i = 1 - S*_ii + sum_j (theta_j - 1) u_ij^2.
 """
 
 from __future__ import annotations
@@ -118,8 +119,9 @@ class Factors(Structure):
 def _maximum(S: np.ndarray, f: int, start: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Loadings (D, f) and variances (D,) of most likelihood under second moments S.
 
-    F has several minima where columns may be all factor (Heywood cases), so a descent begins from each kind of start, and the
-    best end is taken. With a step before, only the likeliest Heywood case competes with it: EM does not stay where its first step fell.
+    F has several minima where columns may be all factor (Heywood cases), so a descent begins from each kind
+    of start, and the best end is taken. With a step before, only the likeliest Heywood case competes with it:
+    EM does not stay where its first step fell.
     """
     total = np.maximum(np.diag(S), 2 * SPREAD_FLOOR)
     if start is None:
@@ -163,9 +165,11 @@ def _descend(
 
 
 def _heywood(S: np.ndarray, f: int, first: int | None) -> np.ndarray:
-    """Variances given that f columns are all factor: what is left of each column given those, chosen one after the other.
+    """Variances given that f columns are all factor: what is left of each column given those, chosen one
+    after the other.
 
-    With column j all factor, F = log S_jj + sum_i log(S_ii - S_ij^2 / S_jj) + D: each choice after the `first` lowers this most.
+    With column j all factor, F = log S_jj + sum_i log(S_ii - S_ij^2 / S_jj) + D: each choice after the
+    `first` lowers this most.
     """
     floor = 2 * SPREAD_FLOOR
     left, chosen = S.copy(), np.zeros(len(S), dtype=bool)

@@ -87,7 +87,8 @@ def swap_routers(model: nn.Module, router: str = "hyper", **options: Any) -> lis
     for name, old in found:
         again = isinstance(getattr(old, "router", None), Router)
         known: Any = next(chain(old.parameters(), old.buffers())) if again else old.weight
-        width, experts = (old.hidden_dim, old.num_experts) if again else (known.shape[1], known.shape[0])
+        sizes: Any = (old.hidden_dim, old.num_experts) if again else (known.shape[1], known.shape[0])
+        width, experts = sizes
         made: Any = make_router(router, int(width), int(experts), **options)
         made = made.to(known.device, known.dtype)
         cls = type(old).__bases__[0] if again else type(old)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..design import ArrayDesign
+from ..design import ArrayDesign, Units
 from ..experts import Family, make_family
 from ..gates import SoftmaxGate
 from ..model import Model
@@ -17,31 +17,41 @@ from ..rows import Rows, read
 SLOPES = {"multinomial": 1.5, "gaussian": 1.0, "poisson": 0.3}  # standard deviation of an expert's slope
 
 
-def simulate(
-    family: str, n: int, d: int, k: int, classes: int = 3, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray, Family]:
-    """x (n, d) standard normal and y (n,) from a softmax-gated mixture with normal slopes (`SLOPES`)."""
-    rng = np.random.default_rng(seed)
+def truth(family: str, d: int, k: int, classes: int, rng: np.random.Generator) -> tuple[Model, np.ndarray]:
+    """A softmax-gated mixture with normal slopes (`SLOPES`), and its parameters."""
     law = make_family(family, classes=classes)
     model = Model(SoftmaxGate(), law, k, d + 1, d + 1)
     gate = 1.5 * rng.standard_normal((k - 1, d + 1))
     experts = SLOPES[family] * rng.standard_normal((k, model.m, d + 1))
     gate[:, 0] *= 0.3
     experts[:, :, 0] *= 0.3
-    theta = model.pack(gate, experts, rng.uniform(-1.5, 0.5, (k, law.nuisances)))
+    return model, model.pack(gate, experts, rng.uniform(-1.5, 0.5, (k, law.nuisances)))
+
+
+def simulate(
+    family: str, n: int, d: int, k: int, classes: int = 3, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, Family]:
+    """x (n, d) standard normal and y (n,) from `truth`."""
+    rng = np.random.default_rng(seed)
+    model, theta = truth(family, d, k, classes, rng)
     x, y = np.empty((n, d)), np.empty(n)
     for start in range(0, n, 65536):  # in pieces, so that the data are what memory goes to
         at = slice(start, min(start + 65536, n))
         x[at] = rng.standard_normal((at.stop - at.start, d))
         features = np.column_stack([np.ones(at.stop - at.start), x[at]])
         y[at] = model.sample(theta, features, features, rng)[0]
-    return x, y, law
+    return x, y, model.family
+
+
+def read_simulated(x: np.ndarray, y: np.ndarray, family: Family) -> tuple[Rows, Units]:
+    """Rows and units of a simulated set."""
+    design = ArrayDesign(tuple(f"x{j}" for j in range(x.shape[1])))
+    return read(design, x, None, y, None, family, classes=tuple(range(getattr(family, "classes", 0))))
 
 
 def rows_of(x: np.ndarray, y: np.ndarray, family: Family) -> Rows:
     """Rows of a simulated set."""
-    design = ArrayDesign(tuple(f"x{j}" for j in range(x.shape[1])))
-    return read(design, x, None, y, None, family, classes=tuple(range(getattr(family, "classes", 0))))[0]
+    return read_simulated(x, y, family)[0]
 
 
 def median_seconds(function: Callable[[], Any], repeats: int = 7) -> float:

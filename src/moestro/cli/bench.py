@@ -11,7 +11,19 @@ from .errors import one_line_errors
 @click.argument(
     "what",
     type=click.Choice(
-        ["passes", "fits", "growth", "located", "penalised", "search", "solvers", "start-up", "deep", "all"]
+        [
+            "passes",
+            "fits",
+            "growth",
+            "located",
+            "penalised",
+            "search",
+            "simulated",
+            "solvers",
+            "start-up",
+            "deep",
+            "all",
+        ]
     ),
     default="passes",
 )
@@ -25,12 +37,12 @@ from .errors import one_line_errors
 @click.option("--max-rows", type=click.IntRange(10_000), default=1_000_000, show_default=True, help="Largest size of `growth` and `located`.")  # fmt: skip
 @click.option("--flexmix", is_flag=True, help="`fits`, `search`: R's flexmix beside it (needs Rscript; minutes).")  # fmt: skip
 @click.option("--only", help="`fits`: this family alone; `search`: these data alone.")
-@click.option("--seeds", type=click.IntRange(1), default=20, show_default=True, help="`search`: fits of each data set.")  # fmt: skip
+@click.option("--seeds", type=click.IntRange(1), help="Fits of each data set: 20 in `search`, 5 in `simulated`.")  # fmt: skip
 @click.option("--record", is_flag=True, help="`search`: write the best known values anew, from ten times the budget (hours).")  # fmt: skip
 def bench(
-    what: str, rows: int, max_rows: int, flexmix: bool, only: str | None, seeds: int, record: bool
+    what: str, rows: int, max_rows: int, flexmix: bool, only: str | None, seeds: int | None, record: bool
 ) -> None:
-    """Measure this machine: WHAT is passes, fits, growth, located, penalised, search, solvers, start-up, deep or all (all but deep and search).
+    """Measure this machine: WHAT is one of these, or all (but deep, search and simulated).
 
     \b
     passes    one sum over the rows, by engine, order, threads and instruction set, against the machine's own floor
@@ -39,6 +51,7 @@ def bench(
     located   Gaussian mixtures of (x, y): an EM iteration against its floor, whole fits, growth
     penalised paths of the Lasso: time, optimality, memory, and what is selected
     search    real data from R's packages, statsmodels and scikit-learn: how often the best optimum is found
+    simulated multinomial sets, and a start from their truth: how often the best optimum is found
     solvers   Newton against L-BFGS by number of parameters
     deep      a sparse PyTorch layer by back end (needs torch)
     start-up  importing, and the smallest whole run
@@ -68,7 +81,11 @@ def bench(
         if what == "search":
             from ..bench import search
 
-            click.echo(search.report(seeds, only, record, flexmix))
+            click.echo(search.report(seeds or search.SEEDS, only, record, flexmix))
+        if what == "simulated":
+            from ..bench import simulated
+
+            click.echo(simulated.report(seeds or simulated.SEEDS))
         if what == "deep":
             from ..bench import deep
 

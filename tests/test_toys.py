@@ -12,6 +12,7 @@ from moestro import DataError, MoERegressor
 from moestro.gates.base import LinearGate
 from moestro.search import End, Fit, Options, fit_path, fit_problem
 from moestro.search.starts import ROTATION, STRATEGIES, auto_starts
+from moestro.selection import sweep
 from moestro.solvers import Status, StatusKind
 from moestro.tables import Table
 
@@ -247,6 +248,33 @@ class RatesFit(Fit):
         return float(self.point[0] @ self.point[1])
 
 
+@dataclass(frozen=True)
+class RateModels:
+    """`Rates` over numbers of experts: candidates of a sweep."""
+
+    y: np.ndarray
+    ks: tuple = (1, 2, 3)
+
+    n = property(lambda self: len(self.y))
+
+    def fits(self, options, started, finished):
+        def one(k, own, below):
+            return fit_problem(Rates(self.y, k), own, below)
+
+        return fit_path(one, self.ks, options, True, started, finished)
+
+    def refits(self, at, fits, options):
+        return RateModels(self.y[at], self.ks).fits(options, None, None)
+
+    def score(self, fit, at):
+        shares, means = fit.point
+        density = np.exp(-self.y[at, None] / means) / means
+        return float(np.log(density @ shares).sum())
+
+    def contrasts(self, fits):
+        return None
+
+
 class TestProblem:
     def fits(self, n=800, ks=(1, 2, 3)):
         rng = np.random.default_rng(0)
@@ -262,6 +290,17 @@ class TestProblem:
         assert fits[1].evidence.found >= 5
         np.testing.assert_allclose(np.sort(fits[1].point[1]), [0.5, 10.0], rtol=0.2)
         assert fits[1].mean() == pytest.approx(y.mean(), rel=1e-6)  # EM keeps the sample's mean
+
+    @pytest.mark.parametrize("criterion", ["bic", "icl", "cv", "ddse"])
+    def test_it_is_chosen_among(self, criterion):
+        y, fits = self.fits()
+        done = []
+        found = sweep(RateModels(y), Options(seed=0), criterion, finished=done.append)
+        assert [f.log_likelihood for f in found.fits] == [f.log_likelihood for f in fits]
+        assert done == list(found.fits)
+        assert found.chosen.k == 2
+        assert found.table()["k"] == [1, 2, 3]
+        assert found.table()["chosen"] == [False, True, False]
 
     def test_a_subsample_is_searched_where_rows_are_many(self):
         y, (fit,) = self.fits(n=40_000, ks=(2,))

@@ -18,7 +18,7 @@ from ..errors import DataError
 from ..located import Specification
 from ..located_model import LocatedModel
 from ..search import Options
-from ..selection import Dendrogram, sweep_located
+from ..selection import Dendrogram, LocatedModels, sweep
 from ..selection.located import with_options
 from ..tables import Table
 from ..threads import thread_count
@@ -199,9 +199,8 @@ class LocatedMoERegressor(RegressorMixin, LocatedFitted):
             seed=seed_of(self.random_state),
             threads=thread_count(self.n_jobs),
         )
-        found = sweep_located(
-            X, y, ks, specifications, options, criterion, weights=w, finished=_say if self.verbose else None
-        )
+        models = LocatedModels(X, y, ks, specifications, w)
+        found = sweep(models, options, criterion, finished=_say if self.verbose else None)
         self._model = LocatedModel(design, tuple(responses), y.ndim == 1, found.chosen)
         self._rows = (X, y, w)
         self.selection_: Table = found.table()

@@ -54,6 +54,10 @@ class LocatedFit(Fit):
     specification: Specification
     gradient_norm: float
 
+    def labels(self) -> dict[str, Any]:
+        s = self.specification
+        return {"model": s.label, "k": self.k, "degree": s.degree, "blocks": s.block_counts}
+
 
 @dataclass(frozen=True)
 class LocatedProblem:

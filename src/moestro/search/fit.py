@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -71,3 +72,7 @@ class Fit:
     def k(self) -> int:
         """Number of experts."""
         return len(self.mass)
+
+    def labels(self) -> dict[str, Any]:
+        """What tells it from others in a table."""
+        return {"k": self.k}

@@ -3,8 +3,9 @@
 from .choice import CHOICES, EVERY, Choice, choose
 from .criteria import CRITERIA, aic, bic, icl
 from .dendrogram import Dendrogram, dendrogram
-from .located import LocatedSweep, sweep_located
+from .located import LocatedModels
 from .lower_bound import LowerBound, lower_bound
+from .mixture import Mixtures
 from .slope import DDSE, Djump, ddse, djump
 from .sweep import Sweep, sweep
 
@@ -16,8 +17,9 @@ __all__ = [
     "Choice",
     "Dendrogram",
     "Djump",
-    "LocatedSweep",
+    "LocatedModels",
     "LowerBound",
+    "Mixtures",
     "Sweep",
     "aic",
     "bic",
@@ -28,5 +30,4 @@ __all__ = [
     "icl",
     "lower_bound",
     "sweep",
-    "sweep_located",
 ]

@@ -1,42 +1,70 @@
-"""Fits over a range of k, each started also from the one before it, and the choice among them."""
+"""Fits of related models and the choice among them: over k, and for located models over degrees, covariances and
+blocks too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..engine import Order, make_engine
 from ..errors import DataError
-from ..model import Model
-from ..problems import MixtureFit, fit_mixture, fit_mixtures
-from ..rows import Rows
 from ..search import Fit, Options, seed_sequence
 from ..tables import Table
-from .atoms import SoftmaxAtoms
-from .choice import Choice, check_criterion, choose, scores
+from .choice import SLOPES, Choice, check_criterion, choose, scores
 from .cross_validation import held_out
-from .dendrogram import Dendrogram, dendrogram
+from .dendrogram import Atoms, Dendrogram, dendrogram
 
 FOLDS = 5
-# The over-specified fit lies in a compact set, as in the theory. Without one, atoms that nobody needs take gates as steep as a step, and
-# no formula merges those well. A slope of 12 a standard deviation takes a gate from 1 % to 99 % within 0.8 of them.
-OVER_BOX = 12.0
+
+Started = Callable[[int], None] | None
+Finished = Callable[[Fit], None] | None
+
+
+class Candidates(Protocol):
+    """A model class on rows, over numbers of experts and whatever else is to be chosen."""
+
+    @property
+    def ks(self) -> Sequence[int]: ...  # increasing
+
+    @property
+    def n(self) -> int: ...  # rows
+
+    def fits(self, options: Options, started: Started, finished: Finished) -> Sequence[Any]: ...
+
+    def refits(self, at: np.ndarray, fits: Sequence[Any], options: Options) -> Sequence[Any]: ...
+
+    # the models of `fits` on the rows `at`, in the same order
+
+    def score(self, fit: Any, at: np.ndarray) -> float: ...  # log-likelihood of the rows `at`
+
+    def contrasts(self, fits: Sequence[Any]) -> np.ndarray | None: ...
+
+    # what slope heuristics penalise, where it is not minus the log-likelihood
+
+    def widest(self, options: Options, started: Started, finished: Finished) -> Any: ...
+
+    # the fit of the largest k that a dendrogram begins with
+
+    def atoms(self, fit: Any) -> Atoms: ...
+
+    def settled(self, widest: Any, atoms: Any, options: Options) -> Any: ...
+
+    # the fit that starts from merged atoms, or from all of them
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Fits in increasing order of k and the chosen one.
+    """Fits, in increasing order of k within a model, and the chosen one.
 
     Attributes
     ----------
     fits : tuple of Fit
     choice : Choice
     tree : Dendrogram or None
-        For criterion "dendrogram": the merges of the largest fit; `fits` are then the chosen number of experts, fitted also from
-        the merged measure, and that largest fit (in its compact set).
+        For criterion "dendrogram": the merges of the largest fit; `fits` are then the chosen number of experts,
+        fitted from the merged measure, and that largest fit.
     """
 
     fits: tuple[Any, ...]
@@ -54,9 +82,10 @@ class Sweep:
         return self.choice.criterion
 
     def table(self) -> Table:
-        """One row a fit: number of experts, parameters, log-likelihood, every criterion, status."""
+        """One row a fit: what tells it from the others, parameters, log-likelihood, every criterion, status."""
+        labels = [f.labels() for f in self.fits]
         columns: dict[str, list] = {
-            "k": [f.model.k for f in self.fits],
+            **{name: [own[name] for own in labels] for name in labels[0]},
             "df": [f.n_parameters for f in self.fits],
             "log_likelihood": [f.log_likelihood for f in self.fits],
             **self.choice.columns,
@@ -66,68 +95,60 @@ class Sweep:
         return Table(columns)
 
 
-def sweep(
-    model: Model,
-    rows: Rows,
-    ks: Sequence[int],
-    options: Options,
-    criterion: str = "bic",
-    started: Callable[[int], None] | None = None,
-    finished: Callable[[Fit], None] | None = None,
-    n_folds: int = FOLDS,
-) -> Sweep:
-    """Fit `model` for every k and choose by `criterion`, one of `choice.EVERY`."""
-    criterion = check_criterion(criterion)
+def check_ks(ks: Sequence[int]) -> tuple[int, ...]:
+    """Numbers of experts in increasing order, each once."""
     if not len(ks) or min(ks) < 1:
         raise DataError("the numbers of experts to try must be at least 1")
+    return tuple(sorted({int(k) for k in ks}))
+
+
+def sweep(
+    candidates: Candidates,
+    options: Options,
+    criterion: str = "bic",
+    started: Started = None,
+    finished: Finished = None,
+    n_folds: int = FOLDS,
+) -> Sweep:
+    """Fit all `candidates` and choose by `criterion`, one of `choice.EVERY`."""
+    criterion = check_criterion(criterion)
     root = seed_sequence(options.seed)
-    ordered = sorted({int(k) for k in ks})
-    if criterion == "dendrogram":
-        return _merged(model, rows, ordered[-1], replace(options, seed=root), started, finished)
     options = replace(options, seed=root)
-    fits = fit_mixtures(model, rows, ordered, options, started, finished)
+    if criterion == "dendrogram":
+        return _merged(candidates, options, started, finished)
+    fits = candidates.fits(options, started, finished)
     left_out = None
     if criterion == "cv":
         draw, inner = root.spawn(2)
+        quiet = replace(options, progress=None, seed=inner)
         left_out = held_out(
-            rows.n,
+            candidates.n,
             n_folds,
             np.random.default_rng(draw),
-            lambda at: fit_mixtures(
-                model, rows.take(at), ordered, replace(options, progress=None, seed=inner)
-            ),
-            lambda fit, at: _value(fit, rows.take(at)),
+            lambda at: candidates.refits(at, fits, quiet),
+            candidates.score,
         )
-    return Sweep(tuple(fits), choose(fits, criterion, held_out=left_out, names=ordered))
+    contrast = candidates.contrasts(fits) if criterion in SLOPES else None
+    return Sweep(
+        tuple(fits), choose(fits, criterion, contrast=contrast, held_out=left_out, names=_names(fits))
+    )
 
 
-def _value(fit: MixtureFit, rows: Rows) -> float:
-    return make_engine(fit.model, rows).evaluate(fit.theta, Order.VALUE).value
+def _names(fits: Sequence[Any]) -> list[Any]:
+    ks = [f.k for f in fits]
+    return ks if len(set(ks)) == len(ks) else [f"{f.labels()['model']}, k={f.k}" for f in fits]
 
 
-def _merged(
-    model: Model,
-    rows: Rows,
-    largest: int,
-    options: Options,
-    started: Callable[[int], None] | None,
-    finished: Callable[[Fit], None] | None,
-) -> Sweep:
-    """One fit of the largest k, its dendrogram, and the fit that starts from the merged measure of the chosen k."""
-    if largest < 2:
+def _merged(candidates: Candidates, options: Options, started: Started, finished: Finished) -> Sweep:
+    """One fit of the largest k, its dendrogram, and the fit from the merged measure of the chosen k."""
+    if candidates.ks[-1] < 2:
         raise DataError("a dendrogram needs a largest number of experts of at least 2")
-    if started is not None:
-        started(largest)
-    widest = fit_mixture(replace(model, k=largest), rows, replace(options, box=OVER_BOX))
-    if finished is not None:
-        finished(widest)
-    tree = dendrogram(SoftmaxAtoms.of(widest, rows), rows.weight_sum)
-    if tree.k == largest:
-        whole = fit_mixture(widest.model, rows, replace(options, initial=(widest.theta,)))
-        return Sweep((whole,), Choice(0, "dendrogram", scores([whole])), tree)
-    merged: SoftmaxAtoms = tree.stages[tree.k]
-    fit = fit_mixture(merged.model, rows, replace(options, initial=(merged.theta,)))
-    if finished is not None:
-        finished(fit)
-    fits = (fit, widest)
-    return Sweep(fits, Choice(0, "dendrogram", scores(fits)), tree)
+    widest = candidates.widest(options, started, finished)
+    tree = dendrogram(candidates.atoms(widest), widest.weight_sum)
+    fit = candidates.settled(widest, tree.stages[tree.k], options)
+    fits = [fit]
+    if tree.k < widest.k:
+        fits.append(widest)
+        if finished is not None:
+            finished(fit)
+    return Sweep(tuple(fits), Choice(0, "dendrogram", scores(fits)), tree)

@@ -13,7 +13,7 @@ from ..measure import measure_of
 from ..model import Model
 from ..rows import read
 from ..search import Options
-from ..selection import choose, sweep
+from ..selection import Mixtures, choose, sweep
 from ..theory import voronoi_loss
 from .design import Arm, Row, Study, check_atoms, check_options, log_sizes, read_truth
 from .softmax_gaussian import TRUTH, gaussian_measure
@@ -60,9 +60,10 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     rows, units = read(design, x, None, y, None, Gaussian())
     model = Model(SoftmaxGate(), Gaussian(), 1, rows.q, rows.p)
     seed = int(rng.integers(2**31))
-    merged = sweep(model, rows, [arm.k], Options(seed=seed, n_starts=STARTS), "dendrogram")
+    merged = sweep(Mixtures(model, rows, [arm.k]), Options(seed=seed, n_starts=STARTS), "dendrogram")
     assert merged.tree is not None
-    swept = sweep(model, rows, range(1, arm.k + 1), Options(seed=seed, n_starts=SWEEP_STARTS), "bic")
+    models = Mixtures(model, rows, range(1, arm.k + 1))
+    swept = sweep(models, Options(seed=seed, n_starts=SWEEP_STARTS), "bic")
     atoms = merged.tree.stages[truth.k]
     wide = merged.tree.stages[arm.k]
     return {

@@ -14,7 +14,7 @@ from ..experts import Gaussian
 from ..located import Specification, fit_located
 from ..located.fit import LocatedFit
 from ..search import Options
-from ..selection import choose, sweep_located
+from ..selection import LocatedModels, choose, sweep
 from ..theory.divergences import monte_carlo
 from .design import Arm, Published, Row, Study, check_options
 
@@ -87,10 +87,8 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
             for k in range(1, arm.k + 1)
         ]
     else:
-        fits = list(
-            sweep_located(columns, y, range(1, arm.k + 1), [Specification(direction="inverse")],
-                          Options(n_starts=STARTS, tol=TOL, seed=seed)).fits
-        )  # fmt: skip
+        models = LocatedModels(columns, y, range(1, arm.k + 1), [Specification(direction="inverse")])
+        fits = list(sweep(models, Options(n_starts=STARTS, tol=TOL, seed=seed)).fits)
     contrast = np.array([-float(f.measure.log_density(columns, y).sum()) for f in fits])
     chosen = {
         "jump": choose(fits, "djump", contrast=contrast), "jump_joint": choose(fits, "djump"),

@@ -116,15 +116,6 @@ class Model:
         experts = np.repeat(np.arange(self.k), self.m * self.p)
         return np.concatenate([gate, experts, np.repeat(np.arange(self.k), self.family.nuisances)])
 
-    def is_intercept(self) -> np.ndarray:
-        """Boolean (size,): entries that multiply the constant."""
-        at = np.zeros(self.size, dtype=bool)
-        self.gate_coefficients(at)[:, 0] = True
-        self.gate_shared(at)[:] = True
-        self.expert_coefficients(at)[:, :, 0] = True
-        self.nuisances(at)[:] = True
-        return at
-
     def names(
         self, gate_names: Sequence[str], expert_names: Sequence[str], predictors: Sequence[str]
     ) -> list[tuple[int, str, str, str]]:

@@ -120,10 +120,12 @@ def report(seeds: int = SEEDS, only: str | None = None, record: bool = False, pe
     ]
     names += ["flexmix", "flexmix seconds"] * peer
     columns: dict[str, list] = {name: [] for name in names}
-    for name, case in CASES.items():
-        if only is not None and only.lower() not in name.lower():
-            continue
-        frame = load(case.source)
+    asked = {n: c for n, c in CASES.items() if only is None or only.lower() in n.lower()}
+    frames = {
+        name: load(case.source) for name, case in asked.items()
+    }  # what is missing is said before the work
+    for name, case in asked.items():
+        frame = frames[name]
         if record:
             best[name] = _longest(case, frame, seeds)
             continue

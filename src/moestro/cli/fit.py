@@ -82,7 +82,7 @@ def _fit_plain(
     from dataclasses import replace
 
     from ..inference import covariance
-    from ..summary import summary_text
+    from ..summary.mixture import summary_text
     from ..threads import thread_count
 
     options["criterion"] = options["criterion"] or "bic"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -11,6 +11,9 @@ import numpy as np
 from ..errors import DataError
 from .errors import Printer
 from .files import draw, numbers, read_data
+
+if TYPE_CHECKING:
+    from ..fitted import LocatedModel
 
 SOFTMAX_ONLY = {
     "family": "gaussian", "shared_variance": False, "top_k": None, "rank_on": "score", "solver": "auto", "engine": "auto",
@@ -62,9 +65,9 @@ def fit_located(
     from ..api import select_experts
     from ..design import FormulaDesign
     from ..design.response import numeric_response
+    from ..fitted import LocatedModel
     from ..inference import located_covariance
-    from ..located_model import LocatedModel
-    from ..located_summary import summary_text
+    from ..summary.located import summary_text
 
     if alpha is not None:
         raise DataError("--alpha is the strength of a penalty, and Gaussian gates have none: leave it out")
@@ -97,13 +100,11 @@ def fit_located(
         say(f"picture written to {plot}")
 
 
-def predict_located(path: str, read: Callable[[], Any], gate: bool, level: float) -> dict[str, np.ndarray]:
+def predict_located(model: LocatedModel, frame: Any, gate: bool, level: float) -> dict[str, np.ndarray]:
     """Columns of predictions: mean, standard deviation, median and interval; of several responses each by its name."""
     from ..design import FormulaDesign
     from ..design.frames import columns
-    from ..located_model import LocatedModel
 
-    model, frame = LocatedModel.load(path), read()
     if isinstance(model.design, FormulaDesign):
         x = model.design.matrices(frame)[0]
     else:

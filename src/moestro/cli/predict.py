@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
@@ -15,6 +14,9 @@ from ..errors import FileError
 from .errors import one_line_errors
 from .files import check_kind, check_writable, numbers
 from .options import data_options, refuse_given
+
+if TYPE_CHECKING:
+    from ..fitted import FittedModel
 
 
 @click.command()
@@ -41,14 +43,23 @@ def _predict(
     model_path: str, data_path: str, out: str | None, gate: bool, level: float, how: dict[str, Any]
 ) -> None:
     from ..design.files import PARQUET, read_frame, write_text
-    from ..located_model import is_located
+    from ..fitted import FittedModel, LocatedModel, is_located, read_file
     from .located import predict_located
 
     check_writable(out)
     if out:
         check_kind(out, (".csv", *PARQUET))
-    columns_of = predict_located if is_located(model_path) else _softmax
-    table = columns_of(model_path, lambda: read_frame(data_path, **how), gate, level)
+
+    def parse(data: Any) -> FittedModel | LocatedModel:
+        return (LocatedModel if is_located(data) else FittedModel).from_dict(data)
+
+    model = read_file(model_path, parse)
+    if isinstance(model, LocatedModel):
+        table = predict_located(model, read_frame(data_path, **how), gate, level)
+    else:
+        if model.units.classes:
+            refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
+        table = _predictions(model, read_frame(data_path, **how), gate, level)
     if out and out.lower().endswith(PARQUET):
         _write_parquet(table, out)
         return
@@ -60,16 +71,11 @@ def _predict(
         sys.stdout.flush()
 
 
-def _softmax(path: str, read: Callable[[], Any], gate: bool, level: float) -> dict[str, Any]:
+def _predictions(model: FittedModel, frame: Any, gate: bool, level: float) -> dict[str, Any]:
     """Columns of predictions."""
     from ..design import FormulaDesign
     from ..design.frames import columns
-    from ..fitted import FittedModel
 
-    model = FittedModel.load(path)
-    if model.units.classes:
-        refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
-    frame = read()
     if isinstance(model.design, FormulaDesign):
         x, z = model.design.matrices(frame)
     else:

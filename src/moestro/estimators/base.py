@@ -18,7 +18,8 @@ from ..fitted import FittedModel, write_file
 from ..inference import Covariance
 from ..measure import MixingMeasure
 from ..problems import MixtureFit
-from ..summary import glance, summary_text, tidy
+from ..summary.glance import glance
+from ..summary.mixture import summary_text, tidy
 from ..tables import Table
 from ..threads import thread_count
 from .attributes import FitAttributes
@@ -230,7 +231,7 @@ class MoEBase(FitAttributes):
 
     def glance(self) -> Table:
         """One row about the fit."""
-        return glance(self._fitted())
+        return glance(self._fitted().fit)
 
     # File
 

@@ -8,11 +8,9 @@ import numpy as np
 
 from ..design import ArrayDesign
 from ..errors import DataError
-from ..fitted import FittedModel, read_file
+from ..fitted import FittedModel, LocatedModel, is_located, read_file
 from ..fitted.values import decode
 from ..gates import TopKGate
-from ..located_model import FORMAT as LOCATED
-from ..located_model import LocatedModel
 from ..selection import Sweep, choose
 from .classifier import MoEClassifier
 from .cross_validated import MoEClassifierCV, MoERegressorCV
@@ -36,7 +34,7 @@ def load_model(path: Any) -> Any:
 
 
 def _estimator(data: Any) -> Any:
-    if isinstance(data, dict) and data.get("format") == LOCATED:
+    if is_located(data):
         return LocatedMoERegressor.of(LocatedModel.from_dict(data))
     model = FittedModel.from_dict(data)
     words = data.get("estimator")

@@ -15,8 +15,8 @@ from ..design import ArrayDesign, Design, FormulaDesign
 from ..design.frames import frame_names
 from ..design.response import check_weights, numeric_response
 from ..errors import DataError
+from ..fitted import LocatedModel
 from ..located import Specification
-from ..located_model import LocatedModel
 from ..search import Options
 from ..selection import Dendrogram, LocatedModels, sweep
 from ..selection.located import with_options

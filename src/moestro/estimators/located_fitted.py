@@ -12,10 +12,11 @@ from ..design import FormulaDesign
 from ..design.response import numeric_response
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
+from ..fitted import LocatedModel
 from ..inference import KINDS, LocatedCovariance, located_bootstrap, located_covariance
 from ..located import LocatedFit, LocatedLaw, LocatedMeasure
-from ..located_model import LocatedModel
-from ..located_summary import glance, summary_text, tidy
+from ..summary.glance import glance
+from ..summary.located import summary_text, tidy
 from ..tables import Table
 from ..threads import thread_count
 from .attributes import FitAttributes
@@ -193,7 +194,7 @@ class LocatedFitted(FitAttributes):
     def glance(self) -> Table:
         """One row about the fit."""
         self._fitted()
-        return glance(self._model)
+        return glance(self._model.fit)
 
     # File
 

@@ -37,7 +37,7 @@ def read_file(path: str | os.PathLike[str], parse: Callable[[Any], T]) -> T:
         return parse(data)
     except DataError as error:
         raise FileError(f"{os.fspath(path)}: {error}") from error
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError, OverflowError) as error:
         raise FileError(f"{os.fspath(path)}: the model file is incomplete or damaged: {error!r}") from error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..located_model import LocatedModel
+from ..fitted import LocatedModel
 from ..tables import Table
 from .displays import POINTS, SPAN, CriteriaDisplay, ExpertDisplay, GateDisplay
 

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 
-from .inference import LocatedCovariance
-from .inference.terms import PLACE, POSITIVE, REAL, SHARE
-from .located_model import LocatedModel
-from .selection.criteria import CRITERIA
-from .summary import Z95
-from .tables import Table
+from ..fitted import LocatedModel
+from ..inference import LocatedCovariance
+from ..inference.terms import PLACE, POSITIVE, REAL, SHARE
+from ..selection.criteria import CRITERIA
+from ..tables import Table
+from .mixture import Z95
 
 STRONG = 0.25  # of an expert's standard deviation, a column's change by one of its own that is worth a word
 NUMBERS = ("se", "z", "p", "low", "high")
@@ -65,22 +65,6 @@ def _interval(kind: str, estimate: float, variance: float) -> tuple[float | None
     odds, width = math.log(estimate / (1 - estimate)), Z95 * se / (estimate * (1 - estimate))
     low, high = (1 / (1 + math.exp(-odds + s * width)) for s in (1, -1))
     return se, None, None, low, high
-
-
-def glance(model: LocatedModel) -> Table:
-    """One row: model, k, n, log-likelihood, df, criteria, status."""
-    fit = model.fit
-    return Table(
-        {
-            "model": [fit.specification.label],
-            "k": [fit.k],
-            "n": [fit.weight_sum],
-            "log_likelihood": [fit.log_likelihood],
-            "df": [fit.n_parameters],
-            **{name: [score(fit)] for name, score in CRITERIA.items()},
-            "status": [str(fit.status.kind)],
-        }
-    )
 
 
 def summary_text(model: LocatedModel, covariance: LocatedCovariance | None = None) -> str:

@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-from .fitted import FittedModel
-from .inference import Covariance
-from .measure import to_user, user_jacobian
-from .problems import MixtureFit
-from .selection.criteria import CRITERIA
-from .solvers import StatusKind
-from .tables import Table
+from ..fitted import FittedModel
+from ..inference import Covariance
+from ..measure import to_user, user_jacobian
+from ..problems import MixtureFit
+from ..selection.criteria import CRITERIA
+from ..solvers import StatusKind
+from ..tables import Table
 
 Z95 = 1.959963984540054
 
@@ -73,21 +73,6 @@ def _interval(estimate: float, variance: float) -> tuple[float | None, ...]:
 
 def _without_empty(columns: dict[str, list]) -> dict[str, list]:
     return {name: cells for name, cells in columns.items() if name != "outcome" or any(cells)}
-
-
-def glance(model: FittedModel) -> Table:
-    """One row: k, n, log-likelihood, df, criteria, status."""
-    fit = model.fit
-    return Table(
-        {
-            "k": [fit.model.k],
-            "n": [fit.weight_sum],
-            "log_likelihood": [fit.log_likelihood],
-            "df": [fit.n_parameters],
-            **{name: [criterion(fit)] for name, criterion in CRITERIA.items()},
-            "status": [str(fit.status.kind)],
-        }
-    )
 
 
 def words(model: FittedModel) -> list[str]:

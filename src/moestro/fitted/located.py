@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from .design import Design, design_from_dict
-from .design.files import read_json, write_text
-from .errors import DataError, FileError
-from .inference import KINDS, LocatedCovariance, Terms
-from .located import LocatedFit, LocatedMeasure, Specification
-from .search import Evidence
-from .solvers import Status, StatusKind
-from .tables import Table
+from ..design import Design, design_from_dict
+from ..errors import DataError
+from ..inference import KINDS, LocatedCovariance, Terms
+from ..located import LocatedFit, LocatedMeasure, Specification
+from ..search import Evidence
+from ..solvers import Status, StatusKind
+from ..tables import Table
+from .file import write_file
+from .values import decode, encode
 
 FORMAT = "moestro.located-model/1"
 NUMBERS = ("log_likelihood", "gradient_norm", "weight_sum", "entropy")
@@ -64,8 +63,8 @@ class LocatedModel:
                 "status": {"kind": fit.status.kind.value, "sentence": fit.status.sentence, "experts": list(fit.status.experts)},
                 "n_iter": fit.n_iter,
                 "mass": fit.mass.tolist(),
-                "starts": _plain(fit.starts),
-                "history": _plain(fit.history),
+                "starts": _encoded(fit.starts),
+                "history": _encoded(fit.history),
                 "evidence": None if fit.evidence is None else fit.evidence.to_dict(),
             },
             "covariance": None if c is None else {"kind": c.kind, "matrix": c.matrix.tolist(), "notes": list(c.notes)},
@@ -73,31 +72,13 @@ class LocatedModel:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as JSON, whole or not at all."""
-        write_text(path, json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> LocatedModel:
-        """Read a model that `save` wrote. Nothing in the file is executed."""
-        data = read_json(path)
-        try:
-            return cls.from_dict(data)
-        except DataError as error:
-            raise FileError(f"{os.fspath(path)}: {error}") from error
+        write_file(path, self.to_dict())
 
     @classmethod
     def from_dict(cls, data: Any) -> LocatedModel:
         """Inverse of `to_dict`."""
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise DataError(f"not a located model: expected format '{FORMAT}'")
-        try:
-            return cls._from_dict(data)
-        except (KeyError, TypeError, IndexError, AttributeError, ValueError, OverflowError) as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError(f"the model file is incomplete or damaged: {error!r}") from error
-
-    @classmethod
-    def _from_dict(cls, data: dict[str, Any]) -> LocatedModel:
         spec = Specification(**{**data["specification"], "blocks": _tuples(data["specification"]["blocks"])})
         fitted = LocatedMeasure.from_dict(data["measure"])
         f, s = data["fit"], data["fit"]["status"]
@@ -154,22 +135,16 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
 
 
-def _plain(table: Table) -> dict[str, list[Any]]:
-    """Columns of a table; an infinite number is null, as JSON has none."""
-    plain: Callable[[Any], Any] = lambda v: v.item() if isinstance(v, np.generic) else v  # noqa: E731
-    return {
-        name: [None if isinstance(v, float) and not np.isfinite(v) else v for v in map(plain, cells)]
-        for name, cells in table.columns.items()
-    }
+def _encoded(table: Table) -> dict[str, Any]:
+    return {name: encode(list(cells), "the table") for name, cells in table.columns.items()}
 
 
 def _table(data: dict[str, list[Any]]) -> Table:
     if len({len(cells) for cells in data.values()}) > 1:
         raise DataError("a table in the model file has columns of unequal length")
-    return Table({str(name): list(cells) for name, cells in data.items()})
+    return Table({str(name): decode(cells) for name, cells in data.items()})
 
 
-def is_located(path: str | os.PathLike[str]) -> bool:
-    """Whether a model file is a located one."""
-    data = read_json(path)
+def is_located(data: Any) -> bool:
+    """Whether the data of a model file are those of a located one."""
     return isinstance(data, dict) and str(data.get("format")).startswith("moestro.located-model/")

@@ -21,19 +21,29 @@ RATES = [
     pytest.param(range(20), 19, id="20 seeds", marks=pytest.mark.slow),
 ]
 
-# Cases whose law a quicker case of the same table, or a quicker test beside them, holds too: `make test-all` runs them.
+# Cases whose law a quicker case of the same table, or a quicker test beside them, holds too: `make test-all`
+# runs them.
 SLOW = {
     "test_scikit_learn": ("MoERegressorCV",),
-    "TestEveryEstimator": ("cosine", "activated temperature", "adaptive l1", "group", "oracle", "elastic net", "l1 multinomial", "student"),
-    "TestEveryModel": ("isotropic-more2", "factors-more20", "factors-more21", "factors-more23", "factors-more24", "blocks-more1", "full-more12"),
+    "TestEveryEstimator": (
+        "cosine", "activated temperature", "adaptive l1", "group", "oracle", "elastic net",
+        "l1 multinomial", "student",
+    ),
+    "TestEveryModel": (
+        "isotropic-more2", "factors-more20", "factors-more21", "factors-more23", "factors-more24",
+        "blocks-more1", "full-more12",
+    ),
     "test_every_model_against_a_numerical_hessian": ("tied", "inverse student", "several"),
     "test_zero_at_the_top_and_optimal_along_the_path": ("group", "adaptive"),
     "test_default_settings_reach_the_best_known_optimum": ("multinomial",),
     "test_files_are_written_though_the_reader_of_a_pipe_has_gone": ("true",),
     "test_fit": ("located dendrogram", "located direct k=3", "located degree 2"),
-    "test_stability": (), "test_a_thousand_columns_of_two_hundred_rows": (), "TestChoosing::test_held_out": (), "test_other_penalties_find_it_too": (),
-    "test_same_fit_as_dense": ("csr_array-2",), "test_three_experts_are_optimal_too": (), "TestChoosing::test_together": (), "TestRegressor::test_models_are_chosen_from_lists": (),
-    "test_a_chain_that_collapses_on_ties": (), "test_a_true_null_is_seldom_rejected": (), "test_slope_heuristics_look_at_large_models": (),
+    "test_stability": (), "test_a_thousand_columns_of_two_hundred_rows": (),
+    "TestChoosing::test_held_out": (), "test_other_penalties_find_it_too": (),
+    "test_same_fit_as_dense": ("csr_array-2",), "test_three_experts_are_optimal_too": (),
+    "TestChoosing::test_together": (), "TestRegressor::test_models_are_chosen_from_lists": (),
+    "test_a_chain_that_collapses_on_ties": (), "test_a_true_null_is_seldom_rejected": (),
+    "test_slope_heuristics_look_at_large_models": (),
 }  # fmt: skip
 
 

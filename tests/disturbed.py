@@ -1,8 +1,10 @@
-"""Inputs changed in their last bit, as another compiler or a file written elsewhere would: MOESTRO_TEST_DISTURB=1, 2, ...
+"""Inputs changed in their last bit, as another compiler or a file written elsewhere would:
+MOESTRO_TEST_DISTURB=1, 2, ...
 
-Whatever a test draws at random, and the data sets that it loads, come with every number that is not whole moved to a neighbouring double, up or
-down by a hash of its bits, so that equal numbers stay equal. The library's own draws are as they are. A test that fails then rests on a
-coincidence of rounding: its cause is mended, not its tolerance.
+Whatever a test draws at random, and the data sets that it loads, come with every number that is not whole
+moved to a neighbouring double, up or down by a hash of its bits, so that equal numbers stay equal. The
+library's own draws are as they are. A test that fails then rests on a coincidence of rounding: its cause is
+mended, not its tolerance.
 """
 
 import os

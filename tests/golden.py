@@ -1,4 +1,5 @@
-"""A table of fits of every kind and what they ended at: `python tests/golden.py` writes data/golden.json, test_golden.py holds the library to it.
+"""A table of fits of every kind and what they ended at: `python tests/golden.py` writes data/golden.json,
+test_golden.py holds the library to it.
 
 A fit may only change for the better: written again, the table must say why in the same commit.
 """
@@ -72,7 +73,8 @@ def table():
     for criterion in ("bic", "icl", "slope", "dendrogram"):
         add(f"softmax {criterion}", softmax, "gaussian", n_experts=criterion, max_experts=4)
     penalties = {
-        "l1": L1(0.05), "elastic net": ElasticNet(0.05), "group": GroupLasso(0.05), "adaptive": AdaptiveL1(0.05), "ridge": Ridge(0.05), "oracle": OracleL1(),
+        "l1": L1(0.05), "elastic net": ElasticNet(0.05), "group": GroupLasso(0.05),
+        "adaptive": AdaptiveL1(0.05), "ridge": Ridge(0.05), "oracle": OracleL1(),
     }  # fmt: skip
     for name, penalty in penalties.items():
         for family in ("gaussian", "poisson", "multinomial"):

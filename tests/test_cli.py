@@ -58,7 +58,8 @@ def model(tmp_path_factory):
 def test_fit_prints_everything(model):
     path, text = model
     for words in (
-        "1 expert: one start", "2 experts: best optimum found", "Number of experts, chosen by BIC", "icl", "Gate (log odds",
+        "1 expert: one start", "2 experts: best optimum found", "Number of experts, chosen by BIC", "icl",
+        "Gate (log odds",
         "Experts (log odds against Republican)", "se", "In words", "Expert 1 (", "model written",
     ):  # fmt: skip
         assert words in text
@@ -233,7 +234,10 @@ def test_files_are_written_though_the_reader_of_a_pipe_has_gone(reader, tmp_path
 
 
 def test_a_closed_pipe_ends_a_command_without_files():
-    code = f"{sys.executable} -m moestro fit {TONE} -f 'tuned ~ stretchratio' -k 1 | true; echo ${{PIPESTATUS[0]}}"
+    code = (
+        f"{sys.executable} -m moestro fit {TONE} -f 'tuned ~ stretchratio' -k 1 | true; echo "
+        f"${{PIPESTATUS[0]}}"
+    )
     done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
     assert (done.stderr, done.stdout) == ("", "141\n")
 
@@ -270,7 +274,8 @@ class TestOptionsDoWhatTheySay:
     @pytest.mark.parametrize(
         "given",
         [
-            ("--gate", "softmax"), ("--top-k", 1), ("--rank-on", "score"), ("--solver", "newton"), ("--engine", "native"),
+            ("--gate", "softmax"), ("--top-k", 1), ("--rank-on", "score"), ("--solver", "newton"),
+            ("--engine", "native"),
             ("--shared-variance",), ("--family", "poisson"),
         ],
     )  # fmt: skip
@@ -328,9 +333,16 @@ class TestFiles:
         [
             ("x,y,x\n1,2,3\n2,3,4\n", "two columns named 'x'"),
             ("y,x\n1,5,2\n1,6,3\n", "rows have 3 fields, but the first line names 2"),
-            ("y,x\n1,\n2,3\n,4\n", "'x' has missing or infinite values in row 1, column 'y' has missing or infinite values in row 3"),
-            ("y,x\n" + "".join(f"{i},{i}\n" for i in range(30)) + "3,?\n", "holds numbers, but text in row 31: '?'"),
-            ("y,x\n" + "".join(f"{i},2020-01-{i:02}\n" for i in range(1, 31)), "such as '2020-01-01': too many for categories"),
+            ("y,x\n1,\n2,3\n,4\n", (
+                "'x' has missing or infinite values in row 1, column 'y' has missing or infinite values in "
+                "row 3"
+            )),
+            ("y,x\n" + "".join(f"{i},{i}\n" for i in range(30)) + "3,?\n", (
+                "holds numbers, but text in row 31: '?'"
+            )),
+            ("y,x\n" + "".join(f"{i},2020-01-{i:02}\n" for i in range(1, 31)), (
+                "such as '2020-01-01': too many for categories"
+            )),
             ("y,x\n" + "".join(f"{i},{10**30 + i}\n" for i in range(30)), "different numbers as text"),
         ],
     )  # fmt: skip

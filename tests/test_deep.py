@@ -469,7 +469,8 @@ def test_a_router_is_a_softmax_gate_and_the_theory_applies():
 def test_routers_in_a_hugging_face_model():
     transformers = pytest.importorskip("transformers")
     config = transformers.MixtralConfig(
-        vocab_size=60, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2,
+        vocab_size=60, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=2,
         num_local_experts=4, num_experts_per_tok=2, output_router_logits=True,
     )  # fmt: skip
     model = transformers.MixtralForCausalLM(config)
@@ -514,7 +515,10 @@ def test_routers_in_a_hugging_face_model():
         (lambda: SparseMoE(8, 4, 2)(torch.ones(3, 8, dtype=torch.long)), "int64"),
         (lambda: SparseMoE(8, 4, 2)(torch.randn(3, 8, device="meta")), "on meta"),
         (lambda: SparseMoE(8, 4, 2)(torch.randn(0, 8)), "empty"),
-        (lambda: SparseMoE(8, 4, 2)(torch.randn(2, 8), mask=torch.zeros(2, dtype=torch.bool)), "every token is padding"),
+        (
+            lambda: SparseMoE(8, 4, 2)(torch.randn(2, 8), mask=torch.zeros(2, dtype=torch.bool)),
+            "every token is padding",
+        ),
         (lambda: SparseMoE(8, 4, 2)(torch.randn(2, 8), mask=torch.ones(2)), "mask must be bool"),
         (lambda: SparseMoE(8, 4, 2)(torch.randn(2, 7)), "shape"),
         (lambda: SparseMoE(8, 4, 2, router="oracle"), "unknown"),
@@ -529,7 +533,10 @@ def test_routers_in_a_hugging_face_model():
         (lambda: HyperRouter(0, 4), "d_model"),
         (lambda: HyperRouter(8, 4, hidden=0), "at least 1"),
         (lambda: MLPExperts(8, 4, 2, activation="step"), "unknown"),
-        (lambda: SparseMoE(8, 4, 2, router="hash", router_options={"vocabulary": 3})(torch.randn(2, 8)), "token ids"),
+        (
+            lambda: SparseMoE(8, 4, 2, router="hash", router_options={"vocabulary": 3})(torch.randn(2, 8)),
+            "token ids",
+        ),
     ],
 )  # fmt: skip
 def test_wrong_input_is_one_clear_error(call, words):

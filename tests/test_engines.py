@@ -48,7 +48,8 @@ def test_derivatives_against_central_differences(family, k, d, e, weights):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_information_is_the_curvature_of_q_on_average(family):
-    """Complete-data information is minus the expected curvature of Q: with responsibilities fixed and y drawn."""
+    """Complete-data information is minus the expected curvature of Q: with responsibilities fixed and y
+    drawn."""
     model, rows, theta = problem(family, 2, 2, None, n=400, weights=False, seed=5)
     engine = ArrayEngine(model, rows)
     r = engine.rowwise(theta).responsibilities

@@ -1,4 +1,5 @@
-"""scikit-learn's own checks with no expected failure, what all estimators have in common, formulas as a constructor word, and files."""
+"""scikit-learn's own checks with no expected failure, what all estimators have in common, formulas as a
+constructor word, and files."""
 
 import inspect
 import pickle
@@ -34,7 +35,8 @@ from moestro.penalties import L1, AdaptiveL1
 
 @parametrize_with_checks(
     [
-        MoEClassifier(n_starts=2), MoERegressor(n_starts=2), LocatedMoERegressor(n_starts=2), MoERegressor(1, penalty=L1(0.5)),
+        MoEClassifier(n_starts=2), MoERegressor(n_starts=2), LocatedMoERegressor(n_starts=2),
+        MoERegressor(1, penalty=L1(0.5)),
         MoEClassifier(1, penalty=L1(0.05)), MoERegressorCV(n_experts=1, alphas=2, cv=2),
     ]
 )  # fmt: skip
@@ -197,11 +199,13 @@ def test_frames_of_any_library(backend):
 
 EVERY = (MoEClassifier, MoERegressor, LocatedMoERegressor, MoEClassifierCV, MoERegressorCV)
 METHODS = (
-    "fit", "from_formula", "predict", "gate_proba", "responsibilities", "log_density", "sample", "score", "summary", "tidy", "glance", "inference",
+    "fit", "from_formula", "predict", "gate_proba", "responsibilities", "log_density", "sample", "score",
+    "summary", "tidy", "glance", "inference",
     "save", "get_params", "set_params",
 )  # fmt: skip
 ATTRIBUTES = (
-    "measure_", "log_likelihood_", "n_parameters_", "status_", "history_", "starts_", "search_", "selection_", "slope_", "dendrogram_",
+    "measure_", "log_likelihood_", "n_parameters_", "status_", "history_", "starts_", "search_", "selection_",
+    "slope_", "dendrogram_",
     "n_experts_", "n_iter_", "n_features_in_", "aic_", "bic_", "icl_",
 )  # fmt: skip
 WORDS = ("n_experts", "formula", "tol", "random_state", "n_jobs", "verbose")
@@ -209,12 +213,16 @@ SEARCHED = {"max_experts", "n_starts", "max_iter"}  # a search for each number o
 SOFTMAX = {"gate", "top_k", "rank_on", "solver", "engine", "rank_by"}
 # Constructor words that not all have, and why.
 OWN_WORDS = {
-    MoERegressor: SEARCHED | SOFTMAX | {"family", "shared_variance"},  # a classifier has one family, without a variance
+    # a classifier has one family, without a variance
+    MoERegressor: SEARCHED | SOFTMAX | {"family", "shared_variance"},
     MoEClassifier: SEARCHED | SOFTMAX,
-    MoERegressorCV: {"alphas", "gate_ratios", "criterion", "cv", "family", "shared_variance"},  # they choose on paths, which have their own solver
+    # they choose on paths, which have their own solver
+    MoERegressorCV: {"alphas", "gate_ratios", "criterion", "cv", "family", "shared_variance"},
     MoEClassifierCV: {"alphas", "gate_ratios", "criterion", "cv"},
     LocatedMoERegressor: SEARCHED
-    | {"rank_by", "direction", "covariance", "gate_covariance", "tied", "gate_tied", "degree", "rank", "blocks", "student"},  # joint Gaussian laws only
+    # joint Gaussian laws only
+    | {"rank_by", "direction", "covariance", "gate_covariance", "tied", "gate_tied", "degree"}
+    | {"rank", "blocks", "student"},
 }  # fmt: skip
 COLUMNS = {
     "gate_transform",
@@ -375,12 +383,22 @@ SAVED = {
     "classes": lambda: MoEClassifier(random_state=0).fit(*three_classes()),
     "labels": lambda: MoEClassifier(1).fit(three_classes()[0], np.arange(300) % 3 - 1),
     "formula": lambda: MoERegressor.from_formula("log(price) ~ x | z", lines_frame(), random_state=0),
-    "frame": lambda: MoERegressor(random_state=0, gate_features=["z"]).fit(lines_frame()[["x", "z"]], two_lines()[1]),
-    "gate": lambda: MoERegressor(gate=ActivatedTemperatureGate("sigmoid"), n_starts=2, max_iter=30, random_state=0).fit(*two_lines()),
-    "generator": lambda: MoERegressor(1, gate_transform="tanh", random_state=np.random.RandomState(3)).fit(*two_lines()),
+    "frame": lambda: MoERegressor(random_state=0, gate_features=["z"]).fit(
+        lines_frame()[["x", "z"]], two_lines()[1]),
+    "gate": lambda: MoERegressor(
+        gate=ActivatedTemperatureGate("sigmoid"), n_starts=2, max_iter=30, random_state=0
+    ).fit(*two_lines()),
+    "generator": lambda: MoERegressor(
+        1, gate_transform="tanh", random_state=np.random.RandomState(3)
+    ).fit(*two_lines()),
     "penalised": lambda: MoERegressor(1, penalty=AdaptiveL1(0.1)).fit(*two_lines()),
-    "path": lambda: MoERegressorCV(n_experts=(1, 2), alphas=np.array([0.3, 0.1]), criterion="bic", random_state=0).fit(*two_lines()),
-    "path of classes": lambda: MoEClassifierCV(n_experts=[1], alphas=[0.1], cv=2, random_state=0).fit(*three_classes(90)),
+    "path": lambda: MoERegressorCV(
+        n_experts=(1, 2), alphas=np.array([0.3, 0.1]), criterion="bic", random_state=0
+    ).fit(*two_lines()),
+    "path of "
+    "classes": lambda: MoEClassifierCV(
+        n_experts=[1], alphas=[0.1], cv=2, random_state=0
+    ).fit(*three_classes(90)),
 }  # fmt: skip
 
 
@@ -449,7 +467,8 @@ class TestFile:
         assert again.log_likelihood_ == moe.log_likelihood_
 
     def test_files_of_the_first_format_are_read(self):
-        """Written by version 0.1.0 before files had covariances: 150 tunings, two experts, the log-likelihood of the README."""
+        """Written by version 0.1.0 before files had covariances: 150 tunings, two experts, the log-likelihood
+        of the README."""
         old = load_model(Path(__file__).parent / "data" / "model-1.json")
         tone = load_dataset("tone")
         assert old.log_likelihood_ == pytest.approx(145.650315, abs=1e-5)
@@ -524,7 +543,8 @@ class TestPenalised:
     @pytest.mark.parametrize(
         "words",
         [
-            {"solver": "em"}, {"engine": "array"}, {"n_starts": 3}, {"rank_by": "likelihood"}, {"rank_on": "logit"}, {"max_iter": 5}, {"tol": 1e-3},
+            {"solver": "em"}, {"engine": "array"}, {"n_starts": 3}, {"rank_by": "likelihood"},
+            {"rank_on": "logit"}, {"max_iter": 5}, {"tol": 1e-3},
             {"tol": 0.0}, {"gate": "sigmoid"}, {"top_k": 1},
         ],
     )  # fmt: skip

@@ -171,7 +171,8 @@ class TestTopK:
 
 
 def test_boundaries_are_moved_although_the_gradient_does_not_see_them():
-    """With one expert selected the gate has no gradient: from a wrong switch EM and Newton alone would stay there."""
+    """With one expert selected the gate has no gradient: from a wrong switch EM and Newton alone would stay
+    there."""
     rng = np.random.default_rng(0)
     x = rng.uniform(size=(400, 1))
     y = np.where(x[:, 0] > 0.4, 2 - x[:, 0], x[:, 0]) + 0.1 * rng.standard_normal(400)
@@ -179,8 +180,9 @@ def test_boundaries_are_moved_although_the_gradient_does_not_see_them():
     rows, units = read(
         ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian(), gate_scaling=gate.scaling
     )
-    start = MixingMeasure([-5.0, 0.0], [[10.0], [0.0]], [[2.0], [0.0]], [[[-1.0]], [[1.0]]], np.log([[0.01], [0.01]]), "gaussian",
-                          "top-k", gate_options=gate.options())  # fmt: skip
+    start = MixingMeasure([-5.0, 0.0], [[10.0], [0.0]], [[2.0], [0.0]], [[[-1.0]], [[1.0]]],
+                          np.log([[0.01], [0.01]]), "gaussian", "top-k",
+                          gate_options=gate.options())  # fmt: skip
     theta = theta_of(start, units)
     model = Model(gate, Gaussian(), 2, rows.q, rows.p)
     before = ArrayEngine(model, rows).evaluate(theta, Order.VALUE).value

@@ -1,4 +1,5 @@
-"""The table of golden.py: every kind of fit ends where it ended, or at a better optimum, with the same words."""
+"""The table of golden.py: every kind of fit ends where it ended, or at a better optimum, with the same
+words."""
 
 import json
 
@@ -8,8 +9,10 @@ import golden
 
 # One fit of each kind in every run, the others in `make test-all`.
 QUICK = {
-    "softmax gaussian k=2", "softmax poisson k=3", "softmax multinomial k=2", "softmax em", "softmax lbfgs", "gate laplace",
-    "top-1 of 2 by logit", "modified gate", "l1 gaussian", "group multinomial", "adaptive poisson", "located direct k=3",
+    "softmax gaussian k=2", "softmax poisson k=3", "softmax multinomial k=2", "softmax em", "softmax lbfgs",
+    "gate laplace",
+    "top-1 of 2 by logit", "modified gate", "l1 gaussian", "group multinomial", "adaptive poisson",
+    "located direct k=3",
     "located inverse blocks", "located degree 2", "located dendrogram",
 }  # fmt: skip
 KEPT = json.loads(golden.PATH.read_text(encoding="utf-8"))

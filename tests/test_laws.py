@@ -1,4 +1,5 @@
-"""One table, many laws: what holds for every estimator. A new family, gate, penalty or covariance is one line."""
+"""One table, many laws: what holds for every estimator. A new family, gate, penalty or covariance is one
+line."""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -84,14 +85,15 @@ TABLE = {
     "inverse": located(direction="inverse"),
 }
 SOFTMAX = [n for n, line in TABLE.items() if line.kind is not LocatedMoERegressor]
-# Where an expert is dropped the likelihood jumps; a penalty has a score of its own (test_penalised.py); these gates stop at the limit of
-# iterations on these data, and say so.
+# Where an expert is dropped the likelihood jumps; a penalty has a score of its own (test_penalised.py); these
+# gates stop at the limit of iterations on these data, and say so.
 LIMIT = ("activated temperature", "cosine", "perturbed cosine")
 SMOOTH = [n for n, line in TABLE.items() if not {"top_k", "penalty"} & set(line.options) and n not in LIMIT]
 
 
 def data(response, n=N):
-    """Two columns, and a response of two experts that overlap, so that nothing separates and nothing collapses."""
+    """Two columns, and a response of two experts that overlap, so that nothing separates and nothing
+    collapses."""
     rng = np.random.default_rng(3)
     if response == "heavy":  # two clusters of Student rows, whose degrees of freedom are inside their bounds
         e = rng.standard_normal((n, 4)) / np.sqrt(rng.gamma(1.5, 1 / 1.5, (n, 1)))
@@ -133,7 +135,8 @@ def rowwise(measure, x, y, moe):
 
 
 def curves(measure, line):
-    """Curves h -> measure through a fit, one along each free parameter; what is positive moves by a factor exp(h)."""
+    """Curves h -> measure through a fit, one along each free parameter; what is positive moves by a factor
+    exp(h)."""
 
     def along(name, at, factor=False):
         value = np.asarray(getattr(measure, name))
@@ -213,7 +216,11 @@ class TestEveryEstimator:
 
     def test_units_do_not_matter(self, name):
         line, x, y, moe = case(name)
-        scale, shift = {"affine": (np.array([7.0, 0.1]), -3.0), "scale": (np.array([7.0, 0.1]), 0.0), "none": (1.0, 0.0)}[line.scaling]  # fmt: skip
+        scale, shift = {
+            "affine": (np.array([7.0, 0.1]), -3.0),
+            "scale": (np.array([7.0, 0.1]), 0.0),
+            "none": (1.0, 0.0),
+        }[line.scaling]
         numbers = line.response not in ("poisson", "multinomial")
         c, d = (30.0, 5.0) if numbers else (1.0, 0.0)
         if y.ndim == 2 and line.options.get("covariance") != "isotropic":
@@ -240,7 +247,8 @@ class TestEveryEstimator:
 
 @pytest.mark.parametrize("name", SOFTMAX)
 def test_the_value_never_falls(name):
-    """Along the end of the search; from anywhere: test_sums.py, test_gates.py, test_located_models.py, test_penalised.py."""
+    """Along the end of the search; from anywhere: test_sums.py, test_gates.py, test_located_models.py,
+    test_penalised.py."""
     line, _, _, moe = case(name)
     if "penalty" in line.options:
         values = moe.history_["objective"]
@@ -254,7 +262,8 @@ def test_the_value_never_falls(name):
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_the_score_is_zero_at_the_end(name):
-    """Along each parameter the maximum of the parabola through three points is within a thousandth of a standard error."""
+    """Along each parameter the maximum of the parabola through three points is within a thousandth of a
+    standard error."""
     line, x, y, moe = case(name)
     h = 1e-4
 

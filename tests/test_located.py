@@ -62,7 +62,8 @@ def test_inverse_regression_leaves_the_joint_law():
 def test_softmax_and_gaussian_gates_are_one_with_a_common_covariance():
     rng = np.random.default_rng(1)
     m = MixingMeasure(
-        [0.3, -0.5, 0.0], rng.standard_normal((3, 2)), rng.standard_normal((3, 1)), rng.standard_normal((3, 1, 2)),
+        [0.3, -0.5, 0.0], rng.standard_normal((3, 2)), rng.standard_normal((3, 1)),
+        rng.standard_normal((3, 1, 2)),
         rng.standard_normal((3, 1)), "gaussian",
     )  # fmt: skip
     x, y = rng.standard_normal((30, 2)), rng.standard_normal(30)

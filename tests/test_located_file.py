@@ -1,4 +1,5 @@
-"""Located models in files and in the shell: what is written is what is read, and damage is named in one sentence."""
+"""Located models in files and in the shell: what is written is what is read, and damage is named in one
+sentence."""
 
 import copy
 import csv
@@ -198,9 +199,34 @@ def call(*arguments):
 def test_fit_and_predict_from_the_shell(tmp_path):
     pytest.importorskip("formulaic")
     model, picture = tmp_path / "m.json", tmp_path / "p.png"
-    done = call("fit", ETHANOL, "-f", "nox ~ equivalence", "-k", "1-3", "--gate", "gaussian", "-d", 1, "-d", 2, "--out", model, "--plot", picture)  # fmt: skip
+    done = call(
+        "fit",
+        ETHANOL,
+        "-f",
+        "nox ~ equivalence",
+        "-k",
+        "1-3",
+        "--gate",
+        "gaussian",
+        "-d",
+        1,
+        "-d",
+        2,
+        "--out",
+        model,
+        "--plot",
+        picture,
+    )
     assert done.exit_code == 0, done.output
-    for words in ("Models, chosen by BIC", "located experts (full)", "mean(equivalence)", "equivalence^2", "In words", "model written", "picture written"):  # fmt: skip
+    for words in (
+        "Models, chosen by BIC",
+        "located experts (full)",
+        "mean(equivalence)",
+        "equivalence^2",
+        "In words",
+        "model written",
+        "picture written",
+    ):
         assert words in done.output
     assert picture.read_bytes()[:4] == b"\x89PNG"
     back = moestro.load_model(model)

@@ -1,4 +1,5 @@
-"""Standard errors of located models: closed forms, brute-force Hessians, coverage, laws, and where there are none."""
+"""Standard errors of located models: closed forms, brute-force Hessians, coverage, laws, and where there are
+none."""
 
 from dataclasses import replace
 
@@ -50,11 +51,13 @@ def test_one_expert_has_the_textbook_errors():
     s2 = ((y[:, 0] - x1 @ b) ** 2).mean()
     S = np.cov(x.T, bias=True)
     assert [t.term for t in names] == [
-        "mean(a)", "mean(b)", "variance(a)", "covariance(a, b)", "variance(b)", "(intercept)", "a", "b", "variance(y0)",
+        "mean(a)", "mean(b)", "variance(a)", "covariance(a, b)", "variance(b)", "(intercept)", "a", "b",
+        "variance(y0)",
     ]  # fmt: skip
     np.testing.assert_allclose(values, [*x.mean(axis=0), S[0, 0], S[0, 1], S[1, 1], *b, s2], rtol=1e-6)
     expected = [
-        *np.sqrt(np.diag(S) / 300), S[0, 0] * np.sqrt(2 / 300), np.sqrt((S[0, 0] * S[1, 1] + S[0, 1] ** 2) / 300),
+        *np.sqrt(np.diag(S) / 300), S[0, 0] * np.sqrt(2 / 300),
+        np.sqrt((S[0, 0] * S[1, 1] + S[0, 1] ** 2) / 300),
         S[1, 1] * np.sqrt(2 / 300), *np.sqrt(np.diag(s2 * np.linalg.inv(x1.T @ x1))), s2 * np.sqrt(2 / 300),
     ]  # fmt: skip
     np.testing.assert_allclose(se, expected, rtol=1e-6)
@@ -207,7 +210,8 @@ def test_every_model_against_a_numerical_hessian(name):
 
 
 def test_the_information_is_that_of_natural_parameters():
-    """Full Gaussian atoms: the Hessian in natural parameters and the delta method, by the other room's exact derivatives."""
+    """Full Gaussian atoms: the Hessian in natural parameters and the delta method, by the other room's exact
+    derivatives."""
     x, y = groups(300, 2, 1)
     fit = fit_located(x, y, 2, seed=0)
     _, values, se = table_of(fit, x, y)
@@ -219,7 +223,8 @@ def test_the_information_is_that_of_natural_parameters():
     terms = Terms.of(fit.measure, fit.specification)
     h = 1e-5 * np.maximum(np.abs(phi), 1.0)
     J = np.array([
-        (terms.values(data.measure(problem, phi + e)) - terms.values(data.measure(problem, phi - e))) / (2 * s)
+        (terms.values(data.measure(problem, phi + e)) - terms.values(data.measure(problem, phi - e)))
+        / (2 * s)
         for e, s in zip(np.diag(h), h, strict=True)
     ]).T  # fmt: skip
     np.testing.assert_allclose(se, np.sqrt(np.diag(J @ np.linalg.inv(A) @ J.T)), rtol=1e-5)
@@ -255,7 +260,8 @@ def test_units_rescale_estimates_and_errors(kind):
     scale = {"a": 1e4, "b": 1e-3}
     for i, t in enumerate(a[0]):
         factor = {
-            "share": 1.0, "mean(a)": 1e4, "mean(b)": 1e-3, "variance(a)": 1e8, "covariance(a, b)": 10.0, "variance(b)": 1e-6,
+            "share": 1.0, "mean(a)": 1e4, "mean(b)": 1e-3, "variance(a)": 1e8, "covariance(a, b)": 10.0,
+            "variance(b)": 1e-6,
             "a": -50 / 1e4, "b": -50 / 1e-3, "variance(y0)": 2500.0, "(intercept)": None,
         }[t.term]  # fmt: skip
         if factor is not None:
@@ -279,7 +285,14 @@ def test_bootstrap_agrees_with_the_information():
 
 def test_intervals_cover_the_truth():
     """95 % intervals of every parameter of two well separated experts, 200 data sets."""
-    truth = LocatedMeasure([0.4, 0.6], [[-1.5], [1.5]], [[[1.0]], [[0.64]]], [[[2.0]], [[-1.0]]], [[1.0], [0.0]], [[[0.25]], [[0.5]]])  # fmt: skip
+    truth = LocatedMeasure(
+        [0.4, 0.6],
+        [[-1.5], [1.5]],
+        [[[1.0]], [[0.64]]],
+        [[[2.0]], [[-1.0]]],
+        [[1.0], [0.0]],
+        [[[0.25]], [[0.5]]],
+    )
     covered = []
     for seed in range(200):
         x, y, _ = truth.sample(300, np.random.default_rng(seed))
@@ -304,7 +317,10 @@ class TestTable:
             assert (r["z"] is None) == (r["p"] is None) == (positive or r["term"].startswith("mean("))
             assert r["low"] > 0 or not positive
         share = table.rows()[0]
-        odds, se = (np.log(share["estimate"] / (1 - share["estimate"])), share["se"] / (share["estimate"] * (1 - share["estimate"])))  # fmt: skip
+        odds, se = (
+            np.log(share["estimate"] / (1 - share["estimate"])),
+            share["se"] / (share["estimate"] * (1 - share["estimate"])),
+        )
         assert share["low"] == pytest.approx(1 / (1 + np.exp(-odds + 1.959964 * se)), rel=1e-6)
 
     def test_names_are_those_of_the_data(self):
@@ -322,7 +338,15 @@ class TestTable:
             "nox ~ equivalence", load_dataset("ethanol"), n_experts=3, random_state=0
         )
         text = moe.summary("observed")
-        for words in ("3 located experts", "response 'nox'", "converged", "Gate (where each expert is)", "share", "In words", "around equivalence"):  # fmt: skip
+        for words in (
+            "3 located experts",
+            "response 'nox'",
+            "converged",
+            "Gate (where each expert is)",
+            "share",
+            "In words",
+            "around equivalence",
+        ):
             assert words in text
         assert "nan" not in text
         assert " se " not in moe.summary()
@@ -330,7 +354,8 @@ class TestTable:
 
 class TestWhereThereIsNoNumber:
     def test_experts_that_are_one(self):
-        """The second of two experts written twice, with half of its weight each: the likelihood is flat there."""
+        """The second of two experts written twice, with half of its weight each: the likelihood is flat
+        there."""
         x, y = groups(400)
         plain = fit_located(x, y, 2, seed=0)
         two = plain.measure
@@ -353,7 +378,14 @@ class TestWhereThereIsNoNumber:
         x, y = groups(200)
         x, y = np.vstack([x, [[9.0], [9.0]]]), np.vstack([y, [[9.0], [9.0]]])
         tight = fit_located(x[:200], y[:200], 1).measure
-        start = LocatedMeasure([0.99, 0.01], np.vstack([tight.means, [[9.0]]]), np.vstack([tight.covariances, [[[1e-6]]]]), np.vstack([tight.slopes, [[[0.0]]]]), np.vstack([tight.intercepts, [[9.0]]]), np.vstack([tight.noise, [[[1e-6]]]]))  # fmt: skip
+        start = LocatedMeasure(
+            [0.99, 0.01],
+            np.vstack([tight.means, [[9.0]]]),
+            np.vstack([tight.covariances, [[[1e-6]]]]),
+            np.vstack([tight.slopes, [[[0.0]]]]),
+            np.vstack([tight.intercepts, [[9.0]]]),
+            np.vstack([tight.noise, [[[1e-6]]]]),
+        )
         fit = fit_located(x, y, 2, initial=start)
         assert fit.status.kind == "variance collapsed"
         names, _, se = table_of(fit, x, y)
@@ -370,7 +402,8 @@ class TestWhereThereIsNoNumber:
         assert "at bound" in notes
 
     def test_rotations_of_latent_factors_touch_nothing_that_is_listed(self):
-        """Where the sample's covariance is the model's, a variance's error is that of a normal sample: s^2 sqrt(2 / n)."""
+        """Where the sample's covariance is the model's, a variance's error is that of a normal sample: s^2
+        sqrt(2 / n)."""
         rng = np.random.default_rng(0)
         n, L = 200, rng.standard_normal((7, 2))
         white = np.linalg.qr(np.column_stack([np.ones(n), rng.standard_normal((n, 8))]))[0][:, 1:] * np.sqrt(

@@ -29,7 +29,8 @@ OPTIONS = {
 CASES = [
     (name, more)
     for name in OPTIONS
-    for more in ({}, {"tied": True}, {"student": True}, {"degree": 2}, {"gate_covariance": "isotropic", "gate_tied": True})
+    for more in ({}, {"tied": True}, {"student": True}, {"degree": 2},
+                 {"gate_covariance": "isotropic", "gate_tied": True})
 ]  # fmt: skip
 
 
@@ -272,8 +273,10 @@ def test_singular_clusters_and_large_blocks_are_named():
 def _apart(t, y, at):
     parts = [fit_located(t[:at], y[:at], 1).measure, fit_located(t[at - 10 :], y[at - 10 :], 1).measure]
     return LocatedMeasure(
-        [0.9, 0.1], np.vstack([parts[0].means, t[at:].mean(axis=0, keepdims=True)]), [parts[0].covariances[0], [[0.02]]],
-        [parts[0].slopes[0], np.zeros((3, 1))], np.vstack([parts[0].intercepts, y[at:].mean(axis=0)]), [parts[0].noise[0], np.eye(3)],
+        [0.9, 0.1], np.vstack([parts[0].means, t[at:].mean(axis=0, keepdims=True)]),
+        [parts[0].covariances[0], [[0.02]]],
+        [parts[0].slopes[0], np.zeros((3, 1))], np.vstack([parts[0].intercepts, y[at:].mean(axis=0)]),
+        [parts[0].noise[0], np.eye(3)],
     )  # fmt: skip
 
 

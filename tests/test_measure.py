@@ -81,7 +81,8 @@ def test_merging_copies_of_one_atom_changes_nothing():
     m = measure(2)
     twice = m.permute([0, 1, 1])
     twice = MixingMeasure(
-        np.array(twice.log_weights) - [0, np.log(2), np.log(2)], twice.gate_slopes, twice.intercepts, twice.slopes,
+        np.array(twice.log_weights) - [0, np.log(2), np.log(2)], twice.gate_slopes, twice.intercepts,
+        twice.slopes,
         twice.nuisances, "gaussian",
     )  # fmt: skip
     merged = twice.merge(2, 1)

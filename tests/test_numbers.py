@@ -34,7 +34,8 @@ def reached(values, best, tolerance):
 
 
 def test_tone_data_the_optimum_that_mixtools_reports():
-    """mixtools' hmeEM and direct maximum likelihood stop at 142.848014: a local optimum, reached from its basin."""
+    """mixtools' hmeEM and direct maximum likelihood stop at 142.848014: a local optimum, reached from its
+    basin."""
     x, y = tone()
     model = MoERegressor(n_experts=2, random_state=0).fit(x, y)
     start = MixingMeasure(
@@ -52,7 +53,8 @@ def test_tone_data_the_optimum_that_mixtools_reports():
 
 
 def test_tone_data_the_better_optimum_by_a_plain_formula():
-    """A third of the trials lie on y = x with a standard deviation of 0.0045: 2.8 above the published optimum."""
+    """A third of the trials lie on y = x with a standard deviation of 0.0045: 2.8 above the published
+    optimum."""
     x, y = tone()
     model = MoERegressor(n_experts=2, random_state=0).fit(x, y)
     m = model.measure_.canonical()
@@ -94,7 +96,8 @@ def mixture_regression(x1, y, beta, inflation=1.0, iterations=3000):
 
 
 def test_npreg_of_flexmix():
-    """flexmix inflates variances by n / (n - rank) and reports -642.5451; the maximum itself is 0.013 higher."""
+    """flexmix inflates variances by n / (n - rank) and reports -642.5451; the maximum itself is 0.013
+    higher."""
     data = read("npreg.csv")
     frame = {"yn": data["yn"], "x": data["x"], "x2": data["x"] ** 2}
     result = fit_formula("yn ~ x + x2 | 1", frame, "gaussian", [2], Options(seed=0))

@@ -86,7 +86,8 @@ def statements(node):
 
 
 def imported_files(path, root=ROOT):
-    """Files of the package that a file imports by name; the `__init__` on the way to a module is not counted."""
+    """Files of the package that a file imports by name; the `__init__` on the way to a module is not
+    counted."""
     for node in statements(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (
             node.level or (node.module or "").split(".")[0] == root.name
@@ -94,14 +95,23 @@ def imported_files(path, root=ROOT):
             base = path.parents[node.level - 1] if node.level else root.parent
             place = base.joinpath(*(node.module.split(".") if node.module else ()))
             for alias in node.names:
-                ways = (place / f"{alias.name}.py", place / alias.name / "__init__.py", place.with_suffix(".py"), place / "__init__.py")  # fmt: skip
+                ways = (
+                    place / f"{alias.name}.py",
+                    place / alias.name / "__init__.py",
+                    place.with_suffix(".py"),
+                    place / "__init__.py",
+                )
                 found = [f for f in ways if f.exists()]
                 if found and not any(place.glob(f"{alias.name}.*.so")):  # the compiled core imports nothing
                     yield found[0]
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 place = root.parent.joinpath(*alias.name.split("."))
-                yield from (f for f in (place.with_suffix(".py"), place / "__init__.py") if f.exists() and root in f.parents)  # fmt: skip
+                yield from (
+                    f
+                    for f in (place.with_suffix(".py"), place / "__init__.py")
+                    if f.exists() and root in f.parents
+                )
 
 
 def circles(root):
@@ -145,7 +155,10 @@ def test_modules_stay_short():
 
 
 def test_import_is_light():
-    code = "import moestro, sys; print([m for m in ('numpy', 'sklearn', 'scipy', 'pandas', 'matplotlib', 'torch') if m in sys.modules])"
+    code = (
+        "import moestro, sys; print([m for m in ('numpy', 'sklearn', 'scipy', 'pandas', 'matplotlib', "
+        "'torch') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

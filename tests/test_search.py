@@ -169,7 +169,8 @@ class TestRanking:
         assert self.ranking(w=np.full(100, 3.0))[0].unit == 1.0
 
     def test_a_spurious_optimum_does_not_win(self):
-        """Ten rows on a line exactly: the likelihood has no bound there, and an analyst does not mean them."""
+        """Ten rows on a line exactly: the likelihood has no bound there, and an analyst does not mean
+        them."""
         x, y = two_lines(150)
         y = y.copy()
         y[:5] = 7.0 + 3.0 * x[:5, 0]

@@ -114,7 +114,8 @@ def test_the_command_on_a_page_is_the_one_that_ran():
         sizes = tuple(int(v) for v in given["--sizes"].split(",")) if "--sizes" in given else None
         again = study.plan(
             given["--protocol"], given["--scale"], only=given.get("--arm"), sizes=sizes,
-            replicates=int(given["--replicates"]) if "--replicates" in given else None, seed=int(given.get("--seed", 0)),
+            replicates=int(given["--replicates"]) if "--replicates" in given else None,
+            seed=int(given.get("--seed", 0)),
         )  # fmt: skip
         assert again.digest == plan.digest
 
@@ -173,8 +174,10 @@ class TestRunning:
         study, plan = small_plan(replicates=12)
         run_plan(study, plan, tmp_path / "whole", 1)
         command = [
-            sys.executable, "-m", "moestro", "study", "run", "gaussian-gate", "--protocol", "as_published", "--arm", "model 1",
-            "--sizes", "100,200,400", "--replicates", "12", "--out", str(tmp_path / "cut"), "--processes", "2", "--quiet",
+            sys.executable, "-m", "moestro", "study", "run", "gaussian-gate", "--protocol", "as_published",
+            "--arm", "model 1",
+            "--sizes", "100,200,400", "--replicates", "12", "--out", str(tmp_path / "cut"), "--processes",
+            "2", "--quiet",
         ]  # fmt: skip
         running = subprocess.Popen(command, start_new_session=True)
         path = tmp_path / "cut" / LINES

@@ -1,4 +1,5 @@
-"""What holds for the sums of every engine and the steps of every solver; the laws of fits are in test_laws.py."""
+"""What holds for the sums of every engine and the steps of every solver; the laws of fits are in
+test_laws.py."""
 
 from dataclasses import replace
 

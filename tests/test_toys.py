@@ -1,4 +1,5 @@
-"""The seams hold: a family, a gate and a problem of one's own, each one class, are fitted, swept, refused by files with a reason, and predict."""
+"""The seams hold: a family, a gate and a problem of one's own, each one class, are fitted, swept, refused by
+files with a reason, and predict."""
 
 from dataclasses import dataclass
 from functools import cached_property

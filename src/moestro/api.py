@@ -40,8 +40,8 @@ class Selection:
     Attributes
     ----------
     table : Table
-        One row a fit: number of experts, parameters, log-likelihood, every criterion, status, chosen; for located models also
-        the model, its degree and its blocks.
+        One row a fit: number of experts, parameters, log-likelihood, every criterion, status, chosen; for
+        located models also the model, its degree and its blocks.
     best : FittedModel or LocatedFit
         The chosen fit.
     models : dict of int to FittedModel or LocatedFit
@@ -91,7 +91,8 @@ def fit_design(
 def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]:
     """Numbers of experts to fit and the criterion among them, from what an estimator was given.
 
-    `max_experts` None is 6, or 12 for slope heuristics, which learn the penalty from models that are clearly too large.
+    `max_experts` None is 6, or 12 for slope heuristics, which learn the penalty from models that are clearly
+    too large.
     """
     if isinstance(n_experts, str):
         n_experts = check_criterion(n_experts, "n_experts")
@@ -149,7 +150,8 @@ def select_experts(
         "y ~ x1 + x2 | z1": experts' part, gate's part (left out: the same).
     data : frame or mapping of columns
     model : {"softmax", "located"}
-        Experts behind a softmax gate (or another one, by ``gate``), or Gaussian-gated experts of `moestro.located`.
+        Experts behind a softmax gate (or another one, by ``gate``), or Gaussian-gated experts of
+        `moestro.located`.
     family : {"gaussian", "multinomial", "poisson"}
         Of softmax-gated experts; located ones are Gaussian.
     n_experts : sequence of int
@@ -161,7 +163,8 @@ def select_experts(
     sample_weight : array-like of shape (n,), optional
     **how
         For softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``; for located models ``direction``,
-        ``covariance``, ``gate_covariance``, ``tied``, ``degree``, ... of `LocatedMoERegressor`: of lists, every combination is fitted.
+        ``covariance``, ``gate_covariance``, ``tied``, ``degree``, ... of `LocatedMoERegressor`: of lists,
+        every combination is fitted.
 
     Returns
     -------
@@ -170,11 +173,13 @@ def select_experts(
     Examples
     --------
     >>> from moestro import load_dataset, select_experts
-    >>> chosen = select_experts("tuned ~ stretchratio", load_dataset("tone"), n_experts=range(1, 4), random_state=0)
+    >>> tone = load_dataset("tone")
+    >>> chosen = select_experts("tuned ~ stretchratio", tone, n_experts=range(1, 4), random_state=0)
     >>> chosen.best.fit.model.k
     3
     >>> ethanol = load_dataset("ethanol")
-    >>> located = select_experts("nox ~ equivalence", ethanol, model="located", degree=[1, 2], n_experts=range(1, 4), random_state=0)
+    >>> how = {"model": "located", "degree": [1, 2], "n_experts": range(1, 4), "random_state": 0}
+    >>> located = select_experts("nox ~ equivalence", ethanol, **how)
     >>> located.best.k, located.best.specification.degree
     (3, 2)
     """

@@ -18,12 +18,14 @@ def _controller() -> Any:
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:
-    """Keep BLAS on one thread: a fit's own matrices are small, and its sums must not depend on the machine."""
+    """Keep BLAS on one thread: a fit's own matrices are small, and its sums must not depend on the
+    machine."""
     return _controller().limit(limits=1, user_api="blas")
 
 
 def thread_count(n_jobs: int | None) -> int:
-    """Threads for `n_jobs`: None or -1 is every core this process may use, less what OMP_NUM_THREADS forbids."""
+    """Threads for `n_jobs`: None or -1 is every core this process may use, less what OMP_NUM_THREADS
+    forbids."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if n_jobs is None:
         limit = os.environ.get("OMP_NUM_THREADS", "")

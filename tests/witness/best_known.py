@@ -18,7 +18,8 @@ N, D, K, CLASSES = 2000, 4, 3, 4
 def simulate(family, seed=None):
     """x (n, d), y (n,): slopes of size one in gate and experts (0.4 for counts).
 
-    Inputs are normal; for classes they are uniform on [-3, 3], wide enough for 2000 rows to tell experts apart.
+    Inputs are normal; for classes they are uniform on [-3, 3], wide enough for 2000 rows to tell experts
+    apart.
     """
     if seed is None:
         seed = 0 if family == "multinomial" else 3

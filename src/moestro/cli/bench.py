@@ -34,18 +34,32 @@ from .errors import one_line_errors
     show_default=True,
     help="Rows of the pass benchmark.",
 )
-@click.option("--max-rows", type=click.IntRange(10_000), default=1_000_000, show_default=True, help="Largest size of `growth` and `located`.")  # fmt: skip
-@click.option("--flexmix", is_flag=True, help="`fits`, `search`: R's flexmix beside it (needs Rscript; minutes).")  # fmt: skip
+@click.option(
+    "--max-rows",
+    type=click.IntRange(10_000),
+    default=1_000_000,
+    show_default=True,
+    help=("Largest size of `growth` and `located`."),
+)
+@click.option(
+    "--flexmix", is_flag=True, help=("`fits`, `search`: R's flexmix beside it (needs Rscript; minutes).")
+)
 @click.option("--only", help="`fits`: this family alone; `search`: these data alone.")
-@click.option("--seeds", type=click.IntRange(1), help="Fits of each data set: 20 in `search`, 5 in `simulated`.")  # fmt: skip
-@click.option("--record", is_flag=True, help="`search`: write the best known values anew, from ten times the budget (hours).")  # fmt: skip
+@click.option(
+    "--seeds", type=click.IntRange(1), help=("Fits of each data set: 20 in `search`, 5 in `simulated`.")
+)
+@click.option(
+    "--record",
+    is_flag=True,
+    help=("`search`: write the best known values anew, from ten times the budget (hours)."),
+)
 def bench(
     what: str, rows: int, max_rows: int, flexmix: bool, only: str | None, seeds: int | None, record: bool
 ) -> None:
     """Measure this machine: WHAT is one of these, or all (but deep, search and simulated).
 
     \b
-    passes    one sum over the rows, by engine, order, threads and instruction set, against the machine's own floor
+    passes    one sum over the rows, by engine, order, threads and instruction set, against the floor
     fits      whole fits with default starts
     growth    time and memory against the number of rows
     located   Gaussian mixtures of (x, y): an EM iteration against its floor, whole fits, growth

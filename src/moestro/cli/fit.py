@@ -19,8 +19,18 @@ from .sweep import run_sweep
 @fit_options
 @criterion_option(penalised=True)
 @located_options
-@click.option("--cov", type=click.Choice(["observed", "sandwich", "none"]), default="observed", show_default=True, help="Standard errors: inverse observed information, robust to a wrong model, or none.")  # fmt: skip
-@click.option("--penalty", type=click.Choice(["l1", "elastic_net", "group", "adaptive_l1", "ridge", "oracle"]), help="Penalise the slopes of gate and experts; --criterion or --alpha decides how strongly.")  # fmt: skip
+@click.option(
+    "--cov",
+    type=click.Choice(["observed", "sandwich", "none"]),
+    default="observed",
+    show_default=True,
+    help="Standard errors: inverse observed information, robust to a wrong model, or none.",
+)
+@click.option(
+    "--penalty",
+    type=click.Choice(["l1", "elastic_net", "group", "adaptive_l1", "ridge", "oracle"]),
+    help="Penalise the slopes of gate and experts; --criterion or --alpha decides how strongly.",
+)
 @click.option("--alpha", type=click.FloatRange(0), help="Strength of the penalty.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Write the model here, as JSON.")
 @click.option("--plot", type=click.Path(dir_okay=False), help="Write a picture here (.png, .pdf, .svg, ...).")
@@ -34,15 +44,16 @@ def fit(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Fit a mixture of experts to a CSV or Parquet file DATA ("-" reads CSV from standard input) and print what was found.
+    """Fit a mixture of experts to a CSV or Parquet file DATA ("-" reads CSV from standard input) and print
+    what was found.
 
-    Prints how sure each search is, the criteria for each number of experts, the coefficient tables with standard
-    errors, and the experts in words.
+    Prints how sure each search is, the criteria for each number of experts, the coefficient tables with
+    standard errors, and the experts in words.
 
     \b
     Examples:
       moestro fit tone.csv -f "tuned ~ stretchratio" -k 2
-      moestro fit voters.csv -f "party ~ left_right | income + age" --family multinomial -k 1-5 --out model.json
+      moestro fit voters.csv -f "party ~ left_right | income + age" --family multinomial --out model.json
       moestro fit visits.parquet -f "visits ~ age + C(region) | 1" --family poisson -k 1-4 --criterion icl
       moestro fit ethanol.csv -f "nox ~ compression + equivalence" -k 1-3 --penalty l1
       moestro fit ethanol.csv -f "nox ~ equivalence" -k 1-4 --gate gaussian -d 1 -d 2

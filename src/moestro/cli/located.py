@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ..fitted import LocatedModel
 
 SOFTMAX_ONLY = {
-    "family": "gaussian", "shared_variance": False, "top_k": None, "rank_on": "score", "solver": "auto", "engine": "auto",
+    "family": "gaussian", "shared_variance": False, "top_k": None, "rank_on": "score", "solver": "auto",
+    "engine": "auto",
 }  # fmt: skip
 
 
@@ -25,13 +26,25 @@ def located_options(command: Callable[..., Any]) -> Callable[..., Any]:
     structures = click.Choice(["full", "diagonal", "isotropic", "blocks", "factors"])
     for option in reversed(
         [
-            click.option("--covariance", "-c", multiple=True, type=structures, help="Gaussian gate: of the response about its expert; several are compared. By default full."),
-            click.option("--gate-covariance", type=click.Choice(["full", "diagonal", "isotropic"]), help="Gaussian gate: of the columns in an expert. By default full."),
+            click.option("--covariance", "-c", multiple=True, type=structures, help=(
+                "Gaussian gate: of the response about its expert; several are compared. By default full."
+            )),
+            click.option("--gate-covariance", type=click.Choice(["full", "diagonal", "isotropic"]), help=(
+                "Gaussian gate: of the columns in an expert. By default full."
+            )),
             click.option("--tied", is_flag=True, help="Gaussian gate: one covariance for all experts."),
-            click.option("--gate-tied", is_flag=True, help="Gaussian gate: one gate covariance for all experts."),
-            click.option("--degree", "-d", multiple=True, type=click.IntRange(1), help="Gaussian gate: of the experts' means; several are compared. By default 1."),
-            click.option("--direction", type=click.Choice(["direct", "inverse"]), help="Gaussian gate: fitted as it is, or by inverse regression. By default direct."),
-            click.option("--rank", type=click.IntRange(1), help="Gaussian gate: latent factors of --covariance factors. By default 1."),
+            click.option("--gate-tied", is_flag=True, help=(
+                "Gaussian gate: one gate covariance for all experts."
+            )),
+            click.option("--degree", "-d", multiple=True, type=click.IntRange(1), help=(
+                "Gaussian gate: of the experts' means; several are compared. By default 1."
+            )),
+            click.option("--direction", type=click.Choice(["direct", "inverse"]), help=(
+                "Gaussian gate: fitted as it is, or by inverse regression. By default direct."
+            )),
+            click.option("--rank", type=click.IntRange(1), help=(
+                "Gaussian gate: latent factors of --covariance factors. By default 1."
+            )),
             click.option("--student", is_flag=True, help="Gaussian gate: Student tails."),
         ]
     ):  # fmt: skip
@@ -101,7 +114,8 @@ def fit_located(
 
 
 def predict_located(model: LocatedModel, frame: Any, gate: bool, level: float) -> dict[str, np.ndarray]:
-    """Columns of predictions: mean, standard deviation, median and interval; of several responses each by its name."""
+    """Columns of predictions: mean, standard deviation, median and interval; of several responses each by its
+    name."""
     from ..design import FormulaDesign
     from ..design.frames import columns
 

@@ -23,9 +23,9 @@ def main() -> None:
               --family multinomial --experts 1-5 --out model.json --plot model.png
       moestro predict model.json new.csv
 
-    A formula is  RESPONSE ~ EXPERTS | GATE : the experts predict the response from the columns before the bar,
-    and the gate weights the experts by the columns after it. Without a bar both use the same columns;
-    "| 1" makes the gate constant.
+    A formula is  RESPONSE ~ EXPERTS | GATE : the experts predict the response from the columns before the
+    bar, and the gate weights the experts by the columns after it. Without a bar both use the same columns; "|
+    1" makes the gate constant.
     """
 
 

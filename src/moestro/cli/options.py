@@ -10,7 +10,10 @@ from click.core import ParameterSource
 
 from ..errors import DataError
 
-FORMULA_HELP = 'RESPONSE ~ EXPERTS | GATE, for example "y ~ x1 + log(x2) | z". Without the bar the gate uses the experts\' columns. Names with spaces stand in backquotes.'
+FORMULA_HELP = (
+    'RESPONSE ~ EXPERTS | GATE, for example "y ~ x1 + log(x2) | z". Without the bar the gate uses the '
+    "experts' columns. Names with spaces stand in backquotes."
+)
 CRITERIA = ["bic", "aic", "icl", "djump", "ddse", "cv", "dendrogram"]
 PENALISED_CRITERIA = ["ebic", "bic", "aic", "cv"]
 
@@ -44,7 +47,10 @@ class Criterion(click.Choice):
 
 def criterion_option(penalised: bool) -> Callable[..., Any]:
     """--criterion; None where it is not given and a penalty decides what is the default."""
-    text = "What chooses among several numbers of experts: a criterion, a slope heuristic (djump or ddse), 5-fold held-out likelihood (cv), or merges of the largest fit."
+    text = (
+        "What chooses among several numbers of experts: a criterion, a slope heuristic (djump or ddse), "
+        "5-fold held-out likelihood (cv), or merges of the largest fit."
+    )
     if not penalised:
         return click.option(
             "--criterion", type=Criterion(CRITERIA), default="bic", show_default=True, help=text
@@ -60,19 +66,35 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
         [
             click.argument("data", type=click.Path()),
             click.option("--formula", "-f", required=True, help=FORMULA_HELP),
-            click.option("--experts", "-k", type=ExpertRange(), default="1-5", show_default=True, help="Numbers of experts to try: 3, 1-5 or 1,2,4."),
-            click.option("--family", type=click.Choice(["gaussian", "multinomial", "poisson"]), default="gaussian", show_default=True, help="Law of the response given the expert: a number, a class, a count."),
+            click.option("--experts", "-k", type=ExpertRange(), default="1-5", show_default=True, help=(
+                "Numbers of experts to try: 3, 1-5 or 1,2,4."
+            )),
+            click.option("--family", type=click.Choice(["gaussian", "multinomial", "poisson"]),
+                default="gaussian", show_default=True, help=(
+                "Law of the response given the expert: a number, a class, a count."
+            )),
             click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
             data_options,
             click.option("--shared-variance", is_flag=True, help="One variance for all Gaussian experts."),
-            click.option("--gate", default="softmax", show_default=True, metavar="GATE", help="softmax, sigmoid, laplace, temperature, activated-temperature, cosine or perturbed-cosine."),
+            click.option("--gate", default="softmax", show_default=True, metavar="GATE", help=(
+                "softmax, sigmoid, laplace, temperature, activated-temperature, cosine or perturbed-cosine."
+            )),
             click.option("--top-k", type=int, help="Sparse softmax gate: experts selected at each row."),
-            click.option("--rank-on", type=click.Choice(["score", "logit"]), default="score", show_default=True, help="What a sparse gate ranks on: the score without its bias, as defined, or the whole logit."),
-            click.option("--starts", type=click.IntRange(1), help="Number of starts; by default as many as the starts' agreement asks for."),
-            click.option("--solver", type=click.Choice(["auto", "newton", "em", "lbfgs"]), default="auto", show_default=True),
-            click.option("--engine", type=click.Choice(["auto", "native", "array"]), default="auto", show_default=True),
+            click.option("--rank-on", type=click.Choice(["score", "logit"]),
+                default="score", show_default=True, help=(
+                "What a sparse gate ranks on: the score without its bias, as defined, or the whole logit."
+            )),
+            click.option("--starts", type=click.IntRange(1), help=(
+                "Number of starts; by default as many as the starts' agreement asks for."
+            )),
+            click.option("--solver", type=click.Choice(["auto", "newton", "em", "lbfgs"]),
+                default="auto", show_default=True),
+            click.option("--engine", type=click.Choice(["auto", "native", "array"]),
+                default="auto", show_default=True),
             click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random starts."),
-            click.option("--threads", type=click.IntRange(1), help="Threads; by default every core. Results do not depend on it."),
+            click.option("--threads", type=click.IntRange(1), help=(
+                "Threads; by default every core. Results do not depend on it."
+            )),
         ]
     ):  # fmt: skip
         command = option(command)
@@ -80,7 +102,8 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def refuse_given(names: Iterable[str], why: str) -> None:
-    """Refuse the options of the running command that were written on the command line although nothing would read them."""
+    """Refuse the options of the running command that were written on the command line although nothing would
+    read them."""
     context = click.get_current_context()
     for option in context.command.params:
         if option.name in names and context.get_parameter_source(option.name) != ParameterSource.DEFAULT:
@@ -89,8 +112,21 @@ def refuse_given(names: Iterable[str], why: str) -> None:
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """How a CSV file is read."""
-    decimal = click.option("--decimal", type=click.Choice([".", ","]), default=".", show_default=True, help="Decimal point of a CSV file.")  # fmt: skip
-    separator = click.option("--separator", callback=_separator, help="Between the fields of a CSV file; by default the comma, or the semicolon or tab where the first line has no comma.")  # fmt: skip
+    decimal = click.option(
+        "--decimal",
+        type=click.Choice([".", ","]),
+        default=".",
+        show_default=True,
+        help=("Decimal point of a CSV file."),
+    )
+    separator = click.option(
+        "--separator",
+        callback=_separator,
+        help=(
+            "Between the fields of a CSV file; by default the comma, or the semicolon or tab where the first "
+            "line has no comma."
+        ),
+    )
     return separator(decimal(command))
 
 

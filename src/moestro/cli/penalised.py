@@ -27,7 +27,8 @@ def fit_penalised(
     criterion = options["criterion"] or "ebic"
     if criterion not in PENALISED_CRITERIA:
         raise DataError(
-            f"--criterion {criterion} is not defined for penalised fits: choose one of {', '.join(PENALISED_CRITERIA)}"
+            f"--criterion {criterion} is not defined for penalised fits: choose one of "
+            f"{', '.join(PENALISED_CRITERIA)}"
         )
     if options["gate"] != "softmax":
         raise DataError("a penalty needs the softmax gate: leave out --gate")
@@ -41,7 +42,8 @@ def fit_penalised(
     frame, weights = read_data(options)
     chosen = make_penalty(penalty)
     how: dict[str, Any] = {
-        "n_experts": options["experts"], "criterion": criterion, "random_state": options["seed"], "n_jobs": options["threads"],
+        "n_experts": options["experts"], "criterion": criterion, "random_state": options["seed"],
+        "n_jobs": options["threads"],
         "penalty": chosen if alpha is None else replace(chosen, alpha=alpha),
     }  # fmt: skip
     if options["family"] == "multinomial":

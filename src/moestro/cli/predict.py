@@ -23,11 +23,22 @@ if TYPE_CHECKING:
 @click.argument("model", type=click.Path())
 @click.argument("data", type=click.Path())
 @data_options
-@click.option("--out", type=click.Path(dir_okay=False), help="Write here (.csv or .parquet); by default CSV to the screen.")  # fmt: skip
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False),
+    help=("Write here (.csv or .parquet); by default CSV to the screen."),
+)
 @click.option("--gate", is_flag=True, help="Add the gate's weight of each expert.")
-@click.option("--level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.9, show_default=True, help="Probability of the prediction interval.")  # fmt: skip
+@click.option(
+    "--level",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.9,
+    show_default=True,
+    help="Probability of the prediction interval.",
+)
 def predict(model: str, data: str, out: str | None, gate: bool, level: float, **how: Any) -> None:
-    """Predict the rows of DATA ("-" reads CSV from standard input) with a MODEL that `moestro fit --out` wrote.
+    """Predict the rows of DATA ("-" reads CSV from standard input) with a MODEL that `moestro fit --out`
+    wrote.
 
     Classes: the predicted class and the probability of each. Numbers and counts: mean, standard deviation,
     median and a prediction interval.

@@ -18,10 +18,38 @@ GATED = ("gate", "top_k", "rank_on", "solver", "engine", "shared_variance")
 @click.command()
 @fit_options
 @criterion_option(penalised=False)
-@click.option("--model", type=click.Choice(["softmax", "located"]), default="softmax", show_default=True, help="Experts behind a gate, or Gaussian-gated (located) experts.")  # fmt: skip
-@click.option("--covariance", "-c", multiple=True, default=["full"], show_default=True, type=click.Choice(["full", "diagonal", "isotropic"]), help="Located: of an expert's inputs and response; several are compared.")  # fmt: skip
-@click.option("--degree", "-d", multiple=True, type=click.IntRange(1), default=[1], show_default=True, help="Located: of the experts' means; several are compared.")  # fmt: skip
-@click.option("--direction", type=click.Choice(["direct", "inverse"]), default="direct", show_default=True, help="Located: fitted as they are, or by inverse regression.")  # fmt: skip
+@click.option(
+    "--model",
+    type=click.Choice(["softmax", "located"]),
+    default="softmax",
+    show_default=True,
+    help="Experts behind a gate, or Gaussian-gated (located) experts.",
+)
+@click.option(
+    "--covariance",
+    "-c",
+    multiple=True,
+    default=["full"],
+    show_default=True,
+    type=click.Choice(["full", "diagonal", "isotropic"]),
+    help="Located: of an expert's inputs and response; several are compared.",
+)
+@click.option(
+    "--degree",
+    "-d",
+    multiple=True,
+    type=click.IntRange(1),
+    default=[1],
+    show_default=True,
+    help=("Located: of the experts' means; several are compared."),
+)
+@click.option(
+    "--direction",
+    type=click.Choice(["direct", "inverse"]),
+    default="direct",
+    show_default=True,
+    help="Located: fitted as they are, or by inverse regression.",
+)
 def select(model: str, **options: Any) -> None:
     """Compare numbers of experts on DATA and print the criteria; the chosen one is marked.
 
@@ -51,7 +79,8 @@ def _select_located(options: dict[str, Any]) -> None:
         how["n_starts"] = options["starts"]
     found = select_experts(
         options["formula"], frame, model="located", family=options["family"], n_experts=options["experts"],
-        criterion=options["criterion"], random_state=options["seed"], n_jobs=options["threads"], sample_weight=weights, **how,
+        criterion=options["criterion"], random_state=options["seed"], n_jobs=options["threads"],
+        sample_weight=weights, **how,
     )  # fmt: skip
     click.echo(found.table.to_text(3))
     best = found.best

@@ -78,7 +78,8 @@ class ArrayDesign:
         """JSON description; only a transform with a name can be written down."""
         if self.transform is not None and not isinstance(self.transform, str):
             raise DataError(
-                f"a gate transform that is a Python object cannot be saved as JSON: use one of {', '.join(NAMED)}, "
+                "a gate transform that is a Python object cannot be saved as JSON: use one of "
+                f"{', '.join(NAMED)}, "
                 "or pickle the estimator"
             )
         return {

@@ -23,8 +23,8 @@ def read_frame(path: str | os.PathLike[str], separator: str | None = None, decim
     Parameters
     ----------
     separator : str, optional
-        What stands between the fields of a CSV file. By default the one of comma, semicolon and tab that the first line has, where it
-        has one of them only; the comma elsewhere.
+        What stands between the fields of a CSV file. By default the one of comma, semicolon and tab that the
+        first line has, where it has one of them only; the comma elsewhere.
     decimal : str
         The decimal point of a CSV file.
     """
@@ -85,7 +85,8 @@ def _read_csv(path: str, separator: str | None, decimal: str) -> Any:
     frame = pandas.read_csv(source(), sep=separator, decimal=decimal, skipinitialspace=True)
     if not isinstance(frame.index, pandas.RangeIndex):
         raise FileError(
-            f"{path}: rows have {len(names) + frame.index.nlevels} fields, but the first line names {len(names)} columns: "
+            f"{path}: rows have {len(names) + frame.index.nlevels} fields, but the first line names "
+            f"{len(names)} columns: "
             "name every column, and quote fields with commas"
         )
     return frame

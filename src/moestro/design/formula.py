@@ -71,7 +71,8 @@ class FormulaSide:
                 if unseen:
                     known = ", ".join(map(str, levels))
                     raise DataError(
-                        f"column '{name}' has the level '{unseen[0]}', which was not seen in fitting: the known levels are {known}"
+                        f"column '{name}' has the level '{unseen[0]}', which was not seen in fitting: the "
+                        f"known levels are {known}"
                     )
         out = _materialise(_spec(self.text, self.levels, self.state), needed)
         got = [str(c) for c in out.model_spec.column_names]
@@ -140,7 +141,8 @@ class FormulaDesign:
         return tuple(sorted({*self.experts.variables, *gate}))
 
     def learn_response(self, data: Any) -> tuple[FormulaDesign, np.ndarray]:
-        """The response (n,) of the data that are fitted, and the design that remembers what its transform learned."""
+        """The response (n,) of the data that are fitted, and the design that remembers what its transform
+        learned."""
         if self._plain_response is not None:
             return self, self.read_response(data)
         out = _materialise(_spec(f"0 + {self.response}", None, None), _needed(self.response, data))
@@ -148,7 +150,8 @@ class FormulaDesign:
         return replace(self, response_state=state), self._one_column(out)
 
     def read_response(self, data: Any) -> np.ndarray:
-        """The response (n,): a column as it is, or an expression of columns with the remembered transforms."""
+        """The response (n,): a column as it is, or an expression of columns with the remembered
+        transforms."""
         name = self._plain_response
         if name is not None:
             return columns(data, [name])[name]

@@ -77,7 +77,8 @@ def _refuse_numbers_as_text(name: str, values: np.ndarray) -> None:
     commas = np.array([DECIMAL_COMMA.fullmatch(t) is not None for t in texts])
     if commas.any() and all(c or _is_number(t) for c, t in zip(commas, texts, strict=True)):
         raise DataError(
-            f"column '{name}' has decimal commas, such as '{texts[commas][0]}': write points, or read the file with "
+            f"column '{name}' has decimal commas, such as '{texts[commas][0]}': write points, or read the "
+            "file with "
             "decimal=',' (--decimal ',')"
         )
     levels = len(set(texts.tolist()))
@@ -92,7 +93,8 @@ def _refuse_numbers_as_text(name: str, values: np.ndarray) -> None:
         )
     if levels > len(texts) / 2:
         raise DataError(
-            f"column '{name}' holds text with {levels} different values in {len(texts)} rows, such as '{texts[0]}': too many for categories"
+            f"column '{name}' holds text with {levels} different values in {len(texts)} rows, such as "
+            f"'{texts[0]}': too many for categories"
         )
 
 
@@ -142,5 +144,6 @@ def _narwhals(data: Any) -> Any:
         return nw.from_native(data, eager_only=True)
     except TypeError as error:
         raise DataError(
-            f"expected a data frame (pandas, polars, pyarrow, ...) or a mapping of columns, got {type(data).__name__}"
+            "expected a data frame (pandas, polars, pyarrow, ...) or a mapping of columns, got "
+            f"{type(data).__name__}"
         ) from error

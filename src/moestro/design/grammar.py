@@ -87,7 +87,8 @@ def variables(text: str) -> list[str]:
 
 
 def refuse_code(text: str) -> None:
-    """A formula may hold columns, numbers, arithmetic and `FUNCTIONS`; anything else would be running code."""
+    """A formula may hold columns, numbers, arithmetic and `FUNCTIONS`; anything else would be running
+    code."""
     for term in parse(text):
         for factor in term.factors:
             if factor.eval_method.value != "python":
@@ -103,7 +104,8 @@ def refuse_code(text: str) -> None:
                 )
                 if not isinstance(node, _NODES) or not call_ok or not attribute_ok:
                     raise DataError(
-                        f"'{factor.expr}' is not allowed in a formula: use columns, arithmetic and {', '.join(sorted(FUNCTIONS))}"
+                        f"'{factor.expr}' is not allowed in a formula: use columns, arithmetic and "
+                        f"{', '.join(sorted(FUNCTIONS))}"
                     )
 
 

@@ -20,7 +20,8 @@ class Scaling:
     Attributes
     ----------
     center, inv_scale : ndarray of shape (d,)
-        ``inv_scale`` is 0 for a column that is aliased: it is held at zero and its coefficient is not estimated.
+        ``inv_scale`` is 0 for a column that is aliased: it is held at zero and its coefficient is not
+        estimated.
     aliased : tuple of (int, str)
         Columns that carry nothing new, each with the reason in words.
     """
@@ -45,7 +46,8 @@ class Scaling:
         return Scaling(self.center[columns], self.inv_scale[columns])
 
     def limited(self, kind: str) -> Scaling:
-        """What a gate allows: "affine" all of it, "scale" no centring, "none" the user's columns, aliased ones too."""
+        """What a gate allows: "affine" all of it, "scale" no centring, "none" the user's columns, aliased
+        ones too."""
         if kind == "affine":
             return self
         nothing = np.zeros(len(self.center))

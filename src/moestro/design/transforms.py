@@ -18,7 +18,8 @@ NAMED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def learn_transform(transform: Any, z: np.ndarray) -> Any:
-    """What `apply_transform` needs: the name, the callable, or a fitted clone of a scikit-learn transformer."""
+    """What `apply_transform` needs: the name, the callable, or a fitted clone of a scikit-learn
+    transformer."""
     if transform is None or callable(transform):
         return transform
     if isinstance(transform, str):

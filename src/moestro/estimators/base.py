@@ -68,8 +68,9 @@ class MoEBase(FitAttributes):
         X : array-like or frame of shape (n, d)
             With a `formula` a frame (pandas, polars, pyarrow, ...) or a mapping of columns.
         y : array-like of shape (n,)
-            With a `formula` it may be left out: the response is then read from the frame. Where it is given it takes the place of the column
-            that the formula's response reads, in that column's own units: with "log(price) ~ size" y is the price.
+            With a `formula` it may be left out: the response is then read from the frame. Where it is given
+            it takes the place of the column that the formula's response reads, in that column's own units:
+            with "log(price) ~ size" y is the price.
         sample_weight : array-like of shape (n,), optional
             Real-valued, at least 0: weight 0 is a deleted row, weight 2 a row written twice.
 
@@ -81,13 +82,14 @@ class MoEBase(FitAttributes):
 
     @classmethod
     def from_formula(cls, formula: str, data: Any, *, sample_weight: Any = None, **parameters: Any) -> Self:
-        """The estimator with this formula, fitted on a frame: ``cls(formula=formula, **parameters).fit(data)``.
+        """The estimator with this formula, fitted on a frame: ``cls(formula=formula,
+        **parameters).fit(data)``.
 
         Parameters
         ----------
         formula : str
-            "y ~ experts' columns | gate's columns", written as in R: ``y ~ x1 + log(x2) + C(region) | z1``. Without ``|`` the gate has the
-            experts' columns; ``| 1`` makes it constant.
+            "y ~ experts' columns | gate's columns", written as in R: ``y ~ x1 + log(x2) + C(region) | z1``.
+            Without ``|`` the gate has the experts' columns; ``| 1`` makes it constant.
         data : frame (pandas, polars, pyarrow, ...) or mapping of columns
         sample_weight : array-like of shape (n,), optional
         **parameters
@@ -136,8 +138,9 @@ class MoEBase(FitAttributes):
     def support_(self) -> np.ndarray:
         """Boolean (n_features,) of a penalised fit: true where the gate or an expert uses the column.
 
-        Of a fit by formula: one entry a column of its design, the gate's first, then those that only experts have. A `gate_transform` that is an
-        object may mix columns: a slope behind it counts for all that it reads.
+        Of a fit by formula: one entry a column of its design, the gate's first, then those that only experts
+        have. A `gate_transform` that is an object may mix columns: a slope behind it counts for all that it
+        reads.
         """
         return self._penalised("support_").support
 
@@ -192,14 +195,16 @@ class MoEBase(FitAttributes):
     def log_density(self, X: Any, y: Any = None) -> np.ndarray:
         """log p(y | x) in the user's units, shape (n,); y as in `responsibilities`.
 
-        With a formula whose response is transformed it is the density of the transformed response: with "log(price) ~ size" that of log(price).
+        With a formula whose response is transformed it is the density of the transformed response: with
+        "log(price) ~ size" that of log(price).
         """
         return np.logaddexp.reduce(self._fitted().log_joint(*self._with_response(X, y)), axis=1)
 
     def inference(
         self, cov: str = "observed", *, n_bootstrap: int = 100, random_state: int | None = None
     ) -> Table:
-        """Coefficient table with standard errors and 95 % intervals, from the training data or from what a file keeps.
+        """Coefficient table with standard errors and 95 % intervals, from the training data or from what a
+        file keeps.
 
         Parameters
         ----------
@@ -236,15 +241,17 @@ class MoEBase(FitAttributes):
     # File
 
     def save(self, path: Any, cov: Sequence[str] | None = None) -> None:
-        """Write the fitted estimator as JSON: `moestro.load_model` makes it an estimator again, `moestro predict` reads it.
+        """Write the fitted estimator as JSON: `moestro.load_model` makes it an estimator again, `moestro
+        predict` reads it.
 
         Parameters
         ----------
         path : path
         cov : sequence of {"observed", "sandwich"}, optional
-            Covariances of the estimate that the file keeps, so that `inference` and `summary` need no training data. Each costs one pass over
-            the training data with sums of P x P numbers, P parameters, and P (P + 1) / 2 numbers in the file. By default both up to
-            200 parameters, where the training data are there and the fit is not penalised; ``()`` keeps none.
+            Covariances of the estimate that the file keeps, so that `inference` and `summary` need no
+            training data. Each costs one pass over the training data with sums of P x P numbers, P
+            parameters, and P (P + 1) / 2 numbers in the file. By default both up to 200 parameters, where the
+            training data are there and the fit is not penalised; ``()`` keeps none.
         """
         self._fitted()
         model = self._found.keeping(cov, thread_count(self.n_jobs))

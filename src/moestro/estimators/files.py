@@ -26,9 +26,10 @@ ESTIMATORS: dict[str, Any] = {
 def load_model(path: Any) -> Any:
     """The fitted estimator that `save` or ``moestro fit --out`` wrote. Nothing in the file is executed.
 
-    It predicts, and has its measure, status, tables, parameters and the standard errors that the file keeps; `clone` and `fit` make it anew. The
-    training data and the `path_` of a penalised fit are not in a file. What the command wrote, and files of earlier versions, do not say
-    how the fit was searched: these words are at their defaults then, and `selection_` has the chosen fit alone.
+    It predicts, and has its measure, status, tables, parameters and the standard errors that the file keeps;
+    `clone` and `fit` make it anew. The training data and the `path_` of a penalised fit are not in a file.
+    What the command wrote, and files of earlier versions, do not say how the fit was searched: these words
+    are at their defaults then, and `selection_` has the chosen fit alone.
     """
     return read_file(path, _estimator)
 

@@ -45,7 +45,8 @@ class Data:
 
 
 def read_arrays(estimator: Any, X: Any, y: Any) -> tuple[ArrayDesign, Any, Any, np.ndarray]:
-    """What `fit` reads without a formula: the design, the experts' columns, the gate's (None: the same), the response (n,)."""
+    """What `fit` reads without a formula: the design, the experts' columns, the gate's (None: the same), the
+    response (n,)."""
     X, y = checked(estimator, X, y=y, ensure_min_samples=2, y_numeric=not is_classifier(estimator))
     names = getattr(estimator, "feature_names_in_", None)
     labels = [f"x{j}" for j in range(X.shape[1])] if names is None else [str(n) for n in names]
@@ -56,17 +57,20 @@ def read_arrays(estimator: Any, X: Any, y: Any) -> tuple[ArrayDesign, Any, Any, 
 
 
 def checked(estimator: Any, X: Any, **fitting: Any) -> Any:
-    """Numbers from X, and from y where `fitting`, as scikit-learn checks them; a penalised fit takes sparse matrices and never makes them dense."""
+    """Numbers from X, and from y where `fitting`, as scikit-learn checks them; a penalised fit takes sparse
+    matrices and never makes them dense."""
     refuse_text(X)
     sparse = False if estimator.penalty is None else ["csc", "csr"]
     return validate_data(estimator, X, dtype=np.float64, accept_sparse=sparse, reset=bool(fitting), **fitting)
 
 
 def read_formula(estimator: Any, data: Any, y: Any = None) -> tuple[FormulaDesign, Any, Any, np.ndarray]:
-    """What `fit` reads by the estimator's `formula`: the design, the experts' columns, the gate's (None: the same), the response (n,).
+    """What `fit` reads by the estimator's `formula`: the design, the experts' columns, the gate's (None: the
+    same), the response (n,).
 
-    The response comes from the frame; y, where it is given, is the one column that the formula's response reads, and is transformed as
-    the formula says. Sets `n_features_in_` and `feature_names_in_`: the columns that experts and gate read.
+    The response comes from the frame; y, where it is given, is the one column that the formula's response
+    reads, and is transformed as the formula says. Sets `n_features_in_` and `feature_names_in_`: the columns
+    that experts and gate read.
     """
     formula = estimator.formula
     if not isinstance(formula, str):
@@ -89,7 +93,8 @@ def read_formula(estimator: Any, data: Any, y: Any = None) -> tuple[FormulaDesig
 
 
 def read_response(design: Design, data: Any, y: Any = None) -> np.ndarray:
-    """The response (n,) of new rows: of a formula its column, read from the data or given as y, transformed as the formula says."""
+    """The response (n,) of new rows: of a formula its column, read from the data or given as y, transformed
+    as the formula says."""
     if isinstance(design, FormulaDesign):
         given = None if y is None else response_data(design.response, column_or_1d(y, warn=True))
         return design.read_response(data if given is None else given)
@@ -102,7 +107,8 @@ def refuse_text(X: Any) -> None:
     found = text_columns(X)
     if found:
         raise DataError(
-            f"column '{found[0]}' holds text: encode it as numbers, or use a formula, which encodes categories"
+            f"column '{found[0]}' holds text: encode it as numbers, or use a formula, which encodes "
+            "categories"
         )
 
 

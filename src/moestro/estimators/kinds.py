@@ -40,7 +40,8 @@ class Regressor(RegressorMixin, MoEBase):
         return family
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predictive mean E[Y | x], shape (n,); Y is the response as the formula has it, transformed where it says so."""
+        """Predictive mean E[Y | x], shape (n,); Y is the response as the formula has it, transformed where it
+        says so."""
         return self._fitted().mean(*self._matrices(X))
 
     def predict_distribution(self, X: Any) -> PredictiveDistribution:
@@ -52,9 +53,11 @@ class Regressor(RegressorMixin, MoEBase):
         return self.predict_distribution(X).sample(random_state=random_state)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """R² of `predict`; y as in `fit`, so that a formula's transform of the response is applied to it first.
+        """R² of `predict`; y as in `fit`, so that a formula's transform of the response is applied to it
+        first.
 
-        Scorers by name, such as "neg_mean_squared_error", do not know of the transform: with one, leave `scoring` out.
+        Scorers by name, such as "neg_mean_squared_error", do not know of the transform: with one, leave
+        `scoring` out.
         """
         return super().score(X, read_response(self._fitted().design, X, y), sample_weight)
 
@@ -73,7 +76,8 @@ class Classifier(ClassifierMixin, MoEBase):
         code, labels = encode_classes(y)
         if len(labels) < 2:
             raise DataError(
-                f"the response '{response}' has only one class ({y[0]}): a classifier needs at least 2 classes"
+                f"the response '{response}' has only one class ({y[0]}): a classifier needs at least 2 "
+                "classes"
             )
         self.classes_ = np.unique(y)
         return code

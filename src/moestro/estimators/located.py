@@ -38,9 +38,11 @@ class LocatedMoERegressor(RegressorMixin, LocatedFitted):
     n_experts : int or {"bic", "aic", "icl", "djump", "ddse", "cv", "dendrogram"}, default=2
         Number of experts, or the criterion that chooses it from 1 to `max_experts`.
     direction : {"direct", "inverse"}, default="direct"
-        "inverse" fits experts of x located by y, which have few parameters where x has many columns, and inverts them exactly.
+        "inverse" fits experts of x located by y, which have few parameters where x has many columns, and
+        inverts them exactly.
     covariance : {"full", "diagonal", "isotropic", "blocks", "factors"} or a list of them, default="full"
-        Of an expert; "blocks" learns its blocks unless `blocks` states them. Of a list the criterion chooses (BIC where `n_experts` is a number).
+        Of an expert; "blocks" learns its blocks unless `blocks` states them. Of a list the criterion chooses
+        (BIC where `n_experts` is a number).
     gate_covariance : {"full", "diagonal", "isotropic"}, default="full"
     tied, gate_tied : bool, default=False
         One covariance for all experts, for all gates.
@@ -54,10 +56,11 @@ class LocatedMoERegressor(RegressorMixin, LocatedFitted):
     max_experts : int or None
         None is 6, or 12 for slope heuristics, which need models that are clearly too large.
     n_starts : int or "auto"
-        "auto" searches until the best optimum was found again and again, or a budget is spent; `search_` says which.
+        "auto" searches until the best optimum was found again and again, or a budget is spent; `search_` says
+        which.
     rank_by : {"usable", "likelihood"}, default="usable"
-        What chooses among local maxima: the likelihood of fits in which every component has rows enough for its parameters, or the
-        likelihood alone.
+        What chooses among local maxima: the likelihood of fits in which every component has rows enough for
+        its parameters, or the likelihood alone.
     tol : float, default=1e-8
         Largest mismatch between a moment of the data and of the model, per row, in standardised columns.
     max_iter : int or None
@@ -182,7 +185,8 @@ class LocatedMoERegressor(RegressorMixin, LocatedFitted):
 
     @classmethod
     def from_formula(cls, formula: str, data: Any, *, sample_weight: Any = None, **parameters: Any) -> Self:
-        """Fit "y ~ x1 + x2" on a frame, and return the fitted estimator. Gate and experts are located by the same columns."""
+        """Fit "y ~ x1 + x2" on a frame, and return the fitted estimator. Gate and experts are located by the
+        same columns."""
         return cls(**{"formula": formula, **parameters}).fit(data, sample_weight=sample_weight)
 
     def _fit(
@@ -224,7 +228,8 @@ class LocatedMoERegressor(RegressorMixin, LocatedFitted):
         for covariance in several(self.covariance):
             spec = Specification(
                 self.direction, covariance, self.gate_covariance, self.tied, self.gate_tied, 1, self.rank,
-                self.blocks if covariance == "blocks" or isinstance(self.covariance, str) else None, self.student,
+                self.blocks if covariance == "blocks" or isinstance(self.covariance, str) else None,
+                self.student,
             )  # fmt: skip
             out += with_options(spec, degree=several(self.degree))
         return out
@@ -257,5 +262,6 @@ def _say(fit: Any) -> None:
     experts = f"{fit.k} expert{'s' if fit.k > 1 else ''}"
     label = fit.specification.label
     sys.stderr.write(
-        f"{experts} ({label}): log-likelihood {fit.log_likelihood:.4f}, {fit.status} after {fit.n_iter} iterations\n"
+        f"{experts} ({label}): log-likelihood {fit.log_likelihood:.4f}, {fit.status} after {fit.n_iter} "
+        "iterations\n"
     )

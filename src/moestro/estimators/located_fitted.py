@@ -147,14 +147,17 @@ class LocatedFitted(FitAttributes):
         Returns
         -------
         Table
-            component, part, (outcome,) term, estimate, se, z, p, low, high, note. Shares, means and variances of the gate, coefficients and
-            variances of the experts, and covariances where they are free parameters. Intervals of shares are taken on the logit scale, of
-            variances on the logarithmic one; z and p belong to coefficients and covariances. Where there is no standard error, ``note`` says why.
+            component, part, (outcome,) term, estimate, se, z, p, low, high, note. Shares, means and variances
+            of the gate, coefficients and variances of the experts, and covariances where they are free
+            parameters. Intervals of shares are taken on the logit scale, of variances on the logarithmic one;
+            z and p belong to coefficients and covariances. Where there is no standard error, ``note`` says
+            why.
 
         Raises
         ------
         DataError
-            Where the training data are not at hand (a pickled estimator), were changed since, or the parameters are too many.
+            Where the training data are not at hand (a pickled estimator), were changed since, or the
+            parameters are too many.
         """
         return tidy(self._model, self._covariance(cov, n_bootstrap, random_state))
 
@@ -169,7 +172,8 @@ class LocatedFitted(FitAttributes):
             if known is not None and known.kind == cov:
                 return known
             raise DataError(
-                f"{cov} standard errors need the training data, which a saved estimator does not carry: fit again, or ask "
+                f"{cov} standard errors need the training data, which a saved estimator does not carry: fit "
+                "again, or ask "
                 "for them before saving"
             )
         x, y, w = rows
@@ -199,7 +203,8 @@ class LocatedFitted(FitAttributes):
     # File
 
     def save(self, path: Any) -> None:
-        """Write the fitted model as JSON, with the standard errors that were asked for last; `moestro.load_model` gives the estimator back."""
+        """Write the fitted model as JSON, with the standard errors that were asked for last;
+        `moestro.load_model` gives the estimator back."""
         self._fitted()
         self._model.save(path)
 

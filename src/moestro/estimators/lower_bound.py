@@ -23,7 +23,8 @@ def confident_lower_bound(
 ) -> LowerBound:
     """The least number of experts that a split likelihood ratio does not reject.
 
-    With probability at least 1 - alpha the true number of experts is not below it, without regularity conditions (arXiv 2103.10640).
+    With probability at least 1 - alpha the true number of experts is not below it, without regularity
+    conditions (arXiv 2103.10640).
 
     Parameters
     ----------

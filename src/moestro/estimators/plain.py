@@ -28,7 +28,8 @@ def fit_plain(estimator: Any, data: Data) -> Found:
         progress=printer() if estimator.verbose else None,
     )
     result = fit_design(
-        data.design, data.x, data.z, data.y, data.w, estimator._family(), ks, options, gate=estimator.gate, top_k=estimator.top_k,
+        data.design, data.x, data.z, data.y, data.w, estimator._family(), ks, options, gate=estimator.gate,
+        top_k=estimator.top_k,
         rank_on=estimator.rank_on, criterion=criterion, response=data.response, classes=estimator._classes,
     )  # fmt: skip
     model, swept = result.model, result.sweep

@@ -19,8 +19,9 @@ class MoERegressor(Regressor):
     Parameters
     ----------
     n_experts : int or {"bic", "aic", "icl", "djump", "ddse", "cv", "dendrogram"}, default=2
-        Number of experts, or the criterion that chooses it from 1 to `max_experts` ("djump": dimension jump; "ddse": slope
-        estimation; "cv": held-out log-likelihood of 5 folds; "dendrogram": merges of one fit of `max_experts` experts, at least 2).
+        Number of experts, or the criterion that chooses it from 1 to `max_experts` ("djump": dimension jump;
+        "ddse": slope estimation; "cv": held-out log-likelihood of 5 folds; "dendrogram": merges of one fit of
+        `max_experts` experts, at least 2).
     family : {"gaussian", "poisson"} or Family, default="gaussian"
         Or an object with the methods of `moestro.experts.Family`, which runs on the array engine.
     shared_variance : bool, default=False
@@ -30,8 +31,8 @@ class MoERegressor(Regressor):
     max_experts : int or None
         None is 6, or 12 for slope heuristics, which need models that are clearly too large.
     gate : str or Gate, default="softmax"
-        "softmax", "sigmoid", "laplace", "temperature", "activated-temperature", "cosine", "perturbed-cosine", or an
-        object of `moestro.gates`. Gates other than softmax and top-K run on the array engine.
+        "softmax", "sigmoid", "laplace", "temperature", "activated-temperature", "cosine", "perturbed-cosine",
+        or an object of `moestro.gates`. Gates other than softmax and top-K run on the array engine.
     top_k : int or None
         Sparse softmax gate: the number of experts selected at each input.
     rank_on : {"score", "logit"}, default="score"
@@ -41,19 +42,22 @@ class MoERegressor(Regressor):
     gate_features, expert_features : list of str or int, or None
         Columns of the gate and of the experts; None for all, an empty list for a constant.
     penalty : str, Penalty or None
-        "l1", "elastic_net", "group", "adaptive_l1", "ridge", "oracle", or an object of `moestro.penalties`: slopes of gate and experts are
-        penalised, and where the penalty leaves its strength open a path is fitted and the extended BIC chooses. Sparse matrices are then welcome.
-        `n_experts` must then be a number, and the words that say how to search and solve (`solver`, `engine`, `n_starts`, `rank_by`, `max_iter`)
-        are refused.
+        "l1", "elastic_net", "group", "adaptive_l1", "ridge", "oracle", or an object of `moestro.penalties`:
+        slopes of gate and experts are penalised, and where the penalty leaves its strength open a path is
+        fitted and the extended BIC chooses. Sparse matrices are then welcome. `n_experts` must then be a
+        number, and the words that say how to search and solve (`solver`, `engine`, `n_starts`, `rank_by`,
+        `max_iter`) are refused.
     solver : {"auto", "newton", "em", "lbfgs"}, default="auto"
     engine : {"auto", "native", "array"}, default="auto"
     n_starts : int or "auto"
-        "auto" searches until the best optimum was found again and again, or a budget is spent; `search_` says which.
+        "auto" searches until the best optimum was found again and again, or a budget is spent; `search_` says
+        which.
     rank_by : {"usable", "likelihood"}, default="usable"
-        What chooses among local maxima: the likelihood of fits in which every expert has rows enough for its parameters, or the likelihood
-        alone.
+        What chooses among local maxima: the likelihood of fits in which every expert has rows enough for its
+        parameters, or the likelihood alone.
     tol : float or None
-        Largest gradient entry per row, in scaled coordinates; None is 1e-8. With a penalty: largest violation of its optimality condition; None is 1e-9.
+        Largest gradient entry per row, in scaled coordinates; None is 1e-8. With a penalty: largest violation
+        of its optimality condition; None is 1e-9.
     max_iter : int or None
     random_state : int, RandomState or None
     n_jobs : int or None
@@ -73,7 +77,8 @@ class MoERegressor(Regressor):
     dendrogram_ : Dendrogram or None
     slope_ : Djump, DDSE or None
     alpha_, path_, selected_, support_
-        Of a penalised fit: the strength, the `RegularizationPath`, the names of the columns with a slope, and which columns these are.
+        Of a penalised fit: the strength, the `RegularizationPath`, the names of the columns with a slope, and
+        which columns these are.
 
     Examples
     --------

@@ -60,14 +60,19 @@ class LocatedModel:
             "measure": fit.fitted.to_dict(),
             "fit": {
                 **{name: float(getattr(fit, name)) for name in NUMBERS},
-                "status": {"kind": fit.status.kind.value, "sentence": fit.status.sentence, "experts": list(fit.status.experts)},
+                "status": {
+                    "kind": fit.status.kind.value, "sentence": fit.status.sentence,
+                    "experts": list(fit.status.experts),
+                },
                 "n_iter": fit.n_iter,
                 "mass": fit.mass.tolist(),
                 "starts": _encoded(fit.starts),
                 "history": _encoded(fit.history),
                 "evidence": None if fit.evidence is None else fit.evidence.to_dict(),
             },
-            "covariance": None if c is None else {"kind": c.kind, "matrix": c.matrix.tolist(), "notes": list(c.notes)},
+            "covariance": None if c is None else {
+                "kind": c.kind, "matrix": c.matrix.tolist(), "notes": list(c.notes)
+            },
         }  # fmt: skip
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -33,7 +33,8 @@ class FittedModel:
     units : Units
     fit : MixtureFit
     covariances : mapping of str to Covariance
-        Of the estimate, by their kind, where they were computed before: what a file keeps of the training data.
+        Of the estimate, by their kind, where they were computed before: what a file keeps of the training
+        data.
     """
 
     design: Design
@@ -67,7 +68,8 @@ class FittedModel:
         return out
 
     def _on(self, source: Any) -> ActiveModel:
-        """The model, on all columns; of a sparse matrix on those that carry slopes, so that no other is made dense."""
+        """The model, on all columns; of a sparse matrix on those that carry slopes, so that no other is made
+        dense."""
         return self._live if sp.issparse(source) else self._all
 
     @cached_property

@@ -1,7 +1,8 @@
-"""Values of Python and NumPy as JSON data, and back: what constructor words, tables and accounts of a choice are made of.
+"""Values of Python and NumPy as JSON data, and back: what constructor words, tables and accounts of a choice
+are made of.
 
-None, truth values, finite numbers, text, lists and dictionaries with text as keys are themselves; anything else is a dictionary whose first key says
-what it is. Nothing that is read is executed.
+None, truth values, finite numbers, text, lists and dictionaries with text as keys are themselves; anything
+else is a dictionary whose first key says what it is. Nothing that is read is executed.
 """
 
 from __future__ import annotations

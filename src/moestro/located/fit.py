@@ -50,9 +50,11 @@ def fit_located(
     y : array-like of shape (n,) or (n, q)
     k : int
     direction : {"direct", "inverse"}
-        "inverse" fits experts of x located by y (few parameters where x has many columns) and inverts them exactly.
+        "inverse" fits experts of x located by y (few parameters where x has many columns) and inverts them
+        exactly.
     covariance : {"full", "diagonal", "isotropic", "blocks", "factors"}
-        Sigma_i: of y about its expert (of x, in inverse regression). "blocks" learns the blocks where none are given.
+        Sigma_i: of y about its expert (of x, in inverse regression). "blocks" learns the blocks where none
+        are given.
     gate_covariance : {"full", "diagonal", "isotropic"}
         Gamma_i.
     tied, gate_tied : bool
@@ -69,14 +71,15 @@ def fit_located(
     initial : LocatedMeasure, optional
         An informed start from x to y: the only one, unless `n_starts` is given too.
     n_starts : int, optional
-        So many uninformed starts and no moves. By default the search goes on until the best optimum was found again and again, and fewer experts
-        and simpler covariances are fitted first and started from.
+        So many uninformed starts and no moves. By default the search goes on until the best optimum was found
+        again and again, and fewer experts and simpler covariances are fitted first and started from.
     tol : float
         Largest mismatch between a moment of the data and of the model, per row, in standardised columns.
     max_iter : int, optional
         Iterations of the final polish.
     rank_by : {"usable", "likelihood"}
-        What chooses among local maxima: the likelihood of fits whose components have rows enough for their parameters, or the likelihood alone.
+        What chooses among local maxima: the likelihood of fits whose components have rows enough for their
+        parameters, or the likelihood alone.
     seed : int, SeedSequence or None
     n_jobs : int or None
         Threads; None means all cores. Results are the same for any number.
@@ -92,7 +95,8 @@ def fit_located(
 
     Notes
     -----
-    Nguyen, Nguyen, Chamroukhi and Forbes (arXiv 2104.02640 and 2104.08959); Deleforge, Forbes and Horaud (2015).
+    Nguyen, Nguyen, Chamroukhi and Forbes (arXiv 2104.02640 and 2104.08959); Deleforge, Forbes and Horaud
+    (2015).
     """
     spec = Specification(
         direction, covariance, gate_covariance, tied, gate_tied, degree, rank, blocks, student
@@ -101,7 +105,8 @@ def fit_located(
     auto = n_starts is None
     options = Options(
         n_starts="auto" if auto else n_starts, tol=tol, max_iter=max_iter, seed=seed, threads=data.threads,
-        initial=() if initial is None else (initial,), only_initial=auto and initial is not None, nested=auto, rank_by=rank_by,
+        initial=() if initial is None else (initial,), only_initial=auto and initial is not None, nested=auto,
+        rank_by=rank_by,
     )  # fmt: skip
     fits = fit_data(data, spec, [k], options)
     sound = [f for f in fits if f.status.usable] or fits
@@ -119,7 +124,8 @@ def fit_data(
 ) -> list[LocatedFit]:
     """Fits for each k of `ks`, in increasing order, as `search.fit_path` makes them.
 
-    Where blocks are to be learned, every partition of the path of each k (at most `most` of them) is a fit, in increasing dimension.
+    Where blocks are to be learned, every partition of the path of each k (at most `most` of them) is a fit,
+    in increasing dimension.
     """
     check_options(options, min(ks))
     if not spec.learns_blocks:

@@ -24,7 +24,8 @@ WARM = 3  # EM steps before Newton's
 
 @dataclass(frozen=True)
 class Point:
-    """Where a run of a located model is: statistics that EM maps on, and the parameters there once they are known."""
+    """Where a run of a located model is: statistics that EM maps on, and the parameters there once they are
+    known."""
 
     statistics: np.ndarray | None
     parameters: Any = None
@@ -85,7 +86,15 @@ def ascend(
         end = run(Newton(), problem, phi, tol=tol, max_iter=limit, cancel=cancel)
         assert end.evaluation.gradient is not None
         mismatch = problem.gradient_norm(end.phi, end.evaluation.gradient)
-        return Found(Point(None, end.phi), end.value, end.evaluation.mass, mismatch, end.converged, end.trace, end.evaluation)  # fmt: skip
+        return Found(
+            Point(None, end.phi),
+            end.value,
+            end.evaluation.mass,
+            mismatch,
+            end.converged,
+            end.trace,
+            end.evaluation,
+        )
     return by_em(problem, start, tol, EM_LIMIT if limit is None else limit, cancel)
 
 
@@ -97,7 +106,9 @@ def by_em(problem: Any, start: Point, tol: float, limit: int, cancel: threading.
     if end.parameters is None or not np.isfinite(end.value):
         return _nothing(problem)
     mass = problem.masses(end.statistics)
-    return Found(Point(end.statistics, end.parameters), end.value, mass, end.mismatch, end.converged, end.trace)  # fmt: skip
+    return Found(
+        Point(end.statistics, end.parameters), end.value, mass, end.mismatch, end.converged, end.trace
+    )
 
 
 def _nothing(problem: Any) -> Found:
@@ -109,7 +120,15 @@ def diagnose(problem: Any, found: Found) -> Status:
     if found.parameters is None:
         return Status(StatusKind.NOT_FINITE, "EM found no parameters with a finite log-likelihood")
     if isinstance(problem, JointProblem):
-        return _joint_status(problem, found.parameters, found.value, found.converged, found.iterations, found.mismatch, found.evaluation)  # fmt: skip
+        return _joint_status(
+            problem,
+            found.parameters,
+            found.value,
+            found.converged,
+            found.iterations,
+            found.mismatch,
+            found.evaluation,
+        )
     return _structured_status(found.parameters, found.converged, found.iterations, found.mismatch)
 
 
@@ -150,7 +169,9 @@ def _joint_status(
         return Status(StatusKind.LIMIT, f"stopped after {iterations} iterations: {sentence}")
     flat = () if evaluation is None else _flat_atoms(evaluation, problem.k)
     if flat:
-        return Status(StatusKind.FLAT, f"the likelihood is flat around components {_names(flat)}: {sentence}", flat)  # fmt: skip
+        return Status(
+            StatusKind.FLAT, (f"the likelihood is flat around components {_names(flat)}: {sentence}"), flat
+        )
     return Status(StatusKind.CONVERGED, sentence)
 
 
@@ -175,7 +196,9 @@ def _degenerate(log_weights: np.ndarray, least: np.ndarray, what: str) -> Status
         return Status(StatusKind.EMPTY, f"no row belongs to component {_names(empty)}", empty)
     collapsed = tuple(int(e) for e in np.flatnonzero(least <= 10 * SPREAD_FLOOR))
     if collapsed:
-        return Status(StatusKind.COLLAPSED, f"the {what} of component {_names(collapsed)} is singular", collapsed)  # fmt: skip
+        return Status(
+            StatusKind.COLLAPSED, (f"the {what} of component {_names(collapsed)} is singular"), collapsed
+        )
     return None
 
 
@@ -187,7 +210,8 @@ def _flat_atoms(e: Evaluation, k: int) -> tuple[int, ...]:
     if e.curvature is None or e.information is None:
         return ()
     d = np.sqrt(np.maximum(np.diag(e.information), 1e-300))
-    # Moments of a narrow component are collinear to rounding: the ridge keeps the root, and hides no direction above it.
+    # Moments of a narrow component are collinear to rounding: the ridge keeps the root, and hides no
+    # direction above it.
     root = np.linalg.cholesky(e.information / np.outer(d, d) + RIDGE * np.eye(len(d)))
     half = np.linalg.solve(root, -e.curvature / np.outer(d, d))
     values, vectors = np.linalg.eigh(np.linalg.solve(root, half.T))

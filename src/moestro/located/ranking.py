@@ -4,7 +4,8 @@ A component with p parameters of its own on m rows of d columns needs
 
     m d >= p (2 + max(log(s / sigma), 0)),
 
-log(s / sigma) the mean over the columns: half the log-determinant of the whole sample's covariance over the component's, divided by d.
+log(s / sigma) the mean over the columns: half the log-determinant of the whole sample's covariance over the
+component's, divided by d.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class Ranking:
         return cls(p + D, own, volume, max(float(total), float(present)) / float(total) / share)
 
     def thin(self, log_volumes: np.ndarray, mass: np.ndarray) -> np.ndarray:
-        """Boolean (k,): components with too few rows for their parameters. `mass` (k,) are sums of responsibilities."""
+        """Boolean (k,): components with too few rows for their parameters. `mass` (k,) are sums of
+        responsibilities."""
         if len(mass) == 1:
             return np.zeros(1, dtype=bool)
         narrow = np.maximum(0.5 * (self.volume - log_volumes) / self.columns, 0.0)

@@ -18,7 +18,8 @@ from .problem import Problem
 from .search import evidence, explore
 from .stage import Stage
 
-# Rows of the first subsample: so many that rows x parameters is SEARCH_SIZE, within these limits; up to twice as many are searched whole.
+# Rows of the first subsample: so many that rows x parameters is SEARCH_SIZE, within these limits; up to twice
+# as many are searched whole.
 SEARCH_SIZE, SEARCH_ROWS = 480_000, (5000, 12_000)
 LEVEL_GROWTH = 10
 OF_K = 2**31  # keeps the seeds of k apart from those that callers spawn
@@ -35,10 +36,12 @@ def fit_path(
     started: Callable[[int], None] | None = None,
     finished: Callable[[Fit], None] | None = None,
 ) -> list[Fit]:
-    """Fits for each k of `ks`, in increasing order; `fit` makes one, from k, its options and the fit of k - 1.
+    """Fits for each k of `ks`, in increasing order; `fit` makes one, from k, its options and the fit of k -
+    1.
 
-    Where fits are `nested`, the search for k experts also starts from the fit of k - 1, which is found in the same way, from a seed that k alone
-    decides: a fit is the same whichever others are asked for, and never below one with fewer experts.
+    Where fits are `nested`, the search for k experts also starts from the fit of k - 1, which is found in the
+    same way, from a seed that k alone decides: a fit is the same whichever others are asked for, and never
+    below one with fewer experts.
     """
     root = seed_sequence(options.seed)
     ordered = sorted(set(ks))
@@ -62,7 +65,8 @@ def fit_path(
 
 
 def fit_problem(problem: Problem, options: Options, below: Fit | None = None) -> Fit:
-    """The best optimum of `problem` that the search finds, polished; never below the fit `below` of one expert less."""
+    """The best optimum of `problem` that the search finds, polished; never below the fit `below` of one
+    expert less."""
     search_seed, draw = seed_sequence(options.seed).spawn(2)
     whole = options.only_initial or problem.k == 1
     levels, judge = ([problem], None) if whole else _levels(problem, draw)
@@ -86,7 +90,8 @@ def fit_problem(problem: Problem, options: Options, below: Fit | None = None) ->
 
 
 def _search(stage: Stage, options: Options, below: Fit | None, seed: np.random.SeedSequence) -> None:
-    """Fill the stage with runs; a fit of one expert, or from given parameters alone, is left to the polish."""
+    """Fill the stage with runs; a fit of one expert, or from given parameters alone, is left to the
+    polish."""
     problem = stage.problem
     given = [problem.given(initial) for initial in options.initial]
     if problem.k == 1 and not options.only_initial:
@@ -113,7 +118,8 @@ def _is_below(best: Candidate, below: Fit) -> bool:
 def _from_below(
     problem: Problem, options: Options, below: Fit, best: Candidate, stage: Stage, pool: Pool
 ) -> Candidate:
-    """The best fit that starts on all rows from the one with an expert less, whose likelihood is already as high."""
+    """The best fit that starts on all rows from the one with an expert less, whose likelihood is already as
+    high."""
     again = [
         Candidate("smaller fit", point, rows=problem.n)
         for point in (*problem.nested(below), *problem.duplicated(below))
@@ -127,7 +133,8 @@ def _from_below(
 
 
 def _levels(problem: Problem, seed: np.random.SeedSequence) -> tuple[list[Problem], Problem | None]:
-    """Growing random subsamples that end with all rows: starts are searched on the first, and judged on other rows."""
+    """Growing random subsamples that end with all rows: starts are searched on the first, and judged on other
+    rows."""
     levels: list[Problem] = []
     judge: Problem | None = None
     size = int(np.clip(SEARCH_SIZE / max(problem.size, 1), *SEARCH_ROWS))

@@ -13,12 +13,14 @@ from ..solvers.pool import Pool
 from ..solvers.status import Status
 from .fit import Fit
 
-# Passes over the searched rows that a search may take, where rows x parameters make a pass dear; it may always take LEAST.
+# Passes over the searched rows that a search may take, where rows x parameters make a pass dear; it may
+# always take LEAST.
 WORK, LEAST = 4e8, 400
 
 
 def budget_of(problem: Problem, passes: float) -> float:
-    """Passes over its rows that the search of `problem` may take: so many `passes` an expert, or fewer where they are dear."""
+    """Passes over its rows that the search of `problem` may take: so many `passes` an expert, or fewer where
+    they are dear."""
     if problem.k == 1:
         return np.inf
     return float(np.clip(WORK / (problem.n * problem.size), LEAST, passes * problem.k))
@@ -54,8 +56,8 @@ class End:
 class Problem(Protocol):
     """A model of k experts on rows.
 
-    Problems share a language, the memberships (n, k): starts and moves guess them, `begin` turns them into points, `rowwise` gives them back. Points
-    are opaque to the search.
+    Problems share a language, the memberships (n, k): starts and moves guess them, `begin` turns them into
+    points, `rowwise` gives them back. Points are opaque to the search.
     """
 
     @property
@@ -97,7 +99,8 @@ class Problem(Protocol):
 
     def view(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]: ...
 
-    # scaled columns (n, d) and one response (n,), what moves look at; of several responses a combination drawn by rng
+    # scaled columns (n, d) and one response (n,), what moves look at; of several responses a combination
+    # drawn by rng
 
     def begin(self, memberships: Sequence[np.ndarray], pool: Pool) -> Sequence[Any]: ...
 

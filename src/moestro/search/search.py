@@ -1,4 +1,5 @@
-"""The search for the best optimum: runs from varied starts and from moves between optima, until the evidence says enough."""
+"""The search for the best optimum: runs from varied starts and from moves between optima, until the evidence
+says enough."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ def explore(
     seed: np.random.SeedSequence,
     ladder: bool = False,
 ) -> None:
-    """Run all starts, that of a simpler model where there is a `ladder`, then waves of moves until the best optimum was found again and again.
+    """Run all starts, that of a simpler model where there is a `ladder`, then waves of moves until the best
+    optimum was found again and again.
 
     `stage` keeps the record.
     """

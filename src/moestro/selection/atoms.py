@@ -21,14 +21,16 @@ from ..rows import Rows
 class SoftmaxAtoms:
     """Atoms of a softmax-gated model in scaled columns.
 
-    A pair is compared and merged at its own centre o, the mean of the rows that it answers for: there beta_0 and b are values of the gate
-    and of the expert that data have seen, whatever the origin of the columns. With w the shares of the pair's gate at o,
+    A pair is compared and merged at its own centre o, the mean of the rows that it answers for: there beta_0
+    and b are values of the gate and of the expert that data have seen, whatever the origin of the columns.
+    With w the shares of the pair's gate at o,
 
         beta_0* = log(e^beta_0i + e^beta_0j),   beta_1*, b* weighted means,
         a* = sum w (a + (beta_1 - beta_1*)(b - b*)),   sigma* = sum w (sigma + (b - b*)^2),
 
-    since u = exp(beta_1 x) f has d2u / dbeta_1 db = du / da and d2u / db2 = 2 du / dsigma. Where gate and experts have different columns
-    nothing ties a to beta_1, and a* is the weighted mean too; families other than the Gaussian have weighted means throughout.
+    since u = exp(beta_1 x) f has d2u / dbeta_1 db = du / da and d2u / db2 = 2 du / dsigma. Where gate and
+    experts have different columns nothing ties a to beta_1, and a* is the weighted mean too; families other
+    than the Gaussian have weighted means throughout.
     """
 
     model: Model
@@ -71,7 +73,8 @@ class SoftmaxAtoms:
         return model.pack(model.free_rows(self.gate), self.experts, np.log(self.variances))
 
     def gaps(self) -> np.ndarray:
-        """|difference of (beta_1, b)|^2 + |difference of (a, sigma)| of each pair; all squared where experts are not Gaussian."""
+        """|difference of (beta_1, b)|^2 + |difference of (a, sigma)| of each pair; all squared where experts
+        are not Gaussian."""
         k = len(self.shares)
         out = np.zeros((k, k))
         gaussian = self.model.family.has_variance
@@ -131,7 +134,8 @@ class SoftmaxAtoms:
 
 @dataclass(frozen=True)
 class LocatedAtoms:
-    """Atoms of a located measure as Gaussians of the standardised (u, v): a merge matches mean and covariance."""
+    """Atoms of a located measure as Gaussians of the standardised (u, v): a merge matches mean and
+    covariance."""
 
     data: Data
     shares: np.ndarray

@@ -66,7 +66,8 @@ def choose(
     ----------
     fits : sequence
     criterion : one of CHOICES
-        "djump" (or "slope") is the dimension jump and "ddse" the slope estimation, both with the number of parameters as penalty and complexity.
+        "djump" (or "slope") is the dimension jump and "ddse" the slope estimation, both with the number of
+        parameters as penalty and complexity.
     contrast : ndarray, optional
         What slope heuristics penalise; minus the log-likelihoods by default.
     held_out : ndarray, optional

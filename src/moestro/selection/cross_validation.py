@@ -18,7 +18,8 @@ def folds(n: int, count: int, rng: np.random.Generator) -> list[np.ndarray]:
 
 
 def splits(n: int, cv: Any, rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(rows to fit on, rows left out) of each fold: `cv` is a number, a splitter of scikit-learn's, or such pairs themselves."""
+    """(rows to fit on, rows left out) of each fold: `cv` is a number, a splitter of scikit-learn's, or such
+    pairs themselves."""
     if isinstance(cv, int | np.integer):
         return [(np.setdiff1d(np.arange(n), out, assume_unique=True), out) for out in folds(n, int(cv), rng)]
     if hasattr(cv, "split") and not isinstance(cv, str):

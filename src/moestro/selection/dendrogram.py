@@ -1,9 +1,10 @@
 """Dendrogram of a mixing measure: one over-specified fit, its closest atoms merged one pair after the other.
 
-Each merge keeps the moments that an over-specified fit estimates at the parametric rate; its height is the loss of the pair. The number of
-experts minimises DSC(kappa) = -(height of the merge kappa -> kappa - 1 + log(n) mean log-likelihood of kappa merged atoms), kappa >= 2.
-Softmax gates: arXiv 2510.12744; Gaussian mixtures: arXiv 2403.01684; Gaussian gates: arXiv 2505.13052. Heights are taken in standardised
-columns, so that they do not depend on units, and weights are shares of the rows, so that they do not depend on the gauge.
+Each merge keeps the moments that an over-specified fit estimates at the parametric rate; its height is the
+loss of the pair. The number of experts minimises DSC(kappa) = -(height of the merge kappa -> kappa - 1 +
+log(n) mean log-likelihood of kappa merged atoms), kappa >= 2. Softmax gates: arXiv 2510.12744; Gaussian
+mixtures: arXiv 2403.01684; Gaussian gates: arXiv 2505.13052. Heights are taken in standardised columns, so
+that they do not depend on units, and weights are shares of the rows, so that they do not depend on the gauge.
 """
 
 from __future__ import annotations

@@ -31,7 +31,8 @@ class LocatedModels:
     specifications : sequence of Specification
         Where one learns its blocks, each partition of its path is a candidate.
     contrast : {"joint", "conditional"}
-        What slope heuristics penalise: minus the joint log-likelihood, or minus that of y given x (as GLoME does).
+        What slope heuristics penalise: minus the joint log-likelihood, or minus that of y given x (as GLoME
+        does).
     """
 
     x: Any
@@ -113,7 +114,8 @@ class LocatedModels:
 
 
 def with_options(spec: Specification, **options: Any) -> list[Specification]:
-    """`spec` for every combination of lists: with_options(spec, degree=[1, 2], covariance=["full", "diagonal"])."""
+    """`spec` for every combination of lists: with_options(spec, degree=[1, 2], covariance=["full",
+    "diagonal"])."""
     out = [spec]
     for name, values in options.items():
         out = [replace(s, **{name: v}) for s in out for v in values]

@@ -1,11 +1,13 @@
-"""A confident lower bound on the number of experts by split likelihood ratios (H. D. Nguyen, Fryer and McLachlan, arXiv 2103.10640).
+"""A confident lower bound on the number of experts by split likelihood ratios (H. D. Nguyen, Fryer and
+McLachlan, arXiv 2103.10640).
 
 The rows are split in halves. H_g: "g experts suffice" is rejected where
 
     U = L_1(fit of g + extra experts on half 2) / L_1(best fit of g experts on half 1) >= 1 / alpha,
 
-L_1 the likelihood of half 1, U averaged over both roles of the halves. E[U] <= 1 under H_g whatever is fitted on half 2 (universal
-inference), so the first g that is not rejected is a lower bound with confidence 1 - alpha, without any regularity.
+L_1 the likelihood of half 1, U averaged over both roles of the halves. E[U] <= 1 under H_g whatever is fitted
+on half 2 (universal inference), so the first g that is not rejected is a lower bound with confidence 1 -
+alpha, without any regularity.
 """
 
 from __future__ import annotations

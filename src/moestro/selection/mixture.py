@@ -15,9 +15,9 @@ from ..search import Options
 from .atoms import SoftmaxAtoms
 from .sweep import Finished, Started, check_ks
 
-# The over-specified fit lies in a compact set, as in the theory. Without one, atoms that nobody needs take gates
-# as steep as a step, and no formula merges those well. A slope of 12 a standard deviation takes a gate from 1 %
-# to 99 % within 0.8 of them.
+# The over-specified fit lies in a compact set, as in the theory. Without one, atoms that nobody needs take
+# gates as steep as a step, and no formula merges those well. A slope of 12 a standard deviation takes a gate
+# from 1 % to 99 % within 0.8 of them.
 OVER_BOX = 12.0
 
 

@@ -1,8 +1,9 @@
-"""Slope heuristics (Birgé and Massart, 2007; Baudry, Maugis and Michel, 2012): the penalty's constant is learned from the data.
+"""Slope heuristics (Birgé and Massart, 2007; Baudry, Maugis and Michel, 2012): a penalty learned from data.
 
-For models m with a contrast gamma(m) (minus the log-likelihood), a penalty shape pen(m) and a complexity C(m), the chosen model
-minimises gamma(m) + kappa pen(m) at twice the smallest reasonable kappa. Djump finds that kappa where the complexity of the chosen model
-drops most; DDSE finds it as the slope of -gamma against pen over the most complex models.
+For models m with a contrast gamma(m) (minus the log-likelihood), a penalty shape pen(m) and a complexity
+C(m), the chosen model minimises gamma(m) + kappa pen(m) at twice the smallest reasonable kappa. Djump finds
+that kappa where the complexity of the chosen model drops most; DDSE finds it as the slope of -gamma against
+pen over the most complex models.
 """
 
 from __future__ import annotations
@@ -65,11 +66,11 @@ class Collection:
         return cls(tuple(labels[i] for i in keep), shape[keep], size[keep], gamma[keep], keep)
 
     def best(self, kappa: float) -> int:
-        """Place of the model that minimises contrast + kappa pen; of equals the one with the smaller penalty."""
+        """Place of the model with the least contrast + kappa pen; of equals that of the smaller penalty."""
         return int(np.argmin(self.contrast + kappa * self.pen))
 
     def path(self) -> tuple[np.ndarray, np.ndarray]:
-        """The chosen model for every kappa > 0: (places, kappa from which each is chosen), the lower convex hull."""
+        """The chosen model for every kappa > 0, the lower convex hull: (places, kappas where they begin)."""
         at = self.best(0.0)
         places, starts = [at], [0.0]
         while at > 0:
@@ -165,7 +166,7 @@ def djump(
 
 
 def _first_of_largest(drop: np.ndarray) -> int:
-    """Of equal drops the one at the smallest kappa: where no model is skipped all drops are equal, and only the first speaks of noise."""
+    """Of equal drops the one at the smallest kappa: where no model is skipped, only that speaks of noise."""
     return int(np.argmax(drop))
 
 
@@ -186,7 +187,7 @@ class DDSE:
     plateau : int
         Number of regressions that agree on the model.
     long_enough : bool
-        Whether the plateau has the share of regressions that was asked for; if none has, the longest is taken.
+        Whether the plateau has the share of regressions asked for; if none has, the longest is taken.
     regressions : Table
         Models used (pen at least this), slope, intercept, model chosen.
     models : Table

@@ -1,5 +1,5 @@
-"""Fits of related models and the choice among them: over k, and for located models over degrees, covariances and
-blocks too."""
+"""Fits of related models and the choice among them: over k, and for located models over degrees, covariances
+and blocks too."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class Sweep:
     fits : tuple of Fit
     choice : Choice
     tree : Dendrogram or None
-        For criterion "dendrogram": the merges of the largest fit; `fits` are then the chosen number of experts,
-        fitted from the merged measure, and that largest fit.
+        For criterion "dendrogram": the merges of the largest fit; `fits` are then the chosen number of
+        experts, fitted from the merged measure, and that largest fit.
     """
 
     fits: tuple[Any, ...]
@@ -82,7 +82,8 @@ class Sweep:
         return self.choice.criterion
 
     def table(self) -> Table:
-        """One row a fit: what tells it from the others, parameters, log-likelihood, every criterion, status."""
+        """One row a fit: what tells it from the others, parameters, log-likelihood, every criterion,
+        status."""
         labels = [f.labels() for f in self.fits]
         columns: dict[str, list] = {
             **{name: [own[name] for own in labels] for name in labels[0]},

@@ -20,8 +20,8 @@ from .maximum import maximise
 from .starts import near_softmax
 
 # Each expert changes its favourite class where the gate prefers it: without that, ungrouped choices say
-# little about the mixture (the smallest eigenvalue of the information of a row was 1e-5 for a random design, and is
-# 2e-4 here).
+# little about the mixture (the smallest eigenvalue of the information of a row was 1e-5 for a random design,
+# and is 2e-4 here).
 REACH = 3.0
 BOX = 25.0  # the parameters of the theory are bounded: so far, on columns of variance one
 GATE = {"log_weights": [0.0, 0.0], "gate_slopes": [[-2.0], [0.0]]}

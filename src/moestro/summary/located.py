@@ -18,11 +18,13 @@ NUMBERS = ("se", "z", "p", "low", "high")
 
 
 def tidy(model: LocatedModel, covariance: LocatedCovariance | None = None) -> Table:
-    """One row a parameter in the user's units: component, part, (outcome,) term, estimate and, given a covariance, se, z, p, low,
-    high (95 %), note.
+    """One row a parameter in the user's units: component, part, (outcome,) term, estimate and, given a
+    covariance, se, z, p, low, high (95 %), note.
 
-    Intervals of shares are taken on the logit scale, those of variances and degrees of freedom on the logarithmic one. z and p belong to
-    coefficients and covariances: nobody asks whether a share, a variance or the place of an expert is zero. A parameter without a standard error has no numbers and a word in `note`.
+    Intervals of shares are taken on the logit scale, those of variances and degrees of freedom on the
+    logarithmic one. z and p belong to coefficients and covariances: nobody asks whether a share, a variance
+    or the place of an expert is zero. A parameter without a standard error has no numbers and a word in
+    `note`.
     """
     names = model.terms.names(model.design.expert_names, model.responses)
     values = model.terms.values(model.fit.measure)
@@ -78,7 +80,8 @@ def summary_text(model: LocatedModel, covariance: LocatedCovariance | None = Non
     criteria = "   ".join(f"{name.upper()} {criterion(fit):.3f}" for name, criterion in CRITERIA.items())
     lines = [
         head, "=" * len(head), "",
-        f"joint log-likelihood {fit.log_likelihood:.4f}   parameters {fit.n_parameters}   n {fit.weight_sum:g}",
+        f"joint log-likelihood {fit.log_likelihood:.4f}   parameters {fit.n_parameters}   n "
+        f"{fit.weight_sum:g}",
         criteria,
         f"status: {fit.status}",
     ]  # fmt: skip
@@ -100,7 +103,8 @@ def summary_text(model: LocatedModel, covariance: LocatedCovariance | None = Non
         which = sorted({r["component"] for r in table.rows() if r["note"] == "singular"})
         lines += [
             "",
-            f"The information is singular for parameters of expert {', '.join(map(str, which))} (marked 'singular'): they have no "
+            f"The information is singular for parameters of expert {', '.join(map(str, which))} (marked "
+            "'singular'): they have no "
             "standard error, and their estimates should not be read one by one.",
         ]
     return "\n".join([*lines, "", "In words", "--------", *words(model)])

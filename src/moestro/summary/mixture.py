@@ -76,7 +76,8 @@ def _without_empty(columns: dict[str, list]) -> dict[str, list]:
 
 
 def words(model: FittedModel) -> list[str]:
-    """One sentence for each expert: its share, what it predicts at the average input, where its weight rises."""
+    """One sentence for each expert: its share, what it predicts at the average input, where its weight
+    rises."""
     fit, units = model.fit, model.units
     m = fit.model
     share = fit.mass / fit.mass.sum()
@@ -183,7 +184,8 @@ def summary_text(model: FittedModel, covariance: Covariance | None = None) -> st
         which = ", ".join(str(e + 1) for e in covariance.experts)
         lines += [
             "",
-            f"The information is singular for coefficients of expert {which} (marked 'singular'): they have no "
+            f"The information is singular for coefficients of expert {which} (marked 'singular'): they have "
+            "no "
             "standard error, and their estimates should not be read one by one.",
         ]
     lines += ["", "In words", "--------", *words(model)]

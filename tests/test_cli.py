@@ -334,8 +334,8 @@ class TestFiles:
             ("x,y,x\n1,2,3\n2,3,4\n", "two columns named 'x'"),
             ("y,x\n1,5,2\n1,6,3\n", "rows have 3 fields, but the first line names 2"),
             ("y,x\n1,\n2,3\n,4\n", (
-                "'x' has missing or infinite values in row 1, column 'y' has missing or infinite values in "
-                "row 3"
+                "'x' has missing or infinite values in row 1, "
+                "column 'y' has missing or infinite values in row 3"
             )),
             ("y,x\n" + "".join(f"{i},{i}\n" for i in range(30)) + "3,?\n", (
                 "holds numbers, but text in row 31: '?'"

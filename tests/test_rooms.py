@@ -156,8 +156,8 @@ def test_modules_stay_short():
 
 def test_import_is_light():
     code = (
-        "import moestro, sys; print([m for m in ('numpy', 'sklearn', 'scipy', 'pandas', 'matplotlib', "
-        "'torch') if m in sys.modules])"
+        "import moestro, sys; print([m for m in ('numpy', 'sklearn', 'scipy', "
+        "'pandas', 'matplotlib', 'torch') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -70,8 +70,8 @@ def report() -> str:
         for column, value in zip(columns, row, strict=True):
             columns[column].append(value)
     head = (
-        f"t={TOKENS}, d={WIDTH}, h={HIDDEN}, E={EXPERTS}, float32, {torch.get_num_threads()} threads, torch "
-        f"{torch.__version__}"
+        f"t={TOKENS}, d={WIDTH}, h={HIDDEN}, E={EXPERTS}, float32, "
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}"
     )
     return f"sparse layer, forward and backward: {head}\n\n{Table(columns).to_text(2)}\n"
 

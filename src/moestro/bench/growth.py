@@ -57,6 +57,6 @@ def grown(code: str, max_rows: int) -> str:
     if len(sizes) > 1:
         slope = float(np.polyfit(np.log(sizes), np.log(columns["seconds"]), 1)[0])
     return (
-        f"{Table(columns).to_text(3)}\n\ntime grows as n^{slope:.2f}; extra_MB is peak memory beyond the "
-        "data\n"
+        f"{Table(columns).to_text(3)}\n\ntime grows as n^{slope:.2f}; "
+        "extra_MB is peak memory beyond the data\n"
     )

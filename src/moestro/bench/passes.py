@@ -77,8 +77,8 @@ def report(n: int) -> str:
                     columns[column].append(value)
     lines += ["", Table(columns).to_text(2), ""]
     lines.append(
-        "of_floor: floor over time. of_fma: multiply-adds alone over their peak. Medians of ratios taken "
-        "side by"
+        "of_floor: floor over time. of_fma: multiply-adds alone over their peak. "
+        "Medians of ratios taken side by"
     )
     lines.append("side with the floor. vs_array: one thread of NumPy. vs_1: one thread of the same.")
     return "\n".join(lines)

@@ -53,21 +53,19 @@ HIE = "lncoins + idp + lpi + fmde + physlm + disea + hlthg + hlthf + hlthp"
 CASES = {
     "CPS1988": Case("AER:CPS1988", f"log(wage) ~ {WAGE}", 3),
     "CPS1985": Case("AER:CPS1985", "log(wage) ~ education + experience + gender | union + married", 2),
-    "CPS1985 "
-    "k=3": Case("AER:CPS1985", "log(wage) ~ education + experience + gender + sector | union + married", 3),
+    "CPS1985 k=3": Case("AER:CPS1985", (
+        "log(wage) ~ education + experience + gender + sector | union + married"
+    ), 3),
     "HousePrices": Case("AER:HousePrices", f"log(price) ~ {HOUSE}", 3),
     "CASchools": Case("AER:CASchools", (
-        "math ~ english + lunch + calworks + income | students + "
-        "expenditure"
+        "math ~ english + lunch + calworks + income | students + expenditure"
     ), 2),
     "TeachingRatings": Case("AER:TeachingRatings", (
-        "eval ~ beauty + gender + minority + native | age + "
-        "tenure"
+        "eval ~ beauty + gender + minority + native | age + tenure"
     ), 3),
     "CPSSW8": Case("AER:CPSSW8", "log(earnings) ~ age + gender + education + region", 3),
     "CollegeDistance": Case("AER:CollegeDistance", (
-        "score ~ gender + ethnicity + fcollege + mcollege + home + wage + distance + tuition + "
-        "income"
+        "score ~ gender + ethnicity + fcollege + mcollege + home + wage + distance + tuition + income"
     ), 2),
     "Boston": Case("MASS:Boston", "medv ~ lstat + rm + crim + ptratio | lstat + age", 3),
     "mcycle": Case("MASS:mcycle", "accel ~ times", 4),
@@ -77,17 +75,14 @@ CASES = {
     "diabetes": Case("sklearn:diabetes", "target ~ bmi + bp + s5", 2),
     "engel": Case("statsmodels:engel", "foodexp ~ income", 2),
     "RecreationDemand": Case("AER:RecreationDemand", (
-        "trips ~ quality + ski + income + userfee + costC + costS + costH | "
-        "income"
+        "trips ~ quality + ski + income + userfee + costC + costS + costH | income"
     ), 2, "poisson"),
     "NMES1988": Case("AER:NMES1988", "visits ~ health + chronic + gender + school + insurance", 4, "poisson"),
     "DoctorVisits": Case("AER:DoctorVisits", (
-        "visits ~ gender + age + income + illness + reduced | private + "
-        "health"
+        "visits ~ gender + age + income + illness + reduced | private + health"
     ), 3, "poisson"),
     "PhDPublications": Case("AER:PhDPublications", (
-        "articles ~ gender + married + kids + prestige + "
-        "mentor"
+        "articles ~ gender + married + kids + prestige + mentor"
     ), 2, "poisson"),
     "CreditCard": Case("AER:CreditCard", "reports ~ age + income + owner + dependents", 3, "poisson"),
     "quine": Case("MASS:quine", "Days ~ Eth + Sex + Age + Lrn", 3, "poisson"),
@@ -95,8 +90,7 @@ CASES = {
     "randhie": Case("statsmodels:randhie", f"mdvis ~ {HIE}", 3, "poisson"),
     "BankWages": Case("AER:BankWages", "job ~ education + gender + minority", 2, "multinomial"),
     "SwissLabor": Case("AER:SwissLabor", (
-        "participation ~ income + age + education + youngkids + "
-        "foreign"
+        "participation ~ income + age + education + youngkids + foreign"
     ), 2, "multinomial"),
     "HMDA": Case("AER:HMDA", "deny ~ pirat + lvrat + afam + single | unemp + chist", 2, "multinomial"),
 }  # fmt: skip

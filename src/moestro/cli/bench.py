@@ -39,19 +39,19 @@ from .errors import one_line_errors
     type=click.IntRange(10_000),
     default=1_000_000,
     show_default=True,
-    help=("Largest size of `growth` and `located`."),
+    help="Largest size of `growth` and `located`.",
 )
 @click.option(
-    "--flexmix", is_flag=True, help=("`fits`, `search`: R's flexmix beside it (needs Rscript; minutes).")
+    "--flexmix", is_flag=True, help="`fits`, `search`: R's flexmix beside it (needs Rscript; minutes)."
 )
 @click.option("--only", help="`fits`: this family alone; `search`: these data alone.")
 @click.option(
-    "--seeds", type=click.IntRange(1), help=("Fits of each data set: 20 in `search`, 5 in `simulated`.")
+    "--seeds", type=click.IntRange(1), help="Fits of each data set: 20 in `search`, 5 in `simulated`."
 )
 @click.option(
     "--record",
     is_flag=True,
-    help=("`search`: write the best known values anew, from ten times the budget (hours)."),
+    help="`search`: write the best known values anew, from ten times the budget (hours).",
 )
 def bench(
     what: str, rows: int, max_rows: int, flexmix: bool, only: str | None, seeds: int | None, record: bool

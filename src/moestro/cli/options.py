@@ -117,14 +117,14 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice([".", ","]),
         default=".",
         show_default=True,
-        help=("Decimal point of a CSV file."),
+        help="Decimal point of a CSV file.",
     )
     separator = click.option(
         "--separator",
         callback=_separator,
         help=(
-            "Between the fields of a CSV file; by default the comma, or the semicolon or tab where the first "
-            "line has no comma."
+            "Between the fields of a CSV file; by default the comma, "
+            "or the semicolon or tab where the first line has no comma."
         ),
     )
     return separator(decimal(command))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=click.Path(dir_okay=False),
-    help=("Write here (.csv or .parquet); by default CSV to the screen."),
+    help="Write here (.csv or .parquet); by default CSV to the screen.",
 )
 @click.option("--gate", is_flag=True, help="Add the gate's weight of each expert.")
 @click.option(

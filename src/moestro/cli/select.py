@@ -41,7 +41,7 @@ GATED = ("gate", "top_k", "rank_on", "solver", "engine", "shared_variance")
     type=click.IntRange(1),
     default=[1],
     show_default=True,
-    help=("Located: of the experts' means; several are compared."),
+    help="Located: of the experts' means; several are compared.",
 )
 @click.option(
     "--direction",

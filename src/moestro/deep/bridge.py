@@ -52,8 +52,8 @@ def _weights(router: Router) -> tuple[np.ndarray, np.ndarray]:
         W, b = router.weight, router.bias
     else:
         raise DataError(
-            f"{type(router).__name__} is not a linear gate: only linear routers and HyperRouter have a "
-            "mixing measure"
+            f"{type(router).__name__} is not a linear gate: "
+            "only linear routers and HyperRouter have a mixing measure"
         )
     bias = torch.zeros(len(W)) if b is None else b
     return W.detach().double().cpu().numpy(), bias.detach().double().cpu().numpy()

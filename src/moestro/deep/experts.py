@@ -76,8 +76,8 @@ class MLPExperts(nn.Module):
             raise DataError(f"backend={backend!r} is unknown: choose one of {', '.join(BACKENDS)}")
         if backend == "grouped_mm" and not can_group(self, x):
             raise DataError(
-                "grouped_mm needs float32 or bfloat16, widths that are multiples of 8 and torch >= 2.10: use "
-                "backend='sorted'"
+                "grouped_mm needs float32 or bfloat16, widths that are multiples of 8 and torch >= 2.10: "
+                "use backend='sorted'"
             )
         if backend != "auto":
             return backend

@@ -98,8 +98,8 @@ class SparseMoE(nn.Module):
             )
         if (expert.d_model, expert.n_experts) != (d_model, n_experts):
             raise DataError(
-                f"the experts are {expert.n_experts} of width {expert.d_model}, the layer has {n_experts} of "
-                f"width {d_model}"
+                f"the experts are {expert.n_experts} of width {expert.d_model}, "
+                f"the layer has {n_experts} of width {d_model}"
             )
         self.experts = expert
         self.score, self.backend = score, backend

@@ -71,8 +71,8 @@ class FormulaSide:
                 if unseen:
                     known = ", ".join(map(str, levels))
                     raise DataError(
-                        f"column '{name}' has the level '{unseen[0]}', which was not seen in fitting: the "
-                        f"known levels are {known}"
+                        f"column '{name}' has the level '{unseen[0]}', which was not seen in fitting: "
+                        f"the known levels are {known}"
                     )
         out = _materialise(_spec(self.text, self.levels, self.state), needed)
         got = [str(c) for c in out.model_spec.column_names]

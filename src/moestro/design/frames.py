@@ -78,8 +78,7 @@ def _refuse_numbers_as_text(name: str, values: np.ndarray) -> None:
     if commas.any() and all(c or _is_number(t) for c, t in zip(commas, texts, strict=True)):
         raise DataError(
             f"column '{name}' has decimal commas, such as '{texts[commas][0]}': write points, or read the "
-            "file with "
-            "decimal=',' (--decimal ',')"
+            "file with decimal=',' (--decimal ',')"
         )
     levels = len(set(texts.tolist()))
     if levels <= MANY_LEVELS:
@@ -144,6 +143,6 @@ def _narwhals(data: Any) -> Any:
         return nw.from_native(data, eager_only=True)
     except TypeError as error:
         raise DataError(
-            "expected a data frame (pandas, polars, pyarrow, ...) or a mapping of columns, got "
-            f"{type(data).__name__}"
+            "expected a data frame (pandas, polars, pyarrow, "
+            f"...) or a mapping of columns, got {type(data).__name__}"
         ) from error

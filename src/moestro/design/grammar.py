@@ -104,8 +104,8 @@ def refuse_code(text: str) -> None:
                 )
                 if not isinstance(node, _NODES) or not call_ok or not attribute_ok:
                     raise DataError(
-                        f"'{factor.expr}' is not allowed in a formula: use columns, arithmetic and "
-                        f"{', '.join(sorted(FUNCTIONS))}"
+                        f"'{factor.expr}' is not allowed in a formula: use columns, "
+                        f"arithmetic and {', '.join(sorted(FUNCTIONS))}"
                     )
 
 

@@ -22,8 +22,8 @@ def encode_classes(y: np.ndarray, known: tuple = (), name: str = "y") -> tuple[n
         if unseen:
             first = unseen[0].item() if isinstance(unseen[0], np.generic) else unseen[0]
             raise DataError(
-                f"{name} has the class {first!r}, which was not seen in fitting: the known classes are "
-                f"{', '.join(map(str, known))}"
+                f"{name} has the class {first!r}, which was not seen in fitting: "
+                f"the known classes are {', '.join(map(str, known))}"
             )
         sorter = np.argsort(order, kind="stable")
         return sorter[np.searchsorted(order, y, sorter=sorter)].astype(float), known

@@ -25,8 +25,8 @@ def learn_transform(transform: Any, z: np.ndarray) -> Any:
     if isinstance(transform, str):
         if transform not in NAMED:
             raise DataError(
-                f"gate_transform={transform!r} is unknown: choose one of {', '.join(NAMED)}, a callable, "
-                "or a scikit-learn transformer"
+                f"gate_transform={transform!r} is unknown: choose one of {', '.join(NAMED)}, "
+                "a callable, or a scikit-learn transformer"
             )
         return transform
     if hasattr(transform, "fit") and hasattr(transform, "transform"):

@@ -77,8 +77,8 @@ class Found:
         """Covariance of the estimate, from the rows or as a file kept it."""
         if self.penalised is not None:
             raise DataError(
-                "a penalised fit has no standard errors: its slopes are shrunk and were chosen from the same "
-                "data"
+                "a penalised fit has no standard errors: "
+                "its slopes are shrunk and were chosen from the same data"
             )
         if kind not in KINDS:
             raise DataError(f"cov={kind!r} is unknown: choose one of {', '.join(KINDS)}")
@@ -88,8 +88,8 @@ class Found:
         if self.rows is None:
             has = f" (it carries {' and '.join(kept)} ones)" if kept else ""
             raise DataError(
-                f"{kind} standard errors need the training data, which an estimator from a file or a pickle "
-                f"does not carry{has}: fit again"
+                f"{kind} standard errors need the training data, "
+                f"which an estimator from a file or a pickle does not carry{has}: fit again"
             )
         if kind == "bootstrap":
             return bootstrap(fit, self.rows, n_bootstrap, random_state, self.engine, threads)

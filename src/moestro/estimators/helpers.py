@@ -107,8 +107,8 @@ def refuse_text(X: Any) -> None:
     found = text_columns(X)
     if found:
         raise DataError(
-            f"column '{found[0]}' holds text: encode it as numbers, or use a formula, which encodes "
-            "categories"
+            f"column '{found[0]}' holds text: encode it as numbers, "
+            "or use a formula, which encodes categories"
         )
 
 

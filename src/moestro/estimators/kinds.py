@@ -76,8 +76,8 @@ class Classifier(ClassifierMixin, MoEBase):
         code, labels = encode_classes(y)
         if len(labels) < 2:
             raise DataError(
-                f"the response '{response}' has only one class ({y[0]}): a classifier needs at least 2 "
-                "classes"
+                f"the response '{response}' has only one class ({y[0]}): "
+                "a classifier needs at least 2 classes"
             )
         self.classes_ = np.unique(y)
         return code

@@ -262,6 +262,6 @@ def _say(fit: Any) -> None:
     experts = f"{fit.k} expert{'s' if fit.k > 1 else ''}"
     label = fit.specification.label
     sys.stderr.write(
-        f"{experts} ({label}): log-likelihood {fit.log_likelihood:.4f}, {fit.status} after {fit.n_iter} "
-        "iterations\n"
+        f"{experts} ({label}): log-likelihood {fit.log_likelihood:.4f}, "
+        f"{fit.status} after {fit.n_iter} iterations\n"
     )

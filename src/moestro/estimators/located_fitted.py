@@ -173,8 +173,7 @@ class LocatedFitted(FitAttributes):
                 return known
             raise DataError(
                 f"{cov} standard errors need the training data, which a saved estimator does not carry: fit "
-                "again, or ask "
-                "for them before saving"
+                "again, or ask for them before saving"
             )
         x, y, w = rows
         if cov == "bootstrap":

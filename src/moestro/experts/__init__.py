@@ -14,8 +14,8 @@ def make_family(name: str | Family, classes: int = 0, shared_variance: bool = Fa
     if not isinstance(name, str):
         if shared_variance:
             raise DataError(
-                "shared_variance belongs to family='gaussian': a family of one's own says itself what is "
-                "shared"
+                "shared_variance belongs to family='gaussian': "
+                "a family of one's own says itself what is shared"
             )
         return name
     if name not in FAMILIES:

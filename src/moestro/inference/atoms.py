@@ -84,11 +84,10 @@ class Atom:
     @cached_property
     def places(self) -> dict[str, slice]:
         """Where each part stands in the block."""
-        sizes = {(
-            "log "
-            "pi"
-        ): 1, "c": self.p, "gamma": len(self.located.i), "B": self.B.size, "sigma": len(self.expert.i),
-                 "log nu": 0 if self.tails is None else 1}  # fmt: skip
+        sizes = {
+            "log pi": 1, "c": self.p, "gamma": len(self.located.i), "B": self.B.size,
+            "sigma": len(self.expert.i), "log nu": 0 if self.tails is None else 1,
+        }  # fmt: skip
         ends = np.cumsum(list(sizes.values()))
         return {
             name: slice(int(end) - n, int(end)) for (name, n), end in zip(sizes.items(), ends, strict=True)

@@ -130,8 +130,8 @@ def _refuse_many(fit: LocatedFit, shape: Shape, p: int, D: int) -> None:
     count = entries + fit.k * (p + D)
     if count > MOST:
         raise DataError(
-            f"the information of {count} parameters is too large to be formed (at most {MOST}): use "
-            "cov='bootstrap'"
+            f"the information of {count} parameters is too large to be formed (at most {MOST}): "
+            "use cov='bootstrap'"
         )
 
 

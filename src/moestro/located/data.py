@@ -212,6 +212,5 @@ def _no_twins(rows: np.ndarray, w: np.ndarray | None, names: list[str], option: 
     if len(i):
         raise DataError(
             f"columns {names[i[0]]} and {names[j[0]]} are multiples of each other, so that a full covariance "
-            "is "
-            f"singular: leave one out, or use {option}='diagonal'"
+            f"is singular: leave one out, or use {option}='diagonal'"
         )

@@ -97,8 +97,8 @@ class LocatedLaw:
         """The law of a single response."""
         if self.means.shape[2] != 1:
             raise DataError(
-                f"y has {self.means.shape[2]} columns: only a single response has quantiles (marginal(j) is "
-                "one)"
+                f"y has {self.means.shape[2]} columns: "
+                "only a single response has quantiles (marginal(j) is one)"
             )
         return self.marginal(0)
 

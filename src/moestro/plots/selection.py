@@ -48,8 +48,7 @@ class SlopeDisplay:
         at = models["model"].index(self.found.model)
         self.ax_.plot(
             models["pen"][at], -models["contrast"][at], "o", mfc="none", mec=COLORS[1], ms=11, label=(
-                "chosen: "
-                f"{self.found.model}"
+                f"chosen: {self.found.model}"
             ),
         )  # fmt: skip
         self.ax_.set(xlabel="penalty shape", ylabel="-contrast", title="Slope estimation")
@@ -85,8 +84,7 @@ class JumpDisplay:
         )
         self.ax_.axvline(
             self.found.kappa, color=COLORS[1], ls="--", label=(
-                f"used: {self.found.kappa:.4g}, chosen: "
-                f"{self.found.model}"
+                f"used: {self.found.kappa:.4g}, chosen: {self.found.model}"
             )
         )  # fmt: skip
         self.ax_.set(

@@ -235,8 +235,8 @@ class MixtureProblem:
         each = " and ".join(f"expert {e + 1} on {rows[e]:.1f} rows" for e in thin)
         return Status(
             StatusKind.THIN,
-            f"{each}: too few for its parameters, so its coefficients are not reliable. Use fewer experts or "
-            "columns",
+            f"{each}: too few for its parameters, so its coefficients are not reliable. "
+            "Use fewer experts or columns",
             tuple(int(e) for e in thin),
         )
 

@@ -90,10 +90,8 @@ STUDY = Study(
     protocols=("as_defined",),
     differences=(
         f"One fit of four atoms from {STARTS} uninformed starts and its merges (dsc), beside a sweep over "
-        "one to four experts from "
-        f"{SWEEP_STARTS} starts each (bic, aic, icl). The true number is 2. merged_loss is the loss of the "
-        "measure merged down to two atoms, without "
-        "any further fit. Noise replaces responses by uniform ones over their range and five more on both "
-        "sides."
+        f"one to four experts from {SWEEP_STARTS} starts each (bic, aic, icl). The true number is 2. "
+        "merged_loss is the loss of the measure merged down to two atoms, without any further fit. Noise "
+        "replaces responses by uniform ones over their range and five more on both sides."
     ),
 )

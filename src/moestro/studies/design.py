@@ -212,8 +212,8 @@ def check_options(arm: Arm, known: set[str]) -> None:
     extra = sorted(set(arm.options) - known)
     if extra:
         raise DataError(
-            f"arm {arm.name!r}: unknown parameter {', '.join(extra)}; the known ones are "
-            f"{', '.join(sorted(known))}"
+            f"arm {arm.name!r}: unknown parameter {', '.join(extra)}; "
+            f"the known ones are {', '.join(sorted(known))}"
         )
 
 

@@ -123,11 +123,9 @@ STUDY = Study(
     },
     differences=(
         "As published: one EM step from a start near the truth, since the published code compares an array "
-        "with itself and so stops "
-        "after one iteration; the true variance of the first Type I expert is the published table's, not the "
-        "joint covariance's. "
-        "As defined: the converged maximum of the joint likelihood over one informed and several uninformed "
-        "starts. "
-        "With all K the loss is D-tilde of the paper, which is D-bar where no true mean vanishes."
+        "with itself and so stops after one iteration; the true variance of the first Type I expert is the "
+        "published table's, not the joint covariance's. As defined: the converged maximum of the joint "
+        "likelihood over one informed and several uninformed starts. With all K the loss is D-tilde of the "
+        "paper, which is D-bar where no true mean vanishes."
     ),
 )

@@ -114,11 +114,9 @@ STUDY = Study(
     protocols=("as_defined",),
     differences=(
         "The paper has no figure, so there is no published number to replay: these are the rates of its "
-        "theorems on a design of "
-        "our own, by converged maximum likelihood over one informed and two uninformed starts, coefficients "
-        "held within 25 on "
-        "standardised columns, since the parameters of the theory are bounded. Rates are upper "
-        "bounds up to logarithms, and statements about the slowest case in regime 2 are about sequences of "
-        "truths."
+        "theorems on a design of our own, by converged maximum likelihood over one informed and two "
+        "uninformed starts, coefficients held within 25 on standardised columns, since the parameters of "
+        "the theory are bounded. Rates are upper bounds up to logarithms, and statements about the slowest "
+        "case in regime 2 are about sequences of truths."
     ),
 )

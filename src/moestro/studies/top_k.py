@@ -95,11 +95,9 @@ STUDY = Study(
     lines=LINES,
     differences=(
         "No slope of the paper is known to us, so none is compared. As published: starts near the truth. As "
-        "defined: annealing from the dense gate "
-        "beside it. With K = 1 the weight of the selected expert is one, so beta_0 and beta_1 enter the "
-        "density only through the "
-        "point where the ranking changes: their scale is not identified, and a loss that contains them need "
-        "not vanish. The "
-        "Hellinger distance is the number to read."
+        "defined: annealing from the dense gate beside it. With K = 1 the weight of the selected expert is "
+        "one, so beta_0 and beta_1 enter the density only through the point where the ranking changes: "
+        "their scale is not identified, and a loss that contains them need not vanish. The Hellinger "
+        "distance is the number to read."
     ),
 )

@@ -80,8 +80,8 @@ def summary_text(model: LocatedModel, covariance: LocatedCovariance | None = Non
     criteria = "   ".join(f"{name.upper()} {criterion(fit):.3f}" for name, criterion in CRITERIA.items())
     lines = [
         head, "=" * len(head), "",
-        f"joint log-likelihood {fit.log_likelihood:.4f}   parameters {fit.n_parameters}   n "
-        f"{fit.weight_sum:g}",
+        f"joint log-likelihood {fit.log_likelihood:.4f}   parameters "
+        f"{fit.n_parameters}   n {fit.weight_sum:g}",
         criteria,
         f"status: {fit.status}",
     ]  # fmt: skip

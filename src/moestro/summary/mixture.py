@@ -185,8 +185,7 @@ def summary_text(model: FittedModel, covariance: Covariance | None = None) -> st
         lines += [
             "",
             f"The information is singular for coefficients of expert {which} (marked 'singular'): they have "
-            "no "
-            "standard error, and their estimates should not be read one by one.",
+            "no standard error, and their estimates should not be read one by one.",
         ]
     lines += ["", "In words", "--------", *words(model)]
     return "\n".join(lines)

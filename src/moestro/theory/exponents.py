@@ -57,8 +57,8 @@ def voronoi_exponent(m: int, system: str = "softmax", *, unknown: int | None = N
         return KNOWN[m]
     if unknown is None:
         raise DataError(
-            f"the exponent for {m} atoms on one is not known, only that it is at least {LOWER_BOUND}: give a "
-            "value"
+            f"the exponent for {m} atoms on one is not known, "
+            f"only that it is at least {LOWER_BOUND}: give a value"
         )
     if unknown < LOWER_BOUND:
         raise DataError(f"the exponent for {m} atoms on one is at least {LOWER_BOUND}, got {unknown}")

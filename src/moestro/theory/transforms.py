@@ -116,7 +116,6 @@ def _judge(names: list[str], F: np.ndarray) -> TransformCheck:
     else:
         sentence = (
             f"{', '.join(dependent)} {'is' if len(dependent) == 1 else 'are'} spanned by the other "
-            "functions: "
-            "over-specified fits can be slower than any power of n"
+            "functions: over-specified fits can be slower than any power of n"
         )
     return TransformCheck(ok, len(kept), len(names), condition, tuple(dependent), sentence)

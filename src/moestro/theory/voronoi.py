@@ -94,8 +94,8 @@ def check_top_k(kept: int, cells: Sequence[np.ndarray], top_k: int) -> TopKCheck
     if kept >= bound:
         return TopKCheck(True, bound, f"{kept} experts are kept and {bound} needed: the fit can converge")
     sentence = (
-        f"the gate keeps {kept} experts where these cells need {bound}: the Hellinger distance to the truth "
-        "does not vanish"
+        f"the gate keeps {kept} experts where these cells need {bound}: "
+        "the Hellinger distance to the truth does not vanish"
     )
     warnings.warn(sentence, stacklevel=2)
     return TopKCheck(False, bound, sentence)

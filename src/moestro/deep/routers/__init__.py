@@ -29,8 +29,7 @@ def make_router(router: "str | Router", d_model: int, n_experts: int, **options:
         if (router.d_model, router.n_experts) != (d_model, n_experts):
             raise DataError(
                 f"the router is made for d_model={router.d_model} and {router.n_experts} experts, the layer "
-                "has "
-                f"{d_model} and {n_experts}"
+                f"has {d_model} and {n_experts}"
             )
         return router
     if router not in ROUTERS:

@@ -253,7 +253,7 @@ def test_held_out_likelihood_is_that_of_the_fits_on_the_other_folds():
     x, y = two_lines()
     rows, _ = read(ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian())
     model = Model(SoftmaxGate(), Gaussian(), 1, rows.q, rows.p)
-    found = sweep(Mixtures(model, rows, [1]), Options(seed=3), "cv", n_folds=4)
+    found = sweep(Mixtures(model, rows), [1], Options(seed=3), "cv", n_folds=4)
     draw, _ = np.random.SeedSequence(3).spawn(2)
     total = 0.0
     for out in folds(len(y), 4, np.random.default_rng(draw)):

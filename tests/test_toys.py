@@ -251,21 +251,20 @@ class RatesFit(Fit):
 
 @dataclass(frozen=True)
 class RateModels:
-    """`Rates` over numbers of experts: candidates of a sweep."""
+    """`Rates` with any number of experts, as a sweep fits them."""
 
     y: np.ndarray
-    ks: tuple = (1, 2, 3)
 
     n = property(lambda self: len(self.y))
 
-    def fits(self, options, started, finished):
+    def fits(self, ks, options, started, finished):
         def one(k, own, below):
             return fit_problem(Rates(self.y, k), own, below)
 
-        return fit_path(one, self.ks, options, True, started, finished)
+        return fit_path(one, ks, options, True, started, finished)
 
     def refits(self, at, fits, options):
-        return RateModels(self.y[at], self.ks).fits(options, None, None)
+        return RateModels(self.y[at]).fits([f.k for f in fits], options, None, None)
 
     def score(self, fit, at):
         shares, means = fit.point
@@ -296,7 +295,7 @@ class TestProblem:
     def test_it_is_chosen_among(self, criterion):
         y, fits = self.fits()
         done = []
-        found = sweep(RateModels(y), Options(seed=0), criterion, finished=done.append)
+        found = sweep(RateModels(y), [1, 2, 3], Options(seed=0), criterion, finished=done.append)
         assert [f.log_likelihood for f in found.fits] == [f.log_likelihood for f in fits]
         assert done == list(found.fits)
         assert found.chosen.k == 2

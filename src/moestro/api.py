@@ -21,6 +21,7 @@ from .search import Fit, Options
 from .selection import CRITERIA, Choice, Dendrogram, LocatedModels, Mixtures, Sweep, sweep
 from .selection.choice import SLOPES, check_criterion
 from .selection.located import with_options
+from .selection.sweep import FOLDS
 from .threads import thread_count
 
 
@@ -84,7 +85,7 @@ def fit_design(
     made = make_gate(gate, top_k, rank_on)
     rows, units = read(design, x, z, y, w, family, response, classes, made.scaling)
     largest = Model(made, family, max(ks, default=1), rows.q, rows.p)
-    found = sweep(Mixtures(largest, rows, ks), options, criterion, started, finished)
+    found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)
     return Result(FittedModel(design, units, found.chosen), rows, found)
 
 
@@ -228,7 +229,7 @@ def _select_located(
     if z is not None:
         raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
     y = numeric_response(design.read_response(data), design.response)
-    contrast, folds = ({n: how.pop(n) for n in [name] if n in how} for name in ("contrast", "n_folds"))
+    contrast, n_folds = how.pop("contrast", "joint"), how.pop("n_folds", FOLDS)
     fitting = {n: how.pop(n) for n in ("n_starts", "tol", "max_iter", "rank_by") if n in how}
     options = Options(seed=seed, threads=threads, **fitting)
     known = {f.name for f in fields(Specification)}
@@ -241,8 +242,8 @@ def _select_located(
     lists = {n: list(v) if isinstance(v, list | tuple) else [v] for n, v in how.items()}
     specifications = [replace(s, **blocks) for s in with_options(Specification(), **lists)]
     w = check_weights(sample_weight, len(y))
-    models = LocatedModels(x, y, ks, specifications, w, **contrast)
-    found = sweep(models, options, criterion, **folds)
+    models = LocatedModels(x, y, specifications, w, contrast)
+    found = sweep(models, ks, options, criterion, n_folds=n_folds)
     best: dict[int, Any] = {}
     for fit in found.fits:
         if fit.k not in best or _better(fit, best[fit.k]):

@@ -203,8 +203,8 @@ class LocatedMoERegressor(RegressorMixin, LocatedFitted):
             seed=seed_of(self.random_state),
             threads=thread_count(self.n_jobs),
         )
-        models = LocatedModels(X, y, ks, specifications, w)
-        found = sweep(models, options, criterion, finished=_say if self.verbose else None)
+        models = LocatedModels(X, y, specifications, w)
+        found = sweep(models, ks, options, criterion, finished=_say if self.verbose else None)
         self._model = LocatedModel(design, tuple(responses), y.ndim == 1, found.chosen)
         self._rows = (X, y, w)
         self.selection_: Table = found.table()

@@ -14,7 +14,7 @@ from ..located.data import Data
 from ..located.fit import fit_data
 from ..search import Options, seed_sequence
 from .atoms import LocatedAtoms
-from .sweep import Finished, Started, check_ks
+from .sweep import Finished, Started
 
 PATH_BLOCKS = 8  # partitions tried for each k where blocks are learned within a sweep
 CONTRASTS = ("joint", "conditional")
@@ -22,24 +22,23 @@ CONTRASTS = ("joint", "conditional")
 
 @dataclass(frozen=True)
 class LocatedModels:
-    """Every specification for every k, each k also from splits of the one before: candidates of a sweep.
+    """Located models of every specification, as a sweep fits them.
 
     Attributes
     ----------
-    x, y, weights : as in `fit_located`
-    ks : sequence of int
+    x : ndarray of shape (n, d)
+    y : ndarray of shape (n,) or (n, q)
     specifications : sequence of Specification
-        Where one learns its blocks, each partition of its path is a candidate.
+        Where one learns its blocks, each partition of its path is a model.
+    weights : ndarray of shape (n,) or None
     contrast : {"joint", "conditional"}
-        What slope heuristics penalise: minus the joint log-likelihood, or minus that of y given x (as GLoME
-        does).
+        What slope heuristics penalise: minus the joint log-likelihood, or minus that of y given x (as GLoME does).
     """
 
-    x: Any
-    y: Any
-    ks: Sequence[int]
+    x: np.ndarray
+    y: np.ndarray
     specifications: Sequence[Specification]
-    weights: Any = None
+    weights: np.ndarray | None = None
     contrast: str = "joint"
 
     def __post_init__(self) -> None:
@@ -47,37 +46,33 @@ class LocatedModels:
             raise DataError(f"contrast={self.contrast!r} is unknown: choose joint or conditional")
         if not len(self.specifications):
             raise DataError("there is no model to fit: give at least one specification")
-        w = None if self.weights is None else np.asarray(self.weights, dtype=float)
-        read = {"ks": check_ks(self.ks), "x": np.asarray(self.x), "y": np.asarray(self.y), "weights": w}
-        for name, value in read.items():
-            object.__setattr__(self, name, value)
 
     @property
     def n(self) -> int:
         return len(self.x)
 
-    def _data(self, spec: Specification, ks: Sequence[int], options: Options, at: Any = slice(None)) -> Data:
+    def _data(self, spec: Specification, k: int, options: Options, at: Any = slice(None)) -> Data:
         w = None if self.weights is None else self.weights[at]
-        return Data.read(self.x[at], self.y[at], w, spec, max(ks), options.threads)
+        return Data.read(self.x[at], self.y[at], w, spec, k, options.threads)
 
-    def fits(self, options: Options, started: Started, finished: Finished) -> list[LocatedFit]:
+    def fits(
+        self, ks: Sequence[int], options: Options, started: Started, finished: Finished
+    ) -> list[LocatedFit]:
         out: list[LocatedFit] = []
         branches = seed_sequence(options.seed).spawn(len(self.specifications))
         for spec, branch in zip(self.specifications, branches, strict=True):
-            own = replace(options, seed=branch)
-            out += fit_data(
-                self._data(spec, self.ks, options), spec, self.ks, own, started, finished, PATH_BLOCKS
-            )
+            data, own = self._data(spec, max(ks), options), replace(options, seed=branch)
+            out += fit_data(data, spec, ks, own, started, finished, PATH_BLOCKS)
         return out
 
     def refits(self, at: np.ndarray, fits: Sequence[LocatedFit], options: Options) -> list[LocatedFit]:
-        """Learned partitions are kept as they are, so that every fold has the same candidates."""
+        """Learned partitions are kept as they are, so that every fold has the same models."""
         out = list(fits)
         every = [f.specification for f in fits]
         for spec in [s for i, s in enumerate(every) if s not in every[:i]]:
             own = [i for i, s in enumerate(every) if s == spec]
             ks = [fits[i].k for i in own]
-            again = fit_data(self._data(spec, ks, options, at), spec, ks, options)
+            again = fit_data(self._data(spec, max(ks), options, at), spec, ks, options)
             for i, fit in zip(own, again, strict=True):
                 out[i] = fit
         return out
@@ -91,26 +86,25 @@ class LocatedModels:
             return None
         return np.array([-self.score(f, slice(None)) for f in fits])
 
-    def widest(self, options: Options, started: Started, finished: Finished) -> LocatedFit:
-        spec, k = self.specifications[0], self.ks[-1]
+    def widest(
+        self, k: int, options: Options, started: Started, finished: Finished
+    ) -> tuple[LocatedFit, LocatedAtoms]:
+        spec = self.specifications[0]
         if len(self.specifications) > 1:
             raise DataError("a dendrogram starts from one model: give one specification")
         if spec.learns_blocks:
             raise DataError("a dendrogram needs given blocks, or another covariance")
-        return fit_data(self._data(spec, [k], options), spec, [k], options, started, finished)[0]
-
-    def atoms(self, fit: LocatedFit) -> LocatedAtoms:
-        return LocatedAtoms.of(fit, self._data(fit.specification, [fit.k], Options()))
+        data = self._data(spec, k, options)
+        fit = fit_data(data, spec, [k], options, started, finished)[0]
+        return fit, LocatedAtoms.of(fit, data)
 
     def settled(self, widest: LocatedFit, atoms: LocatedAtoms, options: Options) -> LocatedFit:
         k = len(atoms.shares)
         if k == widest.k:
             return widest
-        spec = widest.specification
-        data = self._data(spec, [widest.k], options)
-        start = data.responsibilities(atoms.in_user_units())
+        start = atoms.data.responsibilities(atoms.in_user_units())
         near = replace(options, initial=(start,), only_initial=True)
-        return fit_data(data, spec, [k], near)[0]
+        return fit_data(atoms.data, widest.specification, [k], near)[0]
 
 
 def with_options(spec: Specification, **options: Any) -> list[Specification]:

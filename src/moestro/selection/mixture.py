@@ -13,7 +13,7 @@ from ..problems import MixtureFit, fit_mixture, fit_mixtures
 from ..rows import Rows
 from ..search import Options
 from .atoms import SoftmaxAtoms
-from .sweep import Finished, Started, check_ks
+from .sweep import Finished, Started
 
 # The over-specified fit lies in a compact set, as in the theory. Without one, atoms that nobody needs take
 # gates as steep as a step, and no formula merges those well. A slope of 12 a standard deviation takes a gate
@@ -23,24 +23,22 @@ OVER_BOX = 12.0
 
 @dataclass(frozen=True)
 class Mixtures:
-    """`model` on `rows` for each k of `ks`: candidates of a sweep."""
+    """`model` on `rows`, with any number of experts, as a sweep fits it."""
 
     model: Model
     rows: Rows
-    ks: Sequence[int]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "ks", check_ks(self.ks))
 
     @property
     def n(self) -> int:
         return self.rows.n
 
-    def fits(self, options: Options, started: Started, finished: Finished) -> list[MixtureFit]:
-        return fit_mixtures(self.model, self.rows, self.ks, options, started, finished)
+    def fits(
+        self, ks: Sequence[int], options: Options, started: Started, finished: Finished
+    ) -> list[MixtureFit]:
+        return fit_mixtures(self.model, self.rows, ks, options, started, finished)
 
     def refits(self, at: np.ndarray, fits: Sequence[MixtureFit], options: Options) -> list[MixtureFit]:
-        return fit_mixtures(self.model, self.rows.take(at), self.ks, options)
+        return fit_mixtures(self.model, self.rows.take(at), [f.k for f in fits], options)
 
     def score(self, fit: MixtureFit, at: np.ndarray) -> float:
         return make_engine(fit.model, self.rows.take(at)).evaluate(fit.theta, Order.VALUE).value
@@ -48,13 +46,12 @@ class Mixtures:
     def contrasts(self, fits: Sequence[MixtureFit]) -> None:
         return None
 
-    def widest(self, options: Options, started: Started, finished: Finished) -> MixtureFit:
-        model = replace(self.model, k=self.ks[-1])
-        within = replace(options, box=OVER_BOX)
-        return fit_mixtures(model, self.rows, [model.k], within, started, finished)[0]
-
-    def atoms(self, fit: MixtureFit) -> SoftmaxAtoms:
-        return SoftmaxAtoms.of(fit, self.rows)
+    def widest(
+        self, k: int, options: Options, started: Started, finished: Finished
+    ) -> tuple[MixtureFit, SoftmaxAtoms]:
+        within, model = replace(options, box=OVER_BOX), replace(self.model, k=k)
+        fit = fit_mixtures(model, self.rows, [k], within, started, finished)[0]
+        return fit, SoftmaxAtoms.of(fit, self.rows)
 
     def settled(self, widest: MixtureFit, atoms: SoftmaxAtoms, options: Options) -> MixtureFit:
         whole = atoms.model.k == widest.k

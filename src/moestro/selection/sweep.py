@@ -22,16 +22,15 @@ Started = Callable[[int], None] | None
 Finished = Callable[[Fit], None] | None
 
 
-class Candidates(Protocol):
-    """A model class on rows, over numbers of experts and whatever else is to be chosen."""
-
-    @property
-    def ks(self) -> Sequence[int]: ...  # increasing
+class Models(Protocol):
+    """A model class on rows: one model, or several that differ in degree, covariance, blocks."""
 
     @property
     def n(self) -> int: ...  # rows
 
-    def fits(self, options: Options, started: Started, finished: Finished) -> Sequence[Any]: ...
+    def fits(
+        self, ks: Sequence[int], options: Options, started: Started, finished: Finished
+    ) -> Sequence[Any]: ...
 
     def refits(self, at: np.ndarray, fits: Sequence[Any], options: Options) -> Sequence[Any]: ...
 
@@ -43,11 +42,9 @@ class Candidates(Protocol):
 
     # what slope heuristics penalise, where it is not minus the log-likelihood
 
-    def widest(self, options: Options, started: Started, finished: Finished) -> Any: ...
+    def widest(self, k: int, options: Options, started: Started, finished: Finished) -> tuple[Any, Atoms]: ...
 
-    # the fit of the largest k that a dendrogram begins with
-
-    def atoms(self, fit: Any) -> Atoms: ...
+    # the fit that a dendrogram begins with, and its atoms
 
     def settled(self, widest: Any, atoms: Any, options: Options) -> Any: ...
 
@@ -96,40 +93,37 @@ class Sweep:
         return Table(columns)
 
 
-def check_ks(ks: Sequence[int]) -> tuple[int, ...]:
-    """Numbers of experts in increasing order, each once."""
-    if not len(ks) or min(ks) < 1:
-        raise DataError("the numbers of experts to try must be at least 1")
-    return tuple(sorted({int(k) for k in ks}))
-
-
 def sweep(
-    candidates: Candidates,
+    models: Models,
+    ks: Sequence[int],
     options: Options,
     criterion: str = "bic",
     started: Started = None,
     finished: Finished = None,
     n_folds: int = FOLDS,
 ) -> Sweep:
-    """Fit all `candidates` and choose by `criterion`, one of `choice.EVERY`."""
+    """Fit `models` for every k and choose by `criterion`, one of `choice.EVERY`."""
     criterion = check_criterion(criterion)
+    if not len(ks) or min(ks) < 1:
+        raise DataError("the numbers of experts to try must be at least 1")
+    ordered = sorted({int(k) for k in ks})
     root = seed_sequence(options.seed)
     options = replace(options, seed=root)
     if criterion == "dendrogram":
-        return _merged(candidates, options, started, finished)
-    fits = candidates.fits(options, started, finished)
+        return _merged(models, ordered[-1], options, started, finished)
+    fits = models.fits(ordered, options, started, finished)
     left_out = None
     if criterion == "cv":
         draw, inner = root.spawn(2)
         quiet = replace(options, progress=None, seed=inner)
         left_out = held_out(
-            candidates.n,
+            models.n,
             n_folds,
             np.random.default_rng(draw),
-            lambda at: candidates.refits(at, fits, quiet),
-            candidates.score,
+            lambda at: models.refits(at, fits, quiet),
+            models.score,
         )
-    contrast = candidates.contrasts(fits) if criterion in SLOPES else None
+    contrast = models.contrasts(fits) if criterion in SLOPES else None
     return Sweep(
         tuple(fits), choose(fits, criterion, contrast=contrast, held_out=left_out, names=_names(fits))
     )
@@ -140,15 +134,15 @@ def _names(fits: Sequence[Any]) -> list[Any]:
     return ks if len(set(ks)) == len(ks) else [f"{f.labels()['model']}, k={f.k}" for f in fits]
 
 
-def _merged(candidates: Candidates, options: Options, started: Started, finished: Finished) -> Sweep:
+def _merged(models: Models, largest: int, options: Options, started: Started, finished: Finished) -> Sweep:
     """One fit of the largest k, its dendrogram, and the fit from the merged measure of the chosen k."""
-    if candidates.ks[-1] < 2:
+    if largest < 2:
         raise DataError("a dendrogram needs a largest number of experts of at least 2")
-    widest = candidates.widest(options, started, finished)
-    tree = dendrogram(candidates.atoms(widest), widest.weight_sum)
-    fit = candidates.settled(widest, tree.stages[tree.k], options)
+    widest, atoms = models.widest(largest, options, started, finished)
+    tree = dendrogram(atoms, widest.weight_sum)
+    fit = models.settled(widest, tree.stages[tree.k], options)
     fits = [fit]
-    if tree.k < widest.k:
+    if tree.k < largest:
         fits.append(widest)
         if finished is not None:
             finished(fit)

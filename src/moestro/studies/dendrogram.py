@@ -60,10 +60,10 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     rows, units = read(design, x, None, y, None, Gaussian())
     model = Model(SoftmaxGate(), Gaussian(), 1, rows.q, rows.p)
     seed = int(rng.integers(2**31))
-    merged = sweep(Mixtures(model, rows, [arm.k]), Options(seed=seed, n_starts=STARTS), "dendrogram")
+    models = Mixtures(model, rows)
+    merged = sweep(models, [arm.k], Options(seed=seed, n_starts=STARTS), "dendrogram")
     assert merged.tree is not None
-    models = Mixtures(model, rows, range(1, arm.k + 1))
-    swept = sweep(models, Options(seed=seed, n_starts=SWEEP_STARTS), "bic")
+    swept = sweep(models, range(1, arm.k + 1), Options(seed=seed, n_starts=SWEEP_STARTS), "bic")
     atoms = merged.tree.stages[truth.k]
     wide = merged.tree.stages[arm.k]
     return {

@@ -87,8 +87,8 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
             for k in range(1, arm.k + 1)
         ]
     else:
-        models = LocatedModels(columns, y, range(1, arm.k + 1), [Specification(direction="inverse")])
-        fits = list(sweep(models, Options(n_starts=STARTS, tol=TOL, seed=seed)).fits)
+        models = LocatedModels(columns, y, [Specification(direction="inverse")])
+        fits = list(sweep(models, range(1, arm.k + 1), Options(n_starts=STARTS, tol=TOL, seed=seed)).fits)
     contrast = np.array([-float(f.measure.log_density(columns, y).sum()) for f in fits])
     chosen = {
         "jump": choose(fits, "djump", contrast=contrast), "jump_joint": choose(fits, "djump"),

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -115,9 +116,8 @@ def report(seeds: int = SEEDS, only: str | None = None, record: bool = False, pe
     names += ["flexmix", "flexmix seconds"] * peer
     columns: dict[str, list] = {name: [] for name in names}
     asked = {n: c for n, c in CASES.items() if only is None or only.lower() in n.lower()}
-    frames = {
-        name: load(case.source) for name, case in asked.items()
-    }  # what is missing is said before the work
+    # All at once: what is missing is said before the work.
+    frames = {name: load(case.source) for name, case in asked.items()}
     for name, case in asked.items():
         frame = frames[name]
         if record:
@@ -130,11 +130,10 @@ def report(seeds: int = SEEDS, only: str | None = None, record: bool = False, pe
             seconds.append(time.perf_counter() - start)
             fits.append(fit)
             below += fit.log_likelihood < best[name]["smaller"] - SAME
-        missed = [f for f in fits if f.log_likelihood < best[name]["value"] - SAME]
-        weak = sum(f.evidence.is_weak or f.evidence.chance_of_better >= 0.2 for f in missed if f.evidence)
+        missed, weak = misses(fits, best[name]["value"])
         values = [
-            name, int(fits[0].weight_sum), case.k, best[name]["value"], f"{seeds - len(missed)} of {seeds}",
-            min(f.log_likelihood for f in fits), below, f"{weak} of {len(missed)}", median(seconds),
+            name, int(fits[0].weight_sum), case.k, best[name]["value"], f"{seeds - missed} of {seeds}",
+            min(f.log_likelihood for f in fits), below, weak, median(seconds),
             int(median(f.evidence.passes for f in fits if f.evidence)),
         ]  # fmt: skip
         if peer:
@@ -145,6 +144,13 @@ def report(seeds: int = SEEDS, only: str | None = None, record: bool = False, pe
         BEST.write_text(json.dumps(best, indent=1) + "\n")
         return f"best values of {seeds} seeds at {LONGER} times the budget written to {BEST}\n"
     return f"default fits from {seeds} seeds, all cores\n\n{Table(columns).to_text(3)}\n"
+
+
+def misses(fits: Sequence[Fit], best: float) -> tuple[int, str]:
+    """How many `fits` are below `best`, and of them how many say that they may be: "2 of 3"."""
+    missed = [f for f in fits if f.log_likelihood < best - SAME]
+    weak = sum(f.evidence.is_weak or f.evidence.chance_of_better >= 0.2 for f in missed if f.evidence)
+    return len(missed), f"{weak} of {len(missed)}"
 
 
 def _fit(case: Case, frame: Any, ks: list[int], seed: int) -> list[Fit]:

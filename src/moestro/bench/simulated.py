@@ -12,10 +12,10 @@ from ..search import Options
 from ..tables import Table
 from ..threads import thread_count
 from .designs import read_simulated, simulate, truth
+from .search import misses
 
 SETS, SEEDS = 20, 5
 N, D, K, CLASSES = 20_000, 10, 4, 3
-SAME = 0.05  # log-likelihood within which a fit is at the best optimum
 
 
 def report(seeds: int = SEEDS, sets: int = SETS) -> str:
@@ -30,12 +30,11 @@ def report(seeds: int = SEEDS, sets: int = SETS) -> str:
     for number in range(sets):
         informed, fits, seconds = _fits(number, seeds)
         best = max(informed, *(f.log_likelihood for f in fits))
-        missed = [f for f in fits if f.log_likelihood < best - SAME]
-        weak = sum(f.evidence.is_weak or f.evidence.chance_of_better >= 0.2 for f in missed if f.evidence)
-        hits += seeds - len(missed)
+        missed, weak = misses(fits, best)
+        hits += seeds - missed
         values = [
-            number, informed, best, f"{seeds - len(missed)} of {seeds}", min(f.log_likelihood for f in fits),
-            f"{weak} of {len(missed)}", float(np.median(seconds)),
+            number, informed, best, f"{seeds - missed} of {seeds}", min(f.log_likelihood for f in fits),
+            weak, float(np.median(seconds)),
         ]  # fmt: skip
         for column, value in zip(columns.values(), values, strict=True):
             column.append(value)
@@ -48,7 +47,7 @@ def _fits(number: int, seeds: int) -> tuple[float, list[MixtureFit], list[float]
     """Log-likelihood from the truth, the fits, and their seconds."""
     x, y, law = simulate("multinomial", N, D, K, CLASSES, seed=number)
     rows, units = read_simulated(x, y, law)
-    model, theta = truth("multinomial", D, K, CLASSES, np.random.default_rng(number))
+    model, theta = truth("multinomial", D, K, CLASSES, np.random.default_rng(number))  # as `simulate` begins
     start = from_user(model, units, theta)
     threads = thread_count(None)
     informed = fit_mixture(model, rows, Options(initial=(start,), only_initial=True, threads=threads))

@@ -54,17 +54,13 @@ def _predict(
     model_path: str, data_path: str, out: str | None, gate: bool, level: float, how: dict[str, Any]
 ) -> None:
     from ..design.files import PARQUET, read_frame, write_text
-    from ..fitted import FittedModel, LocatedModel, is_located, read_file
+    from ..fitted import LocatedModel, model_from_dict, read_file
     from .located import predict_located
 
     check_writable(out)
     if out:
         check_kind(out, (".csv", *PARQUET))
-
-    def parse(data: Any) -> FittedModel | LocatedModel:
-        return (LocatedModel if is_located(data) else FittedModel).from_dict(data)
-
-    model = read_file(model_path, parse)
+    model = read_file(model_path, model_from_dict)
     if isinstance(model, LocatedModel):
         table = predict_located(model, read_frame(data_path, **how), gate, level)
     else:

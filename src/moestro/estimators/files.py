@@ -8,7 +8,7 @@ import numpy as np
 
 from ..design import ArrayDesign
 from ..errors import DataError
-from ..fitted import FittedModel, LocatedModel, is_located, read_file
+from ..fitted import FittedModel, LocatedModel, model_from_dict, read_file
 from ..fitted.values import decode
 from ..gates import TopKGate
 from ..selection import Sweep, choose
@@ -35,9 +35,9 @@ def load_model(path: Any) -> Any:
 
 
 def _estimator(data: Any) -> Any:
-    if is_located(data):
-        return LocatedMoERegressor.of(LocatedModel.from_dict(data))
-    model = FittedModel.from_dict(data)
+    model = model_from_dict(data)
+    if isinstance(model, LocatedModel):
+        return LocatedMoERegressor.of(model)
     words = data.get("estimator")
     if words is None:
         return _guessed(model)

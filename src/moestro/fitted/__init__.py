@@ -1,7 +1,8 @@
 """A fitted model, and the file it is kept in."""
 
 from .file import read_file, write_file
-from .located import LocatedModel, is_located
+from .located import LocatedModel
 from .model import FittedModel
+from .read import model_from_dict
 
-__all__ = ["FittedModel", "LocatedModel", "is_located", "read_file", "write_file"]
+__all__ = ["FittedModel", "LocatedModel", "model_from_dict", "read_file", "write_file"]

@@ -148,8 +148,3 @@ def _table(data: dict[str, list[Any]]) -> Table:
     if len({len(cells) for cells in data.values()}) > 1:
         raise DataError("a table in the model file has columns of unequal length")
     return Table({str(name): decode(cells) for name, cells in data.items()})
-
-
-def is_located(data: Any) -> bool:
-    """Whether the data of a model file are those of a located one."""
-    return isinstance(data, dict) and str(data.get("format")).startswith("moestro.located-model/")

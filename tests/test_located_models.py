@@ -148,9 +148,9 @@ def test_student_densities_are_scipys_and_recover_their_degrees():
     rows = stats.multivariate_t([1.0, -1.0], shape, df=4, seed=1).rvs(6000)
     fit = fit_located(rows[:, :1], rows[:, 1], 1, student=True)
     m = fit.measure
-    assert m.tails[0] == pytest.approx(4, rel=0.12)
+    assert m.degrees_of_freedom[0] == pytest.approx(4, rel=0.12)
     mean, scale = m.joint()
-    expected = stats.multivariate_t(mean[0], scale[0], df=m.tails[0]).logpdf(rows)
+    expected = stats.multivariate_t(mean[0], scale[0], df=m.degrees_of_freedom[0]).logpdf(rows)
     np.testing.assert_allclose(m.joint_log_density(rows[:, :1], rows[:, 1]), expected, rtol=1e-9)
     x = rng.standard_normal((3, 1))
     law = m.conditional(x)

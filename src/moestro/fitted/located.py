@@ -104,7 +104,7 @@ class LocatedModel:
         _agrees("responses", len(responses), measure.q)
         if bool(data["single"]) and measure.q != 1:
             raise DataError("the model file has several responses and says that there is one")
-        if spec.student != (fitted.tails is not None) or spec.degree != fitted.degree:
+        if spec.student != (fitted.degrees_of_freedom is not None) or spec.degree != fitted.degree:
             raise DataError("the model file's measure is not of its specification")
         model = cls(design, responses, bool(data["single"]), fit)
         return cls(design, responses, model.single, fit, _covariance(data["covariance"], model.terms))

@@ -70,7 +70,7 @@ class FittedModel:
     def _on(self, source: Any) -> ActiveModel:
         """The model, on all columns; of a sparse matrix on those that carry slopes, so that no other is made
         dense."""
-        return self._live if sp.issparse(source) else self._all
+        return self._with_slopes if sp.issparse(source) else self._all
 
     @cached_property
     def _all(self) -> ActiveModel:
@@ -79,7 +79,7 @@ class FittedModel:
         )
 
     @cached_property
-    def _live(self) -> ActiveModel:
+    def _with_slopes(self) -> ActiveModel:
         return self._all.with_slopes()
 
     def eta(self, x: Any) -> np.ndarray:

@@ -148,7 +148,7 @@ class Data:
             slopes=B[:, :, 1:],
             intercepts=B[:, :, 0] + cv,
             noise=found.noise.dense() * np.outer(sv, sv),
-            tails=found.tails,
+            degrees_of_freedom=found.degrees_of_freedom,
             degree=problem.degree,
         )
 

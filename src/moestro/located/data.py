@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,20 @@ class Data:
     def shape(self, spec: Specification, k: int) -> Shape:
         """The structures of the model in standardised columns."""
         return spec.shape(k, self.u.shape[1], self.v.shape[1], tuple(self.scale.tolist()))
+
+    def volume(self, spec: Specification) -> float:
+        """Log-determinant of the covariance of a single component on all rows, kept for every k that asks."""
+        if spec.covariance == "blocks":  # whose partitions may be k
+            spec = replace(spec, covariance="diagonal", blocks=None)
+        if spec not in self._volumes:
+            one: Any = self.problem(spec, 1)
+            parameters = one.em(one.statistics(np.ones((len(self.u), 1))), None)[0]
+            self._volumes[spec] = float(one.log_volumes(parameters)[0])
+        return self._volumes[spec]
+
+    @cached_property
+    def _volumes(self) -> dict[Specification, float]:
+        return {}
 
     def measure(self, problem: JointProblem | StructuredProblem, parameters: Any) -> LocatedMeasure:
         """What was fitted, in the user's units and in the direction of the fit."""

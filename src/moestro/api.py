@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .design import Design, FormulaDesign
+from .design import FormulaDesign, Observations
 from .design.response import check_weights, encode_classes, numeric_response
 from .errors import DataError
 from .experts import Family, make_family
 from .fitted import FittedModel
-from .gates import Gate, make_gate
+from .gates import Gate, SoftmaxGate, make_gate
 from .located import LocatedFit, Specification
 from .model import Model
 from .rows import Rows, read
@@ -63,30 +63,23 @@ class Selection:
 
 
 def fit_design(
-    design: Design,
-    x: np.ndarray,
-    z: np.ndarray | None,
-    y: np.ndarray,
-    w: np.ndarray | None,
+    data: Observations,
     family: Family,
     ks: Sequence[int],
     options: Options,
     *,
-    gate: str | Gate = "softmax",
-    top_k: int | None = None,
-    rank_on: str = "score",
+    gate: Gate,
     criterion: str = "bic",
-    response: str = "y",
-    classes: tuple = (),
     started: Callable[[int], None] | None = None,
     finished: Callable[[Fit], None] | None = None,
 ) -> Result:
-    """Fit every k in `ks` and choose by `criterion`. Arrays as in `rows.read`."""
-    made = make_gate(gate, top_k, rank_on)
-    rows, units = read(design, x, z, y, w, family, response, classes, made.scaling)
-    largest = Model(made, family, max(ks, default=1), rows.q, rows.p)
+    """Fit every k in `ks` and choose by `criterion`."""
+    rows, units = read(
+        data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate.scaling
+    )
+    largest = Model(gate, family, max(ks, default=1), rows.q, rows.p)
     found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)
-    return Result(FittedModel(design, units, found.chosen), rows, found)
+    return Result(FittedModel(data.design, units, found.chosen), rows, found)
 
 
 def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]:
@@ -114,9 +107,11 @@ def fit_formula(
     *,
     sample_weight: Any = None,
     shared_variance: bool = False,
+    gate: Gate | None = None,
     **how: Any,
 ) -> Result:
-    """Fit "y ~ experts | gate" on a frame."""
+    """Fit "y ~ experts | gate" on a frame, by a softmax gate unless another is given; `how` as in
+    `fit_design`."""
     design = FormulaDesign.learn(formula, data)
     x, z = design.matrices(data)
     design, raw = design.learn_response(data)
@@ -125,9 +120,9 @@ def fit_formula(
         y, classes = encode_classes(raw)
     else:
         y = numeric_response(raw, design.response)
-    w = check_weights(sample_weight, len(y))
+    given = Observations(design, x, z, y, check_weights(sample_weight, len(y)), (design.response,), classes)
     made = make_family(family, classes=len(classes), shared_variance=shared_variance)
-    return fit_design(design, x, z, y, w, made, ks, options, response=design.response, classes=classes, **how)
+    return fit_design(given, made, ks, options, gate=gate or SoftmaxGate(), **how)
 
 
 def select_experts(
@@ -199,16 +194,11 @@ def select_experts(
             f"{unknown[0]!r} is not an option of select_experts: the options are {', '.join(known)}"
         )
     options = Options(seed=random_state, threads=thread_count(n_jobs))
+    shared = how.pop("shared_variance", False)
     result = fit_formula(
-        formula,
-        data,
-        family,
-        list(n_experts),
-        options,
-        sample_weight=sample_weight,
-        criterion=criterion,
-        **how,
-    )
+        formula, data, family, list(n_experts), options, sample_weight=sample_weight, shared_variance=shared,
+        gate=make_gate(**{"gate": "softmax", **how}), criterion=criterion,
+    )  # fmt: skip
     design, units = result.model.design, result.model.units
     models: dict[int, Any] = {f.model.k: FittedModel(design, units, f) for f in result.sweep.fits}
     return Selection(result.sweep.table(), result.model, models, result.sweep.choice, result.sweep.tree)

@@ -12,6 +12,7 @@ from .progress import Progress
 def run_sweep(options: dict[str, Any], frame: Any, weights: Any, record: Callable[[Any], None]) -> Any:
     """Fit every number of experts; `record` is called with each fit."""
     from ..api import fit_formula
+    from ..gates import make_gate
     from ..search import Options
     from ..threads import thread_count
 
@@ -36,9 +37,7 @@ def run_sweep(options: dict[str, Any], frame: Any, weights: Any, record: Callabl
             sample_weight=weights,
             shared_variance=options["shared_variance"],
             criterion=options["criterion"],
-            gate=options["gate"],
-            top_k=options["top_k"],
-            rank_on=options["rank_on"],
+            gate=make_gate(options["gate"], options["top_k"], options["rank_on"]),
             started=progress.begin,
             finished=lambda fit: progress.write(record, fit),
         )

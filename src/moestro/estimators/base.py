@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..design import FormulaDesign
+from ..design import FormulaDesign, Observations
 from ..design.response import check_weights
 from ..errors import DataError
 from ..experts import Family
@@ -24,7 +24,7 @@ from ..tables import Table
 from ..threads import thread_count
 from .attributes import FitAttributes
 from .found import Found, Penalised, describe
-from .helpers import Data, checked, read_arrays, read_formula, read_response, warn_if_weak
+from .helpers import checked, read_arrays, read_formula, read_response, warn_if_weak
 from .paths import RegularizationPath
 
 
@@ -55,7 +55,7 @@ class MoEBase(FitAttributes):
         """Labels of the classes; none for numbers."""
 
     @abstractmethod
-    def _estimate(self, data: Data) -> Found:
+    def _estimate(self, data: Observations) -> Found:
         """Fit and choose."""
 
     # Fitting
@@ -102,7 +102,8 @@ class MoEBase(FitAttributes):
         design, x, z, y = read(self, X, y)
         response = design.response if isinstance(design, FormulaDesign) else "y"
         y = self._encode(y, response, fitting=True)
-        found = self._estimate(Data(design, x, z, y, check_weights(sample_weight, len(y)), response))
+        w = check_weights(sample_weight, len(y))
+        found = self._estimate(Observations(design, x, z, y, w, (response,), self._classes))
         self._store(found)
         if found.searched:
             warn_if_weak(found.model.fit.evidence)

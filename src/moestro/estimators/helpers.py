@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,32 +15,6 @@ from ..design.formula import response_data, with_response
 from ..design.frames import text_columns
 from ..errors import DataError, SearchWarning
 from ..search import Evidence
-
-
-@dataclass(frozen=True)
-class Data:
-    """What a fit is given.
-
-    Attributes
-    ----------
-    design : Design
-    x : ndarray or scipy.sparse of shape (n, d)
-        Columns of the experts.
-    z : like x, or None
-        Columns of the gate where they differ.
-    y : ndarray of shape (n,)
-        Numbers, or class indices as floats.
-    w : ndarray of shape (n,) or None
-    response : str
-        What the response is called.
-    """
-
-    design: Design
-    x: Any
-    z: Any
-    y: np.ndarray
-    w: np.ndarray | None
-    response: str
 
 
 def read_arrays(estimator: Any, X: Any, y: Any) -> tuple[ArrayDesign, Any, Any, np.ndarray]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from ..api import fit_design, number_of_experts
+from ..design import Observations
+from ..gates import make_gate
 from ..search import Options
 from ..threads import thread_count
 from .found import Found
-from .helpers import Data, printer, seed_of
+from .helpers import printer, seed_of
 
 TOL = 1e-8
 
 
-def fit_plain(estimator: Any, data: Data) -> Found:
+def fit_plain(estimator: Any, data: Observations) -> Found:
     """Fit by the words of a MoERegressor or MoEClassifier."""
     ks, criterion = number_of_experts(estimator.n_experts, estimator.max_experts)
     options = Options(
@@ -27,11 +29,8 @@ def fit_plain(estimator: Any, data: Data) -> Found:
         threads=thread_count(estimator.n_jobs),
         progress=printer() if estimator.verbose else None,
     )
-    result = fit_design(
-        data.design, data.x, data.z, data.y, data.w, estimator._family(), ks, options, gate=estimator.gate,
-        top_k=estimator.top_k,
-        rank_on=estimator.rank_on, criterion=criterion, response=data.response, classes=estimator._classes,
-    )  # fmt: skip
+    gate = make_gate(estimator.gate, estimator.top_k, estimator.rank_on)
+    result = fit_design(data, estimator._family(), ks, options, gate=gate, criterion=criterion)
     model, swept = result.model, result.sweep
     tree = None if swept.tree is None else model.in_user_units(swept.tree)
     return Found(

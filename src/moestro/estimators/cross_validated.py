@@ -14,7 +14,7 @@ from ..penalties import Penalty, make_penalty
 from ..tables import Table
 from .found import Found
 from .helpers import seed_of
-from .kinds import Classifier, Regressor
+from .kinds import Classifier, SoftmaxRegressor
 from .penalised import fit_at, found_of
 
 
@@ -60,7 +60,7 @@ def _candidates(n_experts: Any, gate_ratios: Any, penalty: Penalty) -> list[tupl
     return [(int(k), penalty) for k in ks]
 
 
-class MoERegressorCV(Regressor):
+class MoERegressorCV(SoftmaxRegressor):
     """`MoERegressor` with a penalty whose strength, ratio and number of experts are chosen.
 
     Parameters

@@ -6,12 +6,12 @@ from typing import Any
 
 from ..design import Observations
 from .found import Found
-from .kinds import Regressor
+from .kinds import SoftmaxRegressor
 from .penalised import fit_one_penalty
 from .plain import fit_plain
 
 
-class MoERegressor(Regressor):
+class MoERegressor(SoftmaxRegressor):
     """Softmax-gated mixture of Gaussian or Poisson experts, by maximum likelihood.
 
     .. math:: p(y | x) = \\sum_i g_i(x) \\, f(y | a_i + b_i^\\top x, \\sigma_i)

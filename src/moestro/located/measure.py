@@ -284,7 +284,9 @@ class LocatedMeasure:
         if not all(np.isfinite(a).all() for a in (measure.weights, *measure.components().values())):
             raise DataError("the located measure has entries that are not finite")
         for e, C in ((e, C) for part in (measure.covariances, measure.noise) for e, C in enumerate(part)):
-            if not np.allclose(C, C.T, rtol=1e-9, atol=0) or (len(C) and np.linalg.eigvalsh(C)[0] <= 0):
+            size = np.sqrt(np.maximum(np.diag(C), 0.0))  # what an entry near zero is rounded to
+            skew = np.abs(C - C.T) > 1e-9 * np.outer(size, size)
+            if skew.any() or (len(C) and np.linalg.eigvalsh(C)[0] <= 0):
                 raise DataError(f"a covariance of atom {e + 1} is not positive definite")
         if measure.degrees_of_freedom is not None and not (measure.degrees_of_freedom > 0).all():
             raise DataError("the located measure has degrees of freedom that are not positive")

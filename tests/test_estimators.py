@@ -173,8 +173,9 @@ def test_random_state_decides():
     assert a.starts_.to_text() == b.starts_.to_text() != c.starts_.to_text()
 
 
-def test_verbose_shows_progress(capfd):
-    MoERegressor(verbose=1, random_state=0).fit(*two_lines())
+@pytest.mark.parametrize("kind", [MoERegressor, LocatedMoERegressor])
+def test_verbose_shows_progress(kind, capfd):
+    kind(verbose=1, random_state=0).fit(*two_lines())
     assert "search" in capfd.readouterr().err
 
 

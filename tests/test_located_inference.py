@@ -431,13 +431,6 @@ def test_refusals():
         LocatedMoERegressor(1).fit(wide, wide[:, 0] + np.arange(200)).inference()
 
 
-def test_one_line_a_fit_on_the_standard_error(capsys):
-    x, y = groups(100)
-    LocatedMoERegressor("bic", max_experts=2, n_starts=1, random_state=0, verbose=1).fit(x, y[:, 0])
-    lines = capsys.readouterr().err.splitlines()
-    assert [line.split()[0] for line in lines] == ["1", "2"]
-
-
 def test_history_climbs_and_stops_at_the_limit():
     x, y = groups(200)
     moe = LocatedMoERegressor(2, covariance="diagonal", student=True, random_state=0).fit(x, y[:, 0])

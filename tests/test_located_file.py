@@ -295,3 +295,16 @@ def test_options_without_effect_are_refused(arguments, words):
     assert done.exit_code == 2
     assert words in " ".join(done.output.split())
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("how", [{}, {"rank_by": "likelihood"}, {"student": True}])
+def test_a_collapsed_fit_is_kept_without_standard_errors(how, tmp_path):
+    """At the floor of the covariances no sum over the rows is the same twice."""
+    x, y = np.r_[np.arange(6.0), np.full(5, 3.0)][:, None], np.r_[np.arange(6.0) ** 2, np.full(5, 9.0)]
+    moe = LocatedMoERegressor(3, n_starts=3, random_state=0, **how).fit(x, y)
+    assert not moe.status_.usable
+    moe.save(tmp_path / "m.json")
+    back = moestro.load_model(tmp_path / "m.json")
+    assert back.summary() == moe.summary()
+    with pytest.raises(DataError, match="training data"):
+        back.inference()

@@ -246,7 +246,7 @@ class MoEBase(FitAttributes):
             Covariances of the estimate that the file keeps, so that `inference` and `summary` need no
             training data. Each costs one pass over the training data with sums of P x P numbers, P
             parameters, and P (P + 1) / 2 numbers in the file. By default both up to 200 parameters, where the
-            training data are there and the fit is not penalised; ``()`` keeps none.
+            training data are there, the fit is usable and not penalised; ``()`` keeps none.
         """
         self._fitted()
         found = self._found.keeping(cov, thread_count(self.n_jobs))

@@ -110,7 +110,8 @@ class Found:
         """With the covariances of these kinds, for a file; None: what it carries, or both where they can be
         had at little cost."""
         if kinds is None:
-            able = self.penalised is None and self.rows is not None
+            sound = self.penalised is None and self.model.fit.status.usable
+            able = sound and self.rows is not None
             kinds = (
                 KEPT if able and self.model.fit.n_parameters <= KEPT_SIZE else tuple(self.model.covariances)
             )

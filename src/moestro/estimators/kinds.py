@@ -33,7 +33,7 @@ class Regressor(RegressorMixin, MoEBase):
         return self._fitted().mean(*self._matrices(X))
 
     def predict_distribution(self, X: Any) -> PredictiveDistribution | LocatedLaw:
-        """The whole predictive distribution of each row: mean, variance, pdf, cdf, quantile, sample; of several
+        """The predictive distribution of each row: mean, variance, pdf, cdf, quantile, sample; of several
         responses mean, covariance, density, sample."""
         return self._fitted().distribution(*self._matrices(X))
 

@@ -11,6 +11,7 @@ from ..errors import DataError
 from ..fitted import FittedModel
 from ..selection import CRITERIA
 from ..tables import Table
+from ..writing import write_figure
 
 COLORS = ("#1b6ca8", "#d1495b", "#66a182", "#edae49", "#7768ae", "#2e4057", "#8d6a4f", "#c06c84")
 SPAN = 2.0  # standard deviations on either side of the average that are drawn
@@ -222,4 +223,4 @@ def overview(model: FittedModel, selection: Table, path: str) -> None:
         ExpertDisplay.from_estimator(model, experts, ax=next(axes))
     if len(selection) > 1:
         CriteriaDisplay(selection).plot(ax=next(axes))
-    figure.savefig(path, dpi=130)
+    write_figure(path, figure, dpi=130)

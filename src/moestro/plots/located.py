@@ -6,6 +6,7 @@ import numpy as np
 
 from ..fitted import LocatedModel
 from ..tables import Table
+from ..writing import write_figure
 from .displays import POINTS, SPAN, CriteriaDisplay, ExpertDisplay, GateDisplay
 
 
@@ -31,4 +32,4 @@ def located_overview(model: LocatedModel, selection: Table, path: str) -> None:
         ExpertDisplay(name, values, law.eta[:, :, 0], sd, (), model.responses[0]).plot(ax=next(axes))
     if len(selection) > 1:
         CriteriaDisplay(selection).plot(ax=next(axes))
-    figure.savefig(path, dpi=130)
+    write_figure(path, figure, dpi=130)

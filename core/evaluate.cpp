@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -143,6 +145,13 @@ Sums evaluate(const Problem& pr, const Request& rq, const Isa& isa, int threads,
         for (size_t i = 0; i < gram.size(); ++i) gram[i] += part.gram[i];
     }
     spread(pr, plan, gram, out);
+    // Maxima inside the passes drop NaN.
+    if (std::any_of(rq.theta, rq.theta + P, [](double v) { return std::isnan(v); })) {
+        const double nan = std::numeric_limits<double>::quiet_NaN();
+        out.value = nan;
+        if (rq.row_log_density) std::fill_n(rq.row_log_density, pr.n, nan);
+        if (rq.row_responsibilities) std::fill_n(rq.row_responsibilities, pr.n * pr.k, nan);
+    }
     return out;
 }
 

@@ -90,11 +90,11 @@ class Engine(Protocol):
 
 def log_base_sum(model: Model, rows: Rows) -> float:
     """What the user's units add to the sum of scaled log-densities."""
-    total = -rows.weight_sum * float(np.log(rows.y_scale))
+    total = -rows.row_weight_sum * float(np.log(rows.y_scale))
     if np.ndim(model.family.log_base(rows.y[:1])) == 0:  # no such term
         return total
     for part in rows.parts(65536):
-        w = 1.0 if part.w is None else part.w
+        w = 1.0 if part.row_weights is None else part.row_weights
         total += float(np.sum(w * model.family.log_base((part.y - rows.y_center) / rows.y_scale)))
     return total
 

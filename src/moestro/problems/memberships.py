@@ -18,7 +18,7 @@ def pooled(objective: Objective) -> np.ndarray:
     gate, shared = c.model.gate.initial(c.model.k, c.model.q)
     c.model.gate_coefficients(theta)[:] = gate
     c.model.gate_shared(theta)[:] = shared
-    w = np.ones(rows.n) if rows.w is None else rows.w
+    w = np.ones(rows.n) if rows.row_weights is None else rows.row_weights
     y = (rows.y - rows.y_center) / rows.y_scale
     c.model.expert_coefficients(theta)[:, :, 0] = c.model.family.marginal(y, w)
     return c.collapse(theta)

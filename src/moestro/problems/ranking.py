@@ -47,8 +47,8 @@ class Ranking:
     @classmethod
     def of(cls, coordinates: Coordinates, rows: Rows, by: str, share: float = 1.0) -> Ranking:
         """The ranking of fits on `rows`, a `share` of all rows."""
-        total = rows.weight_sum
-        present = rows.n if rows.w is None else int(np.count_nonzero(rows.w))
+        total, w = rows.row_weight_sum, rows.row_weights
+        present = rows.n if w is None else int(np.count_nonzero(w))
         return cls(coordinates, max(total, float(present)) / total / share, by)
 
     def thin(self, phi: np.ndarray, mass: np.ndarray) -> np.ndarray:

@@ -1,13 +1,21 @@
 """Rows that share their expert: how they are kept, and what they sum to."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from conftest import FAMILIES, problem
 from moestro.design import ArrayDesign
+from moestro.engine import ArrayEngine, Order, unit_scores
 from moestro.errors import DataError
 from moestro.experts import Gaussian
-from moestro.rows import encode_groups, read, sample_rows
+from moestro.gates import make_gate
+from moestro.model import Model
+from moestro.rows import Groups, encode_groups, read, sample_rows
+from moestro.solvers import Coordinates, Objective
 
+SIZES = (3, 1, 4, 2, 5, 1, 7)
 DESIGN = ArrayDesign(("a", "b", "c"), (0, 1), (2,))
 
 
@@ -32,6 +40,29 @@ def content(rows):
     w = np.ones(rows.n_units) if rows.w is None else rows.w
     at = rows.groups.offsets
     return sorted((sorted(columns[at[g] : at[g + 1]]), w[g]) for g in range(rows.n_units))
+
+
+def grouped(name, k, d=2, e=1, sizes=SIZES, weights=True, seed=0, gate="softmax"):
+    """A problem of conftest whose rows come in groups of these sizes."""
+    model, rows, theta = problem(name, k, d, e, n=sum(sizes), weights=weights, seed=seed)
+    groups = Groups.of_sizes(np.array(sizes))
+    same = groups.spread(groups.first)
+    x, z = (rows.x[same], None) if e is None else (rows.x, rows.z[same])
+    rows = replace(rows, x=x, z=z, w=None if rows.w is None else rows.w[groups.first], groups=groups)
+    model = Model(make_gate(gate), model.family, k, rows.q, rows.p)
+    if len(theta) != model.size:
+        theta = 0.6 * np.random.default_rng(seed).standard_normal(model.size)
+    return model, rows, theta
+
+
+def close(a, b, tolerance):
+    """Largest difference relative to the largest entry."""
+    a, b = np.asarray(a), np.asarray(b)
+    return a.size == 0 or np.abs(a - b).max() <= tolerance * max(np.abs(a).max(), 1e-300)
+
+
+def each_group(rows):
+    return [rows.take(np.array([g])) for g in range(rows.n_units)]
 
 
 class TestRows:
@@ -144,3 +175,106 @@ class TestRows:
             rows_of(x, z, y, None, np.r_[np.nan, ids[1:]])
         with pytest.raises(DataError, match="cannot be compared as ids"):
             rows_of(x, z, y, None, [[1]] * len(y))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+class TestReference:
+    """The readable sums, against the definition."""
+
+    def test_the_definition_by_brute_force(self, name):
+        """L_g = log sum_e pi_e(z_g) prod_i f_e(y_i | x_i), one number at a time."""
+        model, rows, theta = grouped(name, 3)
+        block = next(rows.blocks(rows.n))
+        eta = model.predictors(theta, block.x)
+        f = np.exp(
+            model.family.log_density(eta, block.y[:, None])
+            + np.reshape(model.family.log_base(block.y), (-1, 1))
+            - np.log(rows.y_scale)
+        )
+        pi = np.exp(model.log_gate(theta, block.z))
+        total, mass, at = 0.0, np.zeros(3), rows.groups.offsets
+        out = ArrayEngine(model, rows, block=4).rowwise(theta)
+        for g in range(rows.n_units):
+            joint = [pi[g, e] * np.prod([f[i, e] for i in range(at[g], at[g + 1])]) for e in range(3)]
+            r = np.array(joint) / sum(joint)
+            assert out.log_density[g] == pytest.approx(np.log(sum(joint)), rel=1e-12)
+            np.testing.assert_allclose(out.responsibilities[g], r, rtol=1e-10)
+            total += rows.w[g] * np.log(sum(joint))
+            mass += rows.w[g] * rows.groups.sizes[g] * r
+        e = ArrayEngine(model, rows, block=4).evaluate(theta, Order.VALUE)
+        assert e.value == pytest.approx(total, rel=1e-12)
+        np.testing.assert_allclose(e.mass, mass, rtol=1e-10)
+
+    @pytest.mark.parametrize(("k", "d", "e"), [(1, 2, 1), (2, 1, None), (3, 2, 1), (3, 0, 2), (2, 2, 0)])
+    @pytest.mark.parametrize("gate", ["softmax", "sigmoid", "temperature"])
+    def test_derivatives_against_central_differences(self, name, k, d, e, gate):
+        model, rows, theta = grouped(name, k, d, e, sizes=SIZES * 2, gate=gate)
+        objective = Objective(
+            ArrayEngine(model, rows, 5), Coordinates.of(model, rows.x_scaling, rows.z_scaling)
+        )
+        phi = objective.coordinates.collapse(theta)
+        at = objective.evaluate(phi, Order.CURVATURE)
+        h = 1e-5
+        steps = h * np.eye(len(phi))
+
+        def value(p):
+            return objective.evaluate(p, Order.VALUE).value
+
+        def gradient(p):
+            return objective.evaluate(p, Order.GRADIENT).gradient
+
+        numeric = np.array([(value(phi + s) - value(phi - s)) / (2 * h) for s in steps])
+        hessian = np.array([(gradient(phi + s) - gradient(phi - s)) / (2 * h) for s in steps])
+        # Central differences: truncation h^2, rounding 1e-16 / h, relative to the largest entry.
+        assert close(at.gradient, numeric, 1e-7)
+        assert close(at.curvature, hessian, 1e-7)
+
+    def test_information_is_the_curvature_of_q(self, name):
+        """With responsibilities held: exactly for canonical links, and always positive semi-definite."""
+        model, rows, theta = grouped(name, 2, sizes=SIZES * 4, seed=5)
+        engine = ArrayEngine(model, rows)
+        r = engine.rowwise(theta).responsibilities
+        at = engine.evaluate(theta, Order.INFORMATION, r)
+        assert np.linalg.eigvalsh(at.information).min() >= -1e-9 * np.abs(at.information).max()
+        posterior = engine.evaluate(theta, Order.INFORMATION)
+        assert close(at.gradient, posterior.gradient, 1e-12)  # of Q and of L, by Fisher's identity
+        if name in ("multinomial", "poisson"):
+            h = 1e-5
+            q = [
+                engine.evaluate(theta + s, Order.GRADIENT, r).gradient
+                - engine.evaluate(theta - s, Order.GRADIENT, r).gradient
+                for s in h * np.eye(model.size)
+            ]
+            assert close(at.information, -np.array(q) / (2 * h), 1e-7)
+
+    def test_scores_are_those_of_each_group(self, name):
+        model, rows, theta = grouped(name, 3)
+        engine = ArrayEngine(model, rows)
+        scores = unit_scores(
+            model, theta, next(rows.blocks(rows.n)), engine.rowwise(theta, scores=True).scores
+        )
+        for g, one in enumerate(each_group(rows)):
+            assert close(ArrayEngine(model, one).evaluate(theta, Order.GRADIENT).gradient, scores[g], 1e-12)
+
+    def test_one_expert_does_not_see_groups(self, name):
+        model, rows, theta = grouped(name, 1, weights=False)
+        plain = replace(rows, groups=None)
+        for order in Order:
+            a, b = (ArrayEngine(model, r).evaluate(theta, order) for r in (rows, plain))
+            assert a.value == pytest.approx(b.value, rel=1e-12)
+        assert close(b.curvature, a.curvature, 1e-12)
+
+    def test_a_group_of_equal_rows_is_its_first_row_with_a_power(self, name):
+        """Of m equal rows: log sum_e pi_e f_e^m. With a constant gate on one expert's side, weight m."""
+        model, rows, theta = grouped(name, 2, sizes=(3,), seed=1, weights=False)
+        same = rows.take(np.array([0]))
+        first = np.zeros(3, dtype=int)
+        same = replace(same, x=same.x[first], z=same.z[first], y=same.y[first])
+        sure = theta.copy()
+        model.gate_coefficients(sure)[:] = 0.0
+        model.gate_coefficients(sure)[0, 0] = 60.0  # expert 1 all but certain
+        once = replace(rows, x=same.x[:1], z=same.z[:1], y=same.y[:1], groups=None)
+        a = ArrayEngine(model, same).evaluate(sure, Order.CURVATURE)
+        b = ArrayEngine(model, replace(once, w=np.array([3.0]))).evaluate(sure, Order.CURVATURE)
+        assert a.value == pytest.approx(b.value, rel=1e-10)
+        assert close(b.curvature, a.curvature, 1e-8)

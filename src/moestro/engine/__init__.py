@@ -3,7 +3,7 @@
 from ..errors import DataError
 from ..model import Model
 from ..rows import Rows
-from .array import ArrayEngine, logit_features
+from .array import ArrayEngine, unit_scores
 from .base import Engine, Evaluation, Order, Rowwise, stacked
 from .native import ISA_VARIABLE, NativeEngine, supports
 
@@ -14,7 +14,7 @@ def make_engine(model: Model, rows: Rows, name: str = "auto", threads: int = 1) 
     """The engine called `name`; "auto" is native where the core has the gate and the family."""
     if name not in ENGINES:
         raise DataError(f"engine={name!r} is unknown: choose one of {', '.join(ENGINES)}")
-    if name == "native" or (name == "auto" and supports(model)):
+    if name == "native" or (name == "auto" and supports(model) and rows.groups is None):
         return NativeEngine(model, rows, threads)
     return ArrayEngine(model, rows)
 
@@ -28,7 +28,7 @@ __all__ = [
     "NativeEngine",
     "Order",
     "Rowwise",
-    "logit_features",
     "make_engine",
     "stacked",
+    "unit_scores",
 ]

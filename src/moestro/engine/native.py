@@ -34,6 +34,8 @@ class NativeEngine:
                 f"the native engine has no {model.gate.name} gate with {model.family.name} experts: "
                 "use engine='array'"
             )
+        if rows.groups is not None:
+            raise DataError("the native engine has no groups: use engine='array'")
         self.model, self.rows, self.threads = model, rows, threads
         self.isa = os.environ.get(ISA_VARIABLE, "") if isa is None else isa
         xs, zs = rows.x_scaling, rows.z_scaling

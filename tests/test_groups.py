@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from conftest import FAMILIES, problem
+from moestro import _core
 from moestro.design import ArrayDesign
-from moestro.engine import ArrayEngine, Order, unit_scores
+from moestro.engine import ArrayEngine, NativeEngine, Order, make_engine, unit_scores
 from moestro.errors import DataError
 from moestro.experts import Gaussian
-from moestro.gates import make_gate
+from moestro.gates import TopKGate, make_gate
 from moestro.model import Model
 from moestro.rows import Groups, encode_groups, read, sample_rows
 from moestro.solvers import Coordinates, Objective
@@ -49,7 +50,8 @@ def grouped(name, k, d=2, e=1, sizes=SIZES, weights=True, seed=0, gate="softmax"
     same = groups.spread(groups.first)
     x, z = (rows.x[same], None) if e is None else (rows.x, rows.z[same])
     rows = replace(rows, x=x, z=z, w=None if rows.w is None else rows.w[groups.first], groups=groups)
-    model = Model(make_gate(gate), model.family, k, rows.q, rows.p)
+    law = TopKGate(2) if gate is None else make_gate(gate)
+    model = Model(law, model.family, k, rows.q, rows.p)
     if len(theta) != model.size:
         theta = 0.6 * np.random.default_rng(seed).standard_normal(model.size)
     return model, rows, theta
@@ -278,3 +280,104 @@ class TestReference:
         b = ArrayEngine(model, replace(once, w=np.array([3.0]))).evaluate(sure, Order.CURVATURE)
         assert a.value == pytest.approx(b.value, rel=1e-10)
         assert close(b.curvature, a.curvature, 1e-8)
+
+
+NATIVE = ("multinomial", "gaussian", "poisson")
+FIELDS = ("value", "mass", "gradient", "information", "curvature")
+# Sizes that end with blocks of the kernel, cross them, and fill more than one: it handles 192 rows or groups at once.
+MANY = {
+    "pairs": (2,) * 200,
+    "one large": (1000,),
+    "mixed": (1, 192, 1, 191, 193, 2, 400, 1, 1, 5) + (3,) * 190,
+    "few": SIZES,
+}
+
+
+def fields_close(a, b, tolerance):
+    return all(
+        (x is None and y is None) or close(x, y, tolerance)
+        for x, y in ((getattr(a, f), getattr(b, f)) for f in FIELDS)
+    )
+
+
+@pytest.mark.parametrize("name", NATIVE)
+class TestNative:
+    """The compiled sums against the readable ones."""
+
+    @pytest.mark.parametrize(("k", "d", "e"), [(1, 2, 1), (2, 0, 3), (3, 2, None), (3, 9, 0), (5, 2, 1)])
+    @pytest.mark.parametrize("sizes", MANY)
+    def test_native_equals_array(self, name, k, d, e, sizes):
+        for weights in (True, False):
+            model, rows, theta = grouped(name, k, d, e, MANY[sizes], weights)
+            theta *= 0.3  # responsibilities of a large group are not all zero or one
+            reference = ArrayEngine(model, rows, block=100)
+            r = np.random.default_rng(1).dirichlet(np.ones(k), rows.n_units)
+            r[::3] = 0.0
+            for isa in _core.instruction_sets():
+                engine = NativeEngine(model, rows, 2, isa)
+                for order in Order:
+                    a, b = (m.evaluate(theta, order) for m in (reference, engine))
+                    assert fields_close(a, b, 1e-10), (isa, order)
+                a, b = (m.evaluate(theta, Order.INFORMATION, r) for m in (reference, engine))
+                assert fields_close(a, b, 1e-10), isa
+                a, b = (m.rowwise(theta, scores=True) for m in (reference, engine))
+                assert close(a.log_density, b.log_density, 1e-10)
+                assert close(a.responsibilities, b.responsibilities, 1e-10)
+                assert close(a.scores, b.scores, 1e-10)
+
+    def test_sparse_gates(self, name):
+        model, rows, theta = grouped(name, 4, 2, 2, MANY["mixed"], gate=None)
+        a, b = (
+            m.evaluate(theta, Order.CURVATURE) for m in (ArrayEngine(model, rows), NativeEngine(model, rows))
+        )
+        assert fields_close(a, b, 1e-10)
+
+    def test_groups_of_one_are_rows(self, name):
+        """By the kernel of groups, which `read` does not use for them."""
+        model, rows, theta = problem(name, 3, 2, 1, n=300)
+        ones = replace(rows, groups=Groups.of_sizes(np.ones(300, dtype=int)))
+        for engine in (ArrayEngine, NativeEngine):
+            a, b = (engine(model, r).evaluate(theta, Order.CURVATURE) for r in (rows, ones))
+            assert fields_close(a, b, 1e-12)
+            a, b = (engine(model, r).rowwise(theta, scores=True) for r in (rows, ones))
+            assert close(a.scores, b.scores, 1e-12)
+
+    def test_bitwise_equal_for_any_number_of_threads(self, name):
+        sizes = tuple(np.random.default_rng(0).integers(1, 30, 2000)) + (5000,)
+        model, rows, theta = grouped(name, 3, 3, 1, sizes)
+        first = NativeEngine(model, rows, 1).evaluate(theta, Order.CURVATURE)
+        for threads in (2, 3, 8):
+            other = NativeEngine(model, rows, threads).evaluate(theta, Order.CURVATURE)
+            assert all(np.array_equal(getattr(first, f), getattr(other, f)) for f in FIELDS)
+
+    def test_several_thetas_at_once(self, name):
+        model, rows, theta = grouped(name, 3, 2, 1, MANY["pairs"])
+        thetas = np.stack([theta, 0.5 * theta, -theta])
+        r = np.random.default_rng(1).dirichlet(np.ones(3), (3, rows.n_units))
+        engine = make_engine(model, rows)
+        for given in (None, r):
+            together = engine.evaluate_all(thetas, Order.INFORMATION, given, 2).each()
+            for i, at in enumerate(thetas):
+                one = engine.evaluate(at, Order.INFORMATION, None if given is None else given[i])
+                assert all(np.array_equal(getattr(one, f), getattr(together[i], f)) for f in FIELDS[:4])
+
+    @pytest.mark.parametrize("size", [30.0, 400.0, 5000.0])
+    def test_extreme_parameters_stay_finite_and_equal(self, name, size):
+        model, rows, theta = grouped(name, 3, 2, 1, MANY["pairs"])
+        theta = theta * size
+        if name == "gaussian":
+            model.nuisances(theta)[:] = np.clip(model.nuisances(theta), -18, 9)
+        a, b = (
+            m.evaluate(theta, Order.CURVATURE) for m in (ArrayEngine(model, rows), NativeEngine(model, rows))
+        )
+        assert all(np.isfinite(getattr(b, f)).all() for f in FIELDS)
+        if (name, size) == ("poisson", 5000.0):  # rates at their cap tie experts to the last bit of 1e130
+            return
+        assert fields_close(a, b, 1e-9)  # exponents near 1e4 carry 1e-12 of their argument
+
+
+def test_wrong_offsets_are_refused():
+    model, rows, _ = grouped("gaussian", 2)
+    for offsets in ([0, 5], [0, 4, 4, 23], [1, 23], [0]):
+        with pytest.raises(ValueError, match="offsets must rise"):
+            NativeEngine(model, replace(rows, w=None, groups=Groups(np.array(offsets))))

@@ -14,7 +14,7 @@ def make_engine(model: Model, rows: Rows, name: str = "auto", threads: int = 1) 
     """The engine called `name`; "auto" is native where the core has the gate and the family."""
     if name not in ENGINES:
         raise DataError(f"engine={name!r} is unknown: choose one of {', '.join(ENGINES)}")
-    if name == "native" or (name == "auto" and supports(model) and rows.groups is None):
+    if name == "native" or (name == "auto" and supports(model)):
         return NativeEngine(model, rows, threads)
     return ArrayEngine(model, rows)
 

@@ -1,4 +1,4 @@
-"""From memberships (n, k) to parameters of a softmax-gated mixture, many at once."""
+"""From memberships (u, k) of units, rows or groups, to parameters of a softmax-gated mixture, many at once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def from_memberships(
 ) -> np.ndarray:
     """M-steps with the responsibilities held at `memberships`, several fits side by side; phi (S, P).
 
-    The gate moves only where the memberships cover every row.
+    The gate moves only where the memberships cover every unit.
     """
     phi = np.tile(pooled(objective), (len(memberships), 1))
     given = np.ascontiguousarray(memberships, dtype=float)

@@ -24,6 +24,7 @@ from ..solvers.together import newton_together
 from .memberships import from_memberships, pooled
 from .ranking import Ranking
 from .smaller import duplicated, halves
+from .view import view_of
 
 NEWTON_LIMIT = 1500  # free parameters up to which an exact Hessian is held (docs/benchmarks.md)
 SHORT_EM = 4  # EM steps before Newton's: far from an optimum they are cheap and safe
@@ -56,7 +57,8 @@ class MixtureFit(Fit):
 
 @dataclass(frozen=True)
 class MixtureProblem:
-    """The log-likelihood of a model on rows, in the free coordinates phi: its points.
+    """The log-likelihood of a model on rows, in the free coordinates phi: its points. Where rows come in groups,
+    a group is what the search calls a unit: it has one share in every expert.
 
     Attributes
     ----------
@@ -68,7 +70,7 @@ class MixtureProblem:
     threads : int
     rank_by : {"usable", "likelihood"}
     share : float
-        Of all rows, by weight.
+        Of all units, by weight.
     """
 
     rows: Rows
@@ -101,7 +103,8 @@ class MixtureProblem:
 
     @property
     def weights(self) -> np.ndarray | None:
-        return self.rows.w
+        grouped = self.rows.groups is not None and self.rows.w is None
+        return np.ones(self.rows.n_units) if grouped else self.rows.w
 
     @property
     def rotation(self) -> Sequence[str]:
@@ -138,10 +141,7 @@ class MixtureProblem:
 
     @cached_property
     def _view(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        block = next(self.rows.blocks(self.rows.n))
-        x = block.x[:, 1:] if self.rows.shared else np.column_stack([block.x[:, 1:], block.z[:, 1:]])
-        y = self.model.family.spread(block.y)
-        return x, (y - np.average(y, weights=block.w)) / max(float(y.std()), 1e-300), block.w
+        return view_of(self.model, self.rows)
 
     def view(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         return self._view[:2]
@@ -245,8 +245,8 @@ class MixtureProblem:
     def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray:
         return sample_rows(self.rows, seed)
 
-    def subset(self, rows: np.ndarray) -> MixtureProblem:
-        part = self.rows.take(rows).merged()
+    def subset(self, units: np.ndarray) -> MixtureProblem:
+        part = self.rows.take(units).merged()
         share = self.share * part.weight_sum / self.weight_sum
         return MixtureProblem(
             part, self.coordinates, self.solver, self.engine, self.threads, self.rank_by, share

@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -165,6 +167,13 @@ Sums evaluate(const Problem& pr, const Request& rq, const Isa& isa, int threads,
     }
     spread(pr, plan, gram, out);
     if (missing) spread_missing(pr, between, out);
+    // Maxima inside the passes drop NaN.
+    if (std::any_of(rq.theta, rq.theta + P, [](double v) { return std::isnan(v); })) {
+        const double nan = std::numeric_limits<double>::quiet_NaN();
+        out.value = nan;
+        if (rq.row_log_density) std::fill_n(rq.row_log_density, pr.units(), nan);
+        if (rq.row_responsibilities) std::fill_n(rq.row_responsibilities, pr.units() * pr.k, nan);
+    }
     return out;
 }
 

@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "descent.hpp"
+#include "newton.hpp"
 #include "problem.hpp"
 
 namespace nb = nanobind;
@@ -23,6 +24,7 @@ using Rows = nb::ndarray<nb::numpy, const double, nb::ndim<2>, nb::c_contig, nb:
 using OutVector = nb::ndarray<nb::numpy, double, nb::ndim<1>>;
 using OutMatrix = nb::ndarray<nb::numpy, double, nb::ndim<2>>;
 using OutCube = nb::ndarray<nb::numpy, double, nb::ndim<3>>;
+using Integers = nb::ndarray<nb::numpy, const int, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Cube = nb::ndarray<nb::numpy, const double, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
 namespace {
@@ -150,6 +152,29 @@ struct PyProblem {
             order >= 3 ? nb::cast(give<OutCube>(std::move(out.curvature), {S, P, P})) : none);
     }
 
+    // Newton's method from several points (S, size), each whole on one thread.
+    nb::tuple newton(Rows points, Integers owner, Vector lower, Vector upper, const Region& region, int threads,
+                     const std::string& isa) const {
+        const size_t S = points.shape(0), size = points.shape(1), k = size_t(problem.k);
+        if (owner.shape(0) != size_t(problem.parameters()) || lower.shape(0) != size || upper.shape(0) != size)
+            throw std::invalid_argument("owner needs one entry a parameter, lower and upper one a column of the points");
+        for (size_t i = 0; i < owner.shape(0); ++i)
+            if (owner.data()[i] >= int(size)) throw std::invalid_argument("an owner is not a column of the points");
+        const Space space{int(size), owner.data(), lower.data(), upper.data()};
+        const Isa& path = choose_isa(isa.c_str());
+        NewtonEnds out;
+        try {
+            nb::gil_scoped_release release;
+            out = newton_all(problem, space, region, points.data(), S, path, threads, &python_interrupt);
+        } catch (const std::runtime_error&) {
+            if (PyErr_Occurred()) throw nb::python_error();
+            throw;
+        }
+        return nb::make_tuple(give<OutMatrix>(std::move(out.phi), {S, size}), give<OutVector>(std::move(out.value), {S}),
+                              give<OutMatrix>(std::move(out.mass), {S, k}), give<OutVector>(std::move(out.iterations), {S}),
+                              give<OutVector>(std::move(out.converged), {S}));
+    }
+
     nb::tuple rowwise(Vector theta, bool scores, int threads, const std::string& isa) const {
         const size_t n = size_t(problem.n), units = size_t(problem.units()), k = size_t(problem.k);
         const size_t T = size_t(problem.logits());
@@ -200,8 +225,6 @@ nb::tuple solve_positive(Cube M, Rows g, int threads) {
     return nb::make_tuple(give<OutMatrix>(std::move(p), {S, P}), give<OutVector>(std::move(solved), {S}));
 }
 
-using Integers = nb::ndarray<nb::numpy, const int, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-
 nb::tuple penalised_quadratic(Rows M, Vector g, Vector start, Vector l1, Integers group, Vector weight, Vector lower, Vector upper,
                               double tol, int max_sweeps) {
     const size_t size = g.shape(0);
@@ -227,6 +250,15 @@ nb::tuple penalised_quadratic(Rows M, Vector g, Vector start, Vector l1, Integer
 
 NB_MODULE(_core, module) {
     module.doc() = "Compiled sums over rows for moestro's native engine.";
+    nb::class_<Region>(module, "Region")
+        .def("__init__", [](Region* self, double start, double least, double floor, double stuck, double enough, double good, double poor,
+                            double shrink, double raise, double growth, double ridge, double roundoff, double rounding,
+                            double offset, double weight_sum, double tol, int limit) {
+            new (self) Region{start, least, floor, stuck, enough, good, poor, shrink, raise, growth, ridge, roundoff, rounding,
+                              offset, weight_sum, tol, limit};
+        }, nb::kw_only(), nb::arg("start"), nb::arg("least"), nb::arg("floor"), nb::arg("stuck"), nb::arg("enough"), nb::arg("good"), nb::arg("poor"),
+             nb::arg("shrink"), nb::arg("raise_"), nb::arg("growth"), nb::arg("ridge"), nb::arg("roundoff"), nb::arg("rounding"),
+             nb::arg("offset"), nb::arg("weight_sum"), nb::arg("tol"), nb::arg("limit"));
     nb::class_<PyProblem>(module, "Problem")
         .def(nb::init<Matrix, Vector, Vector, std::optional<Matrix>, Vector, Vector, Vector, std::optional<Vector>,
                       double, double, int, int, int, int, bool, std::optional<Offsets>>(),
@@ -238,6 +270,8 @@ NB_MODULE(_core, module) {
              nb::arg("responsibilities").none() = nb::none())
         .def("sums_of", &PyProblem::sums_of, nb::arg("thetas"), nb::arg("order"), nb::arg("threads"), nb::arg("isa"),
              nb::arg("responsibilities").none() = nb::none())
+        .def("newton", &PyProblem::newton, nb::arg("points"), nb::arg("owner"), nb::arg("lower"), nb::arg("upper"),
+             nb::arg("region"), nb::arg("threads"), nb::arg("isa"))
         .def("rowwise", &PyProblem::rowwise, nb::arg("theta"), nb::arg("scores"), nb::arg("threads"), nb::arg("isa"));
     module.def("mixture_sums", &mixture, nb::arg("rows"), nb::arg("w").none(), nb::arg("theta"), nb::arg("threads"),
                nb::arg("isa"));

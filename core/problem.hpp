@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -145,6 +146,10 @@ struct Stacked {
 Stacked evaluate_all(const Problem&, const double* thetas, size_t count, int order, const double* responsibilities, const Isa&,
                      int threads, bool (*interrupted)());
 void solve_all(const double* M, const double* g, size_t count, size_t size, int threads, double* p, double* solved);
+// x = M^-1 g, overwriting M (size, size); false, and x = 0, where M is not positive definite.
+bool solve_one(double* M, const double* g, size_t size, double* x);
+// work(i, main) for every i below count, on up to `threads` threads; each i is done whole by one of them.
+void each(size_t count, int threads, const std::function<void(size_t, bool)>& work);
 
 MixturePart mixture_sums(const Mixture&, const Isa&, int threads);
 

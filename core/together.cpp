@@ -2,16 +2,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <functional>
 #include <stdexcept>
 #include <thread>
 
 #include "problem.hpp"
 
 namespace moestro {
-namespace {
 
-// work(i, main) for every i below count, on up to `threads` threads; each i is done whole by one of them.
 void each(size_t count, int threads, const std::function<void(size_t, bool)>& work) {
     std::atomic<size_t> next{0};
     const auto loop = [&](bool main) {
@@ -24,11 +21,9 @@ void each(size_t count, int threads, const std::function<void(size_t, bool)>& wo
     for (auto& thread : pool) thread.join();
 }
 
-}  // namespace
-
 Stacked evaluate_all(const Problem& pr, const double* thetas, size_t count, int order, const double* responsibilities,
                      const Isa& isa, int threads, bool (*interrupted)()) {
-    const size_t P = size_t(pr.parameters()), k = size_t(pr.k), units = size_t(pr.units());
+    const size_t P = size_t(pr.parameters()), k = size_t(pr.k), n = size_t(pr.n), units = size_t(pr.units());
     Stacked out;
     out.value.resize(count);
     out.mass.resize(count * k);
@@ -36,7 +31,8 @@ Stacked evaluate_all(const Problem& pr, const double* thetas, size_t count, int 
     out.information.resize(order >= 2 ? count * P * P : 0);
     out.curvature.resize(order >= 3 ? count * P * P : 0);
     std::atomic<bool> stop{false};
-    each(count, threads, [&](size_t i, bool main) {
+    const bool small = count * n * P < 150000;  // about a millisecond
+    each(count, small ? 1 : threads, [&](size_t i, bool main) {
         if (stop.load(std::memory_order_relaxed)) return;
         Request rq;
         rq.order = order;
@@ -57,38 +53,39 @@ Stacked evaluate_all(const Problem& pr, const double* thetas, size_t count, int 
     return out;
 }
 
+bool solve_one(double* M, const double* g, size_t size, double* x) {
+    std::fill(x, x + size, 0.0);
+    for (size_t j = 0; j < size; ++j) {  // Cholesky M = U'U, U in the upper triangle; every loop runs along a row
+        double* row = M + j * size;
+        if (!(row[j] > 0.0)) return false;  // NaN too
+        row[j] = std::sqrt(row[j]);
+        for (size_t t = j + 1; t < size; ++t) row[t] /= row[j];
+        for (size_t i = j + 1; i < size; ++i) {
+            double* other = M + i * size;
+            const double by = row[i];
+            for (size_t t = i; t < size; ++t) other[t] -= by * row[t];
+        }
+    }
+    std::copy(g, g + size, x);
+    for (size_t j = 0; j < size; ++j) {
+        const double* row = M + j * size;
+        x[j] /= row[j];
+        for (size_t t = j + 1; t < size; ++t) x[t] -= row[t] * x[j];
+    }
+    for (size_t j = size; j-- > 0;) {
+        const double* row = M + j * size;
+        for (size_t t = j + 1; t < size; ++t) x[j] -= row[t] * x[t];
+        x[j] /= row[j];
+    }
+    return true;
+}
+
 void solve_all(const double* M, const double* g, size_t count, size_t size, int threads, double* p, double* solved) {
     const bool small = count * size * size * size < 200000;  // a thread costs more than that many products
     each(count, small ? 1 : threads, [&](size_t s, bool) {
-        thread_local std::vector<double> L;
-        L.assign(M + s * size * size, M + (s + 1) * size * size);
-        double* x = p + s * size;
-        solved[s] = 0.0;
-        std::fill(x, x + size, 0.0);
-        for (size_t j = 0; j < size; ++j) {  // Cholesky, row by row
-            double* row = L.data() + j * size;
-            for (size_t i = 0; i <= j; ++i) {
-                const double* other = L.data() + i * size;
-                double sum = row[i];
-                for (size_t t = 0; t < i; ++t) sum -= row[t] * other[t];
-                if (i < j) {
-                    row[i] = sum / other[i];
-                } else {
-                    if (!(sum > 0.0)) return;  // NaN too
-                    row[j] = std::sqrt(sum);
-                }
-            }
-        }
-        for (size_t j = 0; j < size; ++j) {
-            double sum = g[s * size + j];
-            for (size_t t = 0; t < j; ++t) sum -= L[j * size + t] * x[t];
-            x[j] = sum / L[j * size + j];
-        }
-        for (size_t j = size; j-- > 0;) {
-            x[j] /= L[j * size + j];
-            for (size_t t = 0; t < j; ++t) x[t] -= L[j * size + t] * x[j];
-        }
-        solved[s] = 1.0;
+        thread_local std::vector<double> U;
+        U.assign(M + s * size * size, M + (s + 1) * size * size);
+        solved[s] = solve_one(U.data(), g + s * size, size, p + s * size);
     });
 }
 

@@ -156,6 +156,19 @@ def test_extreme_parameters_stay_finite_and_equal(family, size):
         assert close(getattr(a, f), getattr(b, f), 1e-9)  # exponents near 1e4 carry 1e-12 of their argument
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("engine", [NativeEngine, ArrayEngine])
+def test_a_parameter_that_is_no_number_gives_none(family, engine):
+    model, rows, theta = problem(family, 3)
+    for place in (0, model.size - 1):
+        at = theta.copy()
+        at[place] = np.nan
+        with np.errstate(invalid="ignore"):
+            sums, rowwise = engine(model, rows).evaluate(at, Order.VALUE), engine(model, rows).rowwise(at)
+        assert np.isnan(sums.value)
+        assert np.isnan(rowwise.log_density).any()
+
+
 def test_unknown_engines_are_refused():
     model, rows, _ = problem("gaussian", 2)
     with pytest.raises(DataError, match="auto, native, array"):

@@ -20,7 +20,7 @@ from moestro.search.evidence import chance
 from moestro.search.search import ENOUGH, STALE
 from moestro.solvers import Coordinates, Newton, Objective, run
 from moestro.solvers.pool import Pool
-from moestro.solvers.together import newton_together
+from moestro.solvers.together import in_step, newton_together
 
 
 def objective_of(name, k=2, n=200, seed=0, engine=NativeEngine):
@@ -80,6 +80,24 @@ class TestTogether:
                 assert objective.gradient_norm(ends.phi[i], e.gradient) <= 1e-8
                 assert ends.value[i] == pytest.approx(alone.value, abs=1e-6)
         assert ends.converged.sum() >= 5
+
+    @pytest.mark.parametrize("k", [1, 3])
+    def test_the_compiled_loop_is_the_readable_one(self, name, k):
+        objective, phi = objective_of(name, k=k, n=300, seed=4)
+        c = objective.coordinates
+        starts = phi + 2.0 * np.random.default_rng(2).standard_normal((9, len(phi)))
+        starts = np.clip(starts, c.lower, c.upper)
+        starts[0], starts[1, 0] = c.upper, np.nan  # in a corner of the box; from nowhere
+        with Pool(1) as one, Pool(2) as two:
+            ends = newton_together(objective, starts, 1e-6, 30, one)
+            threaded = newton_together(objective, starts, 1e-6, 30, two)
+            twin = in_step(objective, starts, 1e-6, 30, two)
+        assert not np.isfinite(ends.value[1])
+        for part in ("phi", "value", "mass", "iterations", "converged"):
+            a, b, t = (getattr(e, part) for e in (ends, twin, threaded))
+            assert np.array_equal(a, t, equal_nan=True), part
+            if isinstance(objective.engine, NativeEngine):
+                np.testing.assert_allclose(a[2:], b[2:], rtol=1e-6, atol=1e-6, err_msg=part)
 
 
 def test_cholesky_solves_and_says_where_it_cannot():

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .design import Design, FormulaDesign
+from .design.groups import group_ids, refuse_groups
 from .design.response import check_weights, encode_classes, numeric_response
 from .errors import DataError
 from .experts import Family, make_family
@@ -78,12 +79,13 @@ def fit_design(
     criterion: str = "bic",
     response: str = "y",
     classes: tuple = (),
+    groups: Any = None,
     started: Callable[[int], None] | None = None,
     finished: Callable[[Fit], None] | None = None,
 ) -> Result:
-    """Fit every k in `ks` and choose by `criterion`. Arrays as in `rows.read`."""
+    """Fit every k in `ks` and choose by `criterion`. Arrays and groups as in `rows.read`."""
     made = make_gate(gate, top_k, rank_on)
-    rows, units = read(design, x, z, y, w, family, response, classes, made.scaling)
+    rows, units = read(design, x, z, y, w, family, response, classes, made.scaling, groups)
     largest = Model(made, family, max(ks, default=1), rows.q, rows.p)
     found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)
     return Result(FittedModel(design, units, found.chosen), rows, found)
@@ -113,10 +115,11 @@ def fit_formula(
     options: Options,
     *,
     sample_weight: Any = None,
+    groups: Any = None,
     shared_variance: bool = False,
     **how: Any,
 ) -> Result:
-    """Fit "y ~ experts | gate" on a frame."""
+    """Fit "y ~ experts | gate" on a frame; `groups` is a column's name or ids (n,)."""
     design = FormulaDesign.learn(formula, data)
     x, z = design.matrices(data)
     design, raw = design.learn_response(data)
@@ -127,7 +130,10 @@ def fit_formula(
         y = numeric_response(raw, design.response)
     w = check_weights(sample_weight, len(y))
     made = make_family(family, classes=len(classes), shared_variance=shared_variance)
-    return fit_design(design, x, z, y, w, made, ks, options, response=design.response, classes=classes, **how)
+    ids = group_ids(groups, data)
+    return fit_design(
+        design, x, z, y, w, made, ks, options, response=design.response, classes=classes, groups=ids, **how
+    )
 
 
 def select_experts(
@@ -141,6 +147,7 @@ def select_experts(
     random_state: int | None = None,
     n_jobs: int | None = None,
     sample_weight: Any = None,
+    groups: Any = None,
     **how: Any,
 ) -> Selection:
     """Fit a range of numbers of experts, each also from the fit before it, and choose one.
@@ -162,6 +169,8 @@ def select_experts(
     n_jobs : int or None
         Threads; None means all cores. Results do not depend on it.
     sample_weight : array-like of shape (n,), optional
+    groups : str or array-like of shape (n,), optional
+        Of softmax-gated models: the column, or the ids, of rows that share their expert.
     **how
         For softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``; for located models ``direction``,
         ``covariance``, ``gate_covariance``, ``tied``, ``degree``, ... of `LocatedMoERegressor`: of lists,
@@ -187,6 +196,7 @@ def select_experts(
     if model == "located":
         if family != "gaussian":
             raise DataError(f"located experts are Gaussian: family={family!r} needs model='softmax'")
+        refuse_groups(groups, "a located model")
         return _select_located(
             formula, data, list(n_experts), criterion, random_state, thread_count(n_jobs), sample_weight, how
         )
@@ -206,6 +216,7 @@ def select_experts(
         list(n_experts),
         options,
         sample_weight=sample_weight,
+        groups=groups,
         criterion=criterion,
         **how,
     )

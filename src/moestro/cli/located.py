@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SOFTMAX_ONLY = {
     "family": "gaussian", "shared_variance": False, "top_k": None, "rank_on": "score", "solver": "auto",
-    "engine": "auto",
+    "engine": "auto", "groups": None,
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from .options import criterion_option, fit_options, refuse_given
 from .sweep import run_sweep
 
 LOCATED = ("covariance", "degree", "direction")
-GATED = ("gate", "top_k", "rank_on", "solver", "engine", "shared_variance")
+GATED = ("gate", "top_k", "rank_on", "solver", "engine", "shared_variance", "groups")
 
 
 @click.command()

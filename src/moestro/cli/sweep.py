@@ -34,6 +34,7 @@ def run_sweep(options: dict[str, Any], frame: Any, weights: Any, record: Callabl
                 progress=progress.show,
             ),
             sample_weight=weights,
+            groups=options["groups"],
             shared_variance=options["shared_variance"],
             criterion=options["criterion"],
             gate=options["gate"],

@@ -74,6 +74,26 @@ class NativeEngine:
         )
         return Evaluation(value + self._offset, mass, gradient, information, curvature)
 
+    def newton(
+        self,
+        points: np.ndarray,
+        owner: np.ndarray,
+        lower: np.ndarray,
+        upper: np.ndarray,
+        threads: int,
+        **region: float,
+    ) -> tuple[np.ndarray, ...]:
+        """Newton's method from each of `points` (S, size), one thread a point: ends, values (S,), masses (S, k), steps
+        and convergence (S,).
+
+        theta is points[:, owner], 0 where owner is -1; `region` is what `solvers.together` calls its trust region.
+        """
+        phi, value, mass, iterations, converged = self._problem.newton(
+            np.ascontiguousarray(points), np.ascontiguousarray(owner, dtype=np.intc), lower, upper,
+            _core.Region(offset=self._offset, weight_sum=self.rows.weight_sum, **region), threads, self.isa,
+        )  # fmt: skip
+        return phi, value, mass, iterations.astype(int), converged.astype(bool)
+
     def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
         density, resp, score = self._problem.rowwise(theta, scores, self.threads, self.isa)
         start = 0

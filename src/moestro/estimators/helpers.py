@@ -34,6 +34,8 @@ class Data:
     w : ndarray of shape (n,) or None
     response : str
         What the response is called.
+    groups : array-like of shape (n,) or None
+        Ids of the rows that share their expert.
     """
 
     design: Design
@@ -42,6 +44,7 @@ class Data:
     y: np.ndarray
     w: np.ndarray | None
     response: str
+    groups: Any = None
 
 
 def read_arrays(estimator: Any, X: Any, y: Any) -> tuple[ArrayDesign, Any, Any, np.ndarray]:

@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 from ..api import number_of_experts
 from ..design import ArrayDesign, Design, FormulaDesign
 from ..design.frames import frame_names
+from ..design.groups import refuse_groups
 from ..design.response import check_weights, numeric_response
 from ..errors import DataError
 from ..fitted import LocatedModel
@@ -148,7 +149,7 @@ class LocatedMoERegressor(RegressorMixin, LocatedFitted):
 
     # Fitting
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Self:
         """Fit by maximum joint likelihood.
 
         Parameters
@@ -157,11 +158,14 @@ class LocatedMoERegressor(RegressorMixin, LocatedFitted):
         y : array-like of shape (n,) or (n, q)
             With a `formula` it may be left out: the frame has the response.
         sample_weight : array-like of shape (n,), optional
+        groups : None
+            Rows that share their expert are not known to located models yet: refused.
 
         Returns
         -------
         self
         """
+        refuse_groups(groups, "a located model")
         if self.formula is not None:
             design, x, z, response = read_formula(self, X, y)
             if z is not None:

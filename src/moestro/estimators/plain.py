@@ -31,6 +31,7 @@ def fit_plain(estimator: Any, data: Data) -> Found:
         data.design, data.x, data.z, data.y, data.w, estimator._family(), ks, options, gate=estimator.gate,
         top_k=estimator.top_k,
         rank_on=estimator.rank_on, criterion=criterion, response=data.response, classes=estimator._classes,
+        groups=data.groups,
     )  # fmt: skip
     model, swept = result.model, result.sweep
     tree = None if swept.tree is None else model.in_user_units(swept.tree)

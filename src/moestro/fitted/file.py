@@ -86,6 +86,7 @@ def to_dict(
             "weight_sum": fit.weight_sum,
             "mass": fit.mass.tolist(),
             "entropy": fit.entropy,
+            "group_sizes": None if fit.group_sizes is None else list(fit.group_sizes),
             "starts": {n: encode(list(v), "starts") for n, v in fit.starts.columns.items()},
             "history": {n: encode(list(v), "history") for n, v in fit.history.columns.items()},
             "evidence": None if fit.evidence is None else fit.evidence.to_dict(),
@@ -129,12 +130,20 @@ def from_dict(data: Any) -> Parts:
         weight_sum=float(f["weight_sum"]),
         mass=np.array(f["mass"], dtype=float),
         entropy=float(f["entropy"]),
+        group_sizes=_group_sizes(f.get("group_sizes")),
         starts=Table({n: decode(cells) for n, cells in f["starts"].items()}),
         history=Table({n: decode(cells) for n, cells in f["history"].items()}),
         evidence=None if f.get("evidence") is None else Evidence.from_dict(f["evidence"]),
     )
     known = [_covariance_from_dict(c, model.size) for c in data.get("covariances", [])]
     return design, units, fit, {c.kind: c for c in known}
+
+
+def _group_sizes(data: Any) -> tuple[int, int, int] | None:
+    if data is None:
+        return None
+    count, least, most = data
+    return int(count), int(least), int(most)
 
 
 def _scaling_to_dict(scaling: Scaling) -> dict[str, Any]:

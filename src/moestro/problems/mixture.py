@@ -48,11 +48,14 @@ class MixtureFit(Fit):
     coordinates : Coordinates
     theta : ndarray of shape (P,)
         Parameters in scaled coordinates, experts in decreasing order of mass.
+    group_sizes : tuple of int or None
+        Number of groups that share their expert, and the rows of the smallest and of the largest.
     """
 
     model: Model
     coordinates: Coordinates
     theta: np.ndarray
+    group_sizes: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -245,8 +248,8 @@ class MixtureProblem:
     def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray:
         return sample_rows(self.rows, seed)
 
-    def subset(self, units: np.ndarray) -> MixtureProblem:
-        part = self.rows.take(units).merged()
+    def subset(self, rows: np.ndarray) -> MixtureProblem:
+        part = self.rows.take(rows).merged()
         share = self.share * part.weight_sum / self.weight_sum
         return MixtureProblem(
             part, self.coordinates, self.solver, self.engine, self.threads, self.rank_by, share
@@ -263,9 +266,17 @@ class MixtureProblem:
             weight_sum=self.weight_sum,
             mass=end.mass,
             entropy=self._entropy(theta),
+            group_sizes=self._group_sizes(),
             history=history(end.outcome.trace),
             **common,
         )
+
+    def _group_sizes(self) -> tuple[int, int, int] | None:
+        groups, w = self.rows.groups, self.rows.w
+        if groups is None:
+            return None
+        sizes = groups.sizes if w is None else groups.sizes[w > 0]
+        return len(sizes), int(sizes.min()), int(sizes.max())
 
     def _entropy(self, theta: np.ndarray) -> float:
         total = 0.0

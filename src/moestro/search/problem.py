@@ -143,6 +143,6 @@ class Problem(Protocol):
 
     def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray: ...  # a random order (u,) of the units
 
-    def subset(self, units: np.ndarray) -> Problem: ...
+    def subset(self, rows: np.ndarray) -> Problem: ...  # of these units
 
     def fit(self, end: End, **common: Any) -> Fit: ...  # frozen, in the user's units

@@ -1,9 +1,9 @@
 """Newton's method of many fits side by side: what a search of many starts spends its time on.
 
-The steps are those of `newton`, (lam D - H) p = g with lam following the agreement of gain and prediction;
-values, gradients and Hessians of all fits come from one call of the engine, their Cholesky factors from
-another. A fit leaves when its gradient has vanished, when no step is left, or at the limit. Saddles are not
-examined here: the polish of the finalists leaves them.
+The steps are those of `newton`, (lam D - H) p = g with lam following the agreement of gain and prediction. A fit
+leaves when its gradient has vanished, when no step is left, or at the limit. Saddles are not examined here: the
+polish of the finalists leaves them. Where the model is compiled, so is the loop (`core/newton.cpp`), each fit whole
+on one thread; else the fits go in step, values, gradients and Hessians of all from one call of the engine.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _core
-from ..engine import Evaluation, Order
+from ..engine import Evaluation, NativeEngine, Order
+from . import damping
 from .base import ROUNDING, Cancelled
 from .coordinates import Objective
 from .damping import ENOUGH, after_refusal, after_step
@@ -48,6 +49,26 @@ class Ends:
 def newton_together(objective: Objective, phi: np.ndarray, tol: float, limit: int, pool: Pool) -> Ends:
     """Maximise from each of phi (S, P) until the projected gradient per weight is at most `tol`, in at most
     `limit` evaluations."""
+    if isinstance(objective.engine, NativeEngine):
+        return _compiled(objective.engine, objective, phi, tol, limit, pool.threads)
+    return in_step(objective, phi, tol, limit, pool)
+
+
+def _compiled(
+    engine: NativeEngine, objective: Objective, phi: np.ndarray, tol: float, limit: int, threads: int
+) -> Ends:
+    c = objective.coordinates
+    region = {
+        "start": DAMPING, "least": LEAST, "floor": damping.FLOOR, "stuck": STUCK,
+        "enough": ENOUGH, "good": damping.GOOD, "poor": damping.POOR,
+        "shrink": damping.SHRINK, "raise_": damping.RAISE, "growth": damping.GROWTH,
+        "ridge": RIDGE, "roundoff": ROUNDOFF, "rounding": ROUNDING, "tol": tol, "limit": limit,
+    }  # fmt: skip
+    return Ends(*engine.newton(phi, c.owner, c.lower, c.upper, threads, **region))
+
+
+def in_step(objective: Objective, phi: np.ndarray, tol: float, limit: int, pool: Pool) -> Ends:
+    """The same, one evaluation of all fits after another: the readable twin, for any engine."""
     c, n = objective.coordinates, objective.weight_sum
     phi = phi.copy()
     at = objective.evaluate_all(phi, Order.CURVATURE, threads=pool.threads)

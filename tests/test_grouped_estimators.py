@@ -50,7 +50,7 @@ class TestFitting:
     def test_groups_of_one_are_no_groups_to_the_last_bit(self, data):
         a = MoERegressor.from_formula("y ~ x", data, random_state=0)
         b = MoERegressor.from_formula("y ~ x", data, groups=np.arange(len(data["y"]))[::-1], random_state=0)
-        assert np.array_equal(a._frozen().theta, b._frozen().theta)
+        assert np.array_equal(a.fit_.theta, b.fit_.theta)
         assert a.log_likelihood_ == b.log_likelihood_
         assert a.summary() == b.summary()
 
@@ -91,7 +91,7 @@ class TestFitting:
         ):
             with pytest.raises(DataError, match="groups are not known to"):
                 estimator.fit(X, data["y"], groups=ids)
-        with pytest.raises(DataError, match="groups are not known to a located model"):
+        with pytest.raises(DataError, match="groups are not known to located models"):
             select_experts("y ~ x", data, model="located", groups="person")
 
     def test_wrong_groups_are_refused(self, data):

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import numpy as np
 
 from ..errors import DataError, FileError
+from ..writing import is_stream, write
 from .errors import one_line_errors
 from .files import check_kind, check_writable, numbers
 from .options import data_options, refuse_given
-
-if TYPE_CHECKING:
-    from ..fitted import FittedModel
 
 
 @click.command()
@@ -67,7 +64,7 @@ def predict(
       moestro predict model.json new.csv --out predictions.csv
       moestro predict model.json new.csv --groups person --history seen.csv
     """
-    one_line_errors(_predict)(model, data, out, gate, history, groups, level, how)
+    one_line_errors(_predict)(model, data, out, gate, (groups, history), level, how)
 
 
 def _predict(
@@ -75,68 +72,64 @@ def _predict(
     data_path: str,
     out: str | None,
     gate: bool,
-    history: str | None,
-    groups: str | None,
+    seen: tuple[str | None, str | None],
     level: float,
     how: dict[str, Any],
 ) -> None:
-    from ..design.files import PARQUET, read_frame, write_text
-    from ..fitted import LocatedModel, model_from_dict, read_file
-    from .located import predict_located
+    from ..design.files import PARQUET, read_frame
+    from ..fitted import model_from_dict, read_file
 
     check_writable(out)
-    if out:
+    if out and not is_stream(out):
         check_kind(out, (".csv", *PARQUET))
+    groups, history = seen
     if (history is None) != (groups is None):
         raise DataError(
             "--history and --groups go together: rows that were seen, and the column of ids in both files"
         )
     model = read_file(model_path, model_from_dict)
-    if isinstance(model, LocatedModel):
-        refuse_given(
-            ["history", "groups"], "needs experts behind a softmax gate, and this model's are located"
-        )
-        table = predict_located(model, read_frame(data_path, **how), gate, level)
-    else:
-        if model.units.classes:
-            refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
-        frame = read_frame(data_path, **how)
-        seen = None if history is None else read_frame(history, **how)
-        table = _predictions(model, frame, gate, level, groups, seen)
+    if model.classes:
+        refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
+    frame = read_frame(data_path, **how)
+    given = {}
+    if history is not None and groups is not None:
+        given["log_weights"] = _weights(model, frame, groups, read_frame(history, **how))
+    table = _predictions(model, frame, gate, level, given)
     if out and out.lower().endswith(PARQUET):
         _write_parquet(table, out)
         return
     text = _csv(table)
     if out:
-        write_text(out, text)
+        write(out, text)
     else:
         sys.stdout.write(text)
         sys.stdout.flush()
 
 
 def _predictions(
-    model: FittedModel, frame: Any, gate: bool, level: float, groups: str | None, seen: Any
+    model: Any, frame: Any, gate: bool, level: float, given: dict[str, np.ndarray]
 ) -> dict[str, Any]:
-    """Columns of predictions; of groups that were `seen` given what they did."""
+    """Columns of predictions, by the gate's weights unless others are `given`; of several responses each by its
+    name."""
     x, z = _matrices(model, frame)
-    log_weights = None if groups is None else _weights(model, x, z, frame, groups, seen)
     table: dict[str, Any] = {}
-    if model.units.classes:
-        proba = model.mean(x, z, log_weights)
-        labels = np.array(model.units.classes, dtype=object)
+    if model.classes:
+        proba = model.mean(x, z, **given)
+        labels = np.array(model.classes, dtype=object)
         table["predicted"] = labels[np.argmax(proba, axis=1)]
-        table.update({f"p({label})": proba[:, c] for c, label in enumerate(model.units.classes)})
+        table.update({f"p({label})": proba[:, c] for c, label in enumerate(model.classes)})
     else:
-        law = model.distribution(x, z, log_weights)
-        low, middle, high = law.quantile(np.array([(1 - level) / 2, 0.5, (1 + level) / 2])).T
-        table |= {"mean": law.mean(), "std": law.std(), "low": low, "median": middle, "high": high}
+        for name, law in model.marginals(x, z, **given).items():
+            low, middle, high = law.quantile(np.array([(1 - level) / 2, 0.5, (1 + level) / 2])).T
+            parts = {"mean": law.mean(), "std": law.std(), "low": low, "median": middle, "high": high}
+            table |= {part if model.single else f"{part}({name})": v for part, v in parts.items()}
     if gate:
-        weights = np.exp(model.log_gate(x, z) if log_weights is None else log_weights)
+        weights = np.exp(given["log_weights"] if given else model.log_gate(x, z))
         table.update({f"gate({e + 1})": weights[:, e] for e in range(weights.shape[1])})
     return table
 
 
-def _matrices(model: FittedModel, frame: Any) -> tuple[Any, Any]:
+def _matrices(model: Any, frame: Any) -> tuple[Any, Any]:
     from ..design import FormulaDesign
     from ..design.frames import columns
 
@@ -146,7 +139,7 @@ def _matrices(model: FittedModel, frame: Any) -> tuple[Any, Any]:
     return model.design.matrices(np.column_stack([numbers(n, v) for n, v in found.items()]))
 
 
-def _weights(model: FittedModel, x: Any, z: Any, frame: Any, groups: str, seen: Any) -> np.ndarray:
+def _weights(model: Any, frame: Any, groups: str, seen: Any) -> np.ndarray:
     """log of the experts' weights (n, k), given what was seen of the groups."""
     from ..design import FormulaDesign
     from ..design.groups import group_ids
@@ -157,10 +150,10 @@ def _weights(model: FittedModel, x: Any, z: Any, frame: Any, groups: str, seen: 
         raise DataError(
             "--history needs a model that was fitted by a formula, which says what the response is"
         )
-    y, name = model.design.read_response(seen), model.units.response
-    classes = model.units.classes
-    y = encode_classes(y, classes, name)[0] if classes else numeric_response(y, name)
+    y, name = model.design.read_response(seen), model.responses[0]
+    y = encode_classes(y, model.classes, name)[0] if model.classes else numeric_response(y, name)
     past = (_matrices(model, seen)[0], y, group_ids(groups, seen))
+    x, z = _matrices(model, frame)
     return log_weights_after(model, x, z, group_ids(groups, frame), past)
 
 
@@ -181,12 +174,7 @@ def _write_parquet(table: dict[str, Any], path: str) -> None:
         import pyarrow.parquet
     except ImportError as error:
         raise FileError("Parquet needs an extra: pip install 'moestro[parquet]'") from error
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        columns = {n: list(v) if v.dtype.kind == "O" else v for n, v in table.items()}
-        pyarrow.parquet.write_table(pyarrow.table(columns), temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise FileError(f"{path}: cannot be written ({error})") from error
+    columns = {n: list(v) if v.dtype.kind == "O" else v for n, v in table.items()}
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns), file)
+    write(path, file.getvalue())

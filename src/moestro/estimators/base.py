@@ -10,23 +10,18 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..design import FormulaDesign
+from ..design import FormulaDesign, Observations
 from ..design.groups import group_ids
 from ..design.response import check_weights
 from ..errors import DataError
-from ..experts import Family
-from ..fitted import FittedModel, write_file
+from ..fitted import write_file
 from ..fitted.groups import group_joint
-from ..inference import Covariance
-from ..measure import MixingMeasure
-from ..problems import MixtureFit
-from ..summary.glance import glance
-from ..summary.mixture import summary_text, tidy
+from ..summary import glance, summary_text, tidy
 from ..tables import Table
 from ..threads import thread_count
 from .attributes import FitAttributes
-from .found import Found, Penalised, describe
-from .helpers import Data, checked, read_arrays, read_formula, read_response, warn_if_weak
+from .found import KEPT, Found, Penalised, describe
+from .helpers import checked, read_arrays, read_formula, read_response, warn_if_weak
 from .paths import RegularizationPath
 
 
@@ -34,22 +29,12 @@ class MoEBase(FitAttributes):
     """Mixture of experts behind scikit-learn's interface."""
 
     formula: str | None
-    gate_transform: Any
-    gate_features: Any
-    expert_features: Any
-    penalty: Any
-    tol: float | None
-    random_state: Any
     n_jobs: int | None
-    verbose: int
+    _found: Found
 
     @abstractmethod
     def _encode(self, y: np.ndarray, response: str, fitting: bool) -> np.ndarray:
         """y (n,) as floats the family understands; learns classes when fitting."""
-
-    @abstractmethod
-    def _family(self) -> Family:
-        """Family of the experts, once y was read."""
 
     @property
     @abstractmethod
@@ -57,7 +42,7 @@ class MoEBase(FitAttributes):
         """Labels of the classes; none for numbers."""
 
     @abstractmethod
-    def _estimate(self, data: Data) -> Found:
+    def _estimate(self, data: Observations) -> Found:
         """Fit and choose."""
 
     # Fitting
@@ -80,7 +65,7 @@ class MoEBase(FitAttributes):
             Ids, of any type and in any order, of rows that share their expert (the choices of one person, the
             visits of one patient), or the name of their column in a frame. The gate's columns are then those of
             the groups, constant within each; the likelihood is a product over groups, and criteria, robust
-            standard errors and cross-validation count groups.
+            standard errors and cross-validation count groups. Located and penalised fits refuse them.
 
         Returns
         -------
@@ -112,11 +97,10 @@ class MoEBase(FitAttributes):
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
         ids = group_ids(groups, X)
         read = read_arrays if self.formula is None else read_formula
-        design, x, z, y = read(self, X, y)
-        response = design.response if isinstance(design, FormulaDesign) else "y"
-        y = self._encode(y, response, fitting=True)
+        design, x, z, y, responses = read(self, X, y)
+        y = self._encode(y, responses[0], fitting=True)
         w = check_weights(sample_weight, len(y))
-        found = self._estimate(Data(design, x, z, y, w, response, ids))
+        found = self._estimate(Observations(design, x, z, y, w, responses, self._classes, ids))
         self._store(found)
         if found.searched:
             warn_if_weak(found.model.fit.evidence)
@@ -124,19 +108,21 @@ class MoEBase(FitAttributes):
 
     def _store(self, found: Found) -> None:
         self._found = found
-        self.n_experts_ = found.model.fit.model.k
+        self.n_experts_ = found.model.fit.k
         self.n_iter_ = max(found.model.fit.n_iter, 1)
         self.selection_, self.slope_, self.dendrogram_ = found.selection, found.slope, found.dendrogram
 
     # What was found
 
     @property
-    def measure_(self) -> MixingMeasure:
-        """Mixing measure in the user's units."""
-        return self._fitted().measure
-
-    def _frozen(self) -> MixtureFit:
+    def fit_(self) -> Any:
+        """Everything that was found, frozen: a `MixtureFit` or a `LocatedFit`."""
         return self._fitted().fit
+
+    @property
+    def measure_(self) -> Any:
+        """Mixing measure in the user's units: a `MixingMeasure` or, from x to y, a `LocatedMeasure`."""
+        return self._fitted().measure
 
     @property
     def alpha_(self) -> float:
@@ -171,7 +157,8 @@ class MoEBase(FitAttributes):
             return self._found.penalised
         raise AttributeError(f"a fit without a penalty has no {name}")
 
-    def _fitted(self) -> FittedModel:
+    def _fitted(self) -> Any:
+        """The `FittedModel` or `LocatedModel`."""
         check_is_fitted(self, "_found")
         return self._found.model
 
@@ -190,20 +177,14 @@ class MoEBase(FitAttributes):
         x, z = self._matrices(X)
         model = self._fitted()
         values = read_response(model.design, X, y)
-        if values.shape != (x.shape[0],):
-            raise DataError(f"y has shape {values.shape}, expected ({x.shape[0]},)")
-        return x, z, self._encode(values, model.units.response, fitting=False)
+        expected = (x.shape[0],) if model.single else (x.shape[0], len(model.responses))
+        if values.shape != expected:
+            raise DataError(f"y has shape {values.shape}, expected {expected}")
+        return x, z, self._encode(values, model.responses[0], fitting=False)
 
     def gate_proba(self, X: Any) -> np.ndarray:
         """Prior weight g_i(x) of each expert, shape (n, k)."""
         return np.exp(self._fitted().log_gate(*self._matrices(X)))
-
-    def _joint(self, X: Any, y: Any, groups: Any) -> tuple[np.ndarray, np.ndarray | slice]:
-        """log pi_e f_e of each row, or of each group, (u, k), and which of them each row belongs to."""
-        of_rows = self._with_response(X, y)
-        if groups is None:
-            return self._fitted().log_joint(*of_rows), slice(None)
-        return group_joint(self._fitted(), *of_rows, group_ids(groups, X))
 
     def responsibilities(self, X: Any, y: Any = None, groups: Any = None, per: str = "row") -> np.ndarray:
         """Posterior probability of each expert given (x, y), shape (n, k).
@@ -214,7 +195,10 @@ class MoEBase(FitAttributes):
         """
         if per not in ("row", "group") or (per == "group" and groups is None):
             raise DataError(f"per={per!r} must be 'row', or 'group' where groups are given")
-        joint, of_row = self._joint(X, y, groups)
+        data = self._with_response(X, y)
+        joint, of_row = self._fitted().log_joint(*data), slice(None)
+        if groups is not None:
+            joint, of_row = group_joint(self._fitted(), *data, group_ids(groups, X))
         r = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
         return r if per == "group" else r[of_row]
 
@@ -227,7 +211,10 @@ class MoEBase(FitAttributes):
         With a formula whose response is transformed it is the density of the transformed response: with
         "log(price) ~ size" that of log(price).
         """
-        return np.logaddexp.reduce(self._joint(X, y, groups)[0], axis=1)
+        data = self._with_response(X, y)
+        if groups is None:
+            return self._fitted().log_density(*data)
+        return np.logaddexp.reduce(group_joint(self._fitted(), *data, group_ids(groups, X))[0], axis=1)
 
     def inference(
         self, cov: str = "observed", *, n_bootstrap: int = 100, random_state: int | None = None
@@ -246,14 +233,20 @@ class MoEBase(FitAttributes):
         Returns
         -------
         Table
-            component, part, (outcome,) term, estimate, se, z, p, low, high, note. Where the information is
-            singular there is no number, and ``note`` says so.
+            component, part, (outcome,) term, estimate, se, z, p, low, high, note. Where there is no standard
+            error, ``note`` says why: the information is singular, for instance. Of located experts also the
+            shares, places and variances: intervals of shares are taken on the logit scale, of variances on
+            the logarithmic one, and z and p belong to coefficients and covariances.
         """
         return tidy(self._fitted(), self._covariance(cov, n_bootstrap, random_state))
 
-    def _covariance(self, cov: str, n_bootstrap: int = 100, random_state: int | None = None) -> Covariance:
-        self._fitted()
-        return self._found.covariance(cov, thread_count(self.n_jobs), n_bootstrap, random_state)
+    def _covariance(self, cov: str, n_bootstrap: int = 100, random_state: int | None = None) -> Any:
+        model = self._fitted()
+        covariance = self._found.covariance(cov, thread_count(self.n_jobs), n_bootstrap, random_state)
+        if cov in KEPT:  # so that it is not computed again, and a pickle has it
+            known = {**model.covariances, cov: covariance}
+            self._found = replace(self._found, model=replace(model, covariances=known))
+        return covariance
 
     def summary(self, cov: str | None = None) -> str:
         """The fit as text; with `cov` the coefficients have standard errors."""
@@ -280,11 +273,11 @@ class MoEBase(FitAttributes):
             Covariances of the estimate that the file keeps, so that `inference` and `summary` need no
             training data. Each costs one pass over the training data with sums of P x P numbers, P
             parameters, and P (P + 1) / 2 numbers in the file. By default both up to 200 parameters, where the
-            training data are there and the fit is not penalised; ``()`` keeps none.
+            training data are there, the fit is usable and not penalised; ``()`` keeps none.
         """
         self._fitted()
-        model = self._found.keeping(cov, thread_count(self.n_jobs))
-        write_file(path, model.to_dict() | {"estimator": describe(self, self._found)})
+        found = self._found.keeping(cov, thread_count(self.n_jobs))
+        write_file(path, found.model.to_dict() | {"estimator": describe(self, found)})
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
@@ -292,5 +285,5 @@ class MoEBase(FitAttributes):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = self.penalty is not None
+        tags.input_tags.sparse = self.get_params(deep=False).get("penalty") is not None
         return tags

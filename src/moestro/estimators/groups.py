@@ -11,12 +11,12 @@ from ..errors import DataError
 from ..fitted.groups import log_weights_after
 
 
-def weights_given(estimator: Any, X: Any, groups: Any, history: Any) -> np.ndarray | None:
-    """log of the experts' weights (n, k) at the rows of X given a history (X, y, groups) of their groups; None
-    without one: the gate's."""
+def weights_given(estimator: Any, X: Any, groups: Any, history: Any) -> dict[str, np.ndarray]:
+    """`log_weights` of a prediction, (n, k): of the experts at the rows of X, given a history (X, y, groups) of
+    their groups; nothing without one, where they are the gate's."""
     if history is None:
         if groups is None:
-            return None
+            return {}
         raise DataError(
             "groups say nothing about a prediction without a history: give history=(X, y, groups) of rows that "
             "were seen, or leave groups out"
@@ -31,4 +31,4 @@ def weights_given(estimator: Any, X: Any, groups: Any, history: Any) -> np.ndarr
     past_x, _, past_y = estimator._with_response(past, y)
     seen = (past_x, past_y, group_ids(ids, past))
     x, z = estimator._matrices(X)
-    return log_weights_after(estimator._fitted(), x, z, group_ids(groups, X), seen)
+    return {"log_weights": log_weights_after(estimator._fitted(), x, z, group_ids(groups, X), seen)}

@@ -1,4 +1,4 @@
-"""The two kinds of estimators: of numbers and counts, and of classes."""
+"""The kinds of estimators: of numbers and counts, and of classes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from ..design.response import encode_classes, numeric_response
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
 from ..experts import Family, Multinomial, make_family
+from ..located import LocatedLaw
 from .base import MoEBase
 from .groups import weights_given
 from .helpers import read_response
 
 
 class Regressor(RegressorMixin, MoEBase):
-    """Gaussian or Poisson experts."""
-
-    family: str | Family
-    shared_variance: bool
+    """Experts of numbers and counts."""
 
     def _encode(self, y: np.ndarray, response: str, fitting: bool) -> np.ndarray:
         return numeric_response(y, response)
@@ -30,19 +28,9 @@ class Regressor(RegressorMixin, MoEBase):
     def _classes(self) -> tuple:
         return ()
 
-    def _family(self) -> Family:
-        if isinstance(self.family, str) and self.family not in ("gaussian", "poisson"):
-            raise DataError(
-                f"family={self.family!r} is unknown: choose gaussian or poisson (MoEClassifier for classes)"
-            )
-        family = make_family(self.family, shared_variance=self.shared_variance)
-        if family.labels:
-            raise DataError(f"{family.name} experts predict classes: use MoEClassifier")
-        return family
-
     def predict(self, X: Any, *, groups: Any = None, history: Any = None) -> np.ndarray:
-        """Predictive mean E[Y | x], shape (n,); Y is the response as the formula has it, transformed where it
-        says so.
+        """Predictive mean E[Y | x], shape (n,), or (n, q) of several responses; Y is the response as the
+        formula has it, transformed where it says so.
 
         Given `history`, rows that were seen of the same `groups`, it is E[Y | x, history].
 
@@ -55,17 +43,17 @@ class Regressor(RegressorMixin, MoEBase):
             Rows of the past; y is None where a formula reads it from X. The gate's weights of a group are replaced
             by its posterior ones; a group that is not in the history keeps the gate's.
         """
-        return self._fitted().mean(*self._matrices(X), weights_given(self, X, groups, history))
+        return self._fitted().mean(*self._matrices(X), **weights_given(self, X, groups, history))
 
     def predict_distribution(
         self, X: Any, *, groups: Any = None, history: Any = None
-    ) -> PredictiveDistribution:
-        """The whole predictive distribution of each row: mean, variance, pdf, cdf, quantile, sample; groups and
-        history as in `predict`."""
-        return self._fitted().distribution(*self._matrices(X), weights_given(self, X, groups, history))
+    ) -> PredictiveDistribution | LocatedLaw:
+        """The predictive distribution of each row: mean, variance, pdf, cdf, quantile, sample; of several
+        responses mean, covariance, density, sample. Groups and history as in `predict`."""
+        return self._fitted().distribution(*self._matrices(X), **weights_given(self, X, groups, history))
 
     def sample(self, X: Any, random_state: Any = None) -> np.ndarray:
-        """One response drawn for each row, shape (n,)."""
+        """One response drawn for each row, shape (n,), or (n, q) of several."""
         return self.predict_distribution(X).sample(random_state=random_state)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -76,6 +64,23 @@ class Regressor(RegressorMixin, MoEBase):
         `scoring` out.
         """
         return super().score(X, read_response(self._fitted().design, X, y), sample_weight)
+
+
+class SoftmaxRegressor(Regressor):
+    """Gaussian or Poisson experts, or a family of one's own."""
+
+    family: str | Family
+    shared_variance: bool
+
+    def _family(self) -> Family:
+        if isinstance(self.family, str) and self.family not in ("gaussian", "poisson"):
+            raise DataError(
+                f"family={self.family!r} is unknown: choose gaussian or poisson (MoEClassifier for classes)"
+            )
+        family = make_family(self.family, shared_variance=self.shared_variance)
+        if family.labels:
+            raise DataError(f"{family.name} experts predict classes: use MoEClassifier")
+        return family
 
 
 class Classifier(ClassifierMixin, MoEBase):
@@ -119,7 +124,7 @@ class Classifier(ClassifierMixin, MoEBase):
             Rows of the past; y is None where a formula reads it from X. The gate's weights of a group are replaced
             by its posterior ones; a group that is not in the history keeps the gate's.
         """
-        return self._fitted().mean(*self._matrices(X), weights_given(self, X, groups, history))
+        return self._fitted().mean(*self._matrices(X), **weights_given(self, X, groups, history))
 
     def predict(self, X: Any, *, groups: Any = None, history: Any = None) -> np.ndarray:
         """Most probable class, shape (n,); groups and history as in `predict_proba`."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..api import number_of_experts
-from ..design import ArrayDesign, Design
+from ..design import ArrayDesign, Design, Observations
 from ..design.groups import refuse_groups
 from ..errors import DataError
 from ..fitted import FittedModel
@@ -18,14 +18,14 @@ from ..penalised.path import TOL
 from ..penalties import Penalty, make_penalty
 from ..threads import thread_count
 from .found import Found, Penalised
-from .helpers import Data, printer, seed_of
+from .helpers import printer, seed_of
 from .paths import RegularizationPath
 
 # What solves a penalised fit is its own; these words say how a fit without a penalty is searched and solved.
 WITHOUT = {"solver": "auto", "engine": "auto", "n_starts": "auto", "rank_by": "usable", "rank_on": "score", "max_iter": None}  # fmt: skip
 
 
-def fit_one_penalty(estimator: Any, data: Data) -> Found:
+def fit_one_penalty(estimator: Any, data: Observations) -> Found:
     """Fit by the words of a MoERegressor or MoEClassifier with a penalty: one number of experts."""
     penalty = make_penalty(estimator.penalty)
     if estimator.top_k is not None or make_gate(estimator.gate).name != "softmax":
@@ -46,16 +46,16 @@ def fit_one_penalty(estimator: Any, data: Data) -> Found:
 
 
 def fit_at(
-    estimator: Any, data: Data, k: int, penalty: Penalty, seed: int, **how: Any
+    estimator: Any, data: Observations, k: int, penalty: Penalty, seed: int, **how: Any
 ) -> tuple[FittedModel, PenalisedFit]:
     """k experts with a penalty; `how` as in `penalised.fit_penalised`."""
-    refuse_groups(data.groups, "a penalised fit")
+    refuse_groups(data.groups, "penalised fits")
     tol = TOL if estimator.tol is None else estimator.tol
     if not 0 < tol <= ACCEPTED:
         raise DataError(f"with a penalty tol must be positive and at most {ACCEPTED:g}, got {tol!r}")
     problem, units = read(
         data.design, data.x, data.z, data.y, data.w, estimator._family(), k, penalty, response=data.response,
-        classes=estimator._classes, threads=thread_count(estimator.n_jobs), merge=how.get("criterion") != "cv",
+        classes=data.classes, threads=thread_count(estimator.n_jobs), merge=how.get("criterion") != "cv",
     )  # fmt: skip
     progress = printer() if estimator.verbose else None
     found = fit_penalised(problem, penalty, seed=seed, tol=tol, progress=progress, **how)

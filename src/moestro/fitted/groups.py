@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..design.groups import refuse_groups
 from ..rows import Groups, encode_groups, sort_groups
 from ..rows.groups import check_constant
 from .model import FittedModel
@@ -14,6 +15,7 @@ from .model import FittedModel
 def group_joint(model: FittedModel, x: Any, z: Any, y: np.ndarray, ids: Any) -> tuple[np.ndarray, np.ndarray]:
     """log pi_e(z_g) prod_i f_e(y_i | x_i) of each group, (G, k), groups in the order of their first rows, and the
     number of each row's group, (n,). z is constant within a group."""
+    _refuse_located(model, ids)
     code, labels = encode_groups(ids, len(y))
     order, groups = _neighbours(code)
     gate = (x if z is None else z)[order]
@@ -26,6 +28,7 @@ def log_weights_after(
 ) -> np.ndarray:
     """log of the experts' weights at new rows, (n, k), given what their groups did in the rows `past` = (x, y, ids):
     pi_e(z) prod_i f_e(y_i | x_i), normalised. A group without a past has the gate's weights."""
+    _refuse_located(model, ids)
     past_x, past_y, past_ids = past
     code, labels = encode_groups(past_ids, len(past_y), "the history's groups")
     order, groups = _neighbours(code)
@@ -35,6 +38,11 @@ def log_weights_after(
     at = np.array([number.get(label, -1) for label in own_labels], dtype=np.int64)[own]
     joint = model.log_gate(x, z) + np.where(at[:, None] >= 0, evidence[at], 0.0)
     return joint - np.logaddexp.reduce(joint, axis=1, keepdims=True)
+
+
+def _refuse_located(model: Any, ids: Any) -> None:
+    if not isinstance(model, FittedModel):
+        refuse_groups(ids, "located models")
 
 
 def _neighbours(code: np.ndarray) -> tuple[Any, Groups]:

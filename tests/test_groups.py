@@ -175,6 +175,8 @@ class TestRows:
             rows_of(x, z, y, None, [0, None, *ids[2:]])
         with pytest.raises(DataError, match=r"missing in row 1"):
             rows_of(x, z, y, None, np.r_[np.nan, ids[1:]])
+        with pytest.raises(DataError, match="one id a row, got 5"):
+            rows_of(x, z, y, None, 5)
         with pytest.raises(DataError, match="cannot be compared as ids"):
             rows_of(x, z, y, None, [[1]] * len(y))
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DataError
-from .frames import columns, frame_names
+from .frames import columns
 
 
 def group_ids(groups: Any, data: Any) -> Any:
     """The ids (n,): of a column of a frame or mapping by its name, or as they are."""
     if not isinstance(groups, str):
         return groups
-    if not (frame_names(data) or hasattr(data, "keys") or hasattr(data, "columns")):
-        raise DataError(
-            f"groups={groups!r} names a column, but the data are no frame: give the ids themselves"
-        )
     return columns(data, [groups])[groups]
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..design import FormulaDesign, Observations
-from ..design.groups import group_ids
 from ..design.response import check_weights
 from ..errors import DataError
 from ..fitted import write_file
@@ -21,6 +20,7 @@ from ..tables import Table
 from ..threads import thread_count
 from .attributes import FitAttributes
 from .found import KEPT, Found, Penalised, describe
+from .groups import ids_of
 from .helpers import checked, read_arrays, read_formula, read_response, warn_if_weak
 from .paths import RegularizationPath
 
@@ -95,7 +95,7 @@ class MoEBase(FitAttributes):
         return cls(**{"formula": formula, **parameters})._fit(data, None, sample_weight, groups)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
-        ids = group_ids(groups, X)
+        ids = ids_of(self, groups, X)
         read = read_arrays if self.formula is None else read_formula
         design, x, z, y, responses = read(self, X, y)
         y = self._encode(y, responses[0], fitting=True)
@@ -198,7 +198,7 @@ class MoEBase(FitAttributes):
         data = self._with_response(X, y)
         joint, of_row = self._fitted().log_joint(*data), slice(None)
         if groups is not None:
-            joint, of_row = group_joint(self._fitted(), *data, group_ids(groups, X))
+            joint, of_row = group_joint(self._fitted(), *data, ids_of(self, groups, X))
         r = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
         return r if per == "group" else r[of_row]
 
@@ -214,7 +214,7 @@ class MoEBase(FitAttributes):
         data = self._with_response(X, y)
         if groups is None:
             return self._fitted().log_density(*data)
-        return np.logaddexp.reduce(group_joint(self._fitted(), *data, group_ids(groups, X))[0], axis=1)
+        return np.logaddexp.reduce(group_joint(self._fitted(), *data, ids_of(self, groups, X))[0], axis=1)
 
     def inference(
         self, cov: str = "observed", *, n_bootstrap: int = 100, random_state: int | None = None

@@ -11,6 +11,15 @@ from ..errors import DataError
 from ..fitted.groups import log_weights_after
 
 
+def ids_of(estimator: Any, groups: Any, X: Any) -> Any:
+    """Ids of the rows of X; the name of a column where a formula says which columns are used."""
+    if isinstance(groups, str) and estimator.formula is None:
+        raise DataError(
+            f"groups={groups!r} names a column, which without a formula would be a feature too: give the ids themselves"
+        )
+    return group_ids(groups, X)
+
+
 def weights_given(estimator: Any, X: Any, groups: Any, history: Any) -> dict[str, np.ndarray]:
     """`log_weights` of a prediction, (n, k): of the experts at the rows of X, given a history (X, y, groups) of
     their groups; nothing without one, where they are the gate's."""
@@ -29,6 +38,6 @@ def weights_given(estimator: Any, X: Any, groups: Any, history: Any) -> dict[str
         )
     past, y, ids = history
     past_x, _, past_y = estimator._with_response(past, y)
-    seen = (past_x, past_y, group_ids(ids, past))
+    seen = (past_x, past_y, ids_of(estimator, ids, past))
     x, z = estimator._matrices(X)
-    return {"log_weights": log_weights_after(estimator._fitted(), x, z, group_ids(groups, X), seen)}
+    return {"log_weights": log_weights_after(estimator._fitted(), x, z, ids_of(estimator, groups, X), seen)}

@@ -79,7 +79,7 @@ class Groups:
 
 def encode_groups(ids: Any, n: int, name: str = "groups") -> tuple[np.ndarray, list]:
     """The number of each row's group, (n,), in the order of first appearance, and the groups' ids."""
-    values = ids if hasattr(ids, "dtype") or hasattr(ids, "to_numpy") else _objects(ids)
+    values = ids if hasattr(ids, "dtype") or hasattr(ids, "to_numpy") else _objects(ids, name)
     values = np.asarray(values)
     if values.shape != (n,):
         raise DataError(f"{name} has shape {values.shape}, expected ({n},): one id a row")
@@ -99,10 +99,14 @@ def encode_groups(ids: Any, n: int, name: str = "groups") -> tuple[np.ndarray, l
     return code, list(known)
 
 
-def _objects(ids: Any) -> np.ndarray:
+def _objects(ids: Any, name: str) -> np.ndarray:
     """A list as it is: numbers in it do not become text because of one that is."""
-    out = np.empty(len(ids), dtype=object)
-    out[:] = list(ids)
+    try:
+        values = list(ids)
+    except TypeError as error:
+        raise DataError(f"{name} must hold one id a row, got {ids!r}") from error
+    out = np.empty(len(values), dtype=object)
+    out[:] = values
     return out
 
 

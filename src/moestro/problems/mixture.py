@@ -15,7 +15,7 @@ from ..model import Model
 from ..rows import Rows, sample_rows
 from ..search import End, Fit, budget_of, entropy, history
 from ..search.starts import ROTATION, STRATEGIES, auto_starts
-from ..solvers import Coordinates, Objective, Solver, Status, run, thin_status
+from ..solvers import Coordinates, Objective, Solver, Status, narrow_status, run, thin_status
 from ..solvers.base import Cancelled
 from ..solvers.diagnosis import diagnose
 from ..solvers.em import climb
@@ -73,7 +73,7 @@ class MixtureProblem:
     threads : int
     rank_by : {"usable", "likelihood"}
     share : float
-        Of all units, by weight.
+        Of all rows, by weight.
     """
 
     rows: Rows
@@ -233,6 +233,10 @@ class MixtureProblem:
         status = diagnose(self.objective, outcome, curvature)
         if not status.usable or self.rank_by == "likelihood":
             return status
+        narrow = self.ranking.narrow(outcome.phi)
+        if narrow.any():
+            sd = self.ranking.rounding * self.rows.y_scale
+            return narrow_status(narrow, end.mass * self.ranking.unit, sd)
         thin = self.ranking.thin(outcome.phi, end.mass)
         return thin_status(status, thin, end.mass * self.ranking.unit, "expert", "columns")
 
@@ -243,7 +247,7 @@ class MixtureProblem:
 
     def subset(self, rows: np.ndarray) -> MixtureProblem:
         part = self.rows.take(rows).merged()
-        share = self.share * part.weight_sum / self.weight_sum
+        share = self.share * part.row_weight_sum / self.rows.row_weight_sum
         return MixtureProblem(
             part, self.coordinates, self.solver, self.engine, self.threads, self.rank_by, share
         )

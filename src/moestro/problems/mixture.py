@@ -73,7 +73,7 @@ class MixtureProblem:
     threads : int
     rank_by : {"usable", "likelihood"}
     share : float
-        Of all units, by weight.
+        Of all rows, by weight.
     """
 
     rows: Rows
@@ -247,7 +247,7 @@ class MixtureProblem:
 
     def subset(self, rows: np.ndarray) -> MixtureProblem:
         part = self.rows.take(rows).merged()
-        share = self.share * part.weight_sum / self.weight_sum
+        share = self.share * part.row_weight_sum / self.rows.row_weight_sum
         return MixtureProblem(
             part, self.coordinates, self.solver, self.engine, self.threads, self.rank_by, share
         )

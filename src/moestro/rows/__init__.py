@@ -2,5 +2,16 @@
 
 from .read import read
 from .rows import MERGE_LIMIT, Rows, merge_rows, sample_rows, shuffled
+from .wide import Columns, WideRows, read_wide
 
-__all__ = ["MERGE_LIMIT", "Rows", "merge_rows", "read", "sample_rows", "shuffled"]
+__all__ = [
+    "MERGE_LIMIT",
+    "Columns",
+    "Rows",
+    "WideRows",
+    "merge_rows",
+    "read",
+    "read_wide",
+    "sample_rows",
+    "shuffled",
+]

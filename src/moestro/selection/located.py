@@ -32,7 +32,8 @@ class LocatedModels:
         Where one learns its blocks, each partition of its path is a model.
     weights : ndarray of shape (n,) or None
     contrast : {"joint", "conditional"}
-        What slope heuristics penalise: minus the joint log-likelihood, or minus that of y given x (as GLoME does).
+        What slope heuristics penalise: minus the joint log-likelihood, or minus that of y given x (as GLoME
+        does).
     """
 
     x: np.ndarray

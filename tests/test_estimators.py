@@ -173,8 +173,9 @@ def test_random_state_decides():
     assert a.starts_.to_text() == b.starts_.to_text() != c.starts_.to_text()
 
 
-def test_verbose_shows_progress(capfd):
-    MoERegressor(verbose=1, random_state=0).fit(*two_lines())
+@pytest.mark.parametrize("kind", [MoERegressor, LocatedMoERegressor])
+def test_verbose_shows_progress(kind, capfd):
+    kind(verbose=1, random_state=0).fit(*two_lines())
     assert "search" in capfd.readouterr().err
 
 
@@ -245,6 +246,25 @@ def test_all_estimators_have_the_same_methods_and_attributes(kind):
     moe.fit(x, y)
     missing = {n for n in (*METHODS, *ATTRIBUTES) if not hasattr(moe, n)}
     assert not missing
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_loaded_estimators_have_them_too(kind, tmp_path):
+    moe, x, y = small(kind)
+    moe.fit(x, y).save(tmp_path / "m.json")
+    again = load_model(tmp_path / "m.json")
+    assert type(again) is kind
+    assert not {n for n in (*METHODS, *ATTRIBUTES) if not hasattr(again, n)}
+    assert repr(clone(again)) == repr(clone(moe))
+    for name in ("log_likelihood_", "n_parameters_", "status_", "search_", "slope_", "aic_", "bic_", "icl_"):
+        assert getattr(again, name) == getattr(moe, name)
+    for name in ("history_", "starts_", "selection_"):
+        assert str(getattr(again, name)) == str(getattr(moe, name))
+    for method in ("summary", "tidy", "glance"):
+        assert str(getattr(again, method)()) == str(getattr(moe, method)())
+    drawn = y if kind not in (MoEClassifier, MoEClassifierCV) else again.predict(x)
+    for method in ("responsibilities", "log_density"):
+        np.testing.assert_array_equal(getattr(again, method)(x, drawn), getattr(moe, method)(x, drawn))
 
 
 @pytest.mark.parametrize("kind", EVERY)
@@ -395,6 +415,15 @@ SAVED = {
     "path": lambda: MoERegressorCV(
         n_experts=(1, 2), alphas=np.array([0.3, 0.1]), criterion="bic", random_state=0
     ).fit(*two_lines()),
+    "located": lambda: LocatedMoERegressor(n_starts=2, random_state=0).fit(*two_lines()),
+    "located chosen": lambda: LocatedMoERegressor(
+        "dendrogram", max_experts=3, direction="inverse", random_state=0
+    ).fit(*two_lines()),
+    "located slope": lambda: LocatedMoERegressor(
+        "ddse", max_experts=5, n_starts=2, covariance=["diagonal", "isotropic"], random_state=0
+    ).fit(*two_lines()),
+    "located formula": lambda: LocatedMoERegressor.from_formula(
+        "log(price) ~ x + z", lines_frame(), n_starts=2, random_state=0),
     "path of "
     "classes": lambda: MoEClassifierCV(
         n_experts=[1], alphas=[0.1], cv=2, random_state=0

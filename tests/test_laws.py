@@ -154,7 +154,7 @@ def curves(measure, line):
     if isinstance(measure, LocatedMeasure):
         plain = ("means", "slopes", "intercepts")
         # what is positive, and the option by which all experts share it
-        positive = {"noise": "tied", "covariances": "gate_tied", "tails": ""}
+        positive = {"noise": "tied", "covariances": "gate_tied", "degrees_of_freedom": ""}
         yield from (tilted(e) for e in each)
         for name, tied in positive.items():
             if getattr(measure, name) is not None:

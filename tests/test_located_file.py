@@ -10,8 +10,10 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from sklearn.base import clone
 
 import moestro
+from conftest import DATA
 from moestro import DataError, LocatedMoERegressor, load_dataset
 from moestro.cli import main
 from moestro.datasets import dataset_path
@@ -51,16 +53,41 @@ def test_a_file_gives_the_estimator_back(how, tmp_path):
         np.testing.assert_array_equal(back.predict_inverse(y), moe.predict_inverse(y))
     assert str(back.inference("sandwich")) == str(table)
     assert back.summary("sandwich") == moe.summary("sandwich")
+    assert back.summary("observed") == moe.summary("observed")
     assert str(back.tidy()) == str(moe.tidy())
     assert str(back.glance()) == str(moe.glance())
     assert (back.status_, back.log_likelihood_, back.bic_) == (moe.status_, moe.log_likelihood_, moe.bic_)
     assert str(back.starts_) == str(moe.starts_)
     assert str(back.history_) == str(moe.history_)
     assert json.dumps(asdict(back.fit_.specification)) == json.dumps(asdict(moe.fit_.specification))
-    with pytest.raises(DataError, match="observed standard errors need the training data"):
-        back.inference()
+    with pytest.raises(DataError, match=r"bootstrap .* training data.*observed and sandwich"):
+        back.inference("bootstrap")
+    assert repr(clone(back)) == repr(moe)
     back.save(tmp_path / "again.json")
     assert (tmp_path / "again.json").read_text() == (tmp_path / "m.json").read_text()
+
+
+def test_files_of_the_first_format_are_read(tmp_path):
+    """Written by version 0.1.0 before files had the estimator's words: 150 tunings, two Student experts, and
+    the sandwich. An entry that is zero to rounding need not agree with its mirror image."""
+    path, tone = DATA / "located-model-1.json", load_dataset("tone")
+    data = json.loads(path.read_text())
+    data["covariance"]["matrix"][0][3], data["covariance"]["matrix"][3][0] = 1e-20, -3e-21
+    (tmp_path / "m.json").write_text(json.dumps(data))
+    old, again = moestro.load_model(path), moestro.load_model(tmp_path / "m.json")
+    assert old.joint_log_density(tone).sum() == pytest.approx(old.log_likelihood_, abs=1e-9)
+    assert old.log_likelihood_ == pytest.approx(107.15738996873256, abs=1e-9)
+    assert old.get_params()["formula"] == "tuned ~ stretchratio"
+    assert old.get_params()["student"]
+    assert old.selection_["k"] == [2]
+    assert "se" in old.inference("sandwich").columns
+    assert again.inference("sandwich")["se"] == old.inference("sandwich")["se"]
+    with pytest.raises(DataError, match=r"observed .* training data.*sandwich ones"):
+        old.inference()
+    data["covariance"]["matrix"][0][3] = 0.5
+    (tmp_path / "m.json").write_text(json.dumps(data))
+    with pytest.raises(FileError, match="not symmetric"):
+        moestro.load_model(tmp_path / "m.json")
 
 
 def test_a_formula_travels_too(tmp_path):
@@ -152,17 +179,19 @@ DAMAGE = [
     at(["responses"], ["y"]),
     at(["single"], True),
     at(["design", "names"], ["a"]),
-    at(["covariance", "matrix"], [[1.0]]),
-    at(["covariance", "matrix", 0, 0], -1.0),
-    at(["covariance", "notes"], []),
-    at(["covariance", "kind"], "guess"),
+    at(["covariances", 0, "lower"], [1.0]),
+    at(["covariances", 0, "lower", 0], -1.0),
+    at(["covariances", 0, "notes"], []),
+    at(["covariances", 0, "kind"], "guess"),
+    at(["estimator", "class"], "Unpickler"),
+    at(["estimator", "parameters", "n_experts"], {"$call": "os.system"}),
+    at(["estimator", "found"], None),
 ]
 
 
 def test_damaged_files_are_named(tmp_path):
     x, y = groups()
     moe = LocatedMoERegressor(2, n_starts=1, random_state=0).fit(x, y)
-    moe.inference()
     path = tmp_path / "m.json"
     moe.save(path)
     whole = path.read_text()
@@ -220,6 +249,8 @@ def test_fit_and_predict_from_the_shell(tmp_path):
     assert done.exit_code == 0, done.output
     for words in (
         "Models, chosen by BIC",
+        "2 experts (full): best optimum found",
+        "3 experts (full, degree 2): best optimum found",
         "located experts (full)",
         "mean(equivalence)",
         "equivalence^2",
@@ -249,6 +280,11 @@ def test_fit_and_predict_from_the_shell(tmp_path):
         (["--student"], "--student needs --gate gaussian"),
         (["--gate", "gaussian", "--family", "poisson"], "--family has no meaning"),
         (["--gate", "gaussian", "--solver", "em"], "--solver has no meaning"),
+        (["--gate", "gaussian", "--engine", "array"], "--engine has no meaning"),
+        (["--gate", "gaussian", "--rank-on", "score"], "--rank-on has no meaning"),
+        (["--gate", "gaussian", "--rank", "2"], "--rank applies only to --covariance factors"),
+        (["--gate", "gaussian", "--criterion", "ebic"], "counts the columns that a penalty chose from"),
+        (["--gate", "gaussian", "--alpha", "1"], "--alpha is the strength of a penalty"),
         (["--gate", "gaussian", "--direction", "inverse", "--degree", "2"], "have no inverse in closed form"),
         (["--gate", "gaussian", "--penalty", "l1"], "a penalty needs the softmax gate"),
         (["--gate", "gaussian", "--out", "/nowhere/m.json"], "folder does not exist"),
@@ -259,3 +295,16 @@ def test_options_without_effect_are_refused(arguments, words):
     assert done.exit_code == 2
     assert words in " ".join(done.output.split())
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("how", [{}, {"rank_by": "likelihood"}, {"student": True}])
+def test_a_collapsed_fit_is_kept_without_standard_errors(how, tmp_path):
+    """At the floor of the covariances no sum over the rows is the same twice."""
+    x, y = np.r_[np.arange(6.0), np.full(5, 3.0)][:, None], np.r_[np.arange(6.0) ** 2, np.full(5, 9.0)]
+    moe = LocatedMoERegressor(3, n_starts=3, random_state=0, **how).fit(x, y)
+    assert not moe.status_.usable
+    moe.save(tmp_path / "m.json")
+    back = moestro.load_model(tmp_path / "m.json")
+    assert back.summary() == moe.summary()
+    with pytest.raises(DataError, match="training data"):
+        back.inference()

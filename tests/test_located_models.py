@@ -5,7 +5,7 @@ import pytest
 from scipy import integrate, stats
 from sklearn.mixture import GaussianMixture
 
-from conftest import DATA, RATES
+from conftest import DATA, RATES, two_lines
 from moestro import LocatedMoERegressor, load_dataset
 from moestro.errors import DataError
 from moestro.located import LocatedMeasure, Specification, fit_located, polynomial
@@ -148,9 +148,9 @@ def test_student_densities_are_scipys_and_recover_their_degrees():
     rows = stats.multivariate_t([1.0, -1.0], shape, df=4, seed=1).rvs(6000)
     fit = fit_located(rows[:, :1], rows[:, 1], 1, student=True)
     m = fit.measure
-    assert m.tails[0] == pytest.approx(4, rel=0.12)
+    assert m.degrees_of_freedom[0] == pytest.approx(4, rel=0.12)
     mean, scale = m.joint()
-    expected = stats.multivariate_t(mean[0], scale[0], df=m.tails[0]).logpdf(rows)
+    expected = stats.multivariate_t(mean[0], scale[0], df=m.degrees_of_freedom[0]).logpdf(rows)
     np.testing.assert_allclose(m.joint_log_density(rows[:, :1], rows[:, 1]), expected, rtol=1e-9)
     x = rng.standard_normal((3, 1))
     law = m.conditional(x)
@@ -250,6 +250,22 @@ def test_a_thousand_columns_of_two_hundred_rows():
         assert fit.status.kind == "converged"
         assert fit.log_likelihood > diagonal.log_likelihood
         assert np.sqrt(((fit.measure.law(y).mean() - t) ** 2).mean()) < 0.1
+
+
+@pytest.mark.parametrize("direction", ["direct", "inverse"])
+def test_one_column_has_one_partition(direction):
+    """Also where the model is a mixture of normal laws, which no structure constrains."""
+    x, y = two_lines(100)
+    one = {"k": 2, "direction": direction, "seed": 0}
+    learned = fit_located(x, y[:, None], covariance="blocks", **one)
+    plain = fit_located(x, y[:, None], covariance="diagonal", **one)
+    assert learned.specification.blocks == (((0,),), ((0,),))
+    assert learned.n_parameters == plain.n_parameters
+    assert learned.log_likelihood == pytest.approx(plain.log_likelihood, abs=1e-6)
+    rng = np.random.default_rng(0)
+    rounded = LocatedMoERegressor(3, covariance="blocks", n_starts=1, random_state=0)
+    rounded.fit(rng.normal(size=(60, 1)), np.round(rng.normal(size=60)))
+    assert np.isfinite(rounded.log_likelihood_)
 
 
 def test_singular_clusters_and_large_blocks_are_named():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from conftest import three_classes, two_lines
-from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor
+from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor, load_model
 
 pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure
@@ -129,6 +129,31 @@ def test_routing(ax):
     display = RoutingDisplay.from_stats(stats, ax=ax)
     np.testing.assert_allclose(display.loads.sum(axis=1), 1.0)
     assert "MI" in ax.get_yticklabels()[0].get_text()
+
+
+SEARCHED = {
+    "softmax": lambda: MoERegressor("bic", max_experts=2, random_state=0),
+    "located": lambda: LocatedMoERegressor("bic", max_experts=2, random_state=0),
+    "located, few starts": lambda: LocatedMoERegressor("bic", max_experts=2, n_starts=3, random_state=0),
+}
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_every_estimator_is_drawn_and_so_is_its_file(name, tmp_path):
+    x, y = two_lines()
+    moe = SEARCHED[name]().fit(x, y)
+    moe.save(tmp_path / "m.json")
+    for fitted in (moe, load_model(tmp_path / "m.json")):
+        drawn = SearchDisplay.from_estimator(fitted, ax=Figure().subplots())
+        assert len(drawn.values) == len(moe.starts_)
+        assert drawn.values.max() == pytest.approx(moe.log_likelihood_, abs=1e-5)
+        CriteriaDisplay.from_estimator(fitted, ax=Figure().subplots())
+        gate = GateDisplay.from_estimator(fitted, ax=Figure().subplots())
+        np.testing.assert_allclose(gate.weights, moe.gate_proba(gate.values[:, None]), rtol=1e-9)
+        experts = ExpertDisplay.from_estimator(fitted, ax=Figure().subplots())
+        mixed = (gate.weights * experts.means).sum(axis=1)
+        np.testing.assert_allclose(mixed, moe.predict(gate.values[:, None]), rtol=1e-9)
+        overview(fitted._fitted(), fitted.selection_, str(tmp_path / "p.png"))
 
 
 def test_search(regressor, ax):

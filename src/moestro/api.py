@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from .design import Design, FormulaDesign
+from .design import FormulaDesign, Observations
 from .design.response import check_weights, encode_classes, numeric_response
 from .errors import DataError
 from .experts import Family, make_family
-from .fitted import FittedModel
-from .gates import Gate, make_gate
+from .fitted import FittedModel, LocatedModel
+from .gates import Gate, SoftmaxGate, make_gate
 from .located import LocatedFit, Specification
 from .model import Model
-from .rows import Rows, read
+from .rows import read
 from .search import Fit, Options
 from .selection import CRITERIA, Choice, Dendrogram, LocatedModels, Mixtures, Sweep, sweep
 from .selection.choice import SLOPES, check_criterion
-from .selection.located import with_options
+from .selection.located import specifications
 from .selection.sweep import FOLDS
 from .threads import thread_count
 
 
 @dataclass(frozen=True)
 class Result:
-    """A fitted model, the rows it was fitted on, and the sweep over k that chose it."""
+    """A fitted model, the rows it was fitted on, and the sweep that chose it."""
 
-    model: FittedModel
-    rows: Rows
+    model: Any  # FittedModel, or LocatedModel
+    rows: Any  # Rows, or Observations of a located model
     sweep: Sweep
 
 
@@ -63,30 +63,44 @@ class Selection:
 
 
 def fit_design(
-    design: Design,
-    x: np.ndarray,
-    z: np.ndarray | None,
-    y: np.ndarray,
-    w: np.ndarray | None,
+    data: Observations,
     family: Family,
     ks: Sequence[int],
     options: Options,
     *,
-    gate: str | Gate = "softmax",
-    top_k: int | None = None,
-    rank_on: str = "score",
+    gate: Gate,
     criterion: str = "bic",
-    response: str = "y",
-    classes: tuple = (),
     started: Callable[[int], None] | None = None,
     finished: Callable[[Fit], None] | None = None,
 ) -> Result:
-    """Fit every k in `ks` and choose by `criterion`. Arrays as in `rows.read`."""
-    made = make_gate(gate, top_k, rank_on)
-    rows, units = read(design, x, z, y, w, family, response, classes, made.scaling)
-    largest = Model(made, family, max(ks, default=1), rows.q, rows.p)
+    """Fit every k in `ks` and choose by `criterion`."""
+    rows, units = read(
+        data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate.scaling
+    )
+    largest = Model(gate, family, max(ks, default=1), rows.q, rows.p)
     found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)
-    return Result(FittedModel(design, units, found.chosen), rows, found)
+    return Result(FittedModel(data.design, units, found.chosen), rows, found)
+
+
+def fit_located_design(
+    data: Observations,
+    models: Sequence[Specification],
+    ks: Sequence[int],
+    options: Options,
+    *,
+    criterion: str = "bic",
+    contrast: str = "joint",
+    n_folds: int = FOLDS,
+    started: Callable[[int], None] | None = None,
+    finished: Callable[[Fit], None] | None = None,
+) -> Result:
+    """Fit every located model for every k in `ks`, and choose by `criterion`; words as in `LocatedModels` and
+    `sweep`."""
+    if data.z is not None:
+        raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
+    located = LocatedModels(data.x, data.y, models, data.w, contrast)
+    found = sweep(located, ks, options, criterion, started, finished, n_folds)
+    return Result(LocatedModel(data.design, data.responses, data.y.ndim == 1, found.chosen), data, found)
 
 
 def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]:
@@ -105,6 +119,15 @@ def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]
     return [int(n_experts)], "bic"
 
 
+def read_formula(formula: str, data: Any, sample_weight: Any = None, classes: bool = False) -> Observations:
+    """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`."""
+    design = FormulaDesign.learn(formula, data)
+    x, z = design.matrices(data)
+    design, raw = design.learn_response(data)
+    y, labels = encode_classes(raw) if classes else (numeric_response(raw, design.response), ())
+    return Observations(design, x, z, y, check_weights(sample_weight, len(y)), (design.response,), labels)
+
+
 def fit_formula(
     formula: str,
     data: Any,
@@ -114,20 +137,14 @@ def fit_formula(
     *,
     sample_weight: Any = None,
     shared_variance: bool = False,
+    gate: Gate | None = None,
     **how: Any,
 ) -> Result:
-    """Fit "y ~ experts | gate" on a frame."""
-    design = FormulaDesign.learn(formula, data)
-    x, z = design.matrices(data)
-    design, raw = design.learn_response(data)
-    classes: tuple = ()
-    if family == "multinomial":
-        y, classes = encode_classes(raw)
-    else:
-        y = numeric_response(raw, design.response)
-    w = check_weights(sample_weight, len(y))
-    made = make_family(family, classes=len(classes), shared_variance=shared_variance)
-    return fit_design(design, x, z, y, w, made, ks, options, response=design.response, classes=classes, **how)
+    """Fit "y ~ experts | gate" on a frame, by a softmax gate unless another is given; `how` as in
+    `fit_design`."""
+    given = read_formula(formula, data, sample_weight, family == "multinomial")
+    made = make_family(family, classes=len(given.classes), shared_variance=shared_variance)
+    return fit_design(given, made, ks, options, gate=gate or SoftmaxGate(), **how)
 
 
 def select_experts(
@@ -184,12 +201,21 @@ def select_experts(
     >>> located.best.k, located.best.specification.degree
     (3, 2)
     """
+    ks, options = list(n_experts), Options(seed=random_state, threads=thread_count(n_jobs))
     if model == "located":
         if family != "gaussian":
             raise DataError(f"located experts are Gaussian: family={family!r} needs model='softmax'")
-        return _select_located(
-            formula, data, list(n_experts), criterion, random_state, thread_count(n_jobs), sample_weight, how
+        search = {n: how.pop(n) for n in ("n_starts", "tol", "max_iter", "rank_by") if n in how}
+        chosen = {n: how.pop(n) for n in ("contrast", "n_folds") if n in how}
+        given = read_formula(formula, data, sample_weight)
+        found = fit_located_design(
+            given, specifications(**how), ks, replace(options, **search), criterion=criterion, **chosen
         )
+        best: dict[int, Any] = {}
+        for fit in found.sweep.fits:
+            if fit.k not in best or _better(fit, best[fit.k]):
+                best[fit.k] = fit
+        return Selection(found.sweep.table(), found.sweep.chosen, best, found.sweep.choice, found.sweep.tree)
     if model != "softmax":
         raise DataError(f"model={model!r} is unknown: choose softmax or located")
     known = ("shared_variance", "gate", "top_k", "rank_on")
@@ -198,57 +224,14 @@ def select_experts(
         raise DataError(
             f"{unknown[0]!r} is not an option of select_experts: the options are {', '.join(known)}"
         )
-    options = Options(seed=random_state, threads=thread_count(n_jobs))
+    shared = how.pop("shared_variance", False)
     result = fit_formula(
-        formula,
-        data,
-        family,
-        list(n_experts),
-        options,
-        sample_weight=sample_weight,
-        criterion=criterion,
-        **how,
-    )
+        formula, data, family, ks, options, sample_weight=sample_weight, shared_variance=shared,
+        gate=make_gate(**{"gate": "softmax", **how}), criterion=criterion,
+    )  # fmt: skip
     design, units = result.model.design, result.model.units
     models: dict[int, Any] = {f.model.k: FittedModel(design, units, f) for f in result.sweep.fits}
     return Selection(result.sweep.table(), result.model, models, result.sweep.choice, result.sweep.tree)
-
-
-def _select_located(
-    formula: str,
-    data: Any,
-    ks: list[int],
-    criterion: str,
-    seed: int | None,
-    threads: int,
-    sample_weight: Any,
-    how: dict[str, Any],
-) -> Selection:
-    design = FormulaDesign.learn(formula, data)
-    x, z = design.matrices(data)
-    if z is not None:
-        raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
-    y = numeric_response(design.read_response(data), design.response)
-    contrast, n_folds = how.pop("contrast", "joint"), how.pop("n_folds", FOLDS)
-    fitting = {n: how.pop(n) for n in ("n_starts", "tol", "max_iter", "rank_by") if n in how}
-    options = Options(seed=seed, threads=threads, **fitting)
-    known = {f.name for f in fields(Specification)}
-    unknown = sorted(set(how) - known)
-    if unknown:
-        raise DataError(
-            f"{unknown[0]!r} is not an option of a located model: the options are {', '.join(sorted(known))}"
-        )
-    blocks = {"blocks": how.pop("blocks")} if "blocks" in how else {}
-    lists = {n: list(v) if isinstance(v, list | tuple) else [v] for n, v in how.items()}
-    specifications = [replace(s, **blocks) for s in with_options(Specification(), **lists)]
-    w = check_weights(sample_weight, len(y))
-    models = LocatedModels(x, y, specifications, w, contrast)
-    found = sweep(models, ks, options, criterion, n_folds=n_folds)
-    best: dict[int, Any] = {}
-    for fit in found.fits:
-        if fit.k not in best or _better(fit, best[fit.k]):
-            best[fit.k] = fit
-    return Selection(found.table(), found.chosen, best, found.choice, found.tree)
 
 
 def _better(a: LocatedFit, b: LocatedFit) -> bool:

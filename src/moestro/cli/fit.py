@@ -9,7 +9,7 @@ import click
 from ..errors import DataError
 from .errors import Printer, one_line_errors
 from .files import check_picture, check_writable, draw, read_data
-from .located import fit_located, located_given, located_options, refuse_located
+from .located import located_given, located_options
 from .options import criterion_option, fit_options
 from .penalised import fit_penalised
 from .sweep import run_sweep
@@ -73,27 +73,30 @@ def _fit(
     check_writable(out, plot)
     check_picture(plot)
     say = Printer(has_files=bool(out or plot))
+    if penalty is not None and options["gate"] == "gaussian":
+        raise DataError("a penalty needs the softmax gate: leave out --gate")
     located = located_given(options)
-    if options["gate"] == "gaussian" and penalty is None:
-        fit_located(located, cov, alpha, out, plot, options, say)
-        return say.close()
-    refuse_located(located)
     if penalty is not None:
         fit_penalised(penalty, alpha, out, plot, options, say)
     elif alpha is not None:
         raise DataError("--alpha is the strength of a penalty: give --penalty too")
     else:
-        _fit_plain(cov, out, plot, quiet, options, say)
+        _fit_plain(cov, out, plot, quiet, options, located, say)
     say.close()
 
 
 def _fit_plain(
-    cov: str, out: str | None, plot: str | None, quiet: bool, options: dict[str, Any], say: Printer
+    cov: str,
+    out: str | None,
+    plot: str | None,
+    quiet: bool,
+    options: dict[str, Any],
+    located: dict[str, Any] | None,
+    say: Printer,
 ) -> None:
     from dataclasses import replace
 
-    from ..inference import covariance
-    from ..summary.mixture import summary_text
+    from ..summary import summary_text
     from ..threads import thread_count
 
     options["criterion"] = options["criterion"] or "bic"
@@ -104,23 +107,31 @@ def _fit_plain(
 
     def record(found: Any) -> None:
         if not quiet:
-            k = found.model.k
-            say(f"{k} expert{'s' if k > 1 else ''}: {found.evidence}")
+            say(f"{_named(found)}: {found.evidence or 'fitted from its neighbour'}")
 
-    result = run_sweep(options, *read_data(options), record)
+    result = run_sweep(options, *read_data(options), record, located)
     table = result.sweep.table()
-    say(f"\nNumber of experts, chosen by {result.sweep.criterion.upper()}\n{table.to_text(3)}\n")
-    trust = None
+    what = "Number of experts" if located is None else "Models"
+    say(f"\n{what}, chosen by {result.sweep.criterion.upper()}\n{table.to_text(3)}\n")
+    model, covariance = result.model, None
     if cov != "none":
-        trust = covariance(
-            result.model.fit, result.rows, cov, options["engine"], thread_count(options["threads"])
-        )
-    say(summary_text(result.model, trust))
+        threads = thread_count(options["threads"])
+        covariance = model.estimate_covariance(result.rows, cov, options["engine"], threads)
+        model = replace(model, covariances={cov: covariance})
+    say(summary_text(model, covariance))
     if out:
-        replace(result.model, covariances={} if trust is None else {trust.kind: trust}).save(out)
+        model.save(out)
         say(f"\nmodel written to {out}")
     if plot:
         from ..plots import overview
 
-        draw(lambda path: overview(result.model, table, path), plot)
+        draw(lambda path: overview(model, table, path), plot)
         say(f"picture written to {plot}")
+
+
+def _named(fit: Any) -> str:
+    """A fit by what tells it from others: "2 experts", "2 experts (diagonal, degree 2)"."""
+    own = fit.labels()
+    words = [own[name] for name in ("model",) if name in own]
+    words += [f"{name} {own[name]}" for name in ("degree", "blocks") if own.get(name) not in (None, 1, "")]
+    return f"{fit.k} expert{'s' if fit.k > 1 else ''}" + (f" ({', '.join(words)})" if words else "")

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import numpy as np
 
 from ..errors import FileError
+from ..writing import is_stream, write
 from .errors import one_line_errors
 from .files import check_kind, check_writable, numbers
 from .options import data_options, refuse_given
-
-if TYPE_CHECKING:
-    from ..fitted import FittedModel
 
 
 @click.command()
@@ -53,33 +50,29 @@ def predict(model: str, data: str, out: str | None, gate: bool, level: float, **
 def _predict(
     model_path: str, data_path: str, out: str | None, gate: bool, level: float, how: dict[str, Any]
 ) -> None:
-    from ..design.files import PARQUET, read_frame, write_text
-    from ..fitted import LocatedModel, model_from_dict, read_file
-    from .located import predict_located
+    from ..design.files import PARQUET, read_frame
+    from ..fitted import model_from_dict, read_file
 
     check_writable(out)
-    if out:
+    if out and not is_stream(out):
         check_kind(out, (".csv", *PARQUET))
     model = read_file(model_path, model_from_dict)
-    if isinstance(model, LocatedModel):
-        table = predict_located(model, read_frame(data_path, **how), gate, level)
-    else:
-        if model.units.classes:
-            refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
-        table = _predictions(model, read_frame(data_path, **how), gate, level)
+    if model.classes:
+        refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
+    table = _predictions(model, read_frame(data_path, **how), gate, level)
     if out and out.lower().endswith(PARQUET):
         _write_parquet(table, out)
         return
     text = _csv(table)
     if out:
-        write_text(out, text)
+        write(out, text)
     else:
         sys.stdout.write(text)
         sys.stdout.flush()
 
 
-def _predictions(model: FittedModel, frame: Any, gate: bool, level: float) -> dict[str, Any]:
-    """Columns of predictions."""
+def _predictions(model: Any, frame: Any, gate: bool, level: float) -> dict[str, Any]:
+    """Columns of predictions; of several responses each by its name."""
     from ..design import FormulaDesign
     from ..design.frames import columns
 
@@ -89,15 +82,16 @@ def _predictions(model: FittedModel, frame: Any, gate: bool, level: float) -> di
         found = columns(frame, model.design.names)
         x, z = model.design.matrices(np.column_stack([numbers(n, v) for n, v in found.items()]))
     table: dict[str, Any] = {}
-    if model.units.classes:
+    if model.classes:
         proba = model.mean(x, z)
-        labels = np.array(model.units.classes, dtype=object)
+        labels = np.array(model.classes, dtype=object)
         table["predicted"] = labels[np.argmax(proba, axis=1)]
-        table.update({f"p({label})": proba[:, c] for c, label in enumerate(model.units.classes)})
+        table.update({f"p({label})": proba[:, c] for c, label in enumerate(model.classes)})
     else:
-        law = model.distribution(x, z)
-        low, middle, high = law.quantile(np.array([(1 - level) / 2, 0.5, (1 + level) / 2])).T
-        table |= {"mean": law.mean(), "std": law.std(), "low": low, "median": middle, "high": high}
+        for name, law in model.marginals(x, z).items():
+            low, middle, high = law.quantile(np.array([(1 - level) / 2, 0.5, (1 + level) / 2])).T
+            parts = {"mean": law.mean(), "std": law.std(), "low": low, "median": middle, "high": high}
+            table |= {part if model.single else f"{part}({name})": v for part, v in parts.items()}
     if gate:
         weights = np.exp(model.log_gate(x, z))
         table.update({f"gate({e + 1})": weights[:, e] for e in range(weights.shape[1])})
@@ -121,12 +115,7 @@ def _write_parquet(table: dict[str, Any], path: str) -> None:
         import pyarrow.parquet
     except ImportError as error:
         raise FileError("Parquet needs an extra: pip install 'moestro[parquet]'") from error
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        columns = {n: list(v) if v.dtype.kind == "O" else v for n, v in table.items()}
-        pyarrow.parquet.write_table(pyarrow.table(columns), temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise FileError(f"{path}: cannot be written ({error})") from error
+    columns = {n: list(v) if v.dtype.kind == "O" else v for n, v in table.items()}
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns), file)
+    write(path, file.getvalue())

@@ -8,11 +8,11 @@ import click
 
 from .errors import one_line_errors
 from .files import read_data
+from .located import refuse_softmax
 from .options import criterion_option, fit_options, refuse_given
 from .sweep import run_sweep
 
 LOCATED = ("covariance", "degree", "direction")
-GATED = ("gate", "top_k", "rank_on", "solver", "engine", "shared_variance")
 
 
 @click.command()
@@ -58,32 +58,18 @@ def select(model: str, **options: Any) -> None:
       moestro select voters.csv -f "party ~ left_right | income + age" --family multinomial -k 1-6
       moestro select ethanol.csv -f "nox ~ equivalence" --model located -k 1-6 -d 1 -d 2
     """
-    one_line_errors(_select_located if model == "located" else _select)(options)
+    one_line_errors(_select)(model == "located", options)
 
 
-def _select(options: dict[str, Any]) -> None:
-    refuse_given(LOCATED, "applies only to --model located")
-    result = run_sweep(options, *read_data(options), lambda found: None)
+def _select(located: bool, options: dict[str, Any]) -> None:
+    words = {name: options.pop(name) for name in LOCATED}
+    if located:
+        refuse_given(["gate"], "applies only to --model softmax")
+        refuse_softmax(options["family"], "applies only to --model softmax")
+    else:
+        refuse_given(LOCATED, "applies only to --model located")
+    result = run_sweep(options, *read_data(options), lambda found: None, words if located else None)
     click.echo(result.sweep.table().to_text(3))
-    chosen = result.model.fit
-    click.echo(f"\nchosen by {result.sweep.criterion.upper()}: {chosen.model.k} ({chosen.status})")
-
-
-def _select_located(options: dict[str, Any]) -> None:
-    from ..api import select_experts
-
-    refuse_given(GATED, "applies only to --model softmax")
-    frame, weights = read_data(options)
-    how: dict[str, Any] = {name: options[name] for name in LOCATED}
-    if options["starts"]:
-        how["n_starts"] = options["starts"]
-    found = select_experts(
-        options["formula"], frame, model="located", family=options["family"], n_experts=options["experts"],
-        criterion=options["criterion"], random_state=options["seed"], n_jobs=options["threads"],
-        sample_weight=weights, **how,
-    )  # fmt: skip
-    click.echo(found.table.to_text(3))
-    best = found.best
-    click.echo(
-        f"\nchosen by {found.choice.criterion.upper()}: {best.k}, {best.specification.label} ({best.status})"
-    )
+    fit = result.model.fit
+    label = f", {fit.specification.label}" if located else ""
+    click.echo(f"\nchosen by {result.sweep.criterion.upper()}: {fit.k}{label} ({fit.status})")

@@ -9,10 +9,19 @@ from .options import refuse_given
 from .progress import Progress
 
 
-def run_sweep(options: dict[str, Any], frame: Any, weights: Any, record: Callable[[Any], None]) -> Any:
-    """Fit every number of experts; `record` is called with each fit."""
-    from ..api import fit_formula
+def run_sweep(
+    options: dict[str, Any],
+    frame: Any,
+    weights: Any,
+    record: Callable[[Any], None],
+    located: dict[str, Any] | None = None,
+) -> Any:
+    """Fit every number of experts; `record` is called with each fit. `located` are the options of Gaussian
+    gates, None for another gate."""
+    from ..api import fit_formula, fit_located_design, read_formula
+    from ..gates import make_gate
     from ..search import Options
+    from ..selection.located import specifications
     from ..threads import thread_count
 
     if options["top_k"] is None:
@@ -20,25 +29,23 @@ def run_sweep(options: dict[str, Any], frame: Any, weights: Any, record: Callabl
     if options["family"] != "gaussian":
         refuse_given(["shared_variance"], "applies only to --family gaussian")
     with Progress() as progress:
-        return fit_formula(
-            options["formula"],
-            frame,
-            options["family"],
-            options["experts"],
-            Options(
-                solver=options["solver"],
-                engine=options["engine"],
-                n_starts=options["starts"] or "auto",
-                seed=options["seed"],
-                threads=thread_count(options["threads"]),
-                progress=progress.show,
-            ),
-            sample_weight=weights,
-            shared_variance=options["shared_variance"],
-            criterion=options["criterion"],
-            gate=options["gate"],
-            top_k=options["top_k"],
-            rank_on=options["rank_on"],
-            started=progress.begin,
-            finished=lambda fit: progress.write(record, fit),
+        search = Options(
+            solver=options["solver"],
+            engine=options["engine"],
+            n_starts=options["starts"] or "auto",
+            seed=options["seed"],
+            threads=thread_count(options["threads"]),
+            progress=progress.show,
         )
+        how: dict[str, Any] = {
+            "criterion": options["criterion"],
+            "started": progress.begin,
+            "finished": lambda fit: progress.write(record, fit),
+        }
+        formula, ks = options["formula"], options["experts"]
+        if located is not None:
+            data = read_formula(formula, frame, weights)
+            return fit_located_design(data, specifications(**located), ks, search, **how)
+        gate = make_gate(options["gate"], options["top_k"], options["rank_on"])
+        how |= {"sample_weight": weights, "shared_variance": options["shared_variance"], "gate": gate}
+        return fit_formula(formula, frame, options["family"], ks, search, **how)

@@ -5,6 +5,7 @@ from typing import Any
 from ..errors import DataError
 from .arrays import ArrayDesign
 from .formula import FormulaDesign
+from .observations import Observations
 from .scaling import Scaling, fit_scaling
 from .transforms import apply_transform, learn_transform
 from .units import Units
@@ -24,6 +25,7 @@ __all__ = [
     "ArrayDesign",
     "Design",
     "FormulaDesign",
+    "Observations",
     "Scaling",
     "Units",
     "apply_transform",

@@ -15,48 +15,49 @@ from ..tables import Table
 class FitAttributes(BaseEstimator, metaclass=ABCMeta):
     """Attributes that are read off the frozen fit."""
 
+    @property
     @abstractmethod
-    def _frozen(self) -> Fit:
-        """The fit; an error before `fit`."""
+    def fit_(self) -> Fit:
+        """Everything that was found, frozen."""
 
     @property
     def log_likelihood_(self) -> float:
         """Maximised total log-likelihood in the user's units; of located experts the joint one."""
-        return self._frozen().log_likelihood
+        return self.fit_.log_likelihood
 
     @property
     def n_parameters_(self) -> int:
         """Free parameters."""
-        return self._frozen().n_parameters
+        return self.fit_.n_parameters
 
     @property
     def status_(self) -> Status:
         """How the fit ended."""
-        return self._frozen().status
+        return self.fit_.status
 
     @property
     def history_(self) -> Table:
         """One row an iteration of the final polish."""
-        return self._frozen().history
+        return self.fit_.history
 
     @property
     def starts_(self) -> Table:
         """One row a start: strategy, rows, log-likelihood, iterations, status."""
-        return self._frozen().starts
+        return self.fit_.starts
 
     @property
     def search_(self) -> Evidence | None:
         """How sure the search is of its best optimum; of a penalised fit, at its strength."""
-        return self._frozen().evidence
+        return self.fit_.evidence
 
     @property
     def aic_(self) -> float:
-        return CRITERIA["aic"](self._frozen())
+        return CRITERIA["aic"](self.fit_)
 
     @property
     def bic_(self) -> float:
-        return CRITERIA["bic"](self._frozen())
+        return CRITERIA["bic"](self.fit_)
 
     @property
     def icl_(self) -> float:
-        return CRITERIA["icl"](self._frozen())
+        return CRITERIA["icl"](self.fit_)

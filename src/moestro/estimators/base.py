@@ -10,21 +10,16 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..design import FormulaDesign
+from ..design import FormulaDesign, Observations
 from ..design.response import check_weights
 from ..errors import DataError
-from ..experts import Family
-from ..fitted import FittedModel, write_file
-from ..inference import Covariance
-from ..measure import MixingMeasure
-from ..problems import MixtureFit
-from ..summary.glance import glance
-from ..summary.mixture import summary_text, tidy
+from ..fitted import write_file
+from ..summary import glance, summary_text, tidy
 from ..tables import Table
 from ..threads import thread_count
 from .attributes import FitAttributes
-from .found import Found, Penalised, describe
-from .helpers import Data, checked, read_arrays, read_formula, read_response, warn_if_weak
+from .found import KEPT, Found, Penalised, describe
+from .helpers import checked, read_arrays, read_formula, read_response, warn_if_weak
 from .paths import RegularizationPath
 
 
@@ -32,22 +27,12 @@ class MoEBase(FitAttributes):
     """Mixture of experts behind scikit-learn's interface."""
 
     formula: str | None
-    gate_transform: Any
-    gate_features: Any
-    expert_features: Any
-    penalty: Any
-    tol: float | None
-    random_state: Any
     n_jobs: int | None
-    verbose: int
+    _found: Found
 
     @abstractmethod
     def _encode(self, y: np.ndarray, response: str, fitting: bool) -> np.ndarray:
         """y (n,) as floats the family understands; learns classes when fitting."""
-
-    @abstractmethod
-    def _family(self) -> Family:
-        """Family of the experts, once y was read."""
 
     @property
     @abstractmethod
@@ -55,7 +40,7 @@ class MoEBase(FitAttributes):
         """Labels of the classes; none for numbers."""
 
     @abstractmethod
-    def _estimate(self, data: Data) -> Found:
+    def _estimate(self, data: Observations) -> Found:
         """Fit and choose."""
 
     # Fitting
@@ -99,10 +84,10 @@ class MoEBase(FitAttributes):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         read = read_arrays if self.formula is None else read_formula
-        design, x, z, y = read(self, X, y)
-        response = design.response if isinstance(design, FormulaDesign) else "y"
-        y = self._encode(y, response, fitting=True)
-        found = self._estimate(Data(design, x, z, y, check_weights(sample_weight, len(y)), response))
+        design, x, z, y, responses = read(self, X, y)
+        y = self._encode(y, responses[0], fitting=True)
+        w = check_weights(sample_weight, len(y))
+        found = self._estimate(Observations(design, x, z, y, w, responses, self._classes))
         self._store(found)
         if found.searched:
             warn_if_weak(found.model.fit.evidence)
@@ -110,19 +95,21 @@ class MoEBase(FitAttributes):
 
     def _store(self, found: Found) -> None:
         self._found = found
-        self.n_experts_ = found.model.fit.model.k
+        self.n_experts_ = found.model.fit.k
         self.n_iter_ = max(found.model.fit.n_iter, 1)
         self.selection_, self.slope_, self.dendrogram_ = found.selection, found.slope, found.dendrogram
 
     # What was found
 
     @property
-    def measure_(self) -> MixingMeasure:
-        """Mixing measure in the user's units."""
-        return self._fitted().measure
-
-    def _frozen(self) -> MixtureFit:
+    def fit_(self) -> Any:
+        """Everything that was found, frozen: a `MixtureFit` or a `LocatedFit`."""
         return self._fitted().fit
+
+    @property
+    def measure_(self) -> Any:
+        """Mixing measure in the user's units: a `MixingMeasure` or, from x to y, a `LocatedMeasure`."""
+        return self._fitted().measure
 
     @property
     def alpha_(self) -> float:
@@ -157,7 +144,8 @@ class MoEBase(FitAttributes):
             return self._found.penalised
         raise AttributeError(f"a fit without a penalty has no {name}")
 
-    def _fitted(self) -> FittedModel:
+    def _fitted(self) -> Any:
+        """The `FittedModel` or `LocatedModel`."""
         check_is_fitted(self, "_found")
         return self._found.model
 
@@ -176,9 +164,10 @@ class MoEBase(FitAttributes):
         x, z = self._matrices(X)
         model = self._fitted()
         values = read_response(model.design, X, y)
-        if values.shape != (x.shape[0],):
-            raise DataError(f"y has shape {values.shape}, expected ({x.shape[0]},)")
-        return x, z, self._encode(values, model.units.response, fitting=False)
+        expected = (x.shape[0],) if model.single else (x.shape[0], len(model.responses))
+        if values.shape != expected:
+            raise DataError(f"y has shape {values.shape}, expected {expected}")
+        return x, z, self._encode(values, model.responses[0], fitting=False)
 
     def gate_proba(self, X: Any) -> np.ndarray:
         """Prior weight g_i(x) of each expert, shape (n, k)."""
@@ -198,7 +187,7 @@ class MoEBase(FitAttributes):
         With a formula whose response is transformed it is the density of the transformed response: with
         "log(price) ~ size" that of log(price).
         """
-        return np.logaddexp.reduce(self._fitted().log_joint(*self._with_response(X, y)), axis=1)
+        return self._fitted().log_density(*self._with_response(X, y))
 
     def inference(
         self, cov: str = "observed", *, n_bootstrap: int = 100, random_state: int | None = None
@@ -217,14 +206,20 @@ class MoEBase(FitAttributes):
         Returns
         -------
         Table
-            component, part, (outcome,) term, estimate, se, z, p, low, high, note. Where the information is
-            singular there is no number, and ``note`` says so.
+            component, part, (outcome,) term, estimate, se, z, p, low, high, note. Where there is no standard
+            error, ``note`` says why: the information is singular, for instance. Of located experts also the
+            shares, places and variances: intervals of shares are taken on the logit scale, of variances on
+            the logarithmic one, and z and p belong to coefficients and covariances.
         """
         return tidy(self._fitted(), self._covariance(cov, n_bootstrap, random_state))
 
-    def _covariance(self, cov: str, n_bootstrap: int = 100, random_state: int | None = None) -> Covariance:
-        self._fitted()
-        return self._found.covariance(cov, thread_count(self.n_jobs), n_bootstrap, random_state)
+    def _covariance(self, cov: str, n_bootstrap: int = 100, random_state: int | None = None) -> Any:
+        model = self._fitted()
+        covariance = self._found.covariance(cov, thread_count(self.n_jobs), n_bootstrap, random_state)
+        if cov in KEPT:  # so that it is not computed again, and a pickle has it
+            known = {**model.covariances, cov: covariance}
+            self._found = replace(self._found, model=replace(model, covariances=known))
+        return covariance
 
     def summary(self, cov: str | None = None) -> str:
         """The fit as text; with `cov` the coefficients have standard errors."""
@@ -251,11 +246,11 @@ class MoEBase(FitAttributes):
             Covariances of the estimate that the file keeps, so that `inference` and `summary` need no
             training data. Each costs one pass over the training data with sums of P x P numbers, P
             parameters, and P (P + 1) / 2 numbers in the file. By default both up to 200 parameters, where the
-            training data are there and the fit is not penalised; ``()`` keeps none.
+            training data are there, the fit is usable and not penalised; ``()`` keeps none.
         """
         self._fitted()
-        model = self._found.keeping(cov, thread_count(self.n_jobs))
-        write_file(path, model.to_dict() | {"estimator": describe(self, self._found)})
+        found = self._found.keeping(cov, thread_count(self.n_jobs))
+        write_file(path, found.model.to_dict() | {"estimator": describe(self, found)})
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
@@ -263,5 +258,5 @@ class MoEBase(FitAttributes):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = self.penalty is not None
+        tags.input_tags.sparse = self.get_params(deep=False).get("penalty") is not None
         return tags

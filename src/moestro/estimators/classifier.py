@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..design import Observations
 from .found import Found
-from .helpers import Data
 from .kinds import Classifier
 from .penalised import fit_one_penalty
 from .plain import fit_plain
@@ -131,5 +131,5 @@ class MoEClassifier(Classifier):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _estimate(self, data: Data) -> Found:
+    def _estimate(self, data: Observations) -> Found:
         return fit_plain(self, data) if self.penalty is None else fit_one_penalty(self, data)

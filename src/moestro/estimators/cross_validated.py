@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from ..design import Observations
 from ..errors import DataError
 from ..penalised import N_ALPHAS
 from ..penalties import Penalty, make_penalty
 from ..tables import Table
 from .found import Found
-from .helpers import Data, seed_of
-from .kinds import Classifier, Regressor
+from .helpers import seed_of
+from .kinds import Classifier, SoftmaxRegressor
 from .penalised import fit_at, found_of
 
 
-def choose_together(estimator: Any, data: Data) -> Found:
+def choose_together(estimator: Any, data: Observations) -> Found:
     """Every number of experts and every ratio has a path, and one criterion chooses among all fits."""
     criterion, seed = estimator.criterion, seed_of(estimator.random_state)
     tried = _candidates(estimator.n_experts, estimator.gate_ratios, make_penalty(estimator.penalty))
@@ -60,7 +61,7 @@ def _candidates(n_experts: Any, gate_ratios: Any, penalty: Penalty) -> list[tupl
     return [(int(k), penalty) for k in ks]
 
 
-class MoERegressorCV(Regressor):
+class MoERegressorCV(SoftmaxRegressor):
     """`MoERegressor` with a penalty whose strength, ratio and number of experts are chosen.
 
     Parameters
@@ -135,7 +136,7 @@ class MoERegressorCV(Regressor):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _estimate(self, data: Data) -> Found:
+    def _estimate(self, data: Observations) -> Found:
         return choose_together(self, data)
 
 
@@ -186,5 +187,5 @@ class MoEClassifierCV(Classifier):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _estimate(self, data: Data) -> Found:
+    def _estimate(self, data: Observations) -> Found:
         return choose_together(self, data)

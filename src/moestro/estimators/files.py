@@ -19,7 +19,8 @@ from .located import LocatedMoERegressor
 from .regressor import MoERegressor
 
 ESTIMATORS: dict[str, Any] = {
-    kind.__name__: kind for kind in (MoEClassifier, MoERegressor, MoEClassifierCV, MoERegressorCV)
+    kind.__name__: kind
+    for kind in (MoEClassifier, MoERegressor, LocatedMoERegressor, MoEClassifierCV, MoERegressorCV)
 }
 
 
@@ -36,8 +37,6 @@ def load_model(path: Any) -> Any:
 
 def _estimator(data: Any) -> Any:
     model = model_from_dict(data)
-    if isinstance(model, LocatedModel):
-        return LocatedMoERegressor.of(model)
     words = data.get("estimator")
     if words is None:
         return _guessed(model)
@@ -48,8 +47,27 @@ def _estimator(data: Any) -> Any:
     return _fitted(ESTIMATORS[words["class"]](**decode(words["parameters"])), attributes, found)
 
 
-def _guessed(model: FittedModel) -> Any:
+def _guessed(model: FittedModel | LocatedModel) -> Any:
     """The estimator that a model belongs to, from the model itself."""
+    kind, words, classes = _located(model) if isinstance(model, LocatedModel) else _softmax(model)
+    names = model.design.names if isinstance(model.design, ArrayDesign) else model.design.variables
+    if not isinstance(model.design, ArrayDesign):
+        words["formula"] = model.design.text
+    attributes: dict[str, Any] = {"n_features_in_": len(names)}
+    if names != tuple(f"x{j}" for j in range(len(names))):  # else the columns had no names
+        attributes["feature_names_in_"] = np.array(names, dtype=object)
+    if classes:
+        attributes["classes_"] = np.array(classes)
+    only = Sweep((model.fit,), choose([model.fit], "bic"))
+    return _fitted(kind(**words), attributes, Found(model, only.table()))
+
+
+def _located(model: LocatedModel) -> tuple[Any, dict[str, Any], tuple]:
+    """Class, constructor words, and labels of the classes."""
+    return LocatedMoERegressor, {"n_experts": model.fit.k, **vars(model.fit.specification)}, ()
+
+
+def _softmax(model: FittedModel) -> tuple[Any, dict[str, Any], tuple]:
     m, classes, design = model.fit.model, model.units.classes, model.design
     words: dict[str, Any] = {"n_experts": m.k}
     if isinstance(m.gate, TopKGate):
@@ -59,20 +77,10 @@ def _guessed(model: FittedModel) -> Any:
     if not classes:
         words |= {"family": m.family.name, "shared_variance": m.family.tied_nuisances}
     if isinstance(design, ArrayDesign):
-        sides = {"expert_features": design.experts, "gate_features": design.gate}
-        words |= {n: None if c is None else list(c) for n, c in sides.items()}
+        parts = {"expert_features": design.experts, "gate_features": design.gate}
+        words |= {n: None if c is None else list(c) for n, c in parts.items()}
         words["gate_transform"] = design.transform
-        names = design.names
-    else:
-        words["formula"], names = design.text, design.variables
-    attributes: dict[str, Any] = {"n_features_in_": len(names)}
-    if names != tuple(f"x{j}" for j in range(len(names))):  # else the columns had no names
-        attributes["feature_names_in_"] = np.array(names, dtype=object)
-    if classes:
-        attributes["classes_"] = np.array(classes)
-    only = Sweep((model.fit,), choose([model.fit], "bic"))
-    kind = MoEClassifier if classes else MoERegressor
-    return _fitted(kind(**words), attributes, Found(model, only.table()))
+    return MoEClassifier if classes else MoERegressor, words, classes
 
 
 def _fitted(estimator: Any, attributes: dict[str, Any], found: Found) -> Any:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..api import Result
 from ..errors import DataError
-from ..fitted import FittedModel
+from ..fitted import FittedModel, LocatedModel
 from ..fitted.values import encode
-from ..inference import KINDS, Covariance, bootstrap, covariance
-from ..rows import Rows
+from ..inference import KINDS
 from ..selection import DDSE, Dendrogram, Djump
 from ..tables import Table
 from .paths import RegularizationPath
@@ -49,10 +49,10 @@ class Found:
 
     Attributes
     ----------
-    model : FittedModel
+    model : FittedModel or LocatedModel
     selection : Table
         One row a candidate.
-    rows : Rows or None
+    rows : Rows, Observations of a located fit, or None
         None where they are not kept.
     slope : Djump, DDSE or None
     dendrogram : Dendrogram or None
@@ -64,16 +64,27 @@ class Found:
         Whether the search went on until its own evidence ended it.
     """
 
-    model: FittedModel
+    model: Any
     selection: Table
-    rows: Rows | None = None
+    rows: Any = None
     slope: Djump | DDSE | None = None
     dendrogram: Dendrogram | None = None
     penalised: Penalised | None = None
     engine: str = "auto"
     searched: bool = False
 
-    def covariance(self, kind: str, threads: int, n_bootstrap: int, random_state: int | None) -> Covariance:
+    @classmethod
+    def of(cls, result: Result, engine: str, searched: bool) -> Found:
+        """What was found without a penalty."""
+        model, swept = result.model, result.sweep
+        tree = None if swept.tree is None else model.in_user_units(swept.tree)
+        return cls(
+            model, swept.table(), result.rows, swept.choice.slope, tree, engine=engine, searched=searched
+        )
+
+    def covariance(
+        self, kind: str, threads: int, n_bootstrap: int = 100, random_state: int | None = None
+    ) -> Any:
         """Covariance of the estimate, from the rows or as a file kept it."""
         if self.penalised is not None:
             raise DataError(
@@ -82,7 +93,7 @@ class Found:
             )
         if kind not in KINDS:
             raise DataError(f"cov={kind!r} is unknown: choose one of {', '.join(KINDS)}")
-        fit, kept = self.model.fit, self.model.covariances
+        kept = self.model.covariances
         if kind in kept:
             return kept[kind]
         if self.rows is None:
@@ -91,19 +102,23 @@ class Found:
                 f"{kind} standard errors need the training data, "
                 f"which an estimator from a file or a pickle does not carry{has}: fit again"
             )
-        if kind == "bootstrap":
-            return bootstrap(fit, self.rows, n_bootstrap, random_state, self.engine, threads)
-        return covariance(fit, self.rows, kind, self.engine, threads)
+        return self.model.estimate_covariance(
+            self.rows, kind, self.engine, threads, n_bootstrap, random_state
+        )
 
-    def keeping(self, kinds: Sequence[str] | None, threads: int) -> FittedModel:
-        """The model with the covariances of these kinds, for a file; None: what it carries, or both where
-        they can be had at little cost."""
+    def keeping(self, kinds: Sequence[str] | None, threads: int) -> Found:
+        """With the covariances of these kinds, for a file; None: what it carries, or both where they can be
+        had at little cost."""
         if kinds is None:
-            able = self.rows is not None and self.model.fit.model.size <= KEPT_SIZE
-            kinds = KEPT if able else tuple(self.model.covariances)
+            sound = self.penalised is None and self.model.fit.status.usable
+            able = sound and self.rows is not None
+            kinds = (
+                KEPT if able and self.model.fit.n_parameters <= KEPT_SIZE else tuple(self.model.covariances)
+            )
         if isinstance(kinds, str) or any(kind not in KEPT for kind in kinds):
             raise DataError(f"cov must be a list of {' and '.join(KEPT)}, got {kinds!r}")
-        return replace(self.model, covariances={k: self.covariance(k, threads, 0, None) for k in kinds})
+        covariances = {kind: self.covariance(kind, threads) for kind in kinds}
+        return replace(self, model=replace(self.model, covariances=covariances))
 
     def to_dict(self) -> dict[str, Any]:
         """What a file keeps beside the model."""
@@ -118,7 +133,7 @@ class Found:
         }
 
     @classmethod
-    def from_dict(cls, model: FittedModel, data: dict[str, Any]) -> Found:
+    def from_dict(cls, model: FittedModel | LocatedModel, data: dict[str, Any]) -> Found:
         """Inverse of `to_dict`."""
         p = data["penalised"]
         penalised = None if p is None else Penalised(**p, path=None)

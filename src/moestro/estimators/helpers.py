@@ -3,70 +3,50 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state, column_or_1d, get_tags
 from sklearn.utils.validation import validate_data
 
 from ..design import ArrayDesign, Design, FormulaDesign
 from ..design.formula import response_data, with_response
-from ..design.frames import text_columns
+from ..design.frames import frame_names, text_columns
 from ..errors import DataError, SearchWarning
-from ..search import Evidence
+from ..search import Evidence, Options
+from ..threads import thread_count
 
 
-@dataclass(frozen=True)
-class Data:
-    """What a fit is given.
-
-    Attributes
-    ----------
-    design : Design
-    x : ndarray or scipy.sparse of shape (n, d)
-        Columns of the experts.
-    z : like x, or None
-        Columns of the gate where they differ.
-    y : ndarray of shape (n,)
-        Numbers, or class indices as floats.
-    w : ndarray of shape (n,) or None
-    response : str
-        What the response is called.
-    """
-
-    design: Design
-    x: Any
-    z: Any
-    y: np.ndarray
-    w: np.ndarray | None
-    response: str
-
-
-def read_arrays(estimator: Any, X: Any, y: Any) -> tuple[ArrayDesign, Any, Any, np.ndarray]:
+def read_arrays(estimator: Any, X: Any, y: Any) -> tuple[ArrayDesign, Any, Any, np.ndarray, tuple[str, ...]]:
     """What `fit` reads without a formula: the design, the experts' columns, the gate's (None: the same), the
-    response (n,)."""
-    X, y = checked(estimator, X, y=y, ensure_min_samples=2, y_numeric=not is_classifier(estimator))
+    response (n,), or (n, q) where the estimator takes several, and its names."""
+    several = get_tags(estimator).target_tags.multi_output
+    responses = frame_names(y) if several else []
+    numbers = not is_classifier(estimator)
+    X, y = checked(estimator, X, y=y, ensure_min_samples=2, y_numeric=numbers, multi_output=several)
     names = getattr(estimator, "feature_names_in_", None)
     labels = [f"x{j}" for j in range(X.shape[1])] if names is None else [str(n) for n in names]
-    design = ArrayDesign.learn(
-        X, labels, estimator.expert_features, estimator.gate_features, estimator.gate_transform
-    )
-    return design, *design.matrices(X), y
+    words = estimator.get_params(deep=False)
+    parts = (words.get(name) for name in ("expert_features", "gate_features", "gate_transform"))
+    design = ArrayDesign.learn(X, labels, *parts)
+    if y.ndim == 1:
+        responses = ["y"]
+    return design, *design.matrices(X), y, tuple(responses or (f"y{j}" for j in range(y.shape[1])))
 
 
 def checked(estimator: Any, X: Any, **fitting: Any) -> Any:
     """Numbers from X, and from y where `fitting`, as scikit-learn checks them; a penalised fit takes sparse
     matrices and never makes them dense."""
     refuse_text(X)
-    sparse = False if estimator.penalty is None else ["csc", "csr"]
+    sparse = ["csc", "csr"] if get_tags(estimator).input_tags.sparse else False
     return validate_data(estimator, X, dtype=np.float64, accept_sparse=sparse, reset=bool(fitting), **fitting)
 
 
-def read_formula(estimator: Any, data: Any, y: Any = None) -> tuple[FormulaDesign, Any, Any, np.ndarray]:
-    """What `fit` reads by the estimator's `formula`: the design, the experts' columns, the gate's (None: the
-    same), the response (n,).
+def read_formula(
+    estimator: Any, data: Any, y: Any = None
+) -> tuple[FormulaDesign, Any, Any, np.ndarray, tuple[str, ...]]:
+    """What `fit` reads by the estimator's `formula`: as `read_arrays`.
 
     The response comes from the frame; y, where it is given, is the one column that the formula's response
     reads, and is transformed as the formula says. Sets `n_features_in_` and `feature_names_in_`: the columns
@@ -89,7 +69,7 @@ def read_formula(estimator: Any, data: Any, y: Any = None) -> tuple[FormulaDesig
         raise DataError(f"the data have {len(x)} row: at least 2 are needed")
     estimator.n_features_in_ = len(design.variables)
     estimator.feature_names_in_ = np.array(design.variables, dtype=object)
-    return design, x, z, response
+    return design, x, z, response, (design.response,)
 
 
 def read_response(design: Design, data: Any, y: Any = None) -> np.ndarray:
@@ -133,6 +113,20 @@ def seed_of(random_state: Any) -> int:
     if isinstance(random_state, int | np.integer):
         return int(random_state)
     return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def options_of(estimator: Any, tol: float) -> Options:
+    """How an estimator says to search, `tol` where it leaves that open."""
+    words = estimator.get_params(deep=False)
+    asked = ("solver", "engine", "n_starts", "rank_by", "max_iter")
+    own = {name: words[name] for name in asked if name in words}
+    return Options(
+        tol=tol if estimator.tol is None else estimator.tol,
+        seed=seed_of(estimator.random_state),
+        threads=thread_count(estimator.n_jobs),
+        progress=printer() if estimator.verbose else None,
+        **own,
+    )
 
 
 def warn_if_weak(found: Evidence | None) -> None:

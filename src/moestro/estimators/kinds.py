@@ -1,4 +1,4 @@
-"""The two kinds of estimators: of numbers and counts, and of classes."""
+"""The kinds of estimators: of numbers and counts, and of classes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from ..design.response import encode_classes, numeric_response
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
 from ..experts import Family, Multinomial, make_family
+from ..located import LocatedLaw
 from .base import MoEBase
 from .helpers import read_response
 
 
 class Regressor(RegressorMixin, MoEBase):
-    """Gaussian or Poisson experts."""
-
-    family: str | Family
-    shared_variance: bool
+    """Experts of numbers and counts."""
 
     def _encode(self, y: np.ndarray, response: str, fitting: bool) -> np.ndarray:
         return numeric_response(y, response)
@@ -29,27 +27,18 @@ class Regressor(RegressorMixin, MoEBase):
     def _classes(self) -> tuple:
         return ()
 
-    def _family(self) -> Family:
-        if isinstance(self.family, str) and self.family not in ("gaussian", "poisson"):
-            raise DataError(
-                f"family={self.family!r} is unknown: choose gaussian or poisson (MoEClassifier for classes)"
-            )
-        family = make_family(self.family, shared_variance=self.shared_variance)
-        if family.labels:
-            raise DataError(f"{family.name} experts predict classes: use MoEClassifier")
-        return family
-
     def predict(self, X: Any) -> np.ndarray:
-        """Predictive mean E[Y | x], shape (n,); Y is the response as the formula has it, transformed where it
-        says so."""
+        """Predictive mean E[Y | x], shape (n,), or (n, q) of several responses; Y is the response as the
+        formula has it, transformed where it says so."""
         return self._fitted().mean(*self._matrices(X))
 
-    def predict_distribution(self, X: Any) -> PredictiveDistribution:
-        """The whole predictive distribution of each row: mean, variance, pdf, cdf, quantile, sample."""
+    def predict_distribution(self, X: Any) -> PredictiveDistribution | LocatedLaw:
+        """The predictive distribution of each row: mean, variance, pdf, cdf, quantile, sample; of several
+        responses mean, covariance, density, sample."""
         return self._fitted().distribution(*self._matrices(X))
 
     def sample(self, X: Any, random_state: Any = None) -> np.ndarray:
-        """One response drawn for each row, shape (n,)."""
+        """One response drawn for each row, shape (n,), or (n, q) of several."""
         return self.predict_distribution(X).sample(random_state=random_state)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -60,6 +49,23 @@ class Regressor(RegressorMixin, MoEBase):
         `scoring` out.
         """
         return super().score(X, read_response(self._fitted().design, X, y), sample_weight)
+
+
+class SoftmaxRegressor(Regressor):
+    """Gaussian or Poisson experts, or a family of one's own."""
+
+    family: str | Family
+    shared_variance: bool
+
+    def _family(self) -> Family:
+        if isinstance(self.family, str) and self.family not in ("gaussian", "poisson"):
+            raise DataError(
+                f"family={self.family!r} is unknown: choose gaussian or poisson (MoEClassifier for classes)"
+            )
+        family = make_family(self.family, shared_variance=self.shared_variance)
+        if family.labels:
+            raise DataError(f"{family.name} experts predict classes: use MoEClassifier")
+        return family
 
 
 class Classifier(ClassifierMixin, MoEBase):

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from sklearn.base import RegressorMixin
-from sklearn.utils.validation import validate_data
 
-from ..api import number_of_experts
-from ..design import ArrayDesign, Design, FormulaDesign
-from ..design.frames import frame_names
-from ..design.response import check_weights, numeric_response
+from ..api import fit_located_design, number_of_experts
+from ..design import Observations
 from ..errors import DataError
-from ..fitted import LocatedModel
-from ..located import Specification
-from ..search import Options
-from ..selection import Dendrogram, LocatedModels, sweep
-from ..selection.located import with_options
-from ..tables import Table
-from ..threads import thread_count
-from .helpers import read_formula, refuse_text, seed_of, warn_if_weak
-from .located_fitted import LocatedFitted
+from ..located import LocatedLaw, LocatedMeasure
+from ..selection.located import specifications
+from .found import Found
+from .helpers import options_of
+from .kinds import Regressor
+from .plain import TOL
 
 
-class LocatedMoERegressor(RegressorMixin, LocatedFitted):
+class LocatedMoERegressor(Regressor):
     """Gaussian-gated (located) experts, by maximum joint likelihood.
 
     .. math:: p(x, y) = \\sum_i \\pi_i N(x; c_i, \\Gamma_i) N(y; A_i x + b_i, \\Sigma_i)
@@ -69,7 +60,7 @@ class LocatedMoERegressor(RegressorMixin, LocatedFitted):
     n_jobs : int or None
         Threads; None means all cores. Results are the same for any number.
     verbose : int, default=0
-        1 says on the standard error what each fit found.
+        Above 0 shows progress.
     formula : str or None
         "y ~ columns": `fit` and `predict` then take frames, see `from_formula`.
 
@@ -99,9 +90,6 @@ class LocatedMoERegressor(RegressorMixin, LocatedFitted):
     >>> moe.n_experts_
     4
     """
-
-    n_features_in_: int
-    feature_names_in_: np.ndarray
 
     def __init__(
         self,
@@ -146,122 +134,43 @@ class LocatedMoERegressor(RegressorMixin, LocatedFitted):
         self.verbose = verbose
         self.formula = formula
 
-    # Fitting
-
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
-        """Fit by maximum joint likelihood.
-
-        Parameters
-        ----------
-        X : array-like or frame of shape (n, d)
-        y : array-like of shape (n,) or (n, q)
-            With a `formula` it may be left out: the frame has the response.
-        sample_weight : array-like of shape (n,), optional
-
-        Returns
-        -------
-        self
-        """
-        if self.formula is not None:
-            design, x, z, response = read_formula(self, X, y)
-            if z is not None:
-                raise DataError(
-                    "located experts have one set of columns: leave out the gate's part after '|'"
-                )
-            return self._fit(
-                design, x, numeric_response(response, design.response), sample_weight, [design.response]
-            )
-        refuse_text(X)
-        responses = frame_names(y)
-        X, y = validate_data(
-            self, X, y, dtype=np.float64, ensure_min_samples=2, y_numeric=True, multi_output=True
-        )
-        y = np.asarray(y, dtype=float)
-        names = getattr(self, "feature_names_in_", None)
-        labels = [f"x{j}" for j in range(X.shape[1])] if names is None else [str(n) for n in names]
-        if y.ndim == 1 or not responses:
-            responses = ["y"] if y.ndim == 1 else [f"y{j}" for j in range(y.shape[1])]
-        return self._fit(ArrayDesign(tuple(labels)), X, y, sample_weight, responses)
-
-    @classmethod
-    def from_formula(cls, formula: str, data: Any, *, sample_weight: Any = None, **parameters: Any) -> Self:
-        """Fit "y ~ x1 + x2" on a frame, and return the fitted estimator. Gate and experts are located by the
-        same columns."""
-        return cls(**{"formula": formula, **parameters}).fit(data, sample_weight=sample_weight)
-
-    def _fit(
-        self, design: Design, X: np.ndarray, y: np.ndarray, sample_weight: Any, responses: Sequence[str]
-    ) -> Self:
-        w = check_weights(sample_weight, len(y))
+    def _estimate(self, data: Observations) -> Found:
         ks, criterion = number_of_experts(self.n_experts, self.max_experts)
-        specifications = self._specifications()
-        options = Options(
-            n_starts=self.n_starts,
-            rank_by=self.rank_by,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            seed=seed_of(self.random_state),
-            threads=thread_count(self.n_jobs),
+        models = specifications(
+            direction=self.direction, covariance=self.covariance, gate_covariance=self.gate_covariance,
+            tied=self.tied, gate_tied=self.gate_tied, degree=self.degree, rank=self.rank,
+            student=self.student, blocks=self.blocks,
+        )  # fmt: skip
+        result = fit_located_design(data, models, ks, options_of(self, TOL), criterion=criterion)
+        return Found.of(result, "auto", self.n_starts == "auto")
+
+    @property
+    def inverse_measure_(self) -> LocatedMeasure:
+        """From y to x: the same joint law."""
+        return self._fitted().inverse_measure
+
+    def predict_inverse(self, y: Any) -> np.ndarray:
+        """E[X | y], shape (n, d)."""
+        return self.inverse_distribution(y).mean()
+
+    def inverse_distribution(self, y: Any) -> LocatedLaw:
+        """The law of X at each response: mean, covariance, log-density, sample. For experts of degree 1."""
+        model = self._fitted()
+        values = np.asarray(y)
+        n = len(np.atleast_1d(values))
+        expected = (n,) if model.single else (n, len(model.responses))
+        if values.shape != expected:
+            raise DataError(f"y has shape {values.shape}, expected {expected}")
+        return model.inverse_measure.law(
+            self._encode(values, model.responses[0], fitting=False).reshape(n, -1)
         )
-        models = LocatedModels(X, y, specifications, w)
-        found = sweep(models, ks, options, criterion, finished=_say if self.verbose else None)
-        self._model = LocatedModel(design, tuple(responses), y.ndim == 1, found.chosen)
-        self._rows = (X, y, w)
-        self.selection_: Table = found.table()
-        self.dendrogram_: Dendrogram | None = found.tree
-        self.slope_ = found.choice.slope
-        self.n_experts_ = found.chosen.k
-        self.n_iter_ = max(found.chosen.n_iter, 1)
-        if self.n_starts == "auto":
-            warn_if_weak(found.chosen.evidence)
-        return self
 
-    def _specifications(self) -> list[Specification]:
-        def several(value: Any) -> list[Any]:
-            return (
-                list(value)
-                if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
-                else [value]
-            )
+    def joint_log_density(self, X: Any, y: Any = None) -> np.ndarray:
+        """log p(x, y), shape (n,): what the fit maximises the sum of."""
+        x, _, y = self._with_response(X, y)
+        return self.measure_.joint_log_density(x, y)
 
-        out = []
-        for covariance in several(self.covariance):
-            spec = Specification(
-                self.direction, covariance, self.gate_covariance, self.tied, self.gate_tied, 1, self.rank,
-                self.blocks if covariance == "blocks" or isinstance(self.covariance, str) else None,
-                self.student,
-            )  # fmt: skip
-            out += with_options(spec, degree=several(self.degree))
-        return out
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """R² of `predict`; y as in `fit`."""
-        given = y if y is not None or self.formula is None else self._response(None, len(self._columns(X)), X)
-        return super().score(X, given, sample_weight)
-
-    @classmethod
-    def of(cls, model: LocatedModel) -> Self:
-        """A fitted estimator from what a file keeps: its standard errors too, not what it was chosen from."""
-        spec, fit = model.fit.specification, model.fit
-        self = cls(fit.k, **vars(spec))
-        self._model = model
-        self.n_experts_, self.n_iter_ = fit.k, max(fit.n_iter, 1)
-        if isinstance(model.design, FormulaDesign):
-            self.formula = model.design.text
-            self.n_features_in_ = len(model.design.variables)
-            self.feature_names_in_ = np.array(model.design.variables, dtype=object)
-        else:
-            names = model.design.names
-            self.n_features_in_ = len(names)
-            if names != tuple(f"x{j}" for j in range(len(names))):  # else the columns had no names
-                self.feature_names_in_ = np.array(names, dtype=object)
-        return self
-
-
-def _say(fit: Any) -> None:
-    experts = f"{fit.k} expert{'s' if fit.k > 1 else ''}"
-    label = fit.specification.label
-    sys.stderr.write(
-        f"{experts} ({label}): log-likelihood {fit.log_likelihood:.4f}, "
-        f"{fit.status} after {fit.n_iter} iterations\n"
-    )
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..api import number_of_experts
-from ..design import ArrayDesign, Design
+from ..design import ArrayDesign, Design, Observations
 from ..errors import DataError
 from ..fitted import FittedModel
 from ..gates import make_gate
 from ..penalised import ACCEPTED, TOL, ChosenFit, Likelihood, columns_of, fit_penalised, names_of
 from ..penalties import Penalty, make_penalty
 from ..rows import read_wide
-from ..search import Options, check_options
-from ..threads import thread_count
+from ..search import check_options
 from .found import Found, Penalised
-from .helpers import Data, printer, seed_of
+from .helpers import options_of, seed_of
 from .paths import RegularizationPath
 
 # What solves a penalised fit is its own; these words say how a fit without a penalty is solved and ranked.
 WITHOUT = {"solver": "auto", "engine": "auto", "rank_by": "usable", "rank_on": "score"}
 
 
-def fit_one_penalty(estimator: Any, data: Data) -> Found:
+def fit_one_penalty(estimator: Any, data: Observations) -> Found:
     """Fit by the words of a MoERegressor or MoEClassifier with a penalty: one number of experts."""
     penalty = make_penalty(estimator.penalty)
     if estimator.top_k is not None or make_gate(estimator.gate).name != "softmax":
@@ -45,29 +45,19 @@ def fit_one_penalty(estimator: Any, data: Data) -> Found:
 
 
 def fit_at(
-    estimator: Any, data: Data, k: int, penalty: Penalty, seed: int, **how: Any
+    estimator: Any, data: Observations, k: int, penalty: Penalty, seed: int, **how: Any
 ) -> tuple[FittedModel, ChosenFit]:
     """k experts with a penalty; `how` as in `penalised.fit_penalised`."""
-    options = Options(
-        n_starts=getattr(estimator, "n_starts", "auto"),
-        max_iter=getattr(estimator, "max_iter", None),
-        tol=TOL if estimator.tol is None else estimator.tol,
-        seed=seed,
-        threads=thread_count(estimator.n_jobs),
-        progress=printer() if estimator.verbose else None,
-    )
+    options = replace(options_of(estimator, TOL), seed=seed)
     check_options(options, k)
     if options.tol > ACCEPTED:
         raise DataError(f"with a penalty tol must be positive and at most {ACCEPTED:g}, got {options.tol!r}")
     family, merge = estimator._family(), how.get("criterion") != "cv"
     rows, units = read_wide(
-        data.design, data.x, data.z, data.y, data.w, family, data.response, estimator._classes, merge
+        data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, merge
     )
-    own_scale, names = (
-        family.has_variance and penalty.scale == "expert",
-        (units.gate_names, units.expert_names),
-    )
-    likelihood = Likelihood(family, k, rows, *names, own_scale, options.threads)
+    own, names = family.has_variance and penalty.scale == "expert", (units.gate_names, units.expert_names)
+    likelihood = Likelihood(family, k, rows, *names, own_scale=own, threads=options.threads)
     found = fit_penalised(likelihood, penalty, options=options, **how)
     return FittedModel(data.design, units, found.fit), found
 

@@ -5,41 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from ..api import fit_design, number_of_experts
-from ..search import Options
-from ..threads import thread_count
+from ..design import Observations
+from ..gates import make_gate
 from .found import Found
-from .helpers import Data, printer, seed_of
+from .helpers import options_of
 
 TOL = 1e-8
 
 
-def fit_plain(estimator: Any, data: Data) -> Found:
+def fit_plain(estimator: Any, data: Observations) -> Found:
     """Fit by the words of a MoERegressor or MoEClassifier."""
     ks, criterion = number_of_experts(estimator.n_experts, estimator.max_experts)
-    options = Options(
-        solver=estimator.solver,
-        engine=estimator.engine,
-        n_starts=estimator.n_starts,
-        rank_by=estimator.rank_by,
-        tol=TOL if estimator.tol is None else estimator.tol,
-        max_iter=estimator.max_iter,
-        seed=seed_of(estimator.random_state),
-        threads=thread_count(estimator.n_jobs),
-        progress=printer() if estimator.verbose else None,
-    )
-    result = fit_design(
-        data.design, data.x, data.z, data.y, data.w, estimator._family(), ks, options, gate=estimator.gate,
-        top_k=estimator.top_k,
-        rank_on=estimator.rank_on, criterion=criterion, response=data.response, classes=estimator._classes,
-    )  # fmt: skip
-    model, swept = result.model, result.sweep
-    tree = None if swept.tree is None else model.in_user_units(swept.tree)
-    return Found(
-        model,
-        swept.table(),
-        result.rows,
-        swept.choice.slope,
-        tree,
-        engine=estimator.engine,
-        searched=estimator.n_starts == "auto",
-    )
+    gate = make_gate(estimator.gate, estimator.top_k, estimator.rank_on)
+    options = options_of(estimator, TOL)
+    result = fit_design(data, estimator._family(), ks, options, gate=gate, criterion=criterion)
+    return Found.of(result, estimator.engine, estimator.n_starts == "auto")

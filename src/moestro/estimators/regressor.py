@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..design import Observations
 from .found import Found
-from .helpers import Data
-from .kinds import Regressor
+from .kinds import SoftmaxRegressor
 from .penalised import fit_one_penalty
 from .plain import fit_plain
 
 
-class MoERegressor(Regressor):
+class MoERegressor(SoftmaxRegressor):
     """Softmax-gated mixture of Gaussian or Poisson experts, by maximum likelihood.
 
     .. math:: p(y | x) = \\sum_i g_i(x) \\, f(y | a_i + b_i^\\top x, \\sigma_i)
@@ -135,5 +135,5 @@ class MoERegressor(Regressor):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _estimate(self, data: Data) -> Found:
+    def _estimate(self, data: Observations) -> Found:
         return fit_plain(self, data) if self.penalty is None else fit_one_penalty(self, data)

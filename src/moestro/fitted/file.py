@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..design import Design, Scaling, Units, design_from_dict
-from ..design.files import read_json, write_text
+from ..design.files import read_json
 from ..errors import DataError, FileError
 from ..experts import known_as, make_family
 from ..gates import GATES, make_gate
@@ -18,10 +18,9 @@ from ..inference import Covariance
 from ..measure import measure_of
 from ..model import Model
 from ..problems import MixtureFit
-from ..search import Evidence
-from ..solvers import Coordinates, Status, StatusKind
-from ..tables import Table
-from .values import decode, encode
+from ..solvers import Coordinates
+from ..writing import write
+from .parts import agrees, fit_from_dict, fit_to_dict, from_triangle, triangle
 
 FORMAT = "moestro.model/2"
 READABLE = ("moestro.model/1", FORMAT)  # the first has neither covariances nor the estimator's words
@@ -43,7 +42,7 @@ def read_file(path: str | os.PathLike[str], parse: Callable[[Any], T]) -> T:
 
 def write_file(path: str | os.PathLike[str], data: Any) -> None:
     """Write JSON, whole or not at all."""
-    write_text(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
+    write(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
 
 
 def to_dict(
@@ -74,22 +73,7 @@ def to_dict(
             "k": model.k,
         },
         "theta": fit.theta.tolist(),
-        "fit": {
-            "log_likelihood": fit.log_likelihood,
-            "status": {
-                "kind": fit.status.kind.value,
-                "sentence": fit.status.sentence,
-                "experts": list(fit.status.experts),
-            },
-            "n_iter": fit.n_iter,
-            "n_parameters": fit.n_parameters,
-            "weight_sum": fit.weight_sum,
-            "mass": fit.mass.tolist(),
-            "entropy": fit.entropy,
-            "starts": {n: encode(list(v), "starts") for n, v in fit.starts.columns.items()},
-            "history": {n: encode(list(v), "history") for n, v in fit.history.columns.items()},
-            "evidence": None if fit.evidence is None else fit.evidence.to_dict(),
-        },
+        "fit": fit_to_dict(fit),
         "covariances": [_covariance_to_dict(c) for c in covariances.values()],
         "measure": measure_of(model, units, fit.theta).to_dict(),
     }
@@ -117,21 +101,12 @@ def from_dict(data: Any) -> Parts:
     theta = np.array(data["theta"], dtype=float)
     if theta.shape != (model.size,) or not np.isfinite(theta).all():
         raise DataError(f"the model file has {theta.size} parameters, expected {model.size} finite numbers")
-    status = Status(StatusKind(f["status"]["kind"]), f["status"]["sentence"], tuple(f["status"]["experts"]))
     fit = MixtureFit(
         model=model,
         coordinates=Coordinates.of(model, units.x_scaling, units.z_scaling),
         theta=theta,
-        log_likelihood=float(f["log_likelihood"]),
-        status=status,
-        n_iter=int(f["n_iter"]),
         n_parameters=int(f["n_parameters"]),
-        weight_sum=float(f["weight_sum"]),
-        mass=np.array(f["mass"], dtype=float),
-        entropy=float(f["entropy"]),
-        starts=Table({n: decode(cells) for n, cells in f["starts"].items()}),
-        history=Table({n: decode(cells) for n, cells in f["history"].items()}),
-        evidence=None if f.get("evidence") is None else Evidence.from_dict(f["evidence"]),
+        **fit_from_dict(f, model.k),
     )
     known = [_covariance_from_dict(c, model.size) for c in data.get("covariances", [])]
     return design, units, fit, {c.kind: c for c in known}
@@ -153,24 +128,16 @@ def _scaling_from_dict(data: dict[str, Any], columns: int) -> Scaling:
 
 
 def _covariance_to_dict(covariance: Covariance) -> dict[str, Any]:
-    matrix = covariance.matrix
     return {
         "kind": covariance.kind,
         "identified": covariance.identified.tolist(),
         "experts": list(covariance.experts),
-        "lower": matrix[np.tril_indices(len(matrix))].tolist(),  # row by row, the diagonal included
+        "lower": triangle(covariance.matrix),
     }
 
 
 def _covariance_from_dict(data: dict[str, Any], size: int) -> Covariance:
-    matrix, lower = np.zeros((size, size)), np.array(data["lower"], dtype=float)
     identified = np.array(data["identified"], dtype=bool)
-    if (
-        lower.shape != (size * (size + 1) // 2,)
-        or identified.shape != (size,)
-        or not np.isfinite(lower).all()
-    ):
-        raise DataError(f"the model file has a damaged covariance of {size} parameters")
-    matrix[np.tril_indices(size)] = lower
-    matrix = matrix + np.tril(matrix, -1).T
-    return Covariance(matrix, identified, str(data["kind"]), tuple(int(e) for e in data["experts"]))
+    agrees("marks of identified parameters", len(identified), size)
+    experts = tuple(int(e) for e in data["experts"])
+    return Covariance(from_triangle(data["lower"], size), identified, str(data["kind"]), experts)

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ..design import Design, design_from_dict
+from ..design import Design, Observations, design_from_dict
+from ..distribution import PredictiveDistribution
 from ..errors import DataError
-from ..inference import KINDS, LocatedCovariance, Terms
-from ..located import LocatedFit, LocatedMeasure, Specification
-from ..search import Evidence
-from ..solvers import Status, StatusKind
-from ..tables import Table
+from ..inference import KINDS, LocatedCovariance, Terms, located_bootstrap, located_covariance
+from ..located import LocatedFit, LocatedLaw, LocatedMeasure, Specification
+from ..selection import Dendrogram
 from .file import write_file
-from .values import decode, encode
+from .parts import agrees, finite, fit_from_dict, fit_to_dict, from_triangle, is_symmetric, triangle
 
-FORMAT = "moestro.located-model/1"
-NUMBERS = ("log_likelihood", "gradient_norm", "weight_sum", "entropy")
+FORMAT = "moestro.located-model/2"
+FIRST = "moestro.located-model/1"  # has one covariance or none, as a whole matrix, and no estimator's words
 
 
 @dataclass(frozen=True)
 class LocatedModel:
-    """A design, a fit and, once it was asked for, the covariance of the estimates.
+    """A fitted located model that predicts from the user's data.
 
     Attributes
     ----------
@@ -34,46 +34,101 @@ class LocatedModel:
     single : bool
         Whether the response is one column (n,), not (n, 1).
     fit : LocatedFit
-    covariance : LocatedCovariance or None
+    covariances : mapping of str to LocatedCovariance
+        Of the estimates, by their kind, where they were computed before.
     """
 
     design: Design
     responses: tuple[str, ...]
     single: bool
     fit: LocatedFit
-    covariance: LocatedCovariance | None = None
+    covariances: Mapping[str, LocatedCovariance] = field(default_factory=dict)
+
+    classes: ClassVar[tuple] = ()
+
+    @property
+    def measure(self) -> LocatedMeasure:
+        """From x to y, in the user's units."""
+        return self.fit.measure
+
+    @property
+    def inverse_measure(self) -> LocatedMeasure:
+        """From y to x: the same joint law."""
+        inverted = self.fit.specification.direction == "inverse"
+        return self.fit.fitted if inverted else self.fit.measure.inverse()
 
     @cached_property
     def terms(self) -> Terms:
         """What a coefficient table lists."""
         return Terms.of(self.fit.measure, self.fit.specification)
 
+    def in_user_units(self, tree: Dendrogram) -> Dendrogram:
+        """A dendrogram with measures from x to y for its stages."""
+        stages = {k: atoms.in_user_units() for k, atoms in tree.stages.items()}
+        if self.fit.specification.direction == "inverse":
+            stages = {k: measure.inverse() for k, measure in stages.items()}
+        return replace(tree, stages=stages)
+
+    def estimate_covariance(
+        self,
+        rows: Observations,
+        kind: str,
+        engine: str = "auto",
+        threads: int = 1,
+        n_bootstrap: int = 100,
+        seed: int | None = None,
+    ) -> LocatedCovariance:
+        """Covariance of the estimates on the rows of the fit."""
+        if kind == "bootstrap":
+            return located_bootstrap(self.fit, rows.x, rows.y, rows.w, n_bootstrap, seed, threads=threads)
+        return located_covariance(self.fit, rows.x, rows.y, rows.w, kind)
+
+    # Predictions: x (n, d) as `design.matrices` gives it, with None for the gate's columns.
+
+    def log_gate(self, x: np.ndarray, z: None = None) -> np.ndarray:
+        """log g_i(x), shape (n, k)."""
+        return self.measure.log_gate(x)
+
+    def distribution(self, x: np.ndarray, z: None = None) -> PredictiveDistribution | LocatedLaw:
+        """The law of Y at each row: with quantiles of a single response, with covariances of several."""
+        law = self.measure.law(x)
+        return law.single() if self.single else law
+
+    def marginals(self, x: np.ndarray, z: None = None) -> dict[str, PredictiveDistribution]:
+        """The law of each response at each row, by its name."""
+        law = self.measure.law(x)
+        return {name: law.marginal(j) for j, name in enumerate(self.responses)}
+
+    def mean(self, x: np.ndarray, z: None = None) -> np.ndarray:
+        """E[Y | x], shape (n,) or (n, q)."""
+        mean = self.measure.law(x).mean()
+        return mean[:, 0] if self.single else mean
+
+    def log_joint(self, x: np.ndarray, z: None, y: np.ndarray) -> np.ndarray:
+        """log of each component's density of (x, y), shape (n, k)."""
+        return self.measure.log_joint(x, y)
+
+    def log_density(self, x: np.ndarray, z: None, y: np.ndarray) -> np.ndarray:
+        """log p(y | x), shape (n,)."""
+        return self.measure.log_density(x, y)
+
+    # File
+
     def to_dict(self) -> dict[str, Any]:
         """JSON description: numbers in the user's units."""
-        fit, c = self.fit, self.covariance
         return {
             "format": FORMAT,
             "design": self.design.to_dict(),
             "responses": list(self.responses),
             "single": self.single,
-            "specification": asdict(fit.specification),
-            "measure": fit.fitted.to_dict(),
-            "fit": {
-                **{name: float(getattr(fit, name)) for name in NUMBERS},
-                "status": {
-                    "kind": fit.status.kind.value, "sentence": fit.status.sentence,
-                    "experts": list(fit.status.experts),
-                },
-                "n_iter": fit.n_iter,
-                "mass": fit.mass.tolist(),
-                "starts": _encoded(fit.starts),
-                "history": _encoded(fit.history),
-                "evidence": None if fit.evidence is None else fit.evidence.to_dict(),
-            },
-            "covariance": None if c is None else {
-                "kind": c.kind, "matrix": c.matrix.tolist(), "notes": list(c.notes)
-            },
-        }  # fmt: skip
+            "specification": asdict(self.fit.specification),
+            "measure": self.fit.fitted.to_dict(),
+            "fit": fit_to_dict(self.fit) | {"gradient_norm": float(self.fit.gradient_norm)},
+            "covariances": [
+                {"kind": c.kind, "notes": list(c.notes), "lower": triangle(c.matrix)}
+                for c in self.covariances.values()
+            ],
+        }
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model as JSON, whole or not at all."""
@@ -81,70 +136,47 @@ class LocatedModel:
 
     @classmethod
     def from_dict(cls, data: Any) -> LocatedModel:
-        """Inverse of `to_dict`."""
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
+        """Inverse of `to_dict`; the first format is read too."""
+        if not isinstance(data, dict) or data.get("format") not in (FIRST, FORMAT):
             raise DataError(f"not a located model: expected format '{FORMAT}'")
         spec = Specification(**{**data["specification"], "blocks": _tuples(data["specification"]["blocks"])})
         fitted = LocatedMeasure.from_dict(data["measure"])
-        f, s = data["fit"], data["fit"]["status"]
-        inverted = spec.direction == "inverse"
-        measure = fitted.inverse() if inverted else fitted
-        mass = _finite(f["mass"], (fitted.k,), "masses")
-        numbers: dict[str, Any] = {name: float(_finite(f[name], (), name)) for name in NUMBERS}
+        measure = fitted.inverse() if spec.direction == "inverse" else fitted
         fit = LocatedFit(
-            measure=measure, fitted=fitted, specification=spec, mass=mass, n_iter=int(f["n_iter"]),
+            measure=measure,
+            fitted=fitted,
+            specification=spec,
             n_parameters=spec.n_parameters(fitted.k, fitted.d, fitted.q),
-            status=Status(StatusKind(s["kind"]), str(s["sentence"]), tuple(int(e) for e in s["experts"])),
-            starts=_table(f["starts"]), history=_table(f["history"]), **numbers,
-            evidence=None if f["evidence"] is None else Evidence.from_dict(f["evidence"]),
-        )  # fmt: skip
+            gradient_norm=float(finite(data["fit"]["gradient_norm"], (), "gradient_norm")),
+            **fit_from_dict(data["fit"], fitted.k),
+        )
         design = design_from_dict(data["design"])
         responses = tuple(str(name) for name in data["responses"])
-        _agrees("columns", len(design.expert_names), measure.d)
-        _agrees("responses", len(responses), measure.q)
+        agrees("columns", len(design.expert_names), measure.d)
+        agrees("responses", len(responses), measure.q)
         if bool(data["single"]) and measure.q != 1:
             raise DataError("the model file has several responses and says that there is one")
-        if spec.student != (fitted.tails is not None) or spec.degree != fitted.degree:
+        if spec.student != (fitted.degrees_of_freedom is not None) or spec.degree != fitted.degree:
             raise DataError("the model file's measure is not of its specification")
         model = cls(design, responses, bool(data["single"]), fit)
-        return cls(design, responses, model.single, fit, _covariance(data["covariance"], model.terms))
+        kept = [c for c in [data["covariance"]] if c] if data["format"] == FIRST else data["covariances"]
+        return replace(model, covariances={c["kind"]: _covariance(c, model.terms) for c in kept})
 
 
-def _covariance(data: Any, terms: Terms) -> LocatedCovariance | None:
-    if data is None:
-        return None
+def _covariance(data: dict[str, Any], terms: Terms) -> LocatedCovariance:
     if data["kind"] not in KINDS:
         raise DataError(f"unknown kind of covariance {data['kind']!r} in the model file")
     size = len(terms.names([""] * terms.d, [""] * terms.q))
-    matrix = _finite(data["matrix"], (size, size), "covariances")
     notes = tuple(str(n) for n in data["notes"])
-    _agrees("notes", len(notes), size)
-    if (np.diag(matrix) < 0).any() or not np.allclose(matrix, matrix.T, rtol=1e-6, atol=1e-300):
-        raise DataError("the covariance of the estimates in the model file is no covariance matrix")
-    return LocatedCovariance(matrix, notes, str(data["kind"]))
-
-
-def _finite(values: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
-    out = np.array(values, dtype=float)
-    if out.shape != shape or not np.isfinite(out).all():
-        raise DataError(f"the model file's {what} must be finite numbers of shape {shape}")
-    return out
-
-
-def _agrees(what: str, found: int, expected: int) -> None:
-    if found != expected:
-        raise DataError(f"the model file has {found} {what}, expected {expected}")
+    agrees("notes", len(notes), size)
+    lower = data.get("lower")
+    if lower is None:  # the first format
+        matrix = finite(data["matrix"], (size, size), "covariances")
+        if not is_symmetric(matrix):
+            raise DataError("the model file has a damaged covariance: it is not symmetric")
+        lower = triangle(matrix)
+    return LocatedCovariance(from_triangle(lower, size), notes, str(data["kind"]))
 
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
-
-
-def _encoded(table: Table) -> dict[str, Any]:
-    return {name: encode(list(cells), "the table") for name, cells in table.columns.items()}
-
-
-def _table(data: dict[str, list[Any]]) -> Table:
-    if len({len(cells) for cells in data.values()}) > 1:
-        raise DataError("a table in the model file has columns of unequal length")
-    return Table({str(name): decode(cells) for name, cells in data.items()})

@@ -6,17 +6,18 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
 
 from ..design import Design, Units
 from ..distribution import PredictiveDistribution
-from ..inference import Covariance
+from ..inference import Covariance, bootstrap, covariance
 from ..measure import MixingMeasure, measure_of
 from ..model import ActiveModel
 from ..problems import MixtureFit
+from ..rows import Rows
 from ..selection import CRITERIA, Dendrogram
 from .file import from_dict, read_file, to_dict, write_file
 
@@ -42,6 +43,8 @@ class FittedModel:
     fit: MixtureFit
     covariances: Mapping[str, Covariance] = field(default_factory=dict)
 
+    single: ClassVar[bool] = True  # the response is one column
+
     @cached_property
     def measure(self) -> MixingMeasure:
         """Gate and experts in the user's units."""
@@ -51,6 +54,30 @@ class FittedModel:
         """A dendrogram with mixing measures for its stages."""
         stages = {k: measure_of(a.model, self.units, a.theta) for k, a in tree.stages.items()}
         return replace(tree, stages=stages)
+
+    @property
+    def responses(self) -> tuple[str, ...]:
+        """The name of the response."""
+        return (self.units.response,)
+
+    @property
+    def classes(self) -> tuple:
+        """Labels of the classes; none for numbers."""
+        return self.units.classes
+
+    def estimate_covariance(
+        self,
+        rows: Rows,
+        kind: str,
+        engine: str = "auto",
+        threads: int = 1,
+        n_bootstrap: int = 100,
+        seed: int | None = None,
+    ) -> Covariance:
+        """Covariance of the estimate on the rows of the fit."""
+        if kind == "bootstrap":
+            return bootstrap(self.fit, rows, n_bootstrap, seed, engine, threads)
+        return covariance(self.fit, rows, kind, engine, threads)
 
     def criterion(self, name: str) -> float:
         """AIC, BIC or ICL of the fit."""
@@ -70,7 +97,7 @@ class FittedModel:
     def _on(self, source: Any) -> ActiveModel:
         """The model, on all columns; of a sparse matrix on those that carry slopes, so that no other is made
         dense."""
-        return self._live if sp.issparse(source) else self._all
+        return self._with_slopes if sp.issparse(source) else self._all
 
     @cached_property
     def _all(self) -> ActiveModel:
@@ -79,7 +106,7 @@ class FittedModel:
         )
 
     @cached_property
-    def _live(self) -> ActiveModel:
+    def _with_slopes(self) -> ActiveModel:
         return self._all.with_slopes()
 
     def eta(self, x: Any) -> np.ndarray:
@@ -95,6 +122,10 @@ class FittedModel:
         return PredictiveDistribution(
             self.fit.model.family, self.log_gate(x, z), self.eta(x), self.units.y_center, self.units.y_scale
         )
+
+    def marginals(self, x: Any, z: Any) -> dict[str, PredictiveDistribution]:
+        """The predictive distribution of each row, by the name of the response."""
+        return {self.units.response: self.distribution(x, z)}
 
     def mean(self, x: Any, z: Any) -> np.ndarray:
         """E[Y | x] (n,), or class probabilities (n, K)."""
@@ -115,6 +146,10 @@ class FittedModel:
         family = self.fit.model.family
         base = np.asarray(family.log_base(u) - np.log(self.units.y_scale))
         return self.log_gate(x, z) + family.log_density(self.eta(x), u[:, None]) + base.reshape(-1, 1)
+
+    def log_density(self, x: Any, z: Any, y: np.ndarray) -> np.ndarray:
+        """log p(y | x) in the user's units, shape (n,)."""
+        return np.logaddexp.reduce(self.log_joint(x, z, y), axis=1)
 
     # File
 

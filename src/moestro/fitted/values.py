@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..gates import GATES, make_gate
+from ..located import LocatedMeasure
 from ..measure import MixingMeasure
 from ..penalties import PENALTIES
 from ..selection import DDSE, Dendrogram, Djump
@@ -47,6 +48,8 @@ def encode(value: Any, what: str) -> Any:
         return {"$table": {n: [encode(v, what) for v in cells] for n, cells in value.columns.items()}}
     if isinstance(value, MixingMeasure):
         return {"$measure": value.to_dict()}
+    if isinstance(value, LocatedMeasure):
+        return {"$located": value.to_dict()}
     if isinstance(value, np.random.RandomState):
         return {"$random_state": encode(value.get_state(), what)}
     kind = type(value)
@@ -88,6 +91,7 @@ DECODERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "$pairs": lambda d: {decode(k): decode(v) for k, v in d["$pairs"]},
     "$table": lambda d: Table({n: decode(cells) for n, cells in d["$table"].items()}),
     "$measure": lambda d: MixingMeasure.from_dict(d["$measure"]),
+    "$located": lambda d: LocatedMeasure.from_dict(d["$located"]),
     "$random_state": lambda d: _random_state(d["$random_state"]),
     "$gate": lambda d: make_gate(d["$gate"], **decode(d["options"])),
     "$record": lambda d: RECORDS[d["$record"]](**decode(d["fields"])),

@@ -36,7 +36,7 @@ class Atom:
         Gamma and Sigma divided by those.
     B : ndarray of shape (D, Q)
         Coefficients of the monomials of (u - center) / scale.
-    tails : float or None
+    nu : float or None
     degree : int
     located, expert : Tangent
         Free entries of both covariances.
@@ -48,7 +48,7 @@ class Atom:
     gamma: np.ndarray
     sigma: np.ndarray
     B: np.ndarray
-    tails: float | None
+    nu: float | None
     degree: int
     located: Tangent
     expert: Tangent
@@ -67,9 +67,10 @@ class Atom:
         )
         with np.errstate(divide="ignore"):
             log_weight = float(np.log(measure.weights[e]))
+        nu = measure.degrees_of_freedom
         return cls(
             log_weight, np.r_[c, v], np.r_[su, sv], gamma, sigma, B,
-            None if measure.tails is None else float(measure.tails[e]), measure.degree,
+            None if nu is None else float(nu[e]), measure.degree,
             shape.gate.tangent(e, gamma), shape.noise.tangent(e, sigma),
         )  # fmt: skip
 
@@ -86,7 +87,7 @@ class Atom:
         """Where each part stands in the block."""
         sizes = {
             "log pi": 1, "c": self.p, "gamma": len(self.located.i), "B": self.B.size,
-            "sigma": len(self.expert.i), "log nu": 0 if self.tails is None else 1,
+            "sigma": len(self.expert.i), "log nu": 0 if self.nu is None else 1,
         }  # fmt: skip
         ends = np.cumsum(list(sizes.values()))
         return {
@@ -105,8 +106,8 @@ class Atom:
         out[self.places["gamma"]] = self.gamma[self.located.i, self.located.j]
         out[self.places["B"]] = self.B.ravel()
         out[self.places["sigma"]] = self.sigma[self.expert.i, self.expert.j]
-        if self.tails is not None:
-            out[-1] = np.log(self.tails)
+        if self.nu is not None:
+            out[-1] = np.log(self.nu)
         return out
 
     def in_user_units(self, block: np.ndarray, inverted: bool) -> tuple[np.ndarray, ...]:

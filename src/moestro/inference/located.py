@@ -11,7 +11,7 @@ from ..errors import DataError
 from ..located import LocatedFit, fit_located
 from ..located.data import columns_of
 from ..located.spread import Structure
-from ..located.statistics import TAIL_BOX, Shape
+from ..located.statistics import NU_BOX, Shape
 from ..solvers import StatusKind
 from .atoms import Atom
 from .covariance import KINDS
@@ -143,12 +143,12 @@ def _free(atoms: list[Atom], shape: Shape, slope: np.ndarray) -> tuple[np.ndarra
     """
     P = sum(a.size for a in atoms)
     columns: list[np.ndarray] = []
-    bends: list[np.ndarray] = []
+    curvatures: list[np.ndarray] = []
     bound: list[np.ndarray] = []
 
     def add(jacobian: np.ndarray, score_curvature: np.ndarray, held: np.ndarray) -> None:
         columns.append(jacobian)
-        bends.append(score_curvature)
+        curvatures.append(score_curvature)
         bound.append(held)
 
     def alone(rows: np.ndarray, held: bool = False) -> None:
@@ -161,9 +161,9 @@ def _free(atoms: list[Atom], shape: Shape, slope: np.ndarray) -> tuple[np.ndarra
     for a, start in zip(atoms, starts, strict=True):
         for name in ("c", "B"):
             alone(np.arange(P)[start:][a.places[name]])
-        if a.tails is not None:
-            low, high = TAIL_BOX
-            alone(np.array([start + a.size - 1]), not 1.001 * low < a.tails < high / 1.001)
+        if a.nu is not None:
+            low, high = NU_BOX
+            alone(np.array([start + a.size - 1]), not 1.001 * low < a.nu < high / 1.001)
     structures: list[tuple[Structure, str, list]] = [
         (shape.gate, "gamma", [a.located for a in atoms]),
         (shape.noise, "sigma", [a.expert for a in atoms]),
@@ -177,7 +177,7 @@ def _free(atoms: list[Atom], shape: Shape, slope: np.ndarray) -> tuple[np.ndarra
                 jacobian[rows] = tangents[group[0]].jacobian
                 score_curvature += tangents[group[0]].score_curvature(slope[rows])
             add(jacobian, score_curvature, tangents[group[0]].held)
-    return np.concatenate(columns, axis=1), np.asarray(block_diag(*bends)), np.concatenate(bound)
+    return np.concatenate(columns, axis=1), np.asarray(block_diag(*curvatures)), np.concatenate(bound)
 
 
 def _root(complete: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

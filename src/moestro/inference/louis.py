@@ -111,12 +111,12 @@ class _View:
         zu, zv = ru @ P[0], rv @ P[1]
         distance = np.einsum("np,np->n", ru, zu) + np.einsum("nd,nd->n", rv, zv)
         log_det = np.linalg.slogdet(a.gamma)[1] + np.linalg.slogdet(a.sigma)[1] + 2 * np.log(a.scale).sum()
-        tails = None if a.tails is None else np.array([a.tails])
-        density = a.log_weight + log_density(distance[:, None], log_det, D, tails)[:, 0]
+        nu = None if a.nu is None else np.array([a.nu])
+        density = a.log_weight + log_density(distance[:, None], log_det, D, nu)[:, 0]
         W, log_W, rate = np.ones(len(u)), np.zeros(len(u)), None
-        if a.tails is not None:  # W given the row is Gamma((nu + D) / 2, rate)
-            rate = 0.5 * (a.tails + distance)
-            shape = 0.5 * (a.tails + D)
+        if a.nu is not None:  # W given the row is Gamma((nu + D) / 2, rate)
+            rate = 0.5 * (a.nu + distance)
+            shape = 0.5 * (a.nu + D)
             W, log_W = shape / rate, digamma(shape) - np.log(rate)
         return cls(a, phi, ru, rv, zu, zv, P, density, W, log_W, rate)
 
@@ -130,7 +130,7 @@ class _View:
             "gamma": 0.5 * _twice(a.located) * self.zu[:, a.located.i] * self.zu[:, a.located.j],
             "B": (self.zv[:, :, None] * self.phi[:, None, :]).reshape(n, -1),
             "sigma": 0.5 * _twice(a.expert) * self.zv[:, a.expert.i] * self.zv[:, a.expert.j],
-            "log nu": 0.0 if a.tails is None else -0.5 * a.tails,
+            "log nu": 0.0 if a.nu is None else -0.5 * a.nu,
         }
         for name, at in a.places.items():
             out[:, at] = parts[name]
@@ -144,22 +144,22 @@ class _View:
         out[:, 0] = 1.0
         out[:, at["gamma"]] -= 0.5 * _twice(a.located) * self.P[0][a.located.i, a.located.j]
         out[:, at["sigma"]] -= 0.5 * _twice(a.expert) * self.P[1][a.expert.i, a.expert.j]
-        if a.tails is not None:
-            half = 0.5 * a.tails
+        if a.nu is not None:
+            half = 0.5 * a.nu
             out[:, -1] += half * (np.log(half) + 1.0 - digamma(half) + self.log_W)
         return out
 
     def of_scale(self, rw: np.ndarray) -> np.ndarray:
         """sum rw Var_W[s], shape (size, size)."""
         a = self.atom
-        if a.tails is None or self.rate is None:
+        if a.nu is None or self.rate is None:
             return np.zeros((a.size, a.size))
-        beta, half = self.slope(), 0.5 * a.tails
+        beta, half = self.slope(), 0.5 * a.nu
         out = (beta * (rw * self.W / self.rate)[:, None]).T @ beta  # Var W = E W / rate
         mixed = half * (beta.T @ (rw / self.rate))  # Cov(W, log W) = 1 / rate
         out[-1] += mixed
         out[:, -1] += mixed
-        out[-1, -1] += half**2 * rw.sum() * float(polygamma(1, 0.5 * (a.tails + a.p + a.D)))
+        out[-1, -1] += half**2 * rw.sum() * float(polygamma(1, 0.5 * (a.nu + a.p + a.D)))
         return out
 
 
@@ -214,8 +214,8 @@ class _Sums:
             out[np.ix_(both, both)] = _of_regression(
                 tangent, np.linalg.inv(covariance), gram, cross, second, self.mass
             )
-        if a.tails is not None:
-            half = 0.5 * a.tails
+        if a.nu is not None:
+            half = 0.5 * a.nu
             slope = self.mass * (np.log(half) + 1.0 - float(digamma(half))) + self.tail
             out[-1, -1] = half * (self.mass * (half * float(polygamma(1, half)) - 1.0) - slope)
         return out

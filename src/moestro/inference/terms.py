@@ -68,7 +68,7 @@ class Terms:
             )
             if spec.covariance == "factors":
                 noise = ((np.arange(q), np.arange(q)),) * k
-        return cls(k, d, q, measure.degree, gate, noise, measure.tails is not None)
+        return cls(k, d, q, measure.degree, gate, noise, measure.degrees_of_freedom is not None)
 
     @property
     def shares(self) -> int:
@@ -94,9 +94,10 @@ class Terms:
 
     def values(self, measure: LocatedMeasure) -> np.ndarray:
         """Numbers (U,) of a measure from x to y."""
-        tails = np.empty((self.k, 0)) if measure.tails is None else measure.tails[:, None]
+        nu = measure.degrees_of_freedom
+        nu = np.empty((self.k, 0)) if nu is None else nu[:, None]
         parts = zip(
-            measure.means, measure.covariances, measure.slopes, measure.intercepts, measure.noise, tails,
+            measure.means, measure.covariances, measure.slopes, measure.intercepts, measure.noise, nu,
             strict=True
         )  # fmt: skip
         both = [self._of_atom(e, *part) for e, part in enumerate(parts)]

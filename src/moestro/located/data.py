@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from .structured import StructuredProblem
 
 JOINT_COLUMNS = 24  # columns up to which a full joint mixture is summed as one product of monomials
 MANY_COLUMNS = 50  # columns beyond which a full covariance without enough rows is refused instead of fitted
+LARGEST = 1e150  # a standard deviation whose square is a double
 ALIASED = 1e-10  # 1 - |correlation| below which two columns count as one
 
 
@@ -62,8 +64,11 @@ class Data:
         rows = np.concatenate([u, v], axis=1)
         n = len(rows) if w is None else int(np.count_nonzero(w))
         _enough(n, u.shape[1], v.shape[1], spec, k)
-        center = np.average(rows, axis=0, weights=w)
-        scale = np.sqrt(np.average((rows - center) ** 2, axis=0, weights=w))
+        with np.errstate(over="ignore", invalid="ignore"):
+            center = np.average(rows, axis=0, weights=w)
+            scale = np.sqrt(np.average((rows - center) ** 2, axis=0, weights=w))
+        for j in np.flatnonzero(~(scale < LARGEST)):
+            raise DataError(f"column {names[j]} is too large for double precision: rescale it")
         flat = np.flatnonzero(scale <= 1e-13 * np.abs(rows).max(axis=0))
         if len(flat):
             raise DataError(f"column {names[flat[0]]} is constant: its variance is zero")
@@ -103,6 +108,20 @@ class Data:
     def shape(self, spec: Specification, k: int) -> Shape:
         """The structures of the model in standardised columns."""
         return spec.shape(k, self.u.shape[1], self.v.shape[1], tuple(self.scale.tolist()))
+
+    def volume(self, spec: Specification) -> float:
+        """Log-determinant of the covariance of a single component on all rows, kept for every k that asks."""
+        if spec.covariance == "blocks":  # whose partitions may be k
+            spec = replace(spec, covariance="diagonal", blocks=None)
+        if spec not in self._volumes:
+            one: Any = self.problem(spec, 1)
+            parameters = one.em(one.statistics(np.ones((len(self.u), 1))), None)[0]
+            self._volumes[spec] = float(one.log_volumes(parameters)[0])
+        return self._volumes[spec]
+
+    @cached_property
+    def _volumes(self) -> dict[Specification, float]:
+        return {}
 
     def measure(self, problem: JointProblem | StructuredProblem, parameters: Any) -> LocatedMeasure:
         """What was fitted, in the user's units and in the direction of the fit."""
@@ -148,7 +167,7 @@ class Data:
             slopes=B[:, :, 1:],
             intercepts=B[:, :, 0] + cv,
             noise=found.noise.dense() * np.outer(sv, sv),
-            tails=found.tails,
+            degrees_of_freedom=found.degrees_of_freedom,
             degree=problem.degree,
         )
 

@@ -133,6 +133,8 @@ def fit_data(
     if spec.learns_blocks:
         out = []
         for k, own in zip(ks, seed_sequence(options.seed).spawn(len(ks)), strict=True):
+            if started is not None:
+                started(k)
             fits = _block_path(data, k, spec, replace(options, seed=own), most)
             if finished is not None:
                 for fit in fits:

@@ -26,7 +26,7 @@ class LocatedLaw:
         Covariance within a component (scale matrix, with Student tails).
     scale : ndarray of shape (n, k) or None
         What the scale matrix of a row is multiplied with.
-    tails : ndarray of shape (k,) or None
+    degrees_of_freedom : ndarray of shape (k,) or None
         Degrees of freedom.
     """
 
@@ -34,7 +34,7 @@ class LocatedLaw:
     means: np.ndarray
     noise: np.ndarray
     scale: np.ndarray | None = None
-    tails: np.ndarray | None = None
+    degrees_of_freedom: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.log_weights)
@@ -51,8 +51,8 @@ class LocatedLaw:
     def covariance(self) -> np.ndarray:
         """Cov[Y | x], shape (n, q, q): within components plus between their means."""
         weights = self.weights if self.scale is None else self.weights * self.scale
-        if self.tails is not None:
-            weights = weights * (self.tails / (self.tails - 2.0))
+        if self.degrees_of_freedom is not None:
+            weights = weights * (self.degrees_of_freedom / (self.degrees_of_freedom - 2.0))
         gap = self.means - self.mean()[:, None]
         return np.einsum("nk,kqr->nqr", weights, self.noise) + np.einsum(
             "nk,nkq,nkr->nqr", self.weights, gap, gap
@@ -66,7 +66,9 @@ class LocatedLaw:
         )
         if self.scale is not None:
             distance, log_det = distance / self.scale, log_det + q * np.log(self.scale)
-        return log_sum_exp(self.log_weights + log_density(distance, log_det, q, self.tails))[:, 0]
+        return log_sum_exp(self.log_weights + log_density(distance, log_det, q, self.degrees_of_freedom))[
+            :, 0
+        ]
 
     def sample(self, random_state: int | np.random.Generator | None = None) -> np.ndarray:
         """One draw a row, shape (n, q)."""
@@ -76,8 +78,8 @@ class LocatedLaw:
         atom = (cumulative[:, :-1] < rng.random((n, 1)) * cumulative[:, -1:]).sum(axis=1)
         at = np.arange(n)
         noise = colour(rng.standard_normal((n, q)), self.noise, atom)
-        if self.scale is not None and self.tails is not None:
-            nu = self.tails[atom]
+        if self.scale is not None and self.degrees_of_freedom is not None:
+            nu = self.degrees_of_freedom[atom]
             noise *= np.sqrt(self.scale[at, atom] / rng.gamma(nu / 2, 2 / nu))[:, None]
         return self.means[at, atom] + noise
 
@@ -88,9 +90,9 @@ class LocatedLaw:
         if self.scale is not None:
             variance = variance * self.scale
         parts = [self.means[:, :, j], np.log(variance)]
-        if self.tails is None:
+        if self.degrees_of_freedom is None:
             return PredictiveDistribution(Gaussian(), self.log_weights, np.stack(parts, axis=2))
-        parts.append(np.broadcast_to(self.tails, (n, k)))
+        parts.append(np.broadcast_to(self.degrees_of_freedom, (n, k)))
         return PredictiveDistribution(StudentLaw(), self.log_weights, np.stack(parts, axis=2))
 
     def single(self) -> PredictiveDistribution:

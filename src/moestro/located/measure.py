@@ -25,7 +25,8 @@ from .inverse import inverse
 from .law import LocatedLaw
 from .normal import colour, distances, log_density
 
-FORMAT = "moestro.located/1"
+FORMAT = "moestro.located/2"
+FIRST = "moestro.located/1"  # calls the degrees of freedom "tails"
 BLOCK = 4096
 PARTS = ("weights", "means", "covariances", "slopes", "intercepts", "noise")
 
@@ -48,7 +49,7 @@ class LocatedMeasure:
         b.
     noise : ndarray of shape (k, q, q)
         Sigma, covariance of y about its expert's mean.
-    tails : ndarray of shape (k,) or None
+    degrees_of_freedom : ndarray of shape (k,) or None
         Degrees of freedom nu of Student atoms (Gamma and Sigma are then scale matrices); None for Gaussian
         ones.
     degree : int
@@ -61,11 +62,11 @@ class LocatedMeasure:
     slopes: np.ndarray
     intercepts: np.ndarray
     noise: np.ndarray
-    tails: np.ndarray | None = None
+    degrees_of_freedom: np.ndarray | None = None
     degree: int = 1
 
     def __post_init__(self) -> None:
-        for name in PARTS if self.tails is None else (*PARTS, "tails"):
+        for name in PARTS if self.degrees_of_freedom is None else (*PARTS, "degrees_of_freedom"):
             value = np.array(getattr(self, name), dtype=float)
             value.setflags(write=False)
             object.__setattr__(self, name, value)
@@ -74,9 +75,9 @@ class LocatedMeasure:
         (k, d), q = self.means.shape, self.slopes.shape[1]
         Q = polynomial.count(d, self.degree)
         shapes = {"weights": (k,), "covariances": (k, d, d), "slopes": (k, q, Q), "intercepts": (k, q),
-                  "noise": (k, q, q), "tails": (k,)}  # fmt: skip
+                  "noise": (k, q, q), "degrees_of_freedom": (k,)}  # fmt: skip
         for name, shape in shapes.items():
-            if name == "tails" and self.tails is None:
+            if name == "degrees_of_freedom" and self.degrees_of_freedom is None:
                 continue
             if getattr(self, name).shape != shape:
                 raise DataError(f"{name} has shape {getattr(self, name).shape}, expected {shape}")
@@ -109,8 +110,8 @@ class LocatedMeasure:
     def permute(self, order: Sequence[int]) -> LocatedMeasure:
         """The same measure with atom order[i] in place i."""
         at = np.asarray(order)
-        tails = None if self.tails is None else self.tails[at]
-        return replace(self, **{name: getattr(self, name)[at] for name in PARTS}, tails=tails)
+        nu = None if self.degrees_of_freedom is None else self.degrees_of_freedom[at]
+        return replace(self, **{name: getattr(self, name)[at] for name in PARTS}, degrees_of_freedom=nu)
 
     # The joint law
 
@@ -151,7 +152,7 @@ class LocatedMeasure:
         Sigma*)."""
         self._affine("its inverse has the same form")
         parts = (self.means, self.covariances, self.slopes, self.intercepts, self.noise)
-        return LocatedMeasure(self.weights, *inverse(*parts), tails=self.tails)
+        return LocatedMeasure(self.weights, *inverse(*parts), degrees_of_freedom=self.degrees_of_freedom)
 
     def _affine(self, what: str) -> None:
         if self.degree != 1:
@@ -171,7 +172,9 @@ class LocatedMeasure:
         for at in _blocks(len(x)):
             gate, gate_det = self._from_gate(x[at])
             expert, expert_det = distances(y[at][:, None] - self.expert_means(x[at]), self.noise)
-            out[at] = log_density(gate + expert, gate_det + expert_det, self.d + self.q, self.tails)
+            out[at] = log_density(
+                gate + expert, gate_det + expert_det, self.d + self.q, self.degrees_of_freedom
+            )
         return self._log_weights() + out
 
     def joint_log_density(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -189,13 +192,12 @@ class LocatedMeasure:
     def law(self, x: np.ndarray) -> LocatedLaw:
         """The law of y at each row of x: mean, covariance, log-density, sample."""
         gate, _ = self._from_gate(x)
-        tails = scale = None
-        if (
-            self.tails is not None
-        ):  # y | x of a joint t: nu + d degrees of freedom, a scale that grows with the distance
-            tails = self.tails + self.d
-            scale = (self.tails + gate) / tails
-        return LocatedLaw(self.log_gate(x), self.expert_means(x), self.noise, scale, tails)
+        nu = scale = None
+        if self.degrees_of_freedom is not None:
+            # y | x of a joint t has d more of them, and a scale that grows with the distance
+            nu = self.degrees_of_freedom + self.d
+            scale = (self.degrees_of_freedom + gate) / nu
+        return LocatedLaw(self.log_gate(x), self.expert_means(x), self.noise, scale, nu)
 
     def conditional(self, x: np.ndarray) -> PredictiveDistribution:
         """The law of a single y at each row of x, with quantiles."""
@@ -210,8 +212,8 @@ class LocatedMeasure:
         """n draws: x (n, d), y (n, q), and the atoms (n,) that produced them."""
         atom = rng.choice(self.k, n, p=self.weights / self.weights.sum())
         spread = np.ones((n, 1))
-        if self.tails is not None:
-            nu = self.tails[atom]
+        if self.degrees_of_freedom is not None:
+            nu = self.degrees_of_freedom[atom]
             spread = 1.0 / np.sqrt(rng.gamma(nu / 2, 2 / nu))[:, None]
         x = self.means[atom] + spread * colour(rng.standard_normal((n, self.d)), self.covariances, atom)
         noise = spread * colour(rng.standard_normal((n, self.q)), self.noise, atom)
@@ -229,7 +231,7 @@ class LocatedMeasure:
         x = self._columns(x)
         out = np.empty((len(x), self.k))
         for at in _blocks(len(x)):
-            out[at] = log_density(*self._from_gate(x[at]), self.d, self.tails)
+            out[at] = log_density(*self._from_gate(x[at]), self.d, self.degrees_of_freedom)
         return self._log_weights() + out
 
     def _from_gate(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -239,10 +241,10 @@ class LocatedMeasure:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers."""
-        tails = None if self.tails is None else self.tails.tolist()
+        nu = None if self.degrees_of_freedom is None else self.degrees_of_freedom.tolist()
         shapes = {"d": self.d, "q": self.q}
         return {
-            "format": FORMAT, "degree": self.degree, "tails": tails, **shapes,
+            "format": FORMAT, "degree": self.degree, "degrees_of_freedom": nu, **shapes,
             **{name: getattr(self, name).tolist() for name in PARTS},
         }  # fmt: skip
 
@@ -262,7 +264,7 @@ class LocatedMeasure:
     @classmethod
     def from_dict(cls, data: Any) -> LocatedMeasure:
         """Inverse of `to_dict`."""
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
+        if not isinstance(data, dict) or data.get("format") not in (FIRST, FORMAT):
             raise DataError(f"not a located measure: expected format '{FORMAT}'")
         try:
             d, q, degree = int(data["d"]), int(data["q"]), int(data["degree"])
@@ -272,8 +274,9 @@ class LocatedMeasure:
                 "intercepts": (k, q), "noise": (k, q, q), "weights": (k,),
             }  # fmt: skip
             parts = {name: np.array(data[name], dtype=float).reshape(shapes[name]) for name in PARTS}
-            tails = None if data["tails"] is None else np.array(data["tails"], dtype=float)
-            measure = cls(**parts, tails=tails, degree=degree)
+            nu = data["tails" if data["format"] == FIRST else "degrees_of_freedom"]
+            nu = None if nu is None else np.array(nu, dtype=float)
+            measure = cls(**parts, degrees_of_freedom=nu, degree=degree)
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, DataError):
                 raise
@@ -281,9 +284,11 @@ class LocatedMeasure:
         if not all(np.isfinite(a).all() for a in (measure.weights, *measure.components().values())):
             raise DataError("the located measure has entries that are not finite")
         for e, C in ((e, C) for part in (measure.covariances, measure.noise) for e, C in enumerate(part)):
-            if not np.allclose(C, C.T, rtol=1e-9, atol=0) or (len(C) and np.linalg.eigvalsh(C)[0] <= 0):
+            size = np.sqrt(np.maximum(np.diag(C), 0.0))  # what an entry near zero is rounded to
+            skew = np.abs(C - C.T) > 1e-9 * np.outer(size, size)
+            if skew.any() or (len(C) and np.linalg.eigvalsh(C)[0] <= 0):
                 raise DataError(f"a covariance of atom {e + 1} is not positive definite")
-        if measure.tails is not None and not (measure.tails > 0).all():
+        if measure.degrees_of_freedom is not None and not (measure.degrees_of_freedom > 0).all():
             raise DataError("the located measure has degrees of freedom that are not positive")
         return measure
 

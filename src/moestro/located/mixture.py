@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import DataError
 from ..search import End, Fit, budget_of, entropy, history
 from ..search.starts import ROTATION, STRATEGIES, auto_starts
-from ..solvers import Status, StatusKind
+from ..solvers import Status, thin_status
 from ..solvers.pool import Pool
 from .data import Data
 from .measure import LocatedMeasure
@@ -221,13 +221,7 @@ class LocatedProblem:
 
     @cached_property
     def ranking(self) -> Ranking:
-        spec = self.specification
-        if spec.covariance == "blocks":  # whose partitions may be k
-            spec = replace(spec, covariance="diagonal", blocks=None)
-        one: Any = LocatedProblem(self.data, spec, 1).model
-        parameters = one.em(one.statistics(np.ones((self.n, 1))), None)[0]
-        volume = float(one.log_volumes(parameters)[0])
-        return Ranking.of(self.data, self.specification, self.k, volume, self.share)
+        return Ranking.of(self.data, self.specification, self.k, self.share)
 
     def key(self, point: Point, value: float, mass: np.ndarray) -> tuple[int, float]:
         if not np.isfinite(value) or point.parameters is None:
@@ -243,17 +237,8 @@ class LocatedProblem:
         status = diagnose(self.model, end.outcome)
         if not status.usable or self.rank_by == "likelihood":
             return status
-        volumes = self.model.log_volumes(end.point.parameters)
-        thin = np.flatnonzero(self.ranking.thin(volumes, end.mass))
-        if not len(thin):
-            return status
-        rows = end.mass * self.ranking.unit
-        each = " and ".join(f"component {e + 1} on {rows[e]:.1f} rows" for e in thin)
-        return Status(
-            StatusKind.THIN,
-            f"{each}: too few for its parameters. Use fewer experts or a simpler covariance",
-            tuple(int(e) for e in thin),
-        )
+        thin = self.ranking.thin(self.model.log_volumes(end.point.parameters), end.mass)
+        return thin_status(status, thin, end.mass * self.ranking.unit, "component", "a simpler covariance")
 
     # Rows
 

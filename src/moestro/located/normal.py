@@ -22,12 +22,12 @@ def distances(residual: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray,
     return (white**2).sum(axis=1).T, log_det
 
 
-def log_density(distance: np.ndarray, log_det: np.ndarray, D: int, tails: np.ndarray | None) -> np.ndarray:
-    """log N, or log t with `tails` degrees of freedom, of squared distances (n, k) in D columns."""
-    if tails is None:
+def log_density(distance: np.ndarray, log_det: np.ndarray, D: int, nu: np.ndarray | None) -> np.ndarray:
+    """log N, or log t with nu degrees of freedom, of squared distances (n, k) in D columns."""
+    if nu is None:
         return -0.5 * (D * LOG_2PI + log_det + distance)
-    level = gammaln((tails + D) / 2) - gammaln(tails / 2) - 0.5 * (D * np.log(np.pi * tails) + log_det)
-    return level - 0.5 * (tails + D) * np.log1p(distance / tails)
+    level = gammaln((nu + D) / 2) - gammaln(nu / 2) - 0.5 * (D * np.log(np.pi * nu) + log_det)
+    return level - 0.5 * (nu + D) * np.log1p(distance / nu)
 
 
 def colour(white: np.ndarray, covariance: np.ndarray, atom: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from ..solvers import Info, Newton, Status, StatusKind, run
 from .climb import climb
 from .problem import JointProblem
 from .spread import SPREAD_FLOOR
-from .statistics import EMPTY, TAIL_BOX, Parameters
+from .statistics import EMPTY, NU_BOX, Parameters
 
 FLAT = 1e-6  # observed over complete-data information below which a direction is not identified
 RIDGE = 1e-10  # added to the information's unit diagonal
@@ -180,11 +180,10 @@ def _structured_status(found: Parameters, converged: bool, iterations: int, mism
     if early is not None:
         return early
     sentence = f"largest mismatch of a moment {mismatch:.1e} per row"
-    if found.tails is not None and (found.tails <= TAIL_BOX[0]).any():
-        heavy = tuple(int(e) for e in np.flatnonzero(found.tails <= TAIL_BOX[0]))
-        sentence += (
-            f"; the tails of component {_names(heavy)} are at their bound of {TAIL_BOX[0]} degrees of freedom"
-        )
+    nu = found.degrees_of_freedom
+    if nu is not None and (nu <= NU_BOX[0]).any():
+        heavy = tuple(int(e) for e in np.flatnonzero(nu <= NU_BOX[0]))
+        sentence += f"; the degrees of freedom of component {_names(heavy)} are at their bound of {NU_BOX[0]}"
     if not converged:
         return Status(StatusKind.LIMIT, f"stopped after {iterations} iterations: {sentence}")
     return Status(StatusKind.CONVERGED, sentence)

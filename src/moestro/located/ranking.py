@@ -43,7 +43,7 @@ class Ranking:
     unit: float
 
     @classmethod
-    def of(cls, data: Data, spec: Specification, k: int, volume: float, share: float) -> Ranking:
+    def of(cls, data: Data, spec: Specification, k: int, share: float) -> Ranking:
         """The ranking of fits on `data`, a `share` of all rows."""
         p, D = data.p, data.v.shape[1]
         shape = spec.shape(k, p, D)
@@ -54,7 +54,8 @@ class Ranking:
         total, present = (
             (n, n) if data.weights is None else (data.weights.sum(), np.count_nonzero(data.weights))
         )
-        return cls(p + D, own, volume, max(float(total), float(present)) / float(total) / share)
+        unit = max(float(total), float(present)) / float(total) / share
+        return cls(p + D, own, data.volume(spec), unit)
 
     def thin(self, log_volumes: np.ndarray, mass: np.ndarray) -> np.ndarray:
         """Boolean (k,): components with too few rows for their parameters. `mass` (k,) are sums of

@@ -1,5 +1,5 @@
-"""Which located model: direction, structures of both covariances, degree, tails; checked before anything is
-computed."""
+"""Which located model: direction, structures of both covariances, degree, Student or Gaussian; checked before
+anything is computed."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from scipy.special import digamma
 
 from .spread import Spread, Structure
 
-TAIL_BOX = (2.1, 200.0)  # degrees of freedom: a covariance exists; next to Gaussian
+NU_BOX = (2.1, 200.0)  # degrees of freedom: a covariance exists; next to Gaussian
 EMPTY = 1e-6  # share of the rows below which a component counts as empty
 
 
@@ -61,12 +61,12 @@ class Parameters:
     gate: Spread
     coefficients: np.ndarray  # (k, D, Q): intercept, slopes
     noise: Spread
-    tails: np.ndarray | None  # (k,) degrees of freedom
+    degrees_of_freedom: np.ndarray | None  # (k,)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What the model allows: structures of both covariances, tails, sizes."""
+    """What the model allows: structures of both covariances, Student or Gaussian, sizes."""
 
     k: int
     p: int
@@ -104,16 +104,16 @@ def m_step(shape: Shape, s: Statistics, previous: Parameters | None) -> Paramete
     if not shape.gate.needs_matrix:
         located = np.diagonal(located, axis1=1, axis2=2)
     intercept = v - np.einsum("kq,kqd->kd", phi, slopes)
-    tails = None
+    nu = None
     if shape.student:
-        tails = np.array([_degrees(float(t / m)) for t, m in zip(s.tail, s.mass, strict=True)])
+        nu = np.array([_degrees(float(t / m)) for t, m in zip(s.tail, s.mass, strict=True)])
     return Parameters(
         log_weights=np.log(s.mass / s.mass.sum()),
         means=phi[:, : shape.p],
         gate=shape.gate.estimate(located, s.mass, None if previous is None else previous.gate),
         coefficients=np.concatenate([intercept[:, :, None], np.swapaxes(slopes, 1, 2)], axis=2),
         noise=shape.noise.estimate(second, s.mass, None if previous is None else previous.noise),
-        tails=tails,
+        degrees_of_freedom=nu,
     )
 
 
@@ -148,7 +148,7 @@ def _degrees(tail: float) -> float:
     def score(nu: float) -> float:
         return 1.0 - float(digamma(nu / 2)) + float(np.log(nu / 2)) + tail
 
-    low, high = TAIL_BOX
+    low, high = NU_BOX
     if score(low) <= 0:
         return low
     if score(high) >= 0:

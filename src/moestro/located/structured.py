@@ -138,11 +138,11 @@ class StructuredProblem:
         for e in range(self.k):
             distance[:, e] = found.gate.distance(e, self.u[at] - found.means[e])
             distance[:, e] += found.noise.distance(e, self.v[at] - self.phi[at] @ found.coefficients[e].T)
-        joint = found.log_weights + log_density(distance, log_det, D, found.tails)
-        if found.tails is None:
+        joint = found.log_weights + log_density(distance, log_det, D, found.degrees_of_freedom)
+        if found.degrees_of_freedom is None:
             one = np.ones_like(distance)
             return joint, one, np.zeros_like(one)
-        nu = found.tails
+        nu = found.degrees_of_freedom
         half = 0.5 * (nu + distance)
         return joint, 0.5 * (nu + D) / half, digamma(0.5 * (nu + D)) - np.log(half)
 

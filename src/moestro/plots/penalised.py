@@ -8,13 +8,13 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import DataError
-from .displays import COLORS, axes
+from .base import COLORS, Display
 
 NAMED = 10  # columns with a name in the picture
 
 
 @dataclass
-class PathDisplay:
+class PathDisplay(Display):
     """Largest absolute slope of each column against the strength, with the chosen strength marked.
 
     Attributes
@@ -39,32 +39,28 @@ class PathDisplay:
         names, sizes = path.sizes()
         return cls(path.alphas, names, sizes, path.chosen).plot(ax=ax)
 
-    def plot(self, *, ax: Any = None) -> Self:
-        """Draw on `ax`."""
-        self.ax_ = axes(ax)
-        self.figure_ = self.ax_.figure
+    def _draw(self, ax: Any) -> None:
         first = np.where(self.sizes > 0, np.arange(len(self.alphas))[:, None], len(self.alphas)).min(axis=0)
         order = np.argsort(first, kind="stable")
         for rank, j in enumerate(order):
             if first[j] == len(self.alphas):
                 break
             own = self.sizes[self.chosen, j] > 0
-            self.ax_.plot(
+            ax.plot(
                 self.alphas, self.sizes[:, j], lw=1.5 if own else 0.8,
                 color=COLORS[rank % len(COLORS)] if own else "0.7",
                 label=self.names[j] if own and rank < NAMED else None,
             )  # fmt: skip
-        self.ax_.axvline(self.alphas[self.chosen], color="0.4", ls="--", lw=0.9)
-        self.ax_.set_xscale("log")
-        self.ax_.invert_xaxis()
-        self.ax_.set(xlabel="alpha", ylabel="largest absolute slope", title="Regularisation path")
-        if self.ax_.get_legend_handles_labels()[0]:
-            self.ax_.legend(frameon=False, fontsize=8)
-        return self
+        ax.axvline(self.alphas[self.chosen], color="0.4", ls="--", lw=0.9)
+        ax.set_xscale("log")
+        ax.invert_xaxis()
+        ax.set(xlabel="alpha", ylabel="largest absolute slope", title="Regularisation path")
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(frameon=False, fontsize=8)
 
 
 @dataclass
-class StabilityDisplay:
+class StabilityDisplay(Display):
     """How often each column is selected in half of the rows, against the strength."""
 
     stability: Any
@@ -75,28 +71,24 @@ class StabilityDisplay:
         """Draw what `stability_selection` found."""
         return cls(stability, threshold).plot(ax=ax)
 
-    def plot(self, *, ax: Any = None) -> Self:
-        """Draw on `ax`."""
-        self.ax_ = axes(ax)
-        self.figure_ = self.ax_.figure
+    def _draw(self, ax: Any) -> None:
         s, stable = self.stability, set(self.stability.stable(self.threshold))
         for j, name in enumerate(s.names):
             if not s.frequency[:, j].any():
                 continue
             own = name in stable
-            self.ax_.plot(
+            ax.plot(
                 s.alphas,
                 s.frequency[:, j],
                 lw=1.5 if own else 0.6,
                 color=None if own else "0.75",
                 label=name if own else None,
             )
-        self.ax_.axhline(self.threshold, color="0.4", ls="--", lw=0.9)
-        self.ax_.set_xscale("log")
-        self.ax_.invert_xaxis()
-        self.ax_.set(
+        ax.axhline(self.threshold, color="0.4", ls="--", lw=0.9)
+        ax.set_xscale("log")
+        ax.invert_xaxis()
+        ax.set(
             xlabel="alpha", ylabel="share of the halves", ylim=(0, 1.02), title="Stability of the selection"
         )
         if stable:
-            self.ax_.legend(frameon=False, fontsize=8)
-        return self
+            ax.legend(frameon=False, fontsize=8)

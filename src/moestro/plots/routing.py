@@ -7,11 +7,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from .displays import axes
+from .base import Display
 
 
 @dataclass
-class RoutingDisplay:
+class RoutingDisplay(Display):
     """Load of every expert, layer by layer, with the layer's entropy and mutual information.
 
     Attributes
@@ -33,16 +33,12 @@ class RoutingDisplay:
         table = stats.table()
         return cls(table["layer"], stats.loads(), table["entropy"], table["mutual_information"]).plot(ax=ax)
 
-    def plot(self, *, ax: Any = None) -> Self:
-        """Draw on `ax`."""
-        self.ax_ = axes(ax)
-        self.figure_ = self.ax_.figure
-        image = self.ax_.imshow(self.loads, aspect="auto", cmap="Blues", vmin=0.0)
-        self.figure_.colorbar(image, ax=self.ax_, label="load")
+    def _draw(self, ax: Any) -> None:
+        image = ax.imshow(self.loads, aspect="auto", cmap="Blues", vmin=0.0)
+        self.figure_.colorbar(image, ax=ax, label="load")
         words = [
             f"{name}\nH {h:.2f}, MI {mi:.2f}"
             for name, h, mi in zip(self.layers, self.entropy, self.mutual_information, strict=True)
         ]
-        self.ax_.set_yticks(range(len(words)), words)
-        self.ax_.set(xlabel="expert", title="Routing")
-        return self
+        ax.set_yticks(range(len(words)), words)
+        ax.set(xlabel="expert", title="Routing")

@@ -8,13 +8,14 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import DataError
-from .displays import COLORS, axes, model_of
+from .base import COLORS, Display
+from .lines import model_of
 
 SHOWN = 0.9  # share of the runs, the best ones, that the vertical axis is made for
 
 
 @dataclass
-class SearchDisplay:
+class SearchDisplay(Display):
     """Log-likelihood of each run of the search against the cost so far, starts and moves apart.
 
     Attributes
@@ -44,20 +45,16 @@ class SearchDisplay:
         values = np.array([r["log_likelihood"] for r in rows])
         return cls(cost, values, [r["strategy"] for r in rows], str(fit.evidence or "")).plot(ax=ax)
 
-    def plot(self, *, ax: Any = None) -> Self:
-        """Draw on `ax`."""
-        self.ax_ = axes(ax)
-        self.figure_ = self.ax_.figure
+    def _draw(self, ax: Any) -> None:
         moves = np.array([s.startswith("move") for s in self.strategies])
         for chosen, color, label in ((~moves, COLORS[0], "starts"), (moves, COLORS[1], "moves")):
             if chosen.any():
-                self.ax_.plot(self.cost[chosen], self.values[chosen], "o", ms=4, color=color, label=label)
+                ax.plot(self.cost[chosen], self.values[chosen], "o", ms=4, color=color, label=label)
         best = np.maximum.accumulate(self.values)
-        self.ax_.step(self.cost, best, where="post", color="0.4", lw=1, label="best so far")
+        ax.step(self.cost, best, where="post", color="0.4", lw=1, label="best so far")
         low = np.quantile(self.values, 1 - SHOWN)
         gap = max(self.values.max() - low, 1e-6)
-        self.ax_.set_ylim(low - 0.05 * gap, self.values.max() + 0.08 * gap)
-        self.ax_.set(xlabel="iterations spent", ylabel="log-likelihood")
-        self.ax_.set_title(self.title, fontsize=8)
-        self.ax_.legend(frameon=False)
-        return self
+        ax.set_ylim(low - 0.05 * gap, self.values.max() + 0.08 * gap)
+        ax.set(xlabel="iterations spent", ylabel="log-likelihood")
+        ax.set_title(self.title, fontsize=8)
+        ax.legend(frameon=False)

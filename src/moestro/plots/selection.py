@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..selection import DDSE, Dendrogram, Djump
-from .displays import COLORS, axes
+from .base import COLORS, Display
 
 
 def _of(estimator: Any, name: str, kind: type, how: str) -> Any:
@@ -20,7 +20,7 @@ def _of(estimator: Any, name: str, kind: type, how: str) -> Any:
 
 
 @dataclass
-class SlopeDisplay:
+class SlopeDisplay(Display):
     """-contrast against the penalty's shape, with the line that the slope estimation fitted and the model it
     chose.
 
@@ -36,28 +36,24 @@ class SlopeDisplay:
         """Draw the choice of an estimator fitted with n_experts="ddse", or of `select_experts`' `choice`."""
         return cls(_of(estimator, "slope_", DDSE, '"ddse"')).plot(ax=ax)
 
-    def plot(self, *, ax: Any = None) -> Self:
-        """Draw on `ax`."""
-        self.ax_ = axes(ax)
-        self.figure_ = self.ax_.figure
+    def _draw(self, ax: Any) -> None:
         models = self.found.models
-        self.ax_.plot(models["pen"], -np.array(models["contrast"]), "o", color=COLORS[0], ms=4)
+        ax.plot(models["pen"], -np.array(models["contrast"]), "o", color=COLORS[0], ms=4)
         intercept, slope, start = self.found.line
         x = np.array([start, max(models["pen"])])
-        self.ax_.plot(x, intercept + slope * x, "-", color=COLORS[1], lw=1.5, label=f"slope {slope:.4g}")
+        ax.plot(x, intercept + slope * x, "-", color=COLORS[1], lw=1.5, label=f"slope {slope:.4g}")
         at = models["model"].index(self.found.model)
-        self.ax_.plot(
+        ax.plot(
             models["pen"][at], -models["contrast"][at], "o", mfc="none", mec=COLORS[1], ms=11, label=(
                 f"chosen: {self.found.model}"
             ),
         )  # fmt: skip
-        self.ax_.set(xlabel="penalty shape", ylabel="-contrast", title="Slope estimation")
-        self.ax_.legend(frameon=False)
-        return self
+        ax.set(xlabel="penalty shape", ylabel="-contrast", title="Slope estimation")
+        ax.legend(frameon=False)
 
 
 @dataclass
-class JumpDisplay:
+class JumpDisplay(Display):
     """Complexity of the chosen model against the penalty's constant kappa: the jump, and twice its place.
 
     Attributes
@@ -72,30 +68,22 @@ class JumpDisplay:
         """Draw the choice of an estimator fitted with n_experts="djump"."""
         return cls(_of(estimator, "slope_", Djump, '"djump"')).plot(ax=ax)
 
-    def plot(self, *, ax: Any = None) -> Self:
-        """Draw on `ax`."""
-        self.ax_ = axes(ax)
-        self.figure_ = self.ax_.figure
+    def _draw(self, ax: Any) -> None:
         kappa, size = np.array(self.found.path["kappa"]), np.array(self.found.path["complexity"])
         end = max(1.3 * self.found.kappa, 1.1 * float(kappa[-1]) if len(kappa) < 4 else 0.0, 1e-12)
-        self.ax_.step(np.append(kappa, end), np.append(size, size[-1]), where="post", color=COLORS[0])
-        self.ax_.axvline(
-            self.found.kappa_min, color=COLORS[2], ls=":", label=f"jump at {self.found.kappa_min:.4g}"
-        )
-        self.ax_.axvline(
+        ax.step(np.append(kappa, end), np.append(size, size[-1]), where="post", color=COLORS[0])
+        ax.axvline(self.found.kappa_min, color=COLORS[2], ls=":", label=f"jump at {self.found.kappa_min:.4g}")
+        ax.axvline(
             self.found.kappa, color=COLORS[1], ls="--", label=(
                 f"used: {self.found.kappa:.4g}, chosen: {self.found.model}"
             )
         )  # fmt: skip
-        self.ax_.set(
-            xlabel="kappa", ylabel="complexity of the chosen model", xlim=(0, end), title="Dimension jump"
-        )
-        self.ax_.legend(frameon=False)
-        return self
+        ax.set(xlabel="kappa", ylabel="complexity of the chosen model", xlim=(0, end), title="Dimension jump")
+        ax.legend(frameon=False)
 
 
 @dataclass
-class DendrogramDisplay:
+class DendrogramDisplay(Display):
     """The merges of an over-specified measure, by height, with the cut at the chosen number of experts.
 
     Attributes
@@ -110,12 +98,10 @@ class DendrogramDisplay:
         """Draw the merges of an estimator fitted with n_experts="dendrogram"."""
         return cls(_of(estimator, "dendrogram_", Dendrogram, '"dendrogram"')).plot(ax=ax)
 
-    def plot(self, *, ax: Any = None) -> Self:
+    def _draw(self, ax: Any) -> None:
         """Draw on `ax`; heights on a logarithmic scale."""
         from scipy.cluster.hierarchy import dendrogram
 
-        self.ax_ = axes(ax)
-        self.figure_ = self.ax_.figure
         linkage = self.found.linkage()
         heights = linkage[:, 2]
         K = len(linkage) + 1
@@ -124,13 +110,10 @@ class DendrogramDisplay:
         tree = dendrogram(linkage, no_plot=True)
         floor = max(float(heights[heights > 0].min(initial=1.0)) / 10, 1e-12)
         for x, y in zip(tree["icoord"], tree["dcoord"], strict=True):
-            self.ax_.plot(x, np.maximum(y, floor), color=COLORS[0], lw=1.5)
-        self.ax_.axhline(cut, color=COLORS[1], ls="--", lw=1, label=f"{self.found.k} experts")
+            ax.plot(x, np.maximum(y, floor), color=COLORS[0], lw=1.5)
+        ax.axhline(cut, color=COLORS[1], ls="--", lw=1, label=f"{self.found.k} experts")
         leaves = [5 + 10 * i for i in range(K)]
         labels = [str(int(v) + 1) for v in tree["ivl"]]
-        self.ax_.set(
-            yscale="log", xlabel="expert of the wide fit", ylabel="height of the merge", title="Merges"
-        )
-        self.ax_.set_xticks(leaves, labels)
-        self.ax_.legend(frameon=False)
-        return self
+        ax.set(yscale="log", xlabel="expert of the wide fit", ylabel="height of the merge", title="Merges")
+        ax.set_xticks(leaves, labels)
+        ax.legend(frameon=False)

@@ -15,7 +15,7 @@ from ..model import Model
 from ..rows import Rows, sample_rows
 from ..search import End, Fit, budget_of, entropy, history
 from ..search.starts import ROTATION, STRATEGIES, auto_starts
-from ..solvers import Coordinates, Objective, Solver, Status, StatusKind, run
+from ..solvers import Coordinates, Objective, Solver, Status, run, thin_status
 from ..solvers.base import Cancelled
 from ..solvers.diagnosis import diagnose
 from ..solvers.em import climb
@@ -228,17 +228,10 @@ class MixtureProblem:
                 self.objective.evaluate(outcome.phi, Order.CURVATURE) if self.size <= NEWTON_LIMIT else None
             )
         status = diagnose(self.objective, outcome, curvature)
-        thin = np.flatnonzero(self.ranking.thin(outcome.phi, outcome.evaluation.mass))
-        if not status.usable or not len(thin) or self.rank_by == "likelihood":
+        if not status.usable or self.rank_by == "likelihood":
             return status
-        rows = outcome.evaluation.mass * self.ranking.unit
-        each = " and ".join(f"expert {e + 1} on {rows[e]:.1f} rows" for e in thin)
-        return Status(
-            StatusKind.THIN,
-            f"{each}: too few for its parameters, so its coefficients are not reliable. "
-            "Use fewer experts or columns",
-            tuple(int(e) for e in thin),
-        )
+        thin = self.ranking.thin(outcome.phi, end.mass)
+        return thin_status(status, thin, end.mass * self.ranking.unit, "expert", "columns")
 
     # Rows
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -108,10 +108,23 @@ class LocatedModels:
         return fit_data(atoms.data, widest.specification, [k], near)[0]
 
 
-def with_options(spec: Specification, **options: Any) -> list[Specification]:
-    """`spec` for every combination of lists: with_options(spec, degree=[1, 2], covariance=["full",
-    "diagonal"])."""
-    out = [spec]
-    for name, values in options.items():
-        out = [replace(s, **{name: v}) for s in out for v in values]
-    return out
+def specifications(blocks: Any = None, **words: Any) -> list[Specification]:
+    """A specification for every combination of what is a list: specifications(degree=[1, 2],
+    covariance=["full", "diagonal"]).
+
+    Where several covariances are compared, `blocks` belong to "blocks" alone.
+    """
+    known = [f.name for f in fields(Specification)]
+    for name in words:
+        if name not in known:
+            raise DataError(
+                f"{name!r} is not an option of a located model: the options are {', '.join(known)}"
+            )
+    out: list[dict[str, Any]] = [{}]
+    for name, value in words.items():
+        listed = isinstance(value, Sequence | np.ndarray) and not isinstance(value, str)
+        out = [{**s, name: v} for s in out for v in (value if listed else [value])]
+    several = len({s.get("covariance") for s in out}) > 1
+    return [
+        Specification(**s, blocks=None if several and s["covariance"] != "blocks" else blocks) for s in out
+    ]

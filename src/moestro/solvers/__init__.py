@@ -5,7 +5,7 @@ from .coordinates import Coordinates, Objective
 from .em import EM
 from .lbfgs import LBFGS
 from .newton import Newton
-from .status import Status, StatusKind
+from .status import Status, StatusKind, thin_status
 
 __all__ = [
     "EM",
@@ -20,4 +20,5 @@ __all__ = [
     "Status",
     "StatusKind",
     "run",
+    "thin_status",
 ]

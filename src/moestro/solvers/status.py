@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 
 class StatusKind(StrEnum):
     """The ways a fit can end."""
@@ -46,3 +48,18 @@ class Status:
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.sentence}"
+
+
+def thin_status(status: Status, thin: np.ndarray, rows: np.ndarray, what: str, remedy: str) -> Status:
+    """`status`, or where experts are `thin`, boolean (k,): which ones, and on how many of the `rows` (k,).
+
+    `what` an expert is called and the `remedy` beside fewer of them are the problem's own words.
+    """
+    if not thin.any():
+        return status
+    which = tuple(int(e) for e in np.flatnonzero(thin))
+    each = " and ".join(f"{what} {e + 1} on {rows[e]:.1f} rows" for e in which)
+    sentence = (
+        f"{each}: too few for its parameters, so its coefficients are not reliable. Use fewer experts or "
+    )
+    return Status(StatusKind.THIN, sentence + remedy, which)

@@ -90,8 +90,8 @@ def in_step(objective: Objective, phi: np.ndarray, tol: float, limit: int, pool:
         p, solved = _steps(g[active], D[active], H[active], lam[active], inner, n, pool.threads)
         trial = np.clip(phi[active] + p, c.lower, c.upper)
         p = trial - phi[active]
-        bent = (H[active] @ p[:, :, None])[:, :, 0]
-        predicted = (p * (g[active] + 0.5 * bent)).sum(axis=1)
+        curved = (H[active] @ p[:, :, None])[:, :, 0]
+        predicted = (p * (g[active] + 0.5 * curved)).sum(axis=1)
         go = solved & (predicted > 0)
         lam[active[~go]] = after_refusal(lam[active[~go]])
         moved = active[go]

@@ -114,7 +114,8 @@ def words(model: LocatedModel) -> list[str]:
     """One sentence an expert: its share, where it is, what it predicts there, and what moves that."""
     m, fit = model.fit.measure, model.fit
     share = fit.mass / fit.mass.sum()
-    wide = np.ones(m.k) if m.tails is None else m.tails / (m.tails - 2.0)  # variance over squared scale
+    nu = m.degrees_of_freedom
+    wide = np.ones(m.k) if nu is None else nu / (nu - 2.0)  # variance over squared scale
     su, sy = (np.sqrt(wide[:, None] * np.diagonal(C, axis1=1, axis2=2)) for C in (m.covariances, m.noise))
     center = m.weights @ m.means
     spread = np.sqrt(m.weights @ (su**2 + (m.means - center) ** 2))

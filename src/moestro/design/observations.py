@@ -1,0 +1,45 @@
+"""What a fit is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from . import Design
+
+
+@dataclass(frozen=True)
+class Observations:
+    """The columns of a design, the response and the weights, as numbers.
+
+    Attributes
+    ----------
+    design : Design
+    x : ndarray or scipy.sparse of shape (n, d)
+        Columns of the experts.
+    z : like x, or None
+        Columns of the gate where they differ.
+    y : ndarray of shape (n,), or (n, q) of several responses
+        Numbers, or class indices as floats.
+    w : ndarray of shape (n,) or None
+    responses : tuple of str
+        What they are called.
+    classes : tuple
+        Labels of the classes; none for numbers.
+    """
+
+    design: Design
+    x: Any
+    z: Any
+    y: np.ndarray
+    w: np.ndarray | None = None
+    responses: tuple[str, ...] = ("y",)
+    classes: tuple = ()
+
+    @property
+    def response(self) -> str:
+        """What the first one is called."""
+        return self.responses[0]

@@ -104,7 +104,7 @@ def likelihood(problem, u, slopes):
         if problem.family.name == "gaussian":
             sigma = np.exp(0.5 * u[k - 1 + k + e])
             unit = sigma if problem.own_scale else 1.0
-            mean = unit * (a[e, 0] + x @ E[:, e, 0])
+            mean = a[e, 0] + unit * (x @ E[:, e, 0])
             t = (y - problem.rows.y_center) / problem.rows.y_scale
             f = (
                 -0.5 * np.log(2 * np.pi)

@@ -107,18 +107,18 @@ class Restricted:
         return np.concatenate([self.free(theta), np.where(at, slopes, 0.0)])
 
     def _deviations(self, theta: np.ndarray) -> np.ndarray:
-        """sigma of its expert for each coefficient of an expert, 1 for the rest, (size,)."""
+        """sigma of its expert for each slope of an expert, 1 for the rest, (size,)."""
         out = np.ones(self.model.size)
         sigma = np.exp(0.5 * self.model.nuisances(theta)[:, 0])
-        self.model.expert_coefficients(out)[:] = sigma[:, None, None]
+        self.model.expert_coefficients(out)[:, :, 1:] = sigma[:, None, None]
         return out
 
     @cached_property
     def _owner(self) -> np.ndarray:
-        """Indicator (size, variances) of the log-variance that a coefficient is scaled by."""
+        """Indicator (size, variances) of the log-variance that a slope is scaled by."""
         pr = self.likelihood
         own = np.full(self.model.size, -1)
-        self.model.expert_coefficients(own)[:] = np.arange(pr.k)[:, None, None]
+        self.model.expert_coefficients(own)[:, :, 1:] = np.arange(pr.k)[:, None, None]
         if pr.family.tied_nuisances:
             own = np.minimum(own, 0)
         return (own[:, None] == np.arange(pr.n_sigma)).astype(float)

@@ -28,9 +28,11 @@ from moestro import (
     stability_selection,
 )
 from moestro.experts import make_family
-from moestro.penalised import Likelihood, fit_alphas, fit_penalised
+from moestro.penalised import Likelihood, fit_alphas, fit_penalised, solve
+from moestro.penalised.begin import null
 from moestro.penalised.proximal import descend
 from moestro.penalised.restricted import Restricted
+from moestro.penalised.status import diagnose
 from moestro.penalised.subproblem import Subproblem
 from moestro.penalties import (
     L1,
@@ -418,6 +420,67 @@ class TestSupport:
         assert np.abs(first).max() < 1e-8
         assert np.abs(rest[found.solution.slopes != 0]).max() < 1e-8
         assert found.solution.log_likelihood > found.path.points[found.index].log_likelihood + 10
+
+
+def capped(seed=0, n=200):
+    """One line, and a cap of the response where a tenth of the rows lie: a group that few starts find."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 5))
+    y = 2 * x[:, 0] + x[:, 1] + rng.normal(size=n)
+    top = np.quantile(y, 0.9)
+    return x, np.where(y > top, top + 0.02 * rng.normal(size=n), y)
+
+
+class TestSearch:
+    @pytest.mark.parametrize("k", [2, pytest.param(3, marks=pytest.mark.slow)])
+    def test_the_largest_strength_does_not_depend_on_the_seed(self, k):
+        x, y = capped()
+        problem = problem_of(x, y, "gaussian", k)
+        tops = [fit_alphas(problem, L1(), 1, Options(tol=1e-9, seed=s)).alpha_max for s in range(5)]
+        np.testing.assert_allclose(tops, tops[0], rtol=1e-9)
+
+    def test_constants_alone_by_brute_force(self):
+        x, y = capped()
+        problem = problem_of(x, y, "gaussian", 2)
+        found, t = null(problem, L1().terms(problem.layout(L1()))), (y - y.mean()) / y.std()
+
+        def minus(v):
+            g = 1 / (1 + np.exp(-v[0]))
+            parts = [
+                np.log(w) - 0.5 * s - 0.5 * (t - m) ** 2 / np.exp(s)
+                for w, m, s in ((g, v[1], v[3]), (1 - g, v[2], v[4]))
+            ]
+            return -np.logaddexp(*parts).mean() + 0.5 * np.log(2 * np.pi) + np.log(y.std())
+
+        ends, box = [], [(-10, 10), (-5, 5), (-5, 5), (-9.2, 3), (-9.2, 3)]
+        for cut in np.quantile(t, np.linspace(0.05, 0.95, 40)):
+            low, high = t[t < cut], t[t >= cut]
+            start = [np.log(len(low) / len(high)), low.mean(), high.mean()]
+            start += [2 * np.log(low.std()), 2 * np.log(high.std())]
+            ends.append(minimize(minus, start, bounds=box, options={"ftol": 1e-14, "gtol": 1e-9}).fun)
+        assert found.objective <= min(ends) + 1e-9
+
+    def test_the_record_of_a_search(self):
+        x, y = wide(3, n=200, p=12)
+        moe = MoERegressor(2, penalty=L1(0.05), random_state=0).fit(x, y)
+        assert moe.search_.found >= 5
+        assert moe.search_.best == pytest.approx(-len(y) * moe.path_.table["objective"][0], abs=1e-6)
+        plain = MoERegressor(2, n_starts=2, random_state=0).fit(x[:, :2], y)
+        for table in ("starts_", "history_"):
+            assert getattr(moe, table).columns.keys() == getattr(plain, table).columns.keys()
+        assert any("move" in s for s in moe.starts_["strategy"])
+        few = MoERegressor(2, penalty=L1(0.05), n_starts=3, random_state=0).fit(x, y)
+        assert [s for s in few.starts_["strategy"] if s != "given"] == ["subsets", "patches", "kmeans"]
+
+    def test_experts_that_are_alike_are_flat(self):
+        x, y = draw("multinomial")
+        problem = problem_of(x, y, "multinomial", 2)
+        end = solve(problem, L1().terms(problem.layout(L1())), problem.pooled())
+        status = diagnose(problem, end, 1.0)
+        assert (status.kind, status.experts) == ("flat", (0, 1))
+        moe = MoEClassifier(2, penalty=L1(1.0), random_state=0).fit(x, y)
+        assert moe.status_.kind == "flat"
+        assert not moe.support_.any()
 
 
 class TestUnits:

@@ -58,8 +58,8 @@ class Likelihood:
     rows : WideRows
     gate_names, expert_names : tuple of str
     own_scale : bool
-        Intercepts and slopes of experts with a variance are in units of the expert's own standard deviation
-        sigma: beta = sigma s.
+        Slopes of experts with a variance are in units of the expert's own standard deviation sigma:
+        beta = sigma s. Intercepts are not: no penalty holds them.
     threads : int
     """
 

@@ -109,8 +109,8 @@ def _predict(
 def _predictions(
     model: Any, frame: Any, gate: bool, level: float, given: dict[str, np.ndarray]
 ) -> dict[str, Any]:
-    """Columns of predictions, by the gate's weights unless others are `given`; of several responses each by its
-    name."""
+    """Columns of predictions, by the gate's weights unless others are `given`; of several responses each by
+    its name."""
     x, z = _matrices(model, frame)
     table: dict[str, Any] = {}
     if model.classes:

@@ -60,8 +60,8 @@ class MixtureFit(Fit):
 
 @dataclass(frozen=True)
 class MixtureProblem:
-    """The log-likelihood of a model on rows, in the free coordinates phi: its points. Where rows come in groups,
-    a group is what the search calls a unit: it has one share in every expert.
+    """The log-likelihood of a model on rows, in the free coordinates phi: its points. Where rows come in
+    groups, a group is what the search calls a unit: it has one share in every expert.
 
     Attributes
     ----------

@@ -28,9 +28,8 @@ def weights_given(estimator: Any, X: Any, groups: Any, history: Any) -> dict[str
         if groups is None:
             return {}
         raise DataError(
-            "groups say nothing about a prediction without a history: give history=(X, y, groups) of rows "
-            "that "
-            "were seen, or leave groups out"
+            "groups say nothing about a prediction without a history: give history=(X, y, groups) of "
+            "rows that were seen, or leave groups out"
         )
     if groups is None:
         raise DataError("a history needs groups=, the group of each row of X")

@@ -99,9 +99,9 @@ CASES = {
 
 
 def report(seeds: int = SEEDS, only: str | None = None, record: bool = False, peer: bool = False) -> str:
-    """Text of the benchmark; with `record`, write the best known values anew instead; with `peer`, flexmix
+    """Text of the benchmark; with `record`, write their best known values anew instead; with `peer`, flexmix
     beside it."""
-    best = {} if record else json.loads(BEST.read_text())
+    best = json.loads(BEST.read_text())
     names = [
         "data",
         "rows",

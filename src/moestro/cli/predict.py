@@ -9,7 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
-from ..errors import FileError
+from ..errors import DataError, FileError
 from ..writing import is_stream, write
 from .errors import one_line_errors
 from .files import check_kind, check_writable, numbers
@@ -25,7 +25,17 @@ from .options import data_options, refuse_given
     type=click.Path(dir_okay=False),
     help="Write here (.csv or .parquet); by default CSV to the screen.",
 )
-@click.option("--gate", is_flag=True, help="Add the gate's weight of each expert.")
+@click.option(
+    "--gate",
+    is_flag=True,
+    help="Add the weight of each expert: the gate's, or with a history the posterior one.",
+)
+@click.option(
+    "--history",
+    type=click.Path(),
+    help="Rows that were seen, with their response: what is predicted is what their groups do next.",
+)
+@click.option("--groups", metavar="COLUMN", help="Column of ids in DATA and in the history.")
 @click.option(
     "--level",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -33,7 +43,16 @@ from .options import data_options, refuse_given
     show_default=True,
     help="Probability of the prediction interval.",
 )
-def predict(model: str, data: str, out: str | None, gate: bool, level: float, **how: Any) -> None:
+def predict(
+    model: str,
+    data: str,
+    out: str | None,
+    gate: bool,
+    history: str | None,
+    groups: str | None,
+    level: float,
+    **how: Any,
+) -> None:
     """Predict the rows of DATA ("-" reads CSV from standard input) with a MODEL that `moestro fit --out`
     wrote.
 
@@ -41,14 +60,21 @@ def predict(model: str, data: str, out: str | None, gate: bool, level: float, **
     median and a prediction interval.
 
     \b
-    Example:
+    Examples:
       moestro predict model.json new.csv --out predictions.csv
+      moestro predict model.json new.csv --groups person --history seen.csv
     """
-    one_line_errors(_predict)(model, data, out, gate, level, how)
+    one_line_errors(_predict)(model, data, out, gate, (groups, history), level, how)
 
 
 def _predict(
-    model_path: str, data_path: str, out: str | None, gate: bool, level: float, how: dict[str, Any]
+    model_path: str,
+    data_path: str,
+    out: str | None,
+    gate: bool,
+    seen: tuple[str | None, str | None],
+    level: float,
+    how: dict[str, Any],
 ) -> None:
     from ..design.files import PARQUET, read_frame
     from ..fitted import model_from_dict, read_file
@@ -56,10 +82,19 @@ def _predict(
     check_writable(out)
     if out and not is_stream(out):
         check_kind(out, (".csv", *PARQUET))
+    groups, history = seen
+    if (history is None) != (groups is None):
+        raise DataError(
+            "--history and --groups go together: rows that were seen, and the column of ids in both files"
+        )
     model = read_file(model_path, model_from_dict)
     if model.classes:
         refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
-    table = _predictions(model, read_frame(data_path, **how), gate, level)
+    frame = read_frame(data_path, **how)
+    given = {}
+    if history is not None and groups is not None:
+        given["log_weights"] = _weights(model, frame, groups, read_frame(history, **how))
+    table = _predictions(model, frame, gate, level, given)
     if out and out.lower().endswith(PARQUET):
         _write_parquet(table, out)
         return
@@ -71,31 +106,55 @@ def _predict(
         sys.stdout.flush()
 
 
-def _predictions(model: Any, frame: Any, gate: bool, level: float) -> dict[str, Any]:
-    """Columns of predictions; of several responses each by its name."""
-    from ..design import FormulaDesign
-    from ..design.frames import columns
-
-    if isinstance(model.design, FormulaDesign):
-        x, z = model.design.matrices(frame)
-    else:
-        found = columns(frame, model.design.names)
-        x, z = model.design.matrices(np.column_stack([numbers(n, v) for n, v in found.items()]))
+def _predictions(
+    model: Any, frame: Any, gate: bool, level: float, given: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """Columns of predictions, by the gate's weights unless others are `given`; of several responses each by its
+    name."""
+    x, z = _matrices(model, frame)
     table: dict[str, Any] = {}
     if model.classes:
-        proba = model.mean(x, z)
+        proba = model.mean(x, z, **given)
         labels = np.array(model.classes, dtype=object)
         table["predicted"] = labels[np.argmax(proba, axis=1)]
         table.update({f"p({label})": proba[:, c] for c, label in enumerate(model.classes)})
     else:
-        for name, law in model.marginals(x, z).items():
+        for name, law in model.marginals(x, z, **given).items():
             low, middle, high = law.quantile(np.array([(1 - level) / 2, 0.5, (1 + level) / 2])).T
             parts = {"mean": law.mean(), "std": law.std(), "low": low, "median": middle, "high": high}
             table |= {part if model.single else f"{part}({name})": v for part, v in parts.items()}
     if gate:
-        weights = np.exp(model.log_gate(x, z))
+        weights = np.exp(given["log_weights"] if given else model.log_gate(x, z))
         table.update({f"gate({e + 1})": weights[:, e] for e in range(weights.shape[1])})
     return table
+
+
+def _matrices(model: Any, frame: Any) -> tuple[Any, Any]:
+    from ..design import FormulaDesign
+    from ..design.frames import columns
+
+    if isinstance(model.design, FormulaDesign):
+        return model.design.matrices(frame)
+    found = columns(frame, model.design.names)
+    return model.design.matrices(np.column_stack([numbers(n, v) for n, v in found.items()]))
+
+
+def _weights(model: Any, frame: Any, groups: str, seen: Any) -> np.ndarray:
+    """log of the experts' weights (n, k), given what was seen of the groups."""
+    from ..design import FormulaDesign
+    from ..design.groups import group_ids
+    from ..design.response import encode_classes, numeric_response
+    from ..fitted.groups import log_weights_after
+
+    if not isinstance(model.design, FormulaDesign):
+        raise DataError(
+            "--history needs a model that was fitted by a formula, which says what the response is"
+        )
+    y, name = model.design.read_response(seen), model.responses[0]
+    y = encode_classes(y, model.classes, name)[0] if model.classes else numeric_response(y, name)
+    past = (_matrices(model, seen)[0], y, group_ids(groups, seen))
+    x, z = _matrices(model, frame)
+    return log_weights_after(model, x, z, group_ids(groups, frame), past)
 
 
 def _csv(table: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..api import number_of_experts
 from ..design import ArrayDesign, Design, Observations
+from ..design.groups import refuse_groups
 from ..errors import DataError
 from ..fitted import FittedModel
 from ..gates import make_gate
@@ -48,6 +49,7 @@ def fit_at(
     estimator: Any, data: Observations, k: int, penalty: Penalty, seed: int, **how: Any
 ) -> tuple[FittedModel, ChosenFit]:
     """k experts with a penalty; `how` as in `penalised.fit_penalised`."""
+    refuse_groups(data.groups, "penalised fits")
     options = replace(options_of(estimator, TOL), seed=seed)
     check_options(options, k)
     if options.tol > ACCEPTED:

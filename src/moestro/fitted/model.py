@@ -117,35 +117,42 @@ class FittedModel:
             out[at] = part.model.predictors(part.theta, part.x_scaling.apply(block))
         return out
 
-    def distribution(self, x: Any, z: Any) -> PredictiveDistribution:
-        """The predictive distribution of each row."""
+    def distribution(self, x: Any, z: Any, log_weights: np.ndarray | None = None) -> PredictiveDistribution:
+        """The predictive distribution of each row, by the gate's weights or by these (n, k)."""
+        log_weights = self.log_gate(x, z) if log_weights is None else log_weights
         return PredictiveDistribution(
-            self.fit.model.family, self.log_gate(x, z), self.eta(x), self.units.y_center, self.units.y_scale
+            self.fit.model.family, log_weights, self.eta(x), self.units.y_center, self.units.y_scale
         )
 
-    def marginals(self, x: Any, z: Any) -> dict[str, PredictiveDistribution]:
+    def marginals(
+        self, x: Any, z: Any, log_weights: np.ndarray | None = None
+    ) -> dict[str, PredictiveDistribution]:
         """The predictive distribution of each row, by the name of the response."""
-        return {self.units.response: self.distribution(x, z)}
+        return {self.units.response: self.distribution(x, z, log_weights)}
 
-    def mean(self, x: Any, z: Any) -> np.ndarray:
-        """E[Y | x] (n,), or class probabilities (n, K)."""
+    def mean(self, x: Any, z: Any, log_weights: np.ndarray | None = None) -> np.ndarray:
+        """E[Y | x] (n,), or class probabilities (n, K), by the gate's weights or by these (n, k)."""
         model = self.fit.model
         out = []
         source = x if z is None else z
         for start in range(0, max(x.shape[0], 1), BLOCK):
             at = slice(start, start + BLOCK)
-            g = np.exp(self.log_gate(source[at], None))
+            g = np.exp(self.log_gate(source[at], None) if log_weights is None else log_weights[at])
             mean = model.family.mean(self.eta(x[at]))
             mixed = np.einsum("nk,nkc->nc", g, mean) if mean.ndim == 3 else np.einsum("nk,nk->n", g, mean)
             out.append(mixed if mean.ndim == 3 else self.units.y_center + self.units.y_scale * mixed)
         return np.concatenate(out)
 
-    def log_joint(self, x: Any, z: Any, y: np.ndarray) -> np.ndarray:
-        """log g_i(x) f_i(y | x) in the user's units, shape (n, k)."""
+    def log_experts(self, x: Any, y: np.ndarray) -> np.ndarray:
+        """log f_i(y | x) in the user's units, shape (n, k)."""
         u = (y - self.units.y_center) / self.units.y_scale
         family = self.fit.model.family
         base = np.asarray(family.log_base(u) - np.log(self.units.y_scale))
-        return self.log_gate(x, z) + family.log_density(self.eta(x), u[:, None]) + base.reshape(-1, 1)
+        return family.log_density(self.eta(x), u[:, None]) + base.reshape(-1, 1)
+
+    def log_joint(self, x: Any, z: Any, y: np.ndarray) -> np.ndarray:
+        """log g_i(x) f_i(y | x) in the user's units, shape (n, k)."""
+        return self.log_gate(x, z) + self.log_experts(x, y)
 
     def log_density(self, x: Any, z: Any, y: np.ndarray) -> np.ndarray:
         """log p(y | x) in the user's units, shape (n,)."""

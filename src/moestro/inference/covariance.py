@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..engine import Order, logit_features, make_engine
+from ..engine import Order, make_engine, unit_scores
 from ..errors import DataError
 from ..problems import MixtureFit, fit_mixture
 from ..rows import Rows
@@ -46,7 +46,8 @@ def covariance(
     """Covariance of `fit` on its `rows`.
 
     "observed" inverts the exact Hessian; "sandwich" is A^-1 B A^-1 with B the sum of the outer products of
-    the rows' weighted scores, valid when the model is only an approximation. Directions in which the observed
+    the weighted scores of rows, or of groups where rows share their expert, valid when the model is only an
+    approximation. Directions in which the observed
     information is singular (relative to EM's complete-data information) are taken out, and the entries that
     load on them are marked as not identified.
     """
@@ -84,16 +85,13 @@ def covariance(
 
 
 def _meat(objective: Objective, fit: MixtureFit, rows: Rows, engine: str, threads: int) -> np.ndarray:
-    """Sum of the outer products of the rows' weighted scores, in phi."""
+    """Sum of the outer products of the weighted scores of the units, rows or groups, in phi."""
     model = fit.model
     out = np.zeros((model.size, model.size))
     for part in rows.parts(16384):
         scores = make_engine(model, part, engine, threads).rowwise(fit.theta, scores=True).scores
         assert scores is not None
-        block = next(part.blocks(part.n))
-        full = np.zeros((part.n, model.size))
-        for t, (feature, at) in enumerate(logit_features(model, fit.theta, block.z, block.x)):
-            full[:, at] += scores[:, t, None] * feature
+        full = unit_scores(model, fit.theta, next(part.blocks(part.n)), scores)
         out += full.T @ full
     return objective.coordinates.sum_matrix(out)
 
@@ -113,13 +111,13 @@ def bootstrap(
     if replicates < 2:
         raise DataError(f"bootstrap needs at least 2 replicates, got {replicates}")
     rng = np.random.default_rng(seed)
-    w = np.ones(rows.n) if rows.w is None else rows.w
+    w = np.ones(rows.n_units) if rows.w is None else rows.w
     options = Options(
         engine=engine, threads=threads, n_starts=1, tol=1e-6, initial=(fit.theta,), only_initial=True
     )
     draws = []
     for _ in range(replicates):
-        again = fit_mixture(fit.model, replace(rows, w=w * rng.exponential(size=rows.n)), options)
+        again = fit_mixture(fit.model, replace(rows, w=w * rng.exponential(size=rows.n_units)), options)
         draws.append(again.theta)
     matrix = np.atleast_2d(np.cov(np.array(draws), rowvar=False))
     used = fit.coordinates.owner >= 0

@@ -1,17 +1,22 @@
 """Rows of data as the engines sum over them: the only place that knows n."""
 
+from .groups import Groups, encode_groups, sort_groups
 from .read import read
-from .rows import MERGE_LIMIT, Rows, merge_rows, sample_rows, shuffled
+from .rows import MERGE_LIMIT, Block, Rows, merge_rows, sample_rows, shuffled
 from .wide import Columns, WideRows, read_wide
 
 __all__ = [
     "MERGE_LIMIT",
+    "Block",
     "Columns",
+    "Groups",
     "Rows",
     "WideRows",
+    "encode_groups",
     "merge_rows",
     "read",
     "read_wide",
     "sample_rows",
     "shuffled",
+    "sort_groups",
 ]

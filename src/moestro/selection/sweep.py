@@ -26,7 +26,7 @@ class Models(Protocol):
     """A model class on rows: one model, or several that differ in degree, covariance, blocks."""
 
     @property
-    def n(self) -> int: ...  # rows
+    def n(self) -> int: ...  # units: rows, or groups that share an expert
 
     def fits(
         self, ks: Sequence[int], options: Options, started: Started, finished: Finished
@@ -34,9 +34,9 @@ class Models(Protocol):
 
     def refits(self, at: np.ndarray, fits: Sequence[Any], options: Options) -> Sequence[Any]: ...
 
-    # the models of `fits` on the rows `at`, in the same order
+    # the models of `fits` on the units `at`, in the same order
 
-    def score(self, fit: Any, at: np.ndarray) -> float: ...  # log-likelihood of the rows `at`
+    def score(self, fit: Any, at: np.ndarray) -> float: ...  # log-likelihood of the units `at`
 
     def contrasts(self, fits: Sequence[Any]) -> np.ndarray | None: ...
 

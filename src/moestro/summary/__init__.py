@@ -11,8 +11,7 @@ FILES = {FittedModel: mixture, LocatedModel: located}
 
 
 def tidy(model: Any, covariance: Any = None) -> Table:
-    """One row a coefficient in the user's units; with a covariance of the estimates also se, z, p, low,
-    high."""
+    """One row a coefficient in the user's units; with a covariance of the estimates also se, z, p, low, high."""
     return FILES[type(model)].tidy(model, covariance)
 
 

@@ -13,7 +13,18 @@ import numpy as np
 from ..design import Design, Observations, design_from_dict
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
-from ..inference import KINDS, LocatedCovariance, Terms, located_bootstrap, located_covariance
+from ..inference import (
+    KINDS,
+    Clusters,
+    Estimates,
+    LocatedCovariance,
+    Refits,
+    Terms,
+    located_covariance,
+    located_estimates,
+    located_refitted,
+)
+from ..inference.covariance import FORMULAS
 from ..located import LocatedFit, LocatedLaw, LocatedMeasure, Specification
 from ..selection import Dendrogram
 from .file import write_file
@@ -70,18 +81,19 @@ class LocatedModel:
         return replace(tree, stages=stages)
 
     def estimate_covariance(
-        self,
-        rows: Observations,
-        kind: str,
-        engine: str = "auto",
-        threads: int = 1,
-        n_bootstrap: int = 100,
-        seed: int | None = None,
-    ) -> LocatedCovariance:
+        self, rows: Observations, kind: str, engine: str = "auto", threads: int = 1, cluster: Any = None,
+        n_bootstrap: int = 100, seed: int | None = None,
+    ) -> LocatedCovariance:  # fmt: skip
         """Covariance of the estimates on the rows of the fit."""
-        if kind == "bootstrap":
-            return located_bootstrap(self.fit, rows.x, rows.y, rows.w, n_bootstrap, seed, threads=threads)
-        return located_covariance(self.fit, rows.x, rows.y, rows.w, kind)
+        if kind in FORMULAS:
+            return located_covariance(self.fit, rows.x, rows.y, rows.w, kind, cluster)
+        clusters = None if cluster is None else Clusters.of(cluster, len(rows.y), rows.w)
+        refits = Refits(kind, n_bootstrap, seed, clusters)
+        return located_refitted(self.fit, rows.x, rows.y, rows.w, refits, threads=threads)
+
+    def estimates(self, covariance: LocatedCovariance | None = None) -> Estimates:
+        """Names, numbers, covariance and notes in the user's units."""
+        return located_estimates(self.fit, self.terms, self.design.expert_names, self.responses, covariance)
 
     # Predictions: x (n, d) as `design.matrices` gives it, with None for the gate's columns.
 

@@ -13,7 +13,8 @@ import scipy.sparse as sp
 
 from ..design import Design, Units
 from ..distribution import PredictiveDistribution
-from ..inference import Covariance, bootstrap, covariance
+from ..inference import Clusters, Covariance, Estimates, Refits, covariance, mixture_estimates, refitted
+from ..inference.covariance import FORMULAS
 from ..measure import MixingMeasure, measure_of
 from ..model import ActiveModel
 from ..problems import MixtureFit
@@ -66,18 +67,18 @@ class FittedModel:
         return self.units.classes
 
     def estimate_covariance(
-        self,
-        rows: Rows,
-        kind: str,
-        engine: str = "auto",
-        threads: int = 1,
-        n_bootstrap: int = 100,
-        seed: int | None = None,
-    ) -> Covariance:
+        self, rows: Rows, kind: str, engine: str = "auto", threads: int = 1, cluster: Any = None,
+        n_bootstrap: int = 100, seed: int | None = None,
+    ) -> Covariance:  # fmt: skip
         """Covariance of the estimate on the rows of the fit."""
-        if kind == "bootstrap":
-            return bootstrap(self.fit, rows, n_bootstrap, seed, engine, threads)
-        return covariance(self.fit, rows, kind, engine, threads)
+        if kind in FORMULAS:
+            return covariance(self.fit, rows, kind, engine, threads, cluster)
+        clusters = None if cluster is None else Clusters.of(cluster, rows.n, rows.w)
+        return refitted(self.fit, rows, Refits(kind, n_bootstrap, seed, clusters), engine, threads)
+
+    def estimates(self, covariance: Covariance | None = None) -> Estimates:
+        """Names, numbers, covariance and notes in the user's units."""
+        return mixture_estimates(self.fit, self.units, covariance)
 
     def criterion(self, name: str) -> float:
         """AIC, BIC or ICL of the fit."""

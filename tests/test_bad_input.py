@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from conftest import three_classes, two_lines
-from moestro import DataError, MoEClassifier, MoERegressor
+from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor
 
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
@@ -60,6 +60,32 @@ def test_weights(w, match):
     weights = np.full(len(y), w)
     with pytest.raises(DataError, match=match):
         MoERegressor().fit(x, y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("estimator", [MoERegressor, LocatedMoERegressor])
+@pytest.mark.parametrize("w", [1e-300, 1e300, 1e307])
+def test_weights_whose_sums_are_no_doubles(estimator, w):
+    x, y = two_lines(20)
+    with pytest.raises(DataError, match=r"sums to .*rescale the weights"):
+        estimator(1).fit(x, y, sample_weight=np.full(20, w))
+    small = estimator(1).fit(x, y, sample_weight=np.full(20, 1e-12)).log_likelihood_
+    large = estimator(1).fit(x, y, sample_weight=np.full(20, 1e12)).log_likelihood_
+    assert large == pytest.approx(1e24 * small, rel=1e-9)
+
+
+def test_counts_that_are_no_whole_doubles():
+    x, _ = two_lines(40)
+    for large in (2.0**53 + 2, 1e300):
+        with pytest.raises(DataError, match=r"above 2\^53"):
+            MoERegressor(family="poisson").fit(x, np.where(np.arange(40) < 9, large, 1.0))
+
+
+@pytest.mark.parametrize("scale", [1e151, 1e300, 1e307])
+def test_located_columns_whose_squares_are_no_doubles(scale):
+    x, y = two_lines(40)
+    for columns, name in (((scale * x, y), "x0"), ((x, scale * y), "y0")):
+        with pytest.raises(DataError, match=f"column {name} is too large"):
+            LocatedMoERegressor(2).fit(*columns)
 
 
 @pytest.mark.parametrize(

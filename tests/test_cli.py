@@ -2,6 +2,7 @@
 
 import ast
 import csv
+import errno
 import graphlib
 import json
 import os
@@ -204,20 +205,22 @@ class TestBadInput:
         assert not (tmp_path / "owned").exists()
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
-def test_a_full_disk_leaves_no_half_model(tmp_path, monkeypatch):
-    import moestro.design.files as files
+@pytest.mark.parametrize("option", ["--out", "--plot"])
+def test_a_full_disk_leaves_no_half_file(option, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    from moestro import writing
 
-    out = tmp_path / "m.json"
-    out.write_text("the old model")
+    class Full(writing.Disk):
+        @staticmethod
+        def write(handle, data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def full(path, *how, **more):
-        return open("/dev/full", "w")
-
-    monkeypatch.setattr(files, "open", full, raising=False)
-    refuses("fit", TONE, "-f", "tuned ~ stretchratio", "-k", "1", "-q", "--out", out, match="No space left")
-    assert out.read_text() == "the old model"
-    assert os.listdir(tmp_path) == ["m.json"]
+    out = tmp_path / ("m.json" if option == "--out" else "p.png")
+    out.write_text("the old file")
+    monkeypatch.setattr(writing, "disk", Full())
+    refuses("fit", TONE, "-f", "tuned ~ stretchratio", "-k", "1", "-q", option, out, match="No space left")
+    assert out.read_text() == "the old file"
+    assert os.listdir(tmp_path) == [out.name]
 
 
 @pytest.mark.parametrize("reader", ["head -1", "true"])

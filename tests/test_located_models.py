@@ -5,7 +5,7 @@ import pytest
 from scipy import integrate, stats
 from sklearn.mixture import GaussianMixture
 
-from conftest import DATA, RATES
+from conftest import DATA, RATES, two_lines
 from moestro import LocatedMoERegressor, load_dataset
 from moestro.errors import DataError
 from moestro.located import LocatedMeasure, Specification, fit_located, polynomial
@@ -250,6 +250,22 @@ def test_a_thousand_columns_of_two_hundred_rows():
         assert fit.status.kind == "converged"
         assert fit.log_likelihood > diagonal.log_likelihood
         assert np.sqrt(((fit.measure.law(y).mean() - t) ** 2).mean()) < 0.1
+
+
+@pytest.mark.parametrize("direction", ["direct", "inverse"])
+def test_one_column_has_one_partition(direction):
+    """Also where the model is a mixture of normal laws, which no structure constrains."""
+    x, y = two_lines(100)
+    one = {"k": 2, "direction": direction, "seed": 0}
+    learned = fit_located(x, y[:, None], covariance="blocks", **one)
+    plain = fit_located(x, y[:, None], covariance="diagonal", **one)
+    assert learned.specification.blocks == (((0,),), ((0,),))
+    assert learned.n_parameters == plain.n_parameters
+    assert learned.log_likelihood == pytest.approx(plain.log_likelihood, abs=1e-6)
+    rng = np.random.default_rng(0)
+    rounded = LocatedMoERegressor(3, covariance="blocks", n_starts=1, random_state=0)
+    rounded.fit(rng.normal(size=(60, 1)), np.round(rng.normal(size=60)))
+    assert np.isfinite(rounded.log_likelihood_)
 
 
 def test_singular_clusters_and_large_blocks_are_named():

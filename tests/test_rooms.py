@@ -13,7 +13,7 @@ import moestro
 ROOT = Path(moestro.__file__).parent
 ORDER = [
     ["errors"],
-    ["tables", "threads"],
+    ["tables", "threads", "writing"],
     ["design"],
     ["rows"],
     ["gates", "experts", "penalties"],

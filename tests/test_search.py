@@ -10,10 +10,13 @@ from conftest import FAMILIES, problem, three_classes, two_lines
 from moestro import MoEClassifier, MoERegressor, load_dataset
 from moestro.engine import ArrayEngine, NativeEngine, Order
 from moestro.errors import DataError, SearchWarning
+from moestro.experts import make_family
+from moestro.gates import SoftmaxGate
+from moestro.model import Model
 from moestro.problems import MixtureProblem, fit_mixture, fit_mixtures
-from moestro.problems.ranking import Ranking
+from moestro.problems.ranking import Ranking, spacing
 from moestro.problems.smaller import duplicated
-from moestro.rows import sample_rows
+from moestro.rows import Rows, sample_rows
 from moestro.search import Evidence, Options
 from moestro.search.candidates import Candidate, Optima
 from moestro.search.evidence import chance
@@ -37,6 +40,12 @@ def noisy(n=300, seed=0):
     return x, np.array([1.0, -1.0, 0.2])[z] * x[:, 0] + np.array([0, 1.0, -1.5])[
         z
     ] + 0.6 * rng.standard_normal(n)
+
+
+def deviations(model):
+    """Standard deviations of the experts, in the user's units."""
+    fit, units = model._fitted().fit, model._fitted().units
+    return np.exp(0.5 * fit.model.nuisances(fit.theta)).ravel() * units.y_scale
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -199,6 +208,46 @@ class TestRanking:
         assert plain.log_likelihood_ >= usable.log_likelihood_
         with pytest.raises(DataError, match="rank_by"):
             MoERegressor(2, rank_by="best").fit(x, y)
+
+    def test_a_heap_of_rounded_responses_is_no_group(self):
+        """Sixty rows beside two lines have one response but for two: a density on them says how it was rounded."""
+        rng = np.random.default_rng(3)
+        x, y = two_lines(400)
+        x = np.r_[x, rng.uniform(5.0, 5.5, (60, 1))]
+        y = np.r_[np.round(y, 1), np.repeat([7.0, 7.1], [58, 2])]
+        plain = MoERegressor(3, random_state=0, rank_by="likelihood").fit(x, y)
+        model = MoERegressor(3, random_state=0).fit(x, y)
+        assert plain.log_likelihood_ > model.log_likelihood_
+        assert model.status_.usable
+        assert deviations(model).min() >= 0.1 / np.sqrt(12) > deviations(plain).min()
+
+    def test_an_expert_narrower_than_the_rounding_is_named(self):
+        rng = np.random.default_rng(5)
+        x = np.sort(rng.standard_normal((200, 1)), axis=0)
+        y = np.r_[np.round(40 + 2 * rng.standard_normal(100)), np.full(100, 3.0)]
+        y[[110, 150, 190]], y[[120, 160]] = 4.0, 2.0
+        rows = Rows.plain(x, None, y, None)
+        model = Model(SoftmaxGate(), make_family("gaussian"), k=2, q=2, p=2)
+        c = Coordinates.of(model, rows.x_scaling, rows.z_scaling)
+        problem = MixtureProblem(rows, c, Newton())
+        with Pool(1) as pool:
+            start = problem.begin([np.repeat(np.eye(2), 100, axis=0)], pool)[0]
+        end = problem.advance(start, tol=1e-8, max_iter=None, cancel=None)
+        status = problem.diagnose(end)
+        assert problem.key(end.point, end.value, end.mass)[0] == 0
+        assert str(status.kind) == "variance collapsed"
+        assert "expert 2 on" in str(status)
+        assert "narrower than the response is rounded (standard deviation 0.29)" in str(status)
+
+    def test_spacing_is_that_of_rounded_responses_alone(self):
+        rng = np.random.default_rng(0)
+        x, y = rng.standard_normal((300, 1)), rng.standard_normal(300)
+        assert spacing(Rows.plain(x, None, y, None)) == 0
+        assert spacing(Rows.plain(x, None, np.round(y, 1), None)) == pytest.approx(0.1)
+        assert spacing(Rows.plain(x, None, 2.5 * np.round(y, 1), None)) == pytest.approx(0.25)
+        twice = Rows.plain(np.r_[x, x], None, np.r_[y, y], None)
+        assert spacing(twice.merged()) == 0
+        assert spacing(Rows.plain(x, None, np.full(300, 2.0), None)) == 0
 
     def test_a_thin_expert_is_named_with_its_rows(self):
         rng = np.random.default_rng(0)

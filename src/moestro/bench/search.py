@@ -29,6 +29,7 @@ from ..search import problem as dear
 from ..search import search as effort
 from ..tables import Table
 from ..threads import thread_count
+from ..writing import write
 from .flexmix import flexmix
 
 BEST = Path(__file__).with_name("best_optima.json")
@@ -98,9 +99,9 @@ CASES = {
 
 
 def report(seeds: int = SEEDS, only: str | None = None, record: bool = False, peer: bool = False) -> str:
-    """Text of the benchmark; with `record`, write the best known values anew instead; with `peer`, flexmix
+    """Text of the benchmark; with `record`, write their best known values anew instead; with `peer`, flexmix
     beside it."""
-    best = {} if record else json.loads(BEST.read_text())
+    best = json.loads(BEST.read_text())
     names = [
         "data",
         "rows",
@@ -141,7 +142,7 @@ def report(seeds: int = SEEDS, only: str | None = None, record: bool = False, pe
         for column, value in zip(columns.values(), values, strict=True):
             column.append(value)
     if record:
-        BEST.write_text(json.dumps(best, indent=1) + "\n")
+        write(BEST, json.dumps(best, indent=1) + "\n")
         return f"best values of {seeds} seeds at {LONGER} times the budget written to {BEST}\n"
     return f"default fits from {seeds} seeds, all cores\n\n{Table(columns).to_text(3)}\n"
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, FileError
+from ..writing import check_target, is_stream
 
 PICTURES_NEED = "pictures need an extra: pip install 'moestro[plots]'"
 
@@ -30,13 +31,8 @@ def read_data(options: dict[str, Any]) -> tuple[Any, np.ndarray | None]:
 def check_writable(*paths: str | None) -> None:
     """Say before the work, not after it, that a file cannot be written."""
     for path in paths:
-        if not path:
-            continue
-        folder = os.path.dirname(os.path.abspath(path))
-        if not os.path.isdir(folder):
-            raise FileError(f"{path}: the folder does not exist")
-        if not os.access(path if os.path.exists(path) else folder, os.W_OK):
-            raise FileError(f"{path}: cannot be written (permission denied)")
+        if path is not None:
+            check_target(path)
 
 
 def check_picture(path: str | None) -> None:
@@ -47,7 +43,8 @@ def check_picture(path: str | None) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
     except ImportError as error:
         raise FileError(PICTURES_NEED) from error
-    check_kind(path, tuple("." + kind for kind in sorted(FigureCanvasAgg.get_supported_filetypes())))
+    if not is_stream(path):
+        check_kind(path, tuple("." + kind for kind in sorted(FigureCanvasAgg.get_supported_filetypes())))
 
 
 def check_kind(path: str, kinds: tuple[str, ...]) -> None:
@@ -62,8 +59,6 @@ def draw(save: Callable[[str], Any], path: str) -> None:
         save(path)
     except ImportError as error:
         raise FileError(PICTURES_NEED) from error
-    except OSError as error:
-        raise FileError(f"{path}: cannot be written ({error.strerror or error})") from error
     except ValueError as error:
         if isinstance(error, DataError):
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DataError
+from ..writing import write_figure
 from .errors import Printer
 from .files import draw, read_data
 from .options import PENALISED_CRITERIA, refuse_given
@@ -60,5 +61,5 @@ def fit_penalised(
     if plot:
         from ..plots import PathDisplay
 
-        draw(lambda path: PathDisplay.from_estimator(found).figure_.savefig(path), plot)
+        draw(lambda path: write_figure(path, PathDisplay.from_estimator(found).figure_), plot)
         say(f"picture written to {plot}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from typing import Any
 
@@ -11,6 +10,7 @@ import click
 import numpy as np
 
 from ..errors import FileError
+from ..writing import is_stream, write
 from .errors import one_line_errors
 from .files import check_kind, check_writable, numbers
 from .options import data_options, refuse_given
@@ -50,11 +50,11 @@ def predict(model: str, data: str, out: str | None, gate: bool, level: float, **
 def _predict(
     model_path: str, data_path: str, out: str | None, gate: bool, level: float, how: dict[str, Any]
 ) -> None:
-    from ..design.files import PARQUET, read_frame, write_text
+    from ..design.files import PARQUET, read_frame
     from ..fitted import model_from_dict, read_file
 
     check_writable(out)
-    if out:
+    if out and not is_stream(out):
         check_kind(out, (".csv", *PARQUET))
     model = read_file(model_path, model_from_dict)
     if model.classes:
@@ -65,7 +65,7 @@ def _predict(
         return
     text = _csv(table)
     if out:
-        write_text(out, text)
+        write(out, text)
     else:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -115,12 +115,7 @@ def _write_parquet(table: dict[str, Any], path: str) -> None:
         import pyarrow.parquet
     except ImportError as error:
         raise FileError("Parquet needs an extra: pip install 'moestro[parquet]'") from error
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        columns = {n: list(v) if v.dtype.kind == "O" else v for n, v in table.items()}
-        pyarrow.parquet.write_table(pyarrow.table(columns), temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise FileError(f"{path}: cannot be written ({error})") from error
+    columns = {n: list(v) if v.dtype.kind == "O" else v for n, v in table.items()}
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(columns), file)
+    write(path, file.getvalue())

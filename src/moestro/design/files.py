@@ -1,4 +1,4 @@
-"""Files of data: read whole, checked for what readers guess silently, written whole or not at all."""
+"""Files of data: read whole, checked for what readers guess silently."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import io
 import json
 import os
 import sys
-from contextlib import suppress
 from typing import Any
 
 from ..errors import FileError
@@ -90,22 +89,6 @@ def _read_csv(path: str, separator: str | None, decimal: str) -> Any:
             "name every column, and quote fields with commas"
         )
     return frame
-
-
-def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a file whole or not at all: a temporary neighbour is renamed over it once it is on the disk."""
-    path = os.fspath(path)
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise FileError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
-from .frames import columns, refuse_unusable, row_count, which_rows
-from .grammar import parse, refuse_code, split, variables
+from .frames import columns, refuse_unusable, row_count
+from .grammar import parse, short, split, variables
+from .materialise import make_spec, materialise, needed, plain, refuse_state
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ class FormulaSide:
     @classmethod
     def learn(cls, text: str, data: Any) -> FormulaSide:
         """Materialise `text` on `data` and keep what prediction needs."""
-        refuse_code(text)
+        parse(text)
         if text.replace(" ", "") == "1":
             return cls(text, (), (), {}, {})
-        spec = _materialise(_spec(text, None, None), _needed(text, data)).model_spec
+        spec = materialise(make_spec(text, None, None), needed(text, data)).model_spec
         names = [str(c) for c in spec.column_names]
         if "Intercept" not in names:
             raise DataError(f"'{text}' removes the intercept: experts and gate always have one")
         levels = {
-            factor: tuple(_plain(state["categories"]))
+            factor: tuple(plain(state["categories"]))
             for factor, (kind, state) in spec.encoder_state.items()
             if kind.value == "categorical"
         }
@@ -56,29 +56,34 @@ class FormulaSide:
             tuple(n for n in names if n != "Intercept"),
             tuple(variables(text)),
             levels,
-            {k: _plain(v) for k, v in spec.transform_state.items() if v},
+            {k: plain(v) for k, v in spec.transform_state.items() if v},
         )
 
     def matrix(self, data: Any) -> np.ndarray:
         """Columns (n, d) of new data, with the remembered levels and transforms."""
         if not self.variables:
             return np.empty((row_count(data), 0))
-        needed = _needed(self.text, data)
+        found = needed(self.text, data)
         for factor, levels in self.levels.items():
             name = factor.removeprefix("C(").removesuffix(")")
-            if name in needed:
-                unseen = [v for v in dict.fromkeys(needed[name].tolist()) if v not in levels]
+            if name in found:
+                seen = frozenset(levels)
+                unseen = [v for v in dict.fromkeys(found[name].tolist()) if v not in seen]
                 if unseen:
                     known = ", ".join(map(str, levels))
                     raise DataError(
                         f"column '{name}' has the level '{unseen[0]}', which was not seen in fitting: "
                         f"the known levels are {known}"
                     )
-        out = _materialise(_spec(self.text, self.levels, self.state), needed)
+        out = materialise(make_spec(self.text, self.levels, self.state), found)
         got = [str(c) for c in out.model_spec.column_names]
+        if [name for name in got if name != "Intercept"] != list(self.names):
+            raise DataError(
+                f"the formula part '{short(self.text)}' makes the columns {short(', '.join(got))}, but was "
+                f"fitted with {short(', '.join(self.names))}"
+            )
         matrix = np.asarray(out, dtype=float)
-        keep = [got.index(name) for name in self.names]
-        return np.ascontiguousarray(matrix[:, keep])
+        return np.ascontiguousarray(matrix[:, [j for j, name in enumerate(got) if name != "Intercept"]])
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -91,9 +96,12 @@ class FormulaSide:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> FormulaSide:
-        refuse_code(data["text"])
-        levels = {k: tuple(v) for k, v in data["levels"].items()}
-        return cls(data["text"], tuple(data["names"]), tuple(data["variables"]), levels, data["state"])
+        text, levels = str(data["text"]), {str(k): tuple(v) for k, v in data["levels"].items()}
+        read = tuple(variables(text))
+        if tuple(data["variables"]) != read:
+            raise DataError(f"the model file's columns are not those of its formula part '{short(text)}'")
+        refuse_state(text, levels, data["state"])
+        return cls(text, tuple(str(name) for name in data["names"]), read, levels, data["state"])
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ class FormulaDesign:
         response, experts, gate = split(text)
         for part in (response, experts, gate):
             if part is not None:
-                refuse_code(part)
+                parse(part)
         if (rows := row_count(data)) < 2:
             raise DataError(f"the data have {rows} row{'' if rows == 1 else 's'}: at least 2 are needed")
         read = sorted({name for part in (response, experts, gate or "1") for name in variables(part)})
@@ -145,8 +153,8 @@ class FormulaDesign:
         learned."""
         if self._plain_response is not None:
             return self, self.read_response(data)
-        out = _materialise(_spec(f"0 + {self.response}", None, None), _needed(self.response, data))
-        state = {k: _plain(v) for k, v in out.model_spec.transform_state.items() if v}
+        out = materialise(make_spec(f"0 + {self.response}", None, None), needed(self.response, data))
+        state = {k: plain(v) for k, v in out.model_spec.transform_state.items() if v}
         return replace(self, response_state=state), self._one_column(out)
 
     def read_response(self, data: Any) -> np.ndarray:
@@ -155,8 +163,8 @@ class FormulaDesign:
         name = self._plain_response
         if name is not None:
             return columns(data, [name])[name]
-        spec = _spec(f"0 + {self.response}", None, self.response_state)
-        return self._one_column(_materialise(spec, _needed(self.response, data)))
+        spec = make_spec(f"0 + {self.response}", None, self.response_state)
+        return self._one_column(materialise(spec, needed(self.response, data)))
 
     @property
     def _plain_response(self) -> str | None:
@@ -180,15 +188,19 @@ class FormulaDesign:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> FormulaDesign:
-        gate = data["gate"]
-        refuse_code(data["response"])
-        return cls(
-            data["text"],
-            data["response"],
+        gate, state = data["gate"], data.get("response_state", {})
+        design = cls(
+            str(data["text"]),
+            str(data["response"]),
             FormulaSide.from_dict(data["experts"]),
             None if gate is None else FormulaSide.from_dict(gate),
-            data.get("response_state", {}),
+            state,
         )
+        refuse_state(design.response, {}, state)
+        sides = (design.experts.text, None if design.gate_side is None else design.gate_side.text)
+        if split(design.text) != (design.response, *sides):
+            raise DataError(f"the model file's formula '{short(design.text)}' is not that of its parts")
+        return design
 
 
 def with_response(text: str, data: Any, y: np.ndarray) -> dict[str, np.ndarray]:
@@ -214,84 +226,3 @@ def _plain_name(response: str) -> str | None:
     """The response's column where it is no expression."""
     plain = response.isidentifier() or response.startswith("`")
     return response.strip("`") if plain else None
-
-
-def _needed(text: str, data: Any) -> dict[str, np.ndarray]:
-    """Columns that a part reads, checked."""
-    out = columns(data, variables(text))
-    refuse_unusable(out)
-    return out
-
-
-def _spec(text: str, levels: dict[str, tuple] | None, state: dict[str, Any] | None) -> Any:
-    from formulaic import ModelSpec
-    from formulaic.materializers.types import NAAction
-    from formulaic.parser.types import Factor
-    from formulaic.transforms.contrasts import ContrastsState, TreatmentContrasts
-
-    kind = Factor.Kind
-    encoder = {
-        factor: (
-            kind.CATEGORICAL,
-            {"categories": list(known), "contrasts": ContrastsState(TreatmentContrasts(), list(known))},
-        )
-        for factor, known in (levels or {}).items()
-    }
-    return ModelSpec(
-        formula=parse(text),
-        output="pandas",
-        na_action=NAAction.IGNORE,
-        ensure_full_rank=True,
-        transform_state=_restored(state or {}),
-        encoder_state=encoder,
-    )
-
-
-def _materialise(spec: Any, needed: dict[str, np.ndarray]) -> Any:
-    import pandas
-    from formulaic.errors import DataMismatchWarning
-
-    try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("error", DataMismatchWarning)  # unseen categories would become zeros
-            out = spec.get_model_matrix(pandas.DataFrame(needed), context={})
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"the formula part '{spec.formula}' cannot be evaluated: {reason}") from error
-    matrix = np.asarray(out, dtype=float)
-    for name, column in zip(out.model_spec.column_names, matrix.T, strict=True):
-        bad = ~np.isfinite(column)
-        if bad.any():
-            raise DataError(f"'{name}' is not a finite number in {which_rows(bad)}")
-    return out
-
-
-PAIRS = "pairs"  # JSON keys are text: a dictionary with other keys is written as pairs
-
-
-def _plain(value: Any) -> Any:
-    """State as JSON data."""
-    if isinstance(value, dict):
-        if all(isinstance(k, str) for k in value):
-            return {k: _plain(v) for k, v in value.items()}
-        return {PAIRS: [[_plain(k), _plain(v)] for k, v in value.items()]}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.ndarray):
-        return [_plain(v) for v in value.tolist()]
-    if isinstance(value, np.generic):
-        return value.item()
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise DataError(
-        f"a formula transform keeps state of type {type(value).__name__}, which cannot be remembered"
-    )
-
-
-def _restored(value: Any) -> Any:
-    """Inverse of `_plain`, sequences as lists."""
-    if isinstance(value, dict):
-        if set(value) == {PAIRS}:
-            return {k: _restored(v) for k, v in value[PAIRS]}
-        return {k: _restored(v) for k, v in value.items()}
-    return [_restored(v) for v in value] if isinstance(value, list) else value

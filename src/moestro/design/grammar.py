@@ -1,115 +1,179 @@
-"""What a formula may say: its parts, the columns it reads, and no code."""
+"""What a formula may say: its parts, the columns it reads, no code, and no more than a fit can pay.
+
+Everything is checked on syntax trees, before a term is formed or an expression evaluated.
+"""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
+from functools import lru_cache
+from math import prod
 from typing import Any
 
 from ..errors import DataError
+from . import expressions
 
-FUNCTIONS = frozenset(
-    [
-        "C",
-        "I",
-        "log",
-        "log10",
-        "log2",
-        "log1p",
-        "exp",
-        "expm1",
-        "sqrt",
-        "abs",
-        "sin",
-        "cos",
-        "tanh",
-        "center",
-        "scale",
-        "poly",
-        "bs",
-        "cs",
-        "cr",
-        "cc",
-    ]
-)
-_NODES = (
-    ast.Expression, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Constant, ast.Name, ast.Load,
-    ast.Call, ast.keyword, ast.Attribute, ast.Compare, ast.cmpop, ast.List, ast.Tuple,
-)  # fmt: skip
+LENGTH = 10_000  # characters of a formula
+TERMS = 500  # of a part
+PRODUCTS = 10_000  # terms that brackets, *, : and ** form on the way
+DEGREE = 10  # exponent of a bracket
+COLUMNS = 5000  # of a part
+
+SUMS = ("+", "-", "/", "in")
+PRODUCT = (":", "*")
+POWERS = ("**", "^")
 
 
 def split(text: str) -> tuple[str, str, str | None]:
     """Response, experts' part and gate's part of a formula."""
+    _refuse_long(text)
     sides = text.split("~")
     if len(sides) != 2 or not all(s.strip() for s in sides):
         raise DataError(
-            f"the formula '{text}' needs a response and terms: 'y ~ x1 + x2' or 'y ~ x1 + x2 | z1'"
+            f"the formula '{short(text)}' needs a response and terms: 'y ~ x1 + x2' or 'y ~ x1 + x2 | z1'"
         )
     parts = sides[1].split("|")
     if len(parts) > 2 or not all(p.strip() for p in parts):
         raise DataError(
-            f"the formula '{text}' has more than one '|' or an empty part: write 'y ~ experts | gate'"
+            f"the formula '{short(text)}' has more than one '|' or an empty part: write 'y ~ experts | gate'"
         )
     return sides[0].strip(), parts[0].strip(), parts[1].strip() if len(parts) == 2 else None
 
 
-def _formulaic() -> Any:
+@lru_cache(maxsize=64)
+def parse(text: str) -> Any:
+    """formulaic's terms of a part; refused where it may not be evaluated."""
     try:
         import formulaic
+        from formulaic.parser import DefaultFormulaParser
+        from formulaic.parser.algos.tokenize import tokenize
+        from formulaic.parser.types import Token
     except ImportError as error:
         raise DataError("formulas need an extra: pip install 'moestro[formula]'") from error
-    return formulaic
-
-
-def parse(text: str) -> Any:
-    formulaic = _formulaic()
+    _refuse_long(text)
     try:
-        return formulaic.Formula(text)
+        for token in tokenize(text):
+            if token.kind is Token.Kind.PYTHON:
+                expressions.read(token.token)
+        _refuse_many(text, DefaultFormulaParser().get_ast(text, context={}))
+        formula: Any = formulaic.Formula(text)  # pyright: ignore[reportAbstractUsage]
+    except DataError:
+        raise
     except Exception as error:  # formulaic's own syntax errors, coloured and on several lines
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if reason.startswith("The `.` operator"):
             reason = "name the columns instead of '.'"
-        raise DataError(f"the formula part '{text}' cannot be read: {reason}") from error
+        raise DataError(f"the formula part '{short(text)}' cannot be read: {reason}") from error
+    count = sum(1 for _ in formula)
+    if count > TERMS:
+        raise DataError(
+            f"the formula part '{short(text)}' has {count} terms: at most {TERMS}; give a matrix instead"
+        )
+    for term in formula:
+        for factor in term.factors:
+            syntax(factor)  # as formulaic wrote it once more, and will evaluate it
+    _refuse_columns(text, formula, lambda factor: 1)
+    return formula
 
 
 def variables(text: str) -> list[str]:
     """Columns that a part reads: looked-up factors, and names inside expressions that are no function."""
-    out: set[str] = set()
-    for term in parse(text):
-        for factor in term.factors:
-            if factor.eval_method.value == "lookup":
-                out.add(str(factor.expr))
-            elif factor.eval_method.value == "python":
-                tree = ast.parse(factor.expr, mode="eval")
-                out.update(
-                    n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id not in {*FUNCTIONS, "np"}
-                )
-    return sorted(out)
+    return sorted(set().union(*(columns_of(factor) for term in parse(text) for factor in term.factors)))
 
 
-def refuse_code(text: str) -> None:
-    """A formula may hold columns, numbers, arithmetic and `FUNCTIONS`; anything else would be running
-    code."""
-    for term in parse(text):
-        for factor in term.factors:
-            if factor.eval_method.value != "python":
-                continue
-            try:
-                tree = ast.parse(factor.expr, mode="eval")
-            except SyntaxError as error:
-                raise DataError(f"'{factor.expr}' in the formula is not an expression") from error
-            for node in ast.walk(tree):
-                call_ok = not isinstance(node, ast.Call) or _function_name(node.func) in FUNCTIONS
-                attribute_ok = not isinstance(node, ast.Attribute) or (
-                    isinstance(node.value, ast.Name) and node.value.id == "np" and node.attr in FUNCTIONS
-                )
-                if not isinstance(node, _NODES) or not call_ok or not attribute_ok:
-                    raise DataError(
-                        f"'{factor.expr}' is not allowed in a formula: use columns, "
-                        f"arithmetic and {', '.join(sorted(FUNCTIONS))}"
-                    )
+def numeric_variables(text: str) -> list[str]:
+    """Columns of a part that must be numbers: arithmetic or a function is applied to them."""
+    trees = [tree for term in parse(text) for factor in term.factors if (tree := syntax(factor)) is not None]
+    return sorted(set().union(*map(expressions.numeric_names, trees)))
 
 
-def _function_name(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
+def columns_of(factor: Any) -> set[str]:
+    """Columns that a factor reads."""
+    tree = syntax(factor)
+    if tree is not None:
+        return expressions.names(tree)
+    return {str(factor.expr)} if factor.eval_method.value == "lookup" else set()
+
+
+def refuse_wide(text: str, known: Callable[[Any], int]) -> None:
+    """Refuse a part that makes too many columns.
+
+    Parameters
+    ----------
+    known : callable
+        What the data or a file tell of a factor's columns, beside its text: how many there are at least.
+    """
+    _refuse_columns(text, parse(text), known)
+
+
+def syntax(factor: Any) -> ast.expr | None:
+    """The tree of a factor that is an expression; None for a column and a number."""
+    return expressions.read(factor.expr) if factor.eval_method.value == "python" else None
+
+
+def short(text: str) -> str:
+    """The beginning of a text, for a message of one line."""
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+def _refuse_long(text: str) -> None:
+    if len(text) > LENGTH:
+        raise DataError(
+            f"the formula '{short(text)}' has {len(text)} characters: at most {LENGTH}; give a matrix instead"
+        )
+
+
+def _refuse_columns(text: str, formula: Any, known: Callable[[Any], int]) -> None:
+    def width(factor: Any) -> int:
+        tree = syntax(factor)
+        return max(known(factor), 1 if tree is None else expressions.width(tree))
+
+    total = sum(prod(width(factor) for factor in term.factors) for term in formula)
+    if total > COLUMNS:
+        raise DataError(
+            f"the formula part '{short(text)}' makes up to {total} columns: at most {COLUMNS}; "
+            "use fewer levels, knots or interactions"
+        )
+
+
+def _refuse_many(text: str, tree: Any) -> None:
+    """Bound the terms that a tree of operators forms, from its leaves up, without forming one."""
+    order, todo = [], [tree]
+    while todo:
+        node = todo.pop()
+        order.append(node)
+        todo += list(getattr(node, "args", ()))
+    terms: dict[int, int] = {}  # of each node, at most
+    formed = 0
+    for node in reversed(order):
+        if not hasattr(node, "operator"):
+            terms[id(node)] = 1
+            continue
+        sizes = [terms[id(part)] for part in node.args]
+        symbol = node.operator.symbol
+        if symbol in POWERS:
+            degree = _degree(text, node.args[1])
+            terms[id(node)] = sizes[0] ** degree
+        elif symbol in PRODUCT:
+            terms[id(node)] = prod(sizes) + (sum(sizes) if symbol == "*" else 0)
+        elif symbol in SUMS:
+            terms[id(node)] = sum(sizes)
+        else:
+            raise DataError(f"the formula part '{short(text)}' uses '{symbol}', which is not allowed in it")
+        formed += terms[id(node)] if symbol not in SUMS else 0
+        if formed > PRODUCTS or terms[id(node)] > PRODUCTS:
+            raise DataError(
+                f"the formula part '{short(text)}' forms more than {PRODUCTS} products of terms: "
+                "write the terms that you need"
+            )
+
+
+def _degree(text: str, exponent: Any) -> int:
+    word = str(getattr(exponent, "token", ""))
+    if not word.isascii() or not word.isdigit() or len(word) > 4 or not 1 <= int(word) <= DEGREE:
+        raise DataError(
+            f"the formula part '{short(text)}' raises terms to a power that is no whole number from 1 to "
+            f"{DEGREE}: write the power of a column as I(x**2)"
+        )
+    return int(word)

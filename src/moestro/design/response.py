@@ -9,6 +9,8 @@ import numpy as np
 from ..errors import DataError
 from .frames import which_rows
 
+WEIGHTS = 1e100  # the largest sum of weights: its square and its products with sums of squares are doubles
+
 
 def encode_classes(y: np.ndarray, known: tuple = (), name: str = "y") -> tuple[np.ndarray, tuple]:
     """Class indices (n,) as floats, and the sorted labels; `known` labels are kept and others refused."""
@@ -65,6 +67,12 @@ def check_weights(weights: Any, n: int, name: str = "sample_weight") -> np.ndarr
         raise DataError(f"{name} is NaN or infinite in {which_rows(bad)}")
     if (w < 0).any():
         raise DataError(f"{name} is negative in {which_rows(w < 0)}: weights must be at least 0")
-    if w.sum() <= 0:
+    with np.errstate(over="ignore"):
+        total = float(w.sum())
+    if total <= 0:
         raise DataError(f"{name} is zero for every row: give at least one row a positive weight")
+    if not 1 / WEIGHTS <= total <= WEIGHTS:
+        raise DataError(
+            f"{name} sums to {total:.3g}, too far from 1 for double precision: rescale the weights"
+        )
     return w

@@ -10,6 +10,7 @@ from ..errors import DataError
 
 ETA_CAP = 300.0  # exp(300)^2 is still a double; twin: core/families.hpp
 LOG_RATE_BOUND = 100.0
+LARGEST = 2.0**53  # whole numbers above it are not all doubles
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class Poisson:
     def check_response(self, y: np.ndarray) -> None:
         if (y < 0).any():
             raise DataError("a Poisson response cannot be negative: counts are 0, 1, 2, ...")
+        if (y > LARGEST).any():
+            raise DataError(
+                "a Poisson response above 2^53 is no exact count in double precision: use family='gaussian'"
+            )
         if (y != np.floor(y)).any():
             raise DataError(
                 "a Poisson response must hold whole numbers: use family='gaussian' for other values"

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..design import Design, Scaling, Units, design_from_dict
-from ..design.files import read_json, write_text
+from ..design.files import read_json
 from ..errors import DataError, FileError
 from ..experts import known_as, make_family
 from ..gates import GATES, make_gate
@@ -19,6 +19,7 @@ from ..measure import measure_of
 from ..model import Model
 from ..problems import MixtureFit
 from ..solvers import Coordinates
+from ..writing import write
 from .parts import agrees, fit_from_dict, fit_to_dict, from_triangle, triangle
 
 FORMAT = "moestro.model/2"
@@ -41,7 +42,7 @@ def read_file(path: str | os.PathLike[str], parse: Callable[[Any], T]) -> T:
 
 def write_file(path: str | os.PathLike[str], data: Any) -> None:
     """Write JSON, whole or not at all."""
-    write_text(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
+    write(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
 
 
 def to_dict(

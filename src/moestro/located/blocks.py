@@ -23,11 +23,13 @@ MOST = 24  # partitions that are fitted, spread evenly over the dimensions where
 
 def partitions(data: Data, k: int, fit: LocatedFit, most: int) -> list[tuple[Partition, ...]]:
     """The sub-collection: one partition a component for each threshold, no block as large as its cluster."""
+    D = data.v.shape[1]
+    if D == 1:
+        return [tuple(_cut(None, D) for _ in range(k))]
     r = data.responsibilities(fit.fitted)
     label = r.argmax(axis=1)
     problem: Any = data.problem(fit.specification, k)
     parameters = problem.em(problem.statistics(r), None)[0]
-    D = data.v.shape[1]
     trees, rows = [], []
     for e in range(k):
         at = np.flatnonzero((label == e) if data.weights is None else (label == e) & (data.weights > 0))
@@ -35,7 +37,7 @@ def partitions(data: Data, k: int, fit: LocatedFit, most: int) -> list[tuple[Par
         trees.append(
             _tree(problem.residuals(parameters, e, at), None if data.weights is None else data.weights[at])
         )
-    heights = np.unique(np.concatenate([t[:, 2] for t in trees])) if D > 1 else np.array([])
+    heights = np.unique(np.concatenate([t[:, 2] for t in trees]))
     found: list[tuple[Partition, ...]] = [tuple(_cut(None, D) for _ in range(k))]
     for h in _spread_out(heights, 8 * most):
         cuts = tuple(_cut(t, D, h) for t in trees)

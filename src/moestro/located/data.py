@@ -21,6 +21,7 @@ from .structured import StructuredProblem
 
 JOINT_COLUMNS = 24  # columns up to which a full joint mixture is summed as one product of monomials
 MANY_COLUMNS = 50  # columns beyond which a full covariance without enough rows is refused instead of fitted
+LARGEST = 1e150  # a standard deviation whose square is a double
 ALIASED = 1e-10  # 1 - |correlation| below which two columns count as one
 
 
@@ -63,8 +64,11 @@ class Data:
         rows = np.concatenate([u, v], axis=1)
         n = len(rows) if w is None else int(np.count_nonzero(w))
         _enough(n, u.shape[1], v.shape[1], spec, k)
-        center = np.average(rows, axis=0, weights=w)
-        scale = np.sqrt(np.average((rows - center) ** 2, axis=0, weights=w))
+        with np.errstate(over="ignore", invalid="ignore"):
+            center = np.average(rows, axis=0, weights=w)
+            scale = np.sqrt(np.average((rows - center) ** 2, axis=0, weights=w))
+        for j in np.flatnonzero(~(scale < LARGEST)):
+            raise DataError(f"column {names[j]} is too large for double precision: rescale it")
         flat = np.flatnonzero(scale <= 1e-13 * np.abs(rows).max(axis=0))
         if len(flat):
             raise DataError(f"column {names[flat[0]]} is constant: its variance is zero")

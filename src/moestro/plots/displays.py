@@ -10,6 +10,7 @@ import numpy as np
 from ..fitted import FittedModel, LocatedModel
 from ..selection import CRITERIA
 from ..tables import Table
+from ..writing import write_figure
 from .base import COLORS, Display
 from .lines import line_of, model_of, strongest
 
@@ -144,4 +145,4 @@ def overview(model: FittedModel | LocatedModel, selection: Table, path: str) -> 
     panels = np.ravel(figure.subplots(1, max(len(draw), 1)))
     for panel, ax in zip(draw, panels, strict=False):
         panel(ax)
-    figure.savefig(path, dpi=130)
+    write_figure(path, figure, dpi=130)

@@ -15,7 +15,7 @@ from ..model import Model
 from ..rows import Rows, sample_rows
 from ..search import End, Fit, budget_of, entropy, history
 from ..search.starts import ROTATION, STRATEGIES, auto_starts
-from ..solvers import Coordinates, Objective, Solver, Status, run, thin_status
+from ..solvers import Coordinates, Objective, Solver, Status, narrow_status, run, thin_status
 from ..solvers.base import Cancelled
 from ..solvers.diagnosis import diagnose
 from ..solvers.em import climb
@@ -230,6 +230,10 @@ class MixtureProblem:
         status = diagnose(self.objective, outcome, curvature)
         if not status.usable or self.rank_by == "likelihood":
             return status
+        narrow = self.ranking.narrow(outcome.phi)
+        if narrow.any():
+            sd = self.ranking.rounding * self.rows.y_scale
+            return narrow_status(narrow, end.mass * self.ranking.unit, sd)
         thin = self.ranking.thin(outcome.phi, end.mass)
         return thin_status(status, thin, end.mass * self.ranking.unit, "expert", "columns")
 

@@ -10,9 +10,15 @@ fit is *usable* only if each expert's rows, the sum of its responsibilities, are
 
 twice the rows of an exact fit, and more the narrower the expert is; log(s / sigma) counts as zero for
 families without a variance. Among usable fits the likelihood has a maximum, since sigma is bounded below by
-the rows that there are. Usable ends come first, then those with a *thin* expert, then those with a variance
-at the bound of the parameter space, each by log-likelihood. The estimate is always a local maximum of the
-plain likelihood: only the choice among them is made here.
+the rows that there are.
+
+A response that is recorded to a multiple of delta stands for intervals of that width, and a normal density
+narrower than the rounding itself, sigma < delta / sqrt(12), is large at a value where the interval's
+probability is not: it names a heap of equal values, however many. Such an expert counts as collapsed.
+
+Usable ends come first, then those with a *thin* expert, then those with a collapsed one, each by
+log-likelihood. The estimate is always a local maximum of the plain likelihood: only the choice among them is
+made here.
 """
 
 from __future__ import annotations
@@ -25,6 +31,7 @@ from ..rows import Rows
 from ..solvers import Coordinates
 
 ROWS = 2.0  # rows a parameter of its own that an expert as wide as the response needs
+LOOKED_AT = 100_000  # rows that say how the response was rounded
 
 
 @dataclass(frozen=True)
@@ -38,18 +45,29 @@ class Ranking:
         Rows of the whole data that a unit of weight stands for; probability weights, which sum to less than
         the rows, do not make rows fewer.
     by : {"usable", "likelihood"}
+    rounding : float
+        Standard deviation of the response's rounding, in its scaled units; 0 where it is continuous.
     """
 
     coordinates: Coordinates
     unit: float
     by: str
+    rounding: float = 0.0
 
     @classmethod
     def of(cls, coordinates: Coordinates, rows: Rows, by: str, share: float = 1.0) -> Ranking:
         """The ranking of fits on `rows`, a `share` of all rows."""
         total = rows.weight_sum
         present = rows.n if rows.w is None else int(np.count_nonzero(rows.w))
-        return cls(coordinates, max(total, float(present)) / total / share, by)
+        rounded = spacing(rows) / rows.y_scale / np.sqrt(12.0) if coordinates.model.family.nuisances else 0.0
+        return cls(coordinates, max(total, float(present)) / total / share, by, rounded)
+
+    def narrow(self, phi: np.ndarray) -> np.ndarray:
+        """Boolean (k,): experts with a standard deviation below that of the rounding."""
+        c = self.coordinates
+        if not self.rounding > 0:
+            return np.zeros(c.model.k, dtype=bool)
+        return c.model.family.narrowness(c.model.nuisances(c.expand(phi))) > -np.log(self.rounding)
 
     def thin(self, phi: np.ndarray, mass: np.ndarray) -> np.ndarray:
         """Boolean (k,): experts with too few rows for their parameters. `mass` (k,) are sums of
@@ -68,5 +86,21 @@ class Ranking:
             return -1, -np.inf
         if self.by == "likelihood":
             return 2, float(value)
-        kind = 0 if self.coordinates.collapsed(phi).any() else 1 if self.thin(phi, mass).any() else 2
+        collapsed = self.coordinates.collapsed(phi).any() or self.narrow(phi).any()
+        kind = 0 if collapsed else 1 if self.thin(phi, mass).any() else 2
         return kind, float(value)
+
+
+def spacing(rows: Rows) -> float:
+    """How finely the response is recorded, in the user's units: the median over rows of the distance to the nearest
+    other value, where at least half of the rows share theirs with another row; else 0."""
+    step = rows.n // LOOKED_AT + 1
+    y = rows.y[::step]
+    values, count = np.unique(y if rows.w is None else y[rows.w[::step] > 0], return_counts=True)
+    if len(values) < 2 or 2 * count[count > 1].sum() < count.sum():
+        return 0.0
+    gap = np.diff(values)
+    nearest = np.minimum(np.r_[np.inf, gap], np.r_[gap, np.inf])
+    order = np.argsort(nearest)
+    middle = np.searchsorted(np.cumsum(count[order]), count.sum() / 2)
+    return float(nearest[order][middle])

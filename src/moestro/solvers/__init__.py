@@ -5,7 +5,7 @@ from .coordinates import Coordinates, Objective
 from .em import EM
 from .lbfgs import LBFGS
 from .newton import Newton
-from .status import Status, StatusKind, thin_status
+from .status import Status, StatusKind, narrow_status, thin_status
 
 __all__ = [
     "EM",
@@ -19,6 +19,7 @@ __all__ = [
     "State",
     "Status",
     "StatusKind",
+    "narrow_status",
     "run",
     "thin_status",
 ]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FileError
+from ..writing import write_figure
 from .claims import mean_interval
 from .design import Row, Study
 from .lines import Line
@@ -26,7 +27,7 @@ def draw(study: Study, lines: list[Line], rows: list[Row], arms: Sequence[str], 
         figure = _curves(study, rows, arms, Figure)
     else:
         return
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    write_figure(path, figure, dpi=110, metadata={"Software": None})
 
 
 def _curves(study: Study, rows: list[Row], arms: Sequence[str], Figure: Any) -> Any:

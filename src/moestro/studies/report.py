@@ -4,6 +4,7 @@ CSV."""
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 
 from ..errors import FileError
 from ..tables import Table
+from ..writing import write
 from .claims import claims_table, means_table
 from .design import Row, Study
 from .figures import draw
@@ -94,8 +96,8 @@ def write_report(name: str, folder: Path) -> str:
     arms = [a["name"] for a in design["arms"]]
     lines = lines_of(study, rows, arms)
     page = _page(study, design, rows, lines, arms)
-    _write_summary(rows, study, arms, folder / SUMMARY)
-    (folder / PAGE).write_text(page, encoding="utf-8")
+    write(folder / SUMMARY, _summary(rows, study, arms))
+    write(folder / PAGE, page)
     draw(study, lines, rows, arms, folder / FIGURE)
     return page
 
@@ -211,19 +213,20 @@ def markdown(table: Table) -> str:
     )
 
 
-def _write_summary(rows: list[Row], study: Study, arms: list[str], path: Path) -> None:
-    """Mean and median of each column at each size."""
+def _summary(rows: list[Row], study: Study, arms: list[str]) -> str:
+    """Mean and median of each column at each size, as CSV."""
     columns = (*study.lines, *study.columns)
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file)
-        out.writerow(
-            ["arm", study.horizontal, "fits", *(f"{c}_{s}" for c in columns for s in ("mean", "median"))]
-        )
-        for arm in arms:
-            for n in sorted({r["n"] for r in rows if r["arm"] == arm}, key=lambda v: float(v or 0)):
-                own = [r for r in rows if r["arm"] == arm and r["n"] == n]
-                cells: list[Any] = [arm, n, len(own)]
-                for column in columns:
-                    values = [float(r[column]) for r in own if r.get(column) is not None]
-                    cells += [f"{np.mean(values):.6g}", f"{np.median(values):.6g}"] if values else ["", ""]
-                out.writerow(cells)
+    file = io.StringIO(newline="")
+    out = csv.writer(file)
+    out.writerow(
+        ["arm", study.horizontal, "fits", *(f"{c}_{s}" for c in columns for s in ("mean", "median"))]
+    )
+    for arm in arms:
+        for n in sorted({r["n"] for r in rows if r["arm"] == arm}, key=lambda v: float(v or 0)):
+            own = [r for r in rows if r["arm"] == arm and r["n"] == n]
+            cells: list[Any] = [arm, n, len(own)]
+            for column in columns:
+                values = [float(r[column]) for r in own if r.get(column) is not None]
+                cells += [f"{np.mean(values):.6g}", f"{np.median(values):.6g}"] if values else ["", ""]
+            out.writerow(cells)
+    return file.getvalue()

@@ -3,6 +3,7 @@ at any moment."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
@@ -17,6 +18,7 @@ from typing import Any
 
 from ..errors import DataError, FileError
 from ..threads import one_blas_thread
+from ..writing import append_line, is_temporary, lock, write
 from .design import Plan, Row, Study
 from .registry import find_study
 
@@ -37,11 +39,11 @@ def prepare_folder(plan: Plan, folder: Path) -> None:
             )
             raise FileError(f"{folder}: holds results of {what}; choose another folder with --out")
         return
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and not all(is_temporary(path.name) for path in folder.iterdir()):
         raise FileError(f"{folder}: is not empty and holds no study; choose another folder with --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({**plan.to_dict(), "digest": plan.digest}, indent=1) + "\n")
+        write(path, json.dumps({**plan.to_dict(), "digest": plan.digest}, indent=1) + "\n")
     except OSError as error:
         raise FileError(f"{folder}: cannot be written ({error.strerror or error})") from error
 
@@ -70,27 +72,18 @@ def read_rows(folder: Path) -> list[Row]:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """One run a folder; the lock goes with the process."""
-    with open(folder / LOCK, "w") as file:
+    try:
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise FileError(f"{folder}: cannot be written ({error.strerror})") from error
+    try:
         try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # no such locks on this system
-            pass
+            lock(handle, wait=False)
         except OSError as error:
             raise FileError(f"{folder}: another run is writing there") from error
         yield
-
-
-def _repair(path: Path) -> None:
-    """Cut a line that a kill left half written."""
-    if not path.exists():
-        return
-    with open(path, "rb+") as file:
-        data = file.read()
-        keep = data.rfind(b"\n") + 1
-        if keep < len(data):
-            file.truncate(keep)
+    finally:
+        os.close(handle)
 
 
 def run_plan(
@@ -117,7 +110,6 @@ def run_plan(
     prepare_folder(plan, folder)
     with _locked(folder):
         path = folder / LINES
-        _repair(path)
         done = {(r["arm_index"], r["n"], r["replicate"]) for r in read_rows(folder)}
         todo = [cell for cell in plan.cells() if cell not in done]
         todo.sort(key=lambda cell: -cell[1])  # large ones first: no process is left alone with one at the end
@@ -172,7 +164,7 @@ def _task(cell: tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 def _one(study: Study, plan: Plan, path: Path, cell: tuple[int, int, int]) -> None:
-    """One fit, written as one line by one system call."""
+    """One fit, one line."""
     index, n, replicate = cell
     arm = plan.arms[index]
     start = time.perf_counter()
@@ -180,12 +172,7 @@ def _one(study: Study, plan: Plan, path: Path, cell: tuple[int, int, int]) -> No
         found = study.fit(arm, plan.protocol, n, plan.rng(arm, n, replicate, study.paired))
     row = {"arm_index": index, "arm": arm.name, "n": n, "replicate": replicate, **found}
     row["seconds"] = round(time.perf_counter() - start, 6)
-    line = json.dumps(row) + "\n"
-    handle = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o644)
-    try:
-        os.write(handle, line.encode())
-    finally:
-        os.close(handle)
+    append_line(path, json.dumps(row))
 
 
 def need_packages(study: Study) -> None:
@@ -202,6 +189,6 @@ def write_parquet(rows: list[Row], path: Path) -> None:
 
     names = list(dict.fromkeys(name for row in rows for name in row if name != "seconds"))
     table = pa.table({name: [row.get(name) for row in rows] for name in names})
-    half = path.with_suffix(".part")
-    pq.write_table(table, half)
-    os.replace(half, path)
+    file = io.BytesIO()
+    pq.write_table(table, file)
+    write(path, file.getvalue())

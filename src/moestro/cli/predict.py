@@ -27,13 +27,20 @@ from .options import data_options, refuse_given
 )
 @click.option("--gate", is_flag=True, help="Add the gate's weight of each expert.")
 @click.option(
+    "--posterior",
+    is_flag=True,
+    help="Add the most probable expert given the response, which DATA must have, and the probability of each.",
+)
+@click.option(
     "--level",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.9,
     show_default=True,
     help="Probability of the prediction interval.",
 )
-def predict(model: str, data: str, out: str | None, gate: bool, level: float, **how: Any) -> None:
+def predict(
+    model: str, data: str, out: str | None, gate: bool, posterior: bool, level: float, **how: Any
+) -> None:
     """Predict the rows of DATA ("-" reads CSV from standard input) with a MODEL that `moestro fit --out`
     wrote.
 
@@ -44,11 +51,17 @@ def predict(model: str, data: str, out: str | None, gate: bool, level: float, **
     Example:
       moestro predict model.json new.csv --out predictions.csv
     """
-    one_line_errors(_predict)(model, data, out, gate, level, how)
+    one_line_errors(_predict)(model, data, out, gate, posterior, level, how)
 
 
 def _predict(
-    model_path: str, data_path: str, out: str | None, gate: bool, level: float, how: dict[str, Any]
+    model_path: str,
+    data_path: str,
+    out: str | None,
+    gate: bool,
+    posterior: bool,
+    level: float,
+    how: dict[str, Any],
 ) -> None:
     from ..design.files import PARQUET, read_frame
     from ..fitted import model_from_dict, read_file
@@ -59,7 +72,7 @@ def _predict(
     model = read_file(model_path, model_from_dict)
     if model.classes:
         refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
-    table = _predictions(model, read_frame(data_path, **how), gate, level)
+    table = _predictions(model, read_frame(data_path, **how), gate, posterior, level)
     if out and out.lower().endswith(PARQUET):
         _write_parquet(table, out)
         return
@@ -71,7 +84,7 @@ def _predict(
         sys.stdout.flush()
 
 
-def _predictions(model: Any, frame: Any, gate: bool, level: float) -> dict[str, Any]:
+def _predictions(model: Any, frame: Any, gate: bool, posterior: bool, level: float) -> dict[str, Any]:
     """Columns of predictions; of several responses each by its name."""
     from ..design import FormulaDesign
     from ..design.frames import columns
@@ -95,7 +108,28 @@ def _predictions(model: Any, frame: Any, gate: bool, level: float) -> dict[str, 
     if gate:
         weights = np.exp(model.log_gate(x, z))
         table.update({f"gate({e + 1})": weights[:, e] for e in range(weights.shape[1])})
+    if posterior:
+        joint = model.log_joint(x, z, _response(model, frame))
+        r = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
+        table["expert"] = np.argmax(r, axis=1) + 1
+        table.update({f"posterior({e + 1})": r[:, e] for e in range(r.shape[1])})
     return table
+
+
+def _response(model: Any, frame: Any) -> np.ndarray:
+    """The response of the rows, as the model takes it."""
+    from ..design import FormulaDesign
+    from ..design.frames import columns
+    from ..design.response import encode_classes, numeric_response
+
+    if isinstance(model.design, FormulaDesign):
+        values = model.design.read_response(frame)
+    else:
+        found = [np.asarray(v) for v in columns(frame, model.responses).values()]
+        values = found[0] if model.single else np.column_stack(found)
+    if model.classes:
+        return encode_classes(values, model.classes, model.responses[0])[0]
+    return numeric_response(values, model.responses[0])
 
 
 def _csv(table: dict[str, Any]) -> str:

@@ -15,13 +15,13 @@ from ..design.response import check_weights
 from ..errors import DataError
 from ..fitted import write_file
 from ..threads import thread_count
+from .described import Described
 from .found import Found, Penalised, describe
 from .helpers import checked, read_arrays, read_formula, read_response, warn_if_weak
 from .paths import RegularizationPath
-from .trust import Trust
 
 
-class MoEBase(Trust):
+class MoEBase(Described):
     """Mixture of experts behind scikit-learn's interface."""
 
     formula: str | None
@@ -176,8 +176,7 @@ class MoEBase(Trust):
 
         y is what `fit` takes: with a formula it may be left out, and is untransformed where it is given.
         """
-        joint = self._fitted().log_joint(*self._with_response(X, y))
-        return np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
+        return self._posterior(*self._with_response(X, y))
 
     def log_density(self, X: Any, y: Any = None) -> np.ndarray:
         """log p(y | x) in the user's units, shape (n,); y as in `responsibilities`.

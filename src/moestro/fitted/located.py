@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -24,7 +24,9 @@ from ..inference import (
     located_estimates,
     located_refitted,
 )
+from ..inference.atoms import Moved
 from ..inference.covariance import FORMULAS
+from ..inference.delta import STEP, by_directions, refuse_unknown
 from ..located import LocatedFit, LocatedLaw, LocatedMeasure, Specification
 from ..selection import Dendrogram
 from .file import write_file
@@ -115,6 +117,41 @@ class LocatedModel:
         """E[Y | x], shape (n,) or (n, q)."""
         mean = self.measure.law(x).mean()
         return mean[:, 0] if self.single else mean
+
+    def expert_means(self, x: np.ndarray) -> np.ndarray:
+        """E[Y | x, expert], shape (n, k, q)."""
+        return self.measure.expert_means(x)
+
+    def uncertainty(
+        self, function: Callable[[LocatedModel], np.ndarray], covariance: LocatedCovariance
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A function of the model, m numbers, and their covariance (m, m)."""
+        if covariance.draws is not None:
+            drawn = np.array([function(self._at(measure)) for measure in covariance.draws])
+            return function(self), covariance.spread(drawn)
+        refuse_unknown(self.estimates(covariance))
+        if covariance.root is None:
+            raise DataError("a file does not keep what these standard errors need: fit again")
+        found, moved = function(self), Moved.of(self.fit)
+        pairs = (
+            (self._at(moved.measure(step)), self._at(moved.measure(-step)))
+            for step in STEP * covariance.root.T
+        )
+        return found, by_directions(function, pairs, len(found))
+
+    def shares(
+        self, x: Any, z: None, w: np.ndarray, covariance: LocatedCovariance | None
+    ) -> tuple[np.ndarray, list[float | None]]:
+        """The experts' weights (k,), whatever the rows, and their standard errors."""
+        k, estimates = self.fit.k, self.estimates(covariance)
+        if covariance is None:
+            return self.measure.weights, [None] * k
+        se = np.sqrt(np.diag(estimates.covariance))[:k].tolist()
+        notes = estimates.notes[:k]
+        return self.measure.weights, [None if note else s for s, note in zip(se, notes, strict=True)]
+
+    def _at(self, measure: LocatedMeasure) -> LocatedModel:
+        return replace(self, fit=replace(self.fit, measure=measure), covariances={})
 
     def log_joint(self, x: np.ndarray, z: None, y: np.ndarray) -> np.ndarray:
         """log of each component's density of (x, y), shape (n, k)."""

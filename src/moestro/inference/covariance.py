@@ -21,7 +21,7 @@ from ..solvers.coordinates import Objective
 from ..solvers.diagnosis import FLAT, directions
 from .clusters import Clusters, Meat
 from .estimates import Estimates, Term
-from .refits import Refits
+from .refits import Refits, covariance_of
 
 LOADED = 0.05  # share of a null direction's largest entry from which a coefficient has no standard error
 KINDS = ("observed", "sandwich", "bootstrap", "cluster", "jackknife")
@@ -43,12 +43,19 @@ class Covariance:
     kind : str
     experts : tuple of int
         Experts whose entries load on directions without information.
+    draws : ndarray of shape (B, P) or None
+        theta of each refit.
     """
 
     matrix: np.ndarray
     identified: np.ndarray
     kind: str
     experts: tuple[int, ...]
+    draws: np.ndarray | None = None
+
+    def spread(self, draws: np.ndarray) -> np.ndarray:
+        """Covariance (m, m) of numbers (B, m) of the refits."""
+        return covariance_of(self.kind, draws)
 
 
 def covariance(
@@ -139,9 +146,11 @@ def refitted(
         engine=engine, threads=threads, n_starts=1, tol=1e-6, initial=(fit.theta,), only_initial=True
     )
     w = np.ones(rows.n) if rows.w is None else rows.w
-    draws = [fit_mixture(fit.model, replace(rows, w=new), options).theta for new in refits.weights(w)]
+    draws = np.array(
+        [fit_mixture(fit.model, replace(rows, w=new), options).theta for new in refits.weights(w)]
+    )
     used = fit.coordinates.owner >= 0
-    return Covariance(refits.covariance(draws), used, refits.kind, ())
+    return Covariance(covariance_of(refits.kind, draws), used, refits.kind, (), draws)
 
 
 def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = None) -> Estimates:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.linalg import block_diag
 
 from ..errors import DataError
-from ..located import LocatedFit, fit_located
+from ..located import LocatedFit, LocatedMeasure, fit_located
 from ..located.data import columns_of
 from ..located.spread import Structure
 from ..located.statistics import NU_BOX, Shape
@@ -18,9 +18,10 @@ from ..solvers import StatusKind
 from .atoms import Atom
 from .clusters import Clusters
 from .covariance import FORMULAS, KINDS
+from .delta import root_of
 from .estimates import Estimates
 from .louis import information
-from .refits import Refits
+from .refits import Refits, covariance_of
 from .terms import Terms
 
 FLAT = 1e-6  # observed over complete-data information below which a direction is not identified
@@ -42,11 +43,21 @@ class LocatedCovariance:
     notes : tuple of str
         Why a parameter has none; empty where it has one.
     kind : str
+    root : ndarray of shape (P, r) or None
+        R R' is the covariance in the blocks of the atoms; a file does not keep it.
+    draws : tuple of LocatedMeasure or None
+        Of the refits.
     """
 
     matrix: np.ndarray
     notes: tuple[str, ...]
     kind: str
+    root: np.ndarray | None = None
+    draws: tuple[LocatedMeasure, ...] | None = None
+
+    def spread(self, draws: np.ndarray) -> np.ndarray:
+        """Covariance (m, m) of numbers (B, m) of the refits."""
+        return covariance_of(self.kind, draws)
 
 
 def located_covariance(
@@ -89,16 +100,16 @@ def located_covariance(
     known = at_user[:, free] @ root
     vague = np.linalg.norm((at_user / size)[:, free] @ null, axis=1)
     singular = vague > LOADED * np.maximum(np.linalg.norm((at_user / size)[:, free], axis=1), 1e-300)
-    matrix = known @ known.T
     if kind != "observed":
-        half = root.T @ (link.T @ found.meat @ link)[np.ix_(free, free)] @ root
-        matrix = known @ half @ known.T
+        half = root_of(root.T @ (link.T @ found.meat @ link)[np.ix_(free, free)] @ root)
+        root, known = root @ half, known @ half
+    matrix = known @ known.T
     notes = [
         ill if t.component in lost else "at bound" if b else "singular" if s else ""
         for t, b, s in zip(_listed(terms), (at_user[:, bound] != 0).any(axis=1), singular, strict=True)
     ]
     kept = np.array([not note for note in notes])
-    return LocatedCovariance(matrix * np.outer(kept, kept), tuple(notes), kind)
+    return LocatedCovariance(matrix * np.outer(kept, kept), tuple(notes), kind, link[:, free] @ root)
 
 
 def located_refitted(
@@ -118,10 +129,11 @@ def located_refitted(
         again = fit_located(
             x, y, fit.k, weights=drawn, initial=fit.measure, tol=tol, n_jobs=threads, **vars(spec)
         )
-        draws.append(terms.values(again.measure))
+        draws.append(again.measure)
     ill = ILL.get(fit.status.kind, "")
     notes = [ill if ill and t.component in fit.status.experts else "" for t in _listed(terms)]
-    return LocatedCovariance(refits.covariance(draws), tuple(notes), refits.kind)
+    matrix = covariance_of(refits.kind, np.array([terms.values(measure) for measure in draws]))
+    return LocatedCovariance(matrix, tuple(notes), refits.kind, None, tuple(draws))
 
 
 def located_estimates(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,8 +52,9 @@ class Refits:
         for _ in range(self.replicates):
             yield w * rng.exponential(size=int(codes.max()) + 1)[codes]
 
-    def covariance(self, draws: Sequence[np.ndarray]) -> np.ndarray:
-        """Of the refits' parameters: (G - 1) / G sum (d - mean)(d - mean)' of G jackknifed ones."""
-        spread = np.atleast_2d(np.cov(np.array(draws), rowvar=False))
-        G = len(draws)
-        return spread * (G - 1) ** 2 / G if self.kind == "jackknife" else spread
+
+def covariance_of(kind: str, draws: np.ndarray) -> np.ndarray:
+    """Of the refits' numbers (G, m): of jackknifed ones (G - 1) / G sum (d - mean)(d - mean)'."""
+    spread = np.atleast_2d(np.cov(draws, rowvar=False))
+    G = len(draws)
+    return spread * (G - 1) ** 2 / G if kind == "jackknife" else spread

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..fitted import FittedModel
 from ..inference import Estimates, Hypotheses, HypothesisTest, wald_test
+from ..inference.estimates import critical
+from ..inference.restricted import Restricted
 from ..summary import glance, summary_text, tidy
 from ..tables import Table
 from ..threads import thread_count
@@ -107,6 +110,72 @@ class Trust(FitAttributes):
         """
         estimates = self._estimates(cov, **how)
         return wald_test(self._hypotheses(estimates, hypotheses, equal), estimates)
+
+    def likelihood_ratio_test(
+        self, hypotheses: str | None = None, *, equal: str | Sequence[str] | None = None
+    ) -> HypothesisTest:
+        """Likelihood-ratio test of what `wald_test` takes, of softmax-gated experts: the model is fitted again under
+        the hypotheses, from the estimate."""
+        h = self._hypotheses(self._fitted().estimates(), hypotheses, equal)
+        return self._restricted().test("likelihood-ratio", h)
+
+    def score_test(
+        self, hypotheses: str | None = None, *, equal: str | Sequence[str] | None = None
+    ) -> HypothesisTest:
+        """Score test, as `likelihood_ratio_test`, with the observed information."""
+        h = self._hypotheses(self._fitted().estimates(), hypotheses, equal)
+        return self._restricted().test("score", h)
+
+    def profile(self, term: str, expert: int | None = None, *, level: float = 0.95) -> Table:
+        """Profile-likelihood interval of a coefficient of softmax-gated experts, beside Wald's.
+
+        Better than Wald's where experts overlap or rows are few, as it follows the likelihood's own shape.
+
+        Parameters
+        ----------
+        term : str
+            A term of `expert`, or a whole label of `parameter_names_`, as "gate:2:x1".
+        expert : int, optional
+            From 1.
+        level : float
+
+        Returns
+        -------
+        Table
+            One row: parameter, estimate, low, high, wald_low, wald_high. None where the likelihood never falls so far.
+        """
+        label = term if expert is None else f"{expert}:{term}"
+        estimates = self._estimates("observed")
+        if label not in estimates.places:
+            raise DataError(
+                f"{label!r} is no parameter: these are {', '.join(list(estimates.places)[:8])}, ..."
+            )
+        i = estimates.places[label]
+        if estimates.notes[i]:
+            raise DataError(f"{label} has no standard error ({estimates.notes[i]}): no interval is profiled")
+        estimate, se = float(estimates.values[i]), float(np.sqrt(estimates.covariance[i, i]))
+        low, high = self._restricted().profile(i, estimate, se, level)
+        half = critical(level) * se
+        row = {
+            "parameter": label, "estimate": estimate, "low": low, "high": high,
+            "wald_low": estimate - half, "wald_high": estimate + half,
+        }  # fmt: skip
+        return Table({name: [value] for name, value in row.items()})
+
+    def _restricted(self) -> Restricted:
+        model = self._fitted()
+        if not isinstance(model, FittedModel):
+            raise DataError(
+                "located experts are not fitted under hypotheses: use wald_test, or cov='bootstrap'"
+            )
+        if self._found.penalised is not None:
+            raise DataError("a penalised fit has no likelihood of its own to profile")
+        if self._found.rows is None:
+            raise DataError(
+                "this needs the training data, which a file or a pickle does not carry: fit again"
+            )
+        threads = thread_count(self.n_jobs)
+        return Restricted.of(model.fit, model.units, self._found.rows, self._found.engine, threads)
 
     def _hypotheses(
         self, estimates: Estimates, text: str | None, equal: str | Sequence[str] | None

@@ -67,6 +67,12 @@ int64_t chunk_count(int64_t n, size_t doubles) {
     return std::min({by_rows, by_memory, int64_t(64)});
 }
 
+// First unit of chunk c: of groups, the one whose rows begin at or after the c-th part of all rows.
+int64_t chunk_start(const Problem& pr, int64_t c, int64_t chunks) {
+    if (!pr.grouped()) return std::min(pr.n, c * ((pr.n + kBlock - 1) / kBlock) / chunks * kBlock);
+    return std::lower_bound(pr.offsets, pr.offsets + pr.groups, c * pr.n / chunks) - pr.offsets;
+}
+
 struct Ticker {
     std::atomic<bool>* stop;
     bool (*interrupted)();
@@ -101,18 +107,33 @@ void spread(const Problem& pr, const Plan& plan, const std::vector<double>& gram
     }
 }
 
+// Adds M + M' to the curvature; in M the parameters of an expert are neighbours.
+void spread_missing(const Problem& pr, const std::vector<double>& M, Sums& out) {
+    const size_t P = size_t(pr.parameters()), gate = size_t(pr.gate_logits()) * pr.q(), of = pr.of_expert();
+    std::vector<size_t> place(P);
+    for (size_t i = 0; i < gate; ++i) place[i] = i;
+    for (size_t e = 0; e < size_t(pr.k); ++e)
+        for (size_t i = 0; i < of; ++i) {
+            const size_t predictors = of - pr.nuisance();
+            place[gate + e * of + i] = gate + (i < predictors ? e * predictors + i : pr.k * predictors + e);
+        }
+    for (size_t i = 0; i < P; ++i)
+        for (size_t j = 0; j < P; ++j) out.curvature[place[i] * P + place[j]] += M[i * P + j] + M[j * P + i];
+}
+
 }  // namespace
 
 Sums evaluate(const Problem& pr, const Request& rq, const Isa& isa, int threads, bool (*interrupted)()) {
     const Plan plan(pr, rq.order);
     const size_t P = size_t(pr.parameters());
-    const int64_t chunks = chunk_count(pr.n, P + plan.gram_size);
-    const int64_t blocks = (pr.n + kBlock - 1) / kBlock;
+    const size_t missing = pr.grouped() && rq.order >= 3 ? P * P : 0;
+    const int64_t chunks = chunk_count(pr.n, P + plan.gram_size + missing);
     std::vector<Partial> parts(static_cast<size_t>(chunks));
     for (Partial& part : parts) {
         part.mass.assign(pr.k, 0.0);
         part.gradient.assign(rq.order >= 1 ? P : 0, 0.0);
         part.gram.assign(plan.gram_size, 0.0);
+        part.missing.assign(missing, 0.0);
     }
     std::atomic<int64_t> next{0};
     std::atomic<bool> stop{false};
@@ -120,8 +141,7 @@ Sums evaluate(const Problem& pr, const Request& rq, const Isa& isa, int threads,
         thread_local Workspace ws;  // small problems are called often
         Ticker ticker{&stop, main ? interrupted : nullptr, std::chrono::steady_clock::now()};
         for (int64_t c; !stop.load() && (c = next.fetch_add(1)) < chunks;) {
-            const int64_t first = c * blocks / chunks * kBlock;
-            const int64_t last = std::min(pr.n, (c + 1) * blocks / chunks * kBlock);
+            const int64_t first = chunk_start(pr, c, chunks), last = chunk_start(pr, c + 1, chunks);
             isa.pass(pr, plan, rq, first, last, ws, parts[size_t(c)], &Ticker::call, &ticker);
         }
     };
@@ -137,20 +157,22 @@ Sums evaluate(const Problem& pr, const Request& rq, const Isa& isa, int threads,
     out.gradient.assign(rq.order >= 1 ? P : 0, 0.0);
     out.information.assign(rq.order >= 2 ? P * P : 0, 0.0);
     out.curvature.assign(rq.order >= 3 ? P * P : 0, 0.0);
-    std::vector<double> gram(plan.gram_size, 0.0);
+    std::vector<double> gram(plan.gram_size, 0.0), between(missing, 0.0);
     for (const Partial& part : parts) {
         out.value += part.value;
         for (int e = 0; e < pr.k; ++e) out.mass[e] += part.mass[e];
         for (size_t i = 0; i < out.gradient.size(); ++i) out.gradient[i] += part.gradient[i];
         for (size_t i = 0; i < gram.size(); ++i) gram[i] += part.gram[i];
+        for (size_t i = 0; i < missing; ++i) between[i] += part.missing[i];
     }
     spread(pr, plan, gram, out);
+    if (missing) spread_missing(pr, between, out);
     // Maxima inside the passes drop NaN.
     if (std::any_of(rq.theta, rq.theta + P, [](double v) { return std::isnan(v); })) {
         const double nan = std::numeric_limits<double>::quiet_NaN();
         out.value = nan;
-        if (rq.row_log_density) std::fill_n(rq.row_log_density, pr.n, nan);
-        if (rq.row_responsibilities) std::fill_n(rq.row_responsibilities, pr.n * pr.k, nan);
+        if (rq.row_log_density) std::fill_n(rq.row_log_density, pr.units(), nan);
+        if (rq.row_responsibilities) std::fill_n(rq.row_responsibilities, pr.units() * pr.k, nan);
     }
     return out;
 }

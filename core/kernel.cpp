@@ -7,257 +7,15 @@
 //   d2L/du_a deta_e   = r_e([a=e] - r_a) s_e
 //   d2L/deta_e deta_f = [e=f] r_e (s_e s_e' + C_e) - r_e r_f s_e s_f'
 // and each parameter block is sum over rows of such a number times the outer product of two features.
-#include <algorithm>
 #include <chrono>
 
-#include "families.hpp"
-#include "gemm.hpp"
+#include "block.hpp"
+#include "groups.hpp"
 #include "mixture.hpp"
 
 namespace moestro {
 namespace MOESTRO_ISA {
 namespace {
-
-constexpr double kOff = -1e30;  // its exponential is zero, and it stays a number
-
-struct Buffers {
-    double *x, *z, *y, *w;      // packed block: features (p x kBlock), response, weight
-    double *u, *s;              // logits; scores, weighted in the end (logits x kBlock)
-    double *pi, *r, *p;         // gate weights, responsibilities (k x kBlock), the family's scratch (k m x kBlock)
-    double *joint;              // log pi_e + log f_e where the responsibilities are given
-    double *inv, *shift, *total;  // one over the gate's sum; what exponents were reduced by; p(y|x), then its log
-    double *off;                // sparse gate: added to the scores of experts that are not selected (k x kBlock)
-    double *weights, *products; // curvature pass: slots and feature products
-    bool given;                 // responsibilities are the caller's
-};
-
-// (x - center) * inv_scale, feature-major, after a row of ones; rows past the end are zero.
-void pack(const Design& d, int64_t first, int rows, int len, double* out) {
-    for (int i = 0; i < len; ++i) out[i] = i < rows ? 1.0 : 0.0;
-    const double* base = d.data + first * d.row_stride;
-    for (int j = 0; j < d.columns; ++j) {
-        const double c = d.center[j], s = d.inv_scale[j];
-        const double* column = base + j * d.col_stride;
-        double* o = out + size_t(j + 1) * kBlock;
-        for (int i = 0; i < rows; ++i) o[i] = (column[i * d.row_stride] - c) * s;
-        for (int i = rows; i < len; ++i) o[i] = 0.0;
-    }
-}
-
-template <class F>
-struct RowKernel {
-    const Problem& pr;
-    const Plan& plan;
-    const Request& rq;
-    const Buffers& b;
-    F family;
-
-    // Responsibilities, weighted scores, slots and log-densities of the block; returns the weighted value.
-    double operator()(int len, V* mass) const {
-        const int k = pr.k, g = k - 1, m = pr.m, mm = m + F::nuisance;
-        const V one = set1(1.0);
-        if (pr.sparse()) select(len);
-        gate(len);
-        double* joint = b.given ? b.joint : b.r;
-        for (int e = 0; e < k; ++e) {
-            double* out = joint + size_t(e) * kBlock;
-            const size_t first = size_t(g + e * mm) * kBlock;
-            family.density(e, len, b.u + first, b.y, b.s + first, b.p + size_t(e * m) * kBlock, out);
-            const double* log_weight = b.u + size_t(e) * kBlock;
-            for (int v = 0; v < len; v += W) {
-                if constexpr (F::linear) store(out + v, load(out + v) * at(b.pi, e, v));
-                else store(out + v, load(out + v) + (e < g ? load(log_weight + v) : V{}) - load(b.shift + v));
-                if (pr.sparse() && !F::linear) store(out + v, load(out + v) + at(b.off, e, v));
-            }
-        }
-        if (b.given) given_value(len);
-        else posterior(len);
-        V value{};
-        for (int v = 0; v < len; v += W) {
-            const V w = load(b.w + v);
-            if (!b.given) store(b.total + v, load(b.shift + v) + log_pos(load(b.total + v)));
-            value += w * load(b.total + v);
-            for (int e = 0; e < k; ++e) mass[e] += w * at(b.r, e, v);
-        }
-        for (int a = 0; a < k; ++a)
-            for (int v = 0; v < len; v += W) put(b.pi, a, v, at(b.pi, a, v) * load(b.inv + v));
-        if (rq.order >= 2)
-            for (int v = 0; v < len; v += W) slots(v, load(b.w + v), one);
-        if (rq.order >= 1) {
-            for (int a = 0; a < g; ++a)
-                for (int v = 0; v < len; v += W) put(b.s, a, v, load(b.w + v) * (at(b.r, a, v) - at(b.pi, a, v)));
-            for (int e = 0; e < k; ++e)
-                for (int v = 0; v < len; v += W) {
-                    const V wr = load(b.w + v) * at(b.r, e, v);
-                    for (int c = 0; c < mm; ++c) put(b.s, g + e * mm + c, v, wr * at(b.s, g + e * mm + c, v));
-                }
-        }
-        return hsum(value);
-    }
-
-    // off is zero for the top_k experts that rank highest, kOff for the others; ties go to the lower number.
-    void select(int len) const {
-        const int k = pr.k, g = k - 1;
-        const V one = set1(1.0), kept = set1(double(pr.top_k));
-        const auto rank = [&](int a, int v) {
-            if (a == g) return V{};
-            return pr.rank_logit ? at(b.u, a, v) : at(b.u, a, v) - set1(rq.theta[size_t(a) * pr.q()]);
-        };
-        for (int v = 0; v < len; v += W)
-            for (int a = 0; a < k; ++a) {
-                const V own = rank(a, v);
-                V ahead{};
-                for (int c = 0; c < k; ++c) {
-                    if (c == a) continue;
-                    const V other = rank(c, v);
-                    ahead += (c < a ? other >= own : other > own) ? one : V{};
-                }
-                put(b.off, a, v, ahead >= kept ? set1(kOff) : V{});
-            }
-    }
-
-    // exp(u - shift) in pi, one over their sum in inv; shift is zero in the linear form.
-    void gate(int len) const {
-        const int k = pr.k, g = k - 1;
-        for (int v = 0; v < len; v += W) {
-            V top{};
-            if constexpr (!F::linear) {
-                if (pr.sparse()) top = at(b.off, g, v);
-                for (int a = 0; a < g; ++a) top = vmax(top, pr.sparse() ? at(b.u, a, v) + at(b.off, a, v) : at(b.u, a, v));
-            }
-            store(b.shift + v, top);
-        }
-        for (int a = 0; a < k; ++a)
-            for (int v = 0; v < len; v += W) {
-                if constexpr (F::linear) put(b.pi, a, v, a < g ? exp_core(at(b.u, a, v)) : set1(1.0));
-                else put(b.pi, a, v, exp_any((a < g ? at(b.u, a, v) : V{}) - load(b.shift + v)));
-                if (pr.sparse()) put(b.pi, a, v, at(b.off, a, v) < V{} ? V{} : at(b.pi, a, v));
-            }
-        for (int v = 0; v < len; v += W) {
-            V sum{};
-            for (int a = 0; a < k; ++a) sum += at(b.pi, a, v);
-            store(b.inv + v, set1(1.0) / sum);
-        }
-    }
-
-    // Joint densities in r become responsibilities; total becomes p(y|x) exp(-shift).
-    void posterior(int len) const {
-        const int k = pr.k;
-        if constexpr (!F::linear) {
-            for (int v = 0; v < len; v += W) {
-                V best = at(b.r, 0, v);
-                for (int e = 1; e < k; ++e) best = vmax(best, at(b.r, e, v));
-                store(b.shift + v, best);
-            }
-            for (int e = 0; e < k; ++e)
-                for (int v = 0; v < len; v += W) put(b.r, e, v, exp_any(at(b.r, e, v) - load(b.shift + v)));
-        }
-        for (int v = 0; v < len; v += W) {
-            V sum{};
-            for (int e = 0; e < k; ++e) sum += at(b.r, e, v);
-            const V inv = set1(1.0) / sum;
-            for (int e = 0; e < k; ++e) put(b.r, e, v, at(b.r, e, v) * inv);
-            store(b.total + v, sum * load(b.inv + v));
-        }
-    }
-
-    // Q of given responsibilities: sum_e r_e (log pi_e + log f_e).
-    void given_value(int len) const {
-        for (int v = 0; v < len; v += W) {
-            V sum{}, q{};
-            for (int e = 0; e < pr.k; ++e) {
-                const V r = at(b.r, e, v);
-                q += r * at(b.joint, e, v);
-                sum += r;
-            }
-            store(b.total + v, q + sum * log_pos(load(b.inv + v)));
-        }
-    }
-
-    inline void slot(int index, int v, V value) const { put(b.weights, index, v, value); }
-
-    void slots(int v, V w, V one) const {
-        const int k = pr.k, g = k - 1, T = pr.logits(), m = pr.m, mm = m + F::nuisance;
-        const int *info = plan.information_slot.data(), *curv = plan.curvature_slot.data();
-        for (int a = 0; a < g; ++a) {
-            const V pa = at(b.pi, a, v), ra = at(b.r, a, v);
-            for (int c = a; c < g; ++c) {
-                const V pp = pa * at(b.pi, c, v), rr = ra * at(b.r, c, v);
-                slot(info[a * T + c], v, w * (a == c ? pa - pp : -pp));
-                if (rq.order >= 3) slot(curv[a * T + c], v, w * (a == c ? ra - pa - rr + pp : pp - rr));
-            }
-        }
-        for (int e = 0; e < k; ++e) {
-            const int te = g + e * mm;
-            const double *s = b.s + size_t(te) * kBlock, *p = b.p + size_t(e * m) * kBlock;
-            const V re = at(b.r, e, v), wr = w * re;
-            for (int c = 0; c < mm; ++c)
-                for (int d = c; d < mm; ++d) {
-                    const int index = info[(te + c) * T + te + d];
-                    if (index >= 0) slot(index, v, wr * family.information(e, c, d, s, p, v));
-                }
-            if (rq.order < 3) continue;
-            for (int c = 0; c < mm; ++c) {
-                const V rs = wr * at(s, c, v);
-                for (int a = 0; a < g; ++a) {
-                    const V ra = at(b.r, a, v);
-                    slot(curv[a * T + te + c], v, rs * (a == e ? one - ra : -ra));
-                }
-                for (int d = c; d < mm; ++d)
-                    slot(curv[(te + c) * T + te + d], v,
-                         rs * at(s, d, v) * (one - re) + wr * family.curvature(e, c, d, s, p, v));
-                for (int f = e + 1; f < k; ++f) {
-                    const V scale = -rs * at(b.r, f, v);
-                    for (int d = 0; d < mm; ++d)
-                        slot(curv[(te + c) * T + g + f * mm + d], v, scale * at(b.s, g + f * mm + d, v));
-                }
-            }
-        }
-    }
-};
-
-// Adds weight[slot] . (feature i * feature j) for every job of the plan.
-void add_grams(const Plan& plan, const Buffers& b, int len, double* const* features, double* gram) {
-    for (const Job& job : plan.jobs) {
-        const int fa = plan.groups[job.a].features, fb = plan.groups[job.b].features;
-        const double *xa = features[job.a], *xb = features[job.b];
-        const double* weights = b.weights + size_t(job.first_slot) * kBlock;
-        double* out = gram + job.offset;
-        if (fa == 1 || fb == 1) {
-            dots(len, weights, job.slots, fb == 1 ? xa : xb, job.products, out, job.products);
-            continue;
-        }
-        int filled = 0, done = 0;
-        for (int i = 0; i < fa; ++i)
-            for (int j = job.symmetric ? i : 0; j < fb; ++j) {
-                double* q = b.products + size_t(filled) * kBlock;
-                for (int v = 0; v < len; v += W)
-                    store(q + v, load(xa + size_t(i) * kBlock + v) * load(xb + size_t(j) * kBlock + v));
-                if (++filled == kStrip || done + filled == job.products) {
-                    dots(len, weights, job.slots, b.products, filled, out + done, job.products);
-                    done += filled;
-                    filled = 0;
-                }
-            }
-    }
-}
-
-void add_gradient(const Problem& pr, const Plan& plan, const Buffers& b, int len, double* const* features,
-                  double* gradient) {
-    // Weighted scores of a group's logits are contiguous runs: the gate, each expert's means, each nuisance.
-    const int g = pr.gate_logits(), m = pr.m, mm = m + pr.nuisance();
-    const auto add = [&](int t, int count) {
-        const int group = plan.group_of[t], f = plan.groups[group].features;
-        dots(len, b.s + size_t(t) * kBlock, count, features[group], f, gradient + plan.first_parameter[t], f);
-    };
-    if (pr.shared && mm == m) return add(0, pr.logits());
-    if (g) add(0, g);
-    if (mm == m) return add(g, pr.k * m);
-    for (int e = 0; e < pr.k; ++e) {
-        add(g + e * mm, m);
-        add(g + e * mm + m, 1);
-    }
-}
 
 // Linear is the fast form of the family, used for blocks whose logits are small; Careful works for all.
 template <class Careful, class Linear>
@@ -341,7 +99,7 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
             for (int i = 0; i < rows; ++i)
                 for (int t = 0; t < T; ++t) rq.row_scores[(start + i) * T + t] = b.s[size_t(t) * kBlock + i];
         if (rq.order >= 1) add_gradient(pr, plan, b, len, features, part.gradient.data());
-        if (rq.order >= 2) add_grams(plan, b, len, features, part.gram.data());
+        if (rq.order >= 2) add_grams(plan, b, len, features, part.gram.data(), 0, plan.jobs.size());
         if (tick && tick(tick_state)) return;
     }
     for (int e = 0; e < k; ++e) part.mass[e] += hsum(mass[e]);
@@ -349,6 +107,7 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
 
 void range_pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first, int64_t last, Workspace& ws,
                 Partial& part, bool (*tick)(void*), void* state) {
+    if (pr.grouped()) return group_range(pr, plan, rq, first, last, ws, part, tick, state);
     switch (pr.family) {
         case Family::multinomial: return pass<Multinomial<false>, Multinomial<true>>(pr, plan, rq, first, last, ws, part, tick, state);
         case Family::gaussian: return pass<Gaussian, Gaussian>(pr, plan, rq, first, last, ws, part, tick, state);

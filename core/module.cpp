@@ -6,6 +6,8 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
+#include <functional>
 #include <optional>
 #include <stdexcept>
 
@@ -39,8 +41,11 @@ bool python_interrupt() {
     return PyErr_CheckSignals() != 0;
 }
 
+using Offsets = nb::ndarray<nb::numpy, const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
 struct PyProblem {
     Problem problem;
+    Offsets offsets;
     Matrix x, z;
     Vector y, w, x_center, x_inv_scale, z_center, z_inv_scale;  // kept alive
 
@@ -52,7 +57,7 @@ struct PyProblem {
 
     PyProblem(Matrix x_, Vector x_center_, Vector x_inv_scale_, std::optional<Matrix> z_, Vector z_center_,
               Vector z_inv_scale_, Vector y_, std::optional<Vector> w_, double y_center, double y_scale, int family,
-              int k, int m, int top_k, bool rank_logit)
+              int k, int m, int top_k, bool rank_logit, std::optional<Offsets> offsets_)
         : x(x_), y(y_), x_center(x_center_), x_inv_scale(x_inv_scale_), z_center(z_center_), z_inv_scale(z_inv_scale_) {
         problem.n = int64_t(x.shape(0));
         problem.x = design(x, x_center, x_inv_scale);
@@ -64,9 +69,18 @@ struct PyProblem {
         }
         if (y.size() != x.shape(0)) throw std::invalid_argument("x and y differ in rows");
         problem.y = y.data();
+        if (offsets_) {
+            offsets = *offsets_;
+            const int64_t *begin = offsets.data(), *end = begin + offsets.size();
+            if (offsets.size() < 2 || *begin != 0 || end[-1] != problem.n ||
+                std::adjacent_find(begin, end, std::greater_equal<>()) != end)
+                throw std::invalid_argument("offsets must rise from 0 to the number of rows");
+            problem.offsets = begin;
+            problem.groups = int64_t(offsets.size()) - 1;
+        }
         if (w_) {
             w = *w_;
-            if (w.size() != x.shape(0)) throw std::invalid_argument("x and w differ in rows");
+            if (int64_t(w.size()) != problem.units()) throw std::invalid_argument("w needs one entry a row, or a group");
             problem.w = w.data();
         }
         problem.y_center = y_center;
@@ -99,8 +113,8 @@ struct PyProblem {
         Request request;
         request.order = order;
         if (responsibilities) {
-            if (int64_t(responsibilities->shape(0)) != problem.n || int(responsibilities->shape(1)) != problem.k)
-                throw std::invalid_argument("responsibilities must be (n, k)");
+            if (int64_t(responsibilities->shape(0)) != problem.units() || int(responsibilities->shape(1)) != problem.k)
+                throw std::invalid_argument("responsibilities must be (units, k)");
             request.responsibilities = responsibilities->data();
         }
         Sums s = run(theta, request, isa, threads);
@@ -117,9 +131,9 @@ struct PyProblem {
     nb::tuple sums_of(Rows thetas, int order, int threads, const std::string& isa, std::optional<Cube> responsibilities) const {
         const size_t S = thetas.shape(0), P = size_t(problem.parameters()), k = size_t(problem.k);
         if (thetas.shape(1) != P) throw std::invalid_argument("thetas must be (S, " + std::to_string(P) + ")");
-        if (responsibilities && (responsibilities->shape(0) != S || int64_t(responsibilities->shape(1)) != problem.n ||
+        if (responsibilities && (responsibilities->shape(0) != S || int64_t(responsibilities->shape(1)) != problem.units() ||
                                  responsibilities->shape(2) != k))
-            throw std::invalid_argument("responsibilities must be (S, n, k)");
+            throw std::invalid_argument("responsibilities must be (S, units, k)");
         Stacked out;
         const Isa& path = choose_isa(isa.c_str());
         try {
@@ -162,8 +176,9 @@ struct PyProblem {
     }
 
     nb::tuple rowwise(Vector theta, bool scores, int threads, const std::string& isa) const {
-        const size_t n = size_t(problem.n), k = size_t(problem.k), T = size_t(problem.logits());
-        std::vector<double> density(n), resp(n * k), score(scores ? n * T : 0);
+        const size_t n = size_t(problem.n), units = size_t(problem.units()), k = size_t(problem.k);
+        const size_t T = size_t(problem.logits());
+        std::vector<double> density(units), resp(units * k), score(scores ? n * T : 0);
         Request request;
         request.order = scores ? 1 : 0;
         request.row_log_density = density.data();
@@ -171,7 +186,7 @@ struct PyProblem {
         request.row_scores = scores ? score.data() : nullptr;
         run(theta, request, isa, threads);
         nb::object none = nb::none();
-        return nb::make_tuple(give<OutVector>(std::move(density), {n}), give<OutMatrix>(std::move(resp), {n, k}),
+        return nb::make_tuple(give<OutVector>(std::move(density), {units}), give<OutMatrix>(std::move(resp), {units, k}),
                               scores ? nb::cast(give<OutMatrix>(std::move(score), {n, T})) : none);
     }
 };
@@ -246,10 +261,11 @@ NB_MODULE(_core, module) {
              nb::arg("offset"), nb::arg("weight_sum"), nb::arg("tol"), nb::arg("limit"));
     nb::class_<PyProblem>(module, "Problem")
         .def(nb::init<Matrix, Vector, Vector, std::optional<Matrix>, Vector, Vector, Vector, std::optional<Vector>,
-                      double, double, int, int, int, int, bool>(),
+                      double, double, int, int, int, int, bool, std::optional<Offsets>>(),
              nb::arg("x"), nb::arg("x_center"), nb::arg("x_inv_scale"), nb::arg("z").none(), nb::arg("z_center"),
              nb::arg("z_inv_scale"), nb::arg("y"), nb::arg("w").none(), nb::arg("y_center"), nb::arg("y_scale"),
-             nb::arg("family"), nb::arg("k"), nb::arg("m"), nb::arg("top_k"), nb::arg("rank_logit"))
+             nb::arg("family"), nb::arg("k"), nb::arg("m"), nb::arg("top_k"), nb::arg("rank_logit"),
+             nb::arg("offsets").none())
         .def("sums", &PyProblem::sums, nb::arg("theta"), nb::arg("order"), nb::arg("threads"), nb::arg("isa"),
              nb::arg("responsibilities").none() = nb::none())
         .def("sums_of", &PyProblem::sums_of, nb::arg("thetas"), nb::arg("order"), nb::arg("threads"), nb::arg("isa"),

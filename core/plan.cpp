@@ -28,7 +28,7 @@ Plan::Plan(const Problem& pr, int order) {
             first_parameter[t] = nuisance_start + e;
         }
     }
-    if (pr.shared) {
+    if (pr.shared && !pr.grouped()) {
         gate.logits.insert(gate.logits.end(), experts.logits.begin(), experts.logits.end());
         groups.push_back(gate);
     } else {
@@ -51,6 +51,10 @@ Plan::Plan(const Problem& pr, int order) {
         if (expert(s) != expert(t)) return false;
         return group_of[s] == group_of[t];  // mean and variance are orthogonal
     };
+    // Of groups, all that ties logits of different rows is summed apart (groups.hpp).
+    const auto has_curvature = [&](int s, int t) {
+        return is_gate(s) ? is_gate(t) : !is_gate(t) && expert(s) == expert(t);
+    };
     curvature_slot.assign(size_t(T) * T, -1);
     information_slot.assign(size_t(T) * T, -1);
     for (int i = 0; i < int(groups.size()); ++i)
@@ -68,6 +72,7 @@ Plan::Plan(const Problem& pr, int order) {
                         if (job.symmetric && place_of[s] > place_of[t]) continue;
                         if (pass == 0 && !has_information(s, t)) continue;
                         if (pass == 1 && order < 3) continue;
+                        if (pass == 1 && pr.grouped() && !has_curvature(s, t)) continue;
                         auto& table = pass == 0 ? information_slot : curvature_slot;
                         table[size_t(s) * T + t] = table[size_t(t) * T + s] = int(slots.size());
                         slots.push_back({s, t, pass == 0 ? Target::information : Target::curvature});

@@ -27,7 +27,9 @@ struct Problem {
     Design x, z;
     bool shared = false;  // gate and experts read the same columns
     const double* y = nullptr;
-    const double* w = nullptr;  // null: every weight is one
+    const double* w = nullptr;  // of the units; null: every weight is one
+    const int64_t* offsets = nullptr;  // of the first row of each group, and n; null: every row is a unit of its own
+    int64_t groups = 0;
     double y_center = 0, y_inv_scale = 1;
     Family family = Family::gaussian;
     int k = 1;  // experts
@@ -35,12 +37,15 @@ struct Problem {
     int top_k = 0;            // experts that the gate selects at a row; 0: all
     bool rank_logit = false;  // ranked by the whole logit; else by the logit less its intercept
 
+    bool grouped() const { return offsets != nullptr; }
+    int64_t units() const { return grouped() ? groups : n; }
     int p() const { return x.columns + 1; }
     int q() const { return (shared ? x.columns : z.columns) + 1; }
     int nuisance() const { return family == Family::gaussian ? 1 : 0; }
     bool sparse() const { return top_k > 0 && top_k < k; }
     int gate_logits() const { return k - 1; }
     int logits() const { return gate_logits() + k * (m + nuisance()); }
+    int of_expert() const { return m * p() + nuisance(); }  // parameters
     int parameters() const { return gate_logits() * q() + k * m * p() + k * nuisance(); }
 };
 
@@ -80,18 +85,19 @@ struct Plan {
 struct Request {
     int order = 0;
     const double* theta = nullptr;
-    const double* responsibilities = nullptr;  // (n, k) row-major; null: computed
-    double* row_log_density = nullptr;         // (n,)
-    double* row_responsibilities = nullptr;    // (n, k)
-    double* row_scores = nullptr;              // (n, logits)
+    const double* responsibilities = nullptr;  // (units, k) row-major; null: computed
+    double* row_log_density = nullptr;         // (units,)
+    double* row_responsibilities = nullptr;    // (units, k)
+    double* row_scores = nullptr;              // (n, logits); a group's gate scores stand at its first row
 };
 
 struct Partial {
     double value = 0;
     std::vector<double> mass, gradient, gram;
+    std::vector<double> missing;  // of groups, see groups.hpp
 };
 
-// Adds rows [first, last) to the partial sums. `workspace` is reused between calls of a thread.
+// Adds units [first, last) to the partial sums. `workspace` is reused between calls of a thread.
 struct Workspace {
     std::unique_ptr<double[]> memory;
     size_t size = 0;

@@ -23,7 +23,7 @@ void each(size_t count, int threads, const std::function<void(size_t, bool)>& wo
 
 Stacked evaluate_all(const Problem& pr, const double* thetas, size_t count, int order, const double* responsibilities,
                      const Isa& isa, int threads, bool (*interrupted)()) {
-    const size_t P = size_t(pr.parameters()), k = size_t(pr.k), n = size_t(pr.n);
+    const size_t P = size_t(pr.parameters()), k = size_t(pr.k), n = size_t(pr.n), units = size_t(pr.units());
     Stacked out;
     out.value.resize(count);
     out.mass.resize(count * k);
@@ -37,7 +37,7 @@ Stacked evaluate_all(const Problem& pr, const double* thetas, size_t count, int 
         Request rq;
         rq.order = order;
         rq.theta = thetas + i * P;
-        rq.responsibilities = responsibilities ? responsibilities + i * n * k : nullptr;
+        rq.responsibilities = responsibilities ? responsibilities + i * units * k : nullptr;
         try {
             const Sums s = evaluate(pr, rq, isa, 1, main ? interrupted : nullptr);
             out.value[i] = s.value;

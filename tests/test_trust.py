@@ -256,3 +256,17 @@ def test_the_level_of_intervals(lines):
             assert r["high"] - r["low"] == pytest.approx(2 * norm.isf((1 - level) / 2) * r["se"], rel=1e-9)
     with pytest.raises(DataError, match="between 0 and 1"):
         moe.inference(level=95)
+
+
+def test_what_grouped_rows_are_refused():
+    x, y = two_lines(60)
+    ids = np.repeat(np.arange(30), 2)
+    moe = MoERegressor(2, gate_features=[], **{"random_state": 0, "n_starts": 2}).fit(x, y, groups=ids)
+    with pytest.raises(DataError, match="already take each group as one"):
+        moe.inference("cluster", cluster=ids)
+    with pytest.raises(DataError, match="share their expert in groups"):
+        moe.classification()
+    assert moe.wald_test(equal="x0", cov="sandwich").df == 1
+    table = moe.assign(x, y, groups=ids)
+    np.testing.assert_array_equal(table["posterior(1)"], moe.responsibilities(x, y, ids)[:, 0])
+    assert moe.inference("jackknife")["se"][0] > 0

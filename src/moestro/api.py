@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .design import FormulaDesign, Observations
+from .design.groups import group_ids, refuse_groups
 from .design.response import check_weights, encode_classes, numeric_response
 from .errors import DataError
 from .experts import Family, make_family
@@ -75,8 +76,9 @@ def fit_design(
 ) -> Result:
     """Fit every k in `ks` and choose by `criterion`."""
     rows, units = read(
-        data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate.scaling
-    )
+        data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate.scaling,
+        data.groups,
+    )  # fmt: skip
     largest = Model(gate, family, max(ks, default=1), rows.q, rows.p)
     found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)
     return Result(FittedModel(data.design, units, found.chosen), rows, found)
@@ -96,6 +98,7 @@ def fit_located_design(
 ) -> Result:
     """Fit every located model for every k in `ks`, and choose by `criterion`; words as in `LocatedModels` and
     `sweep`."""
+    refuse_groups(data.groups, "located models")
     if data.z is not None:
         raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
     located = LocatedModels(data.x, data.y, models, data.w, contrast)
@@ -119,13 +122,17 @@ def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]
     return [int(n_experts)], "bic"
 
 
-def read_formula(formula: str, data: Any, sample_weight: Any = None, classes: bool = False) -> Observations:
-    """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`."""
+def read_formula(
+    formula: str, data: Any, sample_weight: Any = None, classes: bool = False, groups: Any = None
+) -> Observations:
+    """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`, and `groups` a column's
+    name or ids (n,)."""
     design = FormulaDesign.learn(formula, data)
     x, z = design.matrices(data)
     design, raw = design.learn_response(data)
     y, labels = encode_classes(raw) if classes else (numeric_response(raw, design.response), ())
-    return Observations(design, x, z, y, check_weights(sample_weight, len(y)), (design.response,), labels)
+    w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)
+    return Observations(design, x, z, y, w, (design.response,), labels, ids)
 
 
 def fit_formula(
@@ -136,13 +143,14 @@ def fit_formula(
     options: Options,
     *,
     sample_weight: Any = None,
+    groups: Any = None,
     shared_variance: bool = False,
     gate: Gate | None = None,
     **how: Any,
 ) -> Result:
     """Fit "y ~ experts | gate" on a frame, by a softmax gate unless another is given; `how` as in
     `fit_design`."""
-    given = read_formula(formula, data, sample_weight, family == "multinomial")
+    given = read_formula(formula, data, sample_weight, family == "multinomial", groups)
     made = make_family(family, classes=len(given.classes), shared_variance=shared_variance)
     return fit_design(given, made, ks, options, gate=gate or SoftmaxGate(), **how)
 
@@ -158,6 +166,7 @@ def select_experts(
     random_state: int | None = None,
     n_jobs: int | None = None,
     sample_weight: Any = None,
+    groups: Any = None,
     **how: Any,
 ) -> Selection:
     """Fit a range of numbers of experts, each also from the fit before it, and choose one.
@@ -179,6 +188,8 @@ def select_experts(
     n_jobs : int or None
         Threads; None means all cores. Results do not depend on it.
     sample_weight : array-like of shape (n,), optional
+    groups : str or array-like of shape (n,), optional
+        Of softmax-gated models: the column, or the ids, of rows that share their expert.
     **how
         For softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``; for located models ``direction``,
         ``covariance``, ``gate_covariance``, ``tied``, ``degree``, ... of `LocatedMoERegressor`: of lists,
@@ -207,7 +218,7 @@ def select_experts(
             raise DataError(f"located experts are Gaussian: family={family!r} needs model='softmax'")
         search = {n: how.pop(n) for n in ("n_starts", "tol", "max_iter", "rank_by") if n in how}
         chosen = {n: how.pop(n) for n in ("contrast", "n_folds") if n in how}
-        given = read_formula(formula, data, sample_weight)
+        given = read_formula(formula, data, sample_weight, groups=groups)
         found = fit_located_design(
             given, specifications(**how), ks, replace(options, **search), criterion=criterion, **chosen
         )
@@ -226,7 +237,7 @@ def select_experts(
         )
     shared = how.pop("shared_variance", False)
     result = fit_formula(
-        formula, data, family, ks, options, sample_weight=sample_weight, shared_variance=shared,
+        formula, data, family, ks, options, sample_weight=sample_weight, groups=groups, shared_variance=shared,
         gate=make_gate(**{"gate": "softmax", **how}), criterion=criterion,
     )  # fmt: skip
     design, units = result.model.design, result.model.units

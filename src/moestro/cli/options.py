@@ -74,6 +74,10 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "Law of the response given the expert: a number, a class, a count."
             )),
             click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
+            click.option("--groups", metavar="COLUMN", help=(
+                "Column of ids: rows of one id share their expert. The gate's columns are then those of the "
+                "groups ('| z', or '| 1')."
+            )),
             data_options,
             click.option("--shared-variance", is_flag=True, help="One variance for all Gaussian experts."),
             click.option("--gate", default="softmax", show_default=True, metavar="GATE", help=(

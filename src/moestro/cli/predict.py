@@ -9,7 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
-from ..errors import FileError
+from ..errors import DataError, FileError
 from ..writing import is_stream, write
 from .errors import one_line_errors
 from .files import check_kind, check_writable, numbers
@@ -25,7 +25,17 @@ from .options import data_options, refuse_given
     type=click.Path(dir_okay=False),
     help="Write here (.csv or .parquet); by default CSV to the screen.",
 )
-@click.option("--gate", is_flag=True, help="Add the gate's weight of each expert.")
+@click.option(
+    "--gate",
+    is_flag=True,
+    help="Add the weight of each expert: the gate's, or with a history the posterior one.",
+)
+@click.option(
+    "--history",
+    type=click.Path(),
+    help="Rows that were seen, with their response: what is predicted is what their groups do next.",
+)
+@click.option("--groups", metavar="COLUMN", help="Column of ids in DATA and in the history.")
 @click.option(
     "--posterior",
     is_flag=True,
@@ -39,7 +49,15 @@ from .options import data_options, refuse_given
     help="Probability of the prediction interval.",
 )
 def predict(
-    model: str, data: str, out: str | None, gate: bool, posterior: bool, level: float, **how: Any
+    model: str,
+    data: str,
+    out: str | None,
+    gate: bool,
+    history: str | None,
+    groups: str | None,
+    posterior: bool,
+    level: float,
+    **how: Any,
 ) -> None:
     """Predict the rows of DATA ("-" reads CSV from standard input) with a MODEL that `moestro fit --out`
     wrote.
@@ -48,10 +66,11 @@ def predict(
     median and a prediction interval.
 
     \b
-    Example:
+    Examples:
       moestro predict model.json new.csv --out predictions.csv
+      moestro predict model.json new.csv --groups person --history seen.csv
     """
-    one_line_errors(_predict)(model, data, out, gate, posterior, level, how)
+    one_line_errors(_predict)(model, data, out, gate, posterior, (groups, history), level, how)
 
 
 def _predict(
@@ -60,6 +79,7 @@ def _predict(
     out: str | None,
     gate: bool,
     posterior: bool,
+    seen: tuple[str | None, str | None],
     level: float,
     how: dict[str, Any],
 ) -> None:
@@ -69,10 +89,21 @@ def _predict(
     check_writable(out)
     if out and not is_stream(out):
         check_kind(out, (".csv", *PARQUET))
+    groups, history = seen
+    if (history is None) != (groups is None):
+        raise DataError(
+            "--history and --groups go together: rows that were seen, and the column of ids in both files"
+        )
     model = read_file(model_path, model_from_dict)
     if model.classes:
         refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
-    table = _predictions(model, read_frame(data_path, **how), gate, posterior, level)
+    frame = read_frame(data_path, **how)
+    given = {}
+    if history is not None and groups is not None:
+        given["log_weights"] = _weights(model, frame, groups, read_frame(history, **how))
+    table = _predictions(model, frame, gate, level, given)
+    if posterior:
+        table |= _posteriors(model, frame)
     if out and out.lower().endswith(PARQUET):
         _write_parquet(table, out)
         return
@@ -84,36 +115,37 @@ def _predict(
         sys.stdout.flush()
 
 
-def _predictions(model: Any, frame: Any, gate: bool, posterior: bool, level: float) -> dict[str, Any]:
-    """Columns of predictions; of several responses each by its name."""
-    from ..design import FormulaDesign
-    from ..design.frames import columns
-
-    if isinstance(model.design, FormulaDesign):
-        x, z = model.design.matrices(frame)
-    else:
-        found = columns(frame, model.design.names)
-        x, z = model.design.matrices(np.column_stack([numbers(n, v) for n, v in found.items()]))
+def _predictions(
+    model: Any, frame: Any, gate: bool, level: float, given: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """Columns of predictions, by the gate's weights unless others are `given`; of several responses each by its
+    name."""
+    x, z = _matrices(model, frame)
     table: dict[str, Any] = {}
     if model.classes:
-        proba = model.mean(x, z)
+        proba = model.mean(x, z, **given)
         labels = np.array(model.classes, dtype=object)
         table["predicted"] = labels[np.argmax(proba, axis=1)]
         table.update({f"p({label})": proba[:, c] for c, label in enumerate(model.classes)})
     else:
-        for name, law in model.marginals(x, z).items():
+        for name, law in model.marginals(x, z, **given).items():
             low, middle, high = law.quantile(np.array([(1 - level) / 2, 0.5, (1 + level) / 2])).T
             parts = {"mean": law.mean(), "std": law.std(), "low": low, "median": middle, "high": high}
             table |= {part if model.single else f"{part}({name})": v for part, v in parts.items()}
     if gate:
-        weights = np.exp(model.log_gate(x, z))
+        weights = np.exp(given["log_weights"] if given else model.log_gate(x, z))
         table.update({f"gate({e + 1})": weights[:, e] for e in range(weights.shape[1])})
-    if posterior:
-        joint = model.log_joint(x, z, _response(model, frame))
-        r = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
-        table["expert"] = np.argmax(r, axis=1) + 1
-        table.update({f"posterior({e + 1})": r[:, e] for e in range(r.shape[1])})
     return table
+
+
+def _matrices(model: Any, frame: Any) -> tuple[Any, Any]:
+    from ..design import FormulaDesign
+    from ..design.frames import columns
+
+    if isinstance(model.design, FormulaDesign):
+        return model.design.matrices(frame)
+    found = columns(frame, model.design.names)
+    return model.design.matrices(np.column_stack([numbers(n, v) for n, v in found.items()]))
 
 
 def _response(model: Any, frame: Any) -> np.ndarray:
@@ -130,6 +162,33 @@ def _response(model: Any, frame: Any) -> np.ndarray:
     if model.classes:
         return encode_classes(values, model.classes, model.responses[0])[0]
     return numeric_response(values, model.responses[0])
+
+
+def _posteriors(model: Any, frame: Any) -> dict[str, Any]:
+    """The most probable expert of each row, and the probability of each."""
+    from ..fitted import FittedModel
+
+    if isinstance(model, FittedModel) and model.fit.group_sizes is not None:
+        raise DataError("--posterior is of single rows, and this model's rows share their expert in groups")
+    joint = model.log_joint(*_matrices(model, frame), _response(model, frame))
+    r = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
+    posteriors = {f"posterior({e + 1})": r[:, e] for e in range(r.shape[1])}
+    return {"expert": np.argmax(r, axis=1) + 1, **posteriors}
+
+
+def _weights(model: Any, frame: Any, groups: str, seen: Any) -> np.ndarray:
+    """log of the experts' weights (n, k), given what was seen of the groups."""
+    from ..design import FormulaDesign
+    from ..design.groups import group_ids
+    from ..fitted.groups import log_weights_after
+
+    if not isinstance(model.design, FormulaDesign):
+        raise DataError(
+            "--history needs a model that was fitted by a formula, which says what the response is"
+        )
+    past = (_matrices(model, seen)[0], _response(model, seen), group_ids(groups, seen))
+    x, z = _matrices(model, frame)
+    return log_weights_after(model, x, z, group_ids(groups, frame), past)
 
 
 def _csv(table: dict[str, Any]) -> str:

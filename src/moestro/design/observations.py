@@ -29,6 +29,8 @@ class Observations:
         What they are called.
     classes : tuple
         Labels of the classes; none for numbers.
+    groups : array-like of shape (n,) or None
+        Ids of the rows that share their expert.
     """
 
     design: Design
@@ -38,6 +40,7 @@ class Observations:
     w: np.ndarray | None = None
     responses: tuple[str, ...] = ("y",)
     classes: tuple = ()
+    groups: Any = None
 
     @property
     def response(self) -> str:

@@ -3,7 +3,7 @@
 from ..errors import DataError
 from ..model import Model
 from ..rows import Rows
-from .array import ArrayEngine, logit_features
+from .array import ArrayEngine, unit_scores
 from .base import Engine, Evaluation, Order, Rowwise, stacked
 from .native import ISA_VARIABLE, NativeEngine, supports
 
@@ -28,7 +28,7 @@ __all__ = [
     "NativeEngine",
     "Order",
     "Rowwise",
-    "logit_features",
     "make_engine",
     "stacked",
+    "unit_scores",
 ]

@@ -1,15 +1,18 @@
 """The readable reference: NumPy in row blocks. Any gate and family of the protocols runs here.
 
-Per row, with gate scores v, pi = softmax(v), experts' log-densities l_e and scores s_e:
+Per unit (a row, or a group of rows i that share their expert), with gate scores v, pi = softmax(v), and the
+experts' log-densities l_e, scores s_e and curvatures C_e in their linear predictors:
 
-    L = log sum_e pi_e exp(l_e),    r_e = pi_e exp(l_e - L)
-    dL/dv = r - pi =: d,            dL/deta_e = r_e s_e
-    d2L/dv_a dv_b     = [a=b] (r_a - pi_a) - r_a r_b + pi_a pi_b
-    d2L/dv_a deta_e'  = r_e ([a=e] - r_a) s_e'
-    d2L/deta deta'    = [e=f] r_e (s_e s_e' + C_e) - r_e r_f s_e s_f'
+    L = log sum_e pi_e exp(sum_i l_e(i)),    r_e = pi_e exp(sum_i l_e(i) - L)
 
-and each parameter block sums these numbers times the outer product of the two features: rows of the design
-for experts, dv/dgate for the gate, whose own curvature adds sum d d2v.
+The score of the unit, did it come from expert e, is t_e: ([a=e] - pi_a) dv_a/dtheta of each gate row a, and
+S_e = sum_i s_e(i) x (features of i) of that expert, zero elsewhere. Then (Louis, 1982)
+
+    dL/dtheta   = t = sum_e r_e t_e
+    d2L/dtheta2 = sum_e r_e t_e t_e' - t t'  +  sum_e r_e sum_i C_e(i) x (features of i)^2
+                  - gate's information  +  sum_a (r_a - pi_a) d2v_a/dtheta2
+
+of which the first two terms are what is missing in the rows and the others the complete data's.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import numpy as np
 from ..gates import log_sum_exp
 from ..gates.base import Feature
 from ..model import Model
-from ..rows import Rows
+from ..rows import Block, Rows
 from .base import Evaluation, Order, Rowwise, log_base_sum, stacked
 
 
@@ -43,7 +46,7 @@ class ArrayEngine:
             u = model.scores(theta, block.z)
             eta = model.predictors(theta, block.x)
             log_pi = u - log_sum_exp(u)
-            joint = log_pi + model.family.log_density(eta, block.y[:, None])
+            joint = log_pi + block.sum(model.family.log_density(eta, block.y[:, None]))
             L = log_sum_exp(joint)
             if responsibilities is None:
                 r = np.exp(joint - L)
@@ -51,28 +54,37 @@ class ArrayEngine:
             else:
                 r = responsibilities[block.at]
                 value += float(block.w @ (r * joint).sum(axis=1))
-            mass += block.w @ r
+            mass += (block.w * block.sizes) @ r
             if gradient is None:
                 continue
             pi = np.exp(log_pi)
-            s = model.family.score(eta, block.y[:, None])
             # Given responsibilities need not sum to one: those of a part of the rows are zero elsewhere.
-            d = r - r.sum(axis=1, keepdims=True) * pi
-            v = np.concatenate([d[:, : model.n_gate], (r[:, :, None] * s).reshape(len(u), -1)], axis=1)
-            features = logit_features(model, theta, block.z, block.x)
-            for t, (feature, at) in enumerate(features):
-                gradient[at] += (block.w * v[:, t]) @ feature
-            if information is not None:
-                blocks = self._information(pi, eta, r)
-                self._add(information, features, blocks * block.w[:, None, None])
-            if curvature is not None:
-                blocks = self._curvature(pi, eta, block.y, r, s, v)
-                self._add(curvature, features, blocks * block.w[:, None, None])
-                score_curvature = model.gate.score_curvature(
-                    model.gate_coefficients(theta), model.gate_shared(theta), block.z, d * block.w[:, None]
-                )
-                if score_curvature is not None:
-                    curvature[: model.gate_size, : model.gate_size] += score_curvature
+            d = (r - r.sum(axis=1, keepdims=True) * pi) * block.w[:, None]
+            wr = block.spread(r * block.w[:, None])
+            s = model.family.score(eta, block.y[:, None])
+            gate = model.gate.features(model.gate_coefficients(theta), model.gate_shared(theta), block.z)
+            experts = expert_features(model, block.x)
+            for t, (feature, at) in enumerate(gate):
+                gradient[at] += d[:, t] @ feature
+            for e, own in enumerate(experts):
+                for t, (feature, at) in enumerate(own):
+                    gradient[at] += (wr[:, e] * s[:, e, t]) @ feature
+            if information is None:
+                continue
+            of_gate = np.zeros((model.gate_size, model.gate_size))
+            _add(of_gate, gate, _categorical(pi[:, : model.n_gate]) * block.w[:, None, None])
+            information[: model.gate_size, : model.gate_size] += of_gate
+            _add_experts(information, experts, model.family.information(eta), wr)
+            if curvature is None:
+                continue
+            curvature[: model.gate_size, : model.gate_size] -= of_gate
+            _add_experts(curvature, experts, model.family.curvature(eta, block.y[:, None]), wr)
+            curvature += self._missing(gate, experts, pi, r, s, block)
+            score_curvature = model.gate.score_curvature(
+                model.gate_coefficients(theta), model.gate_shared(theta), block.z, d
+            )
+            if score_curvature is not None:
+                curvature[: model.gate_size, : model.gate_size] += score_curvature
         return Evaluation(value, mass, gradient, information, curvature)
 
     def evaluate_all(
@@ -89,60 +101,64 @@ class ArrayEngine:
             u = model.scores(theta, block.z)
             log_pi = u - log_sum_exp(u)
             eta = model.predictors(theta, block.x)
-            joint = log_pi + model.family.log_density(eta, block.y[:, None])
+            joint = log_pi + block.sum(model.family.log_density(eta, block.y[:, None]))
             L = log_sum_exp(joint)
             r = np.exp(joint - L)
-            density.append(L[:, 0] + model.family.log_base(block.y) - shift)
+            base = np.broadcast_to(model.family.log_base(block.y) - shift, block.y.shape)
+            density.append(L[:, 0] + block.sum(base))
             resp.append(r)
             if scores:
-                d = (r - np.exp(log_pi))[:, : model.n_gate]
-                s = r[:, :, None] * model.family.score(eta, block.y[:, None])
-                score.append(block.w[:, None] * np.concatenate([d, s.reshape(len(u), -1)], axis=1))
+                d = np.zeros((len(block.y), model.n_gate))
+                first = slice(None) if block.groups is None else block.groups.first
+                d[first] = block.w[:, None] * (r - np.exp(log_pi))[:, : model.n_gate]
+                wr = block.spread(block.w[:, None] * r)
+                s = wr[:, :, None] * model.family.score(eta, block.y[:, None])
+                score.append(np.concatenate([d, s.reshape(len(d), -1)], axis=1))
         return Rowwise(
             np.concatenate(density), np.concatenate(resp), np.concatenate(score) if scores else None
         )
 
-    @staticmethod
-    def _add(matrix: np.ndarray, features: list[Feature], blocks: np.ndarray) -> None:
-        for a, (fa, at_a) in enumerate(features):
-            for b, (fb, at_b) in enumerate(features[: a + 1]):
-                part = (fa * blocks[:, a, b, None]).T @ fb
-                matrix[_cross(at_a, at_b)] += part
-                if a != b:
-                    matrix[_cross(at_b, at_a)] += part.T
-
-    def _expert_slices(self) -> list[slice]:
-        model = self.model
-        mm = model.m + model.family.nuisances
-        return [slice(model.n_gate + e * mm, model.n_gate + (e + 1) * mm) for e in range(model.k)]
-
-    def _information(self, pi: np.ndarray, eta: np.ndarray, r: np.ndarray) -> np.ndarray:
-        g, slices = self.model.n_gate, self._expert_slices()
-        T = slices[-1].stop
-        out = np.zeros((len(pi), T, T))
-        free = pi[:, :g]
-        out[:, :g, :g] = free[:, :, None] * np.eye(g) - free[:, :, None] * free[:, None, :]
-        inner = self.model.family.information(eta)
-        for e, at in enumerate(slices):
-            out[:, at, at] = r[:, e, None, None] * inner[:, e]
-        return out
-
-    def _curvature(
-        self, pi: np.ndarray, eta: np.ndarray, y: np.ndarray, r: np.ndarray, s: np.ndarray, v: np.ndarray
+    def _missing(
+        self,
+        gate: list[Feature],
+        experts: list[list[Feature]],
+        pi: np.ndarray,
+        r: np.ndarray,
+        s: np.ndarray,
+        block: Block,
     ) -> np.ndarray:
-        model, g, slices = self.model, self.model.n_gate, self._expert_slices()
-        out = -v[:, :, None] * v[:, None, :]
-        free, own = pi[:, :g], r[:, :g]
-        out[:, :g, :g] = (own - free)[:, :, None] * np.eye(g)
-        out[:, :g, :g] += free[:, :, None] * free[:, None, :] - own[:, :, None] * own[:, None, :]
-        C = model.family.curvature(eta, y[:, None])
-        for e, at in enumerate(slices):
-            rs = r[:, e, None] * s[:, e]
-            out[:, at, at] += rs[:, :, None] * s[:, e, None, :] + r[:, e, None, None] * C[:, e]
-            cross = ((np.arange(g) == e) - own)[:, :, None] * rs[:, None, :]
-            out[:, :g, at] = cross
-            out[:, at, :g] = cross.transpose(0, 2, 1)
-        return out
+        """sum over units of w (sum_e r_e t_e t_e' - t t'), shape (P, P)."""
+        P = self.model.size
+        out, mean = np.zeros((P, P)), np.zeros((len(r), P))
+        for e, own in enumerate(experts):
+            t = np.zeros((len(r), P))
+            for a, (feature, at) in enumerate(gate):
+                t[:, at] += ((a == e) - pi[:, a, None]) * feature
+            for c, (feature, at) in enumerate(own):
+                t[:, at] = block.sum(s[:, e, c, None] * feature)
+            out += (t * (block.w * r[:, e])[:, None]).T @ t
+            mean += r[:, e, None] * t
+        return out - (mean * block.w[:, None]).T @ mean
+
+
+def _add_experts(matrix: np.ndarray, experts: list[list[Feature]], inner: np.ndarray, wr: np.ndarray) -> None:
+    """Add sum_i wr_e(i) inner_e(i) x (features of i)^2 of each expert, inner (b, k, m, m)."""
+    for e, own in enumerate(experts):
+        _add(matrix, own, inner[:, e] * wr[:, e, None, None])
+
+
+def _add(matrix: np.ndarray, features: list[Feature], blocks: np.ndarray) -> None:
+    for a, (fa, at_a) in enumerate(features):
+        for b, (fb, at_b) in enumerate(features[: a + 1]):
+            part = (fa * blocks[:, a, b, None]).T @ fb
+            matrix[_cross(at_a, at_b)] += part
+            if a != b:
+                matrix[_cross(at_b, at_a)] += part.T
+
+
+def _categorical(p: np.ndarray) -> np.ndarray:
+    """diag(p) - p p' of each row of p (u, g)."""
+    return p[:, :, None] * np.eye(p.shape[1]) - p[:, :, None] * p[:, None, :]
 
 
 def _cross(a: slice | np.ndarray, b: slice | np.ndarray) -> tuple:
@@ -152,14 +168,27 @@ def _cross(a: slice | np.ndarray, b: slice | np.ndarray) -> tuple:
     return (a[:, None], b[None, :])
 
 
-def logit_features(model: Model, theta: np.ndarray, z: np.ndarray, x: np.ndarray) -> list[Feature]:
-    """d logit / d theta of each logit: columns (n, j) and their places in theta, in the order of the
-    logits."""
+def expert_features(model: Model, x: np.ndarray) -> list[list[Feature]]:
+    """d logit / d theta of each expert's predictors and nuisances: columns (n, j) and their places in theta."""
     nu, m, one = model.family.nuisances, model.m, np.ones((len(x), 1))
-    out = model.gate.features(model.gate_coefficients(theta), model.gate_shared(theta), z)
     first, last = model.gate_size, model.size - model.k * nu
+    out: list[list[Feature]] = []
     for e in range(model.k):
         starts = [first + (e * m + c) * model.p for c in range(m)]
-        out += [(x, slice(start, start + model.p)) for start in starts]
-        out += [(one, slice(last + e * nu + i, last + e * nu + i + 1)) for i in range(nu)]
+        own: list[Feature] = [(x, slice(start, start + model.p)) for start in starts]
+        own += [(one, slice(last + e * nu + i, last + e * nu + i + 1)) for i in range(nu)]
+        out.append(own)
+    return out
+
+
+def unit_scores(model: Model, theta: np.ndarray, block: Block, scores: np.ndarray) -> np.ndarray:
+    """Weighted scores of theta of each unit of a block, (u, P), from those of its rows' logits, (b, T)."""
+    out = np.zeros((len(block.z), model.size))
+    first = slice(None) if block.groups is None else block.groups.first
+    gate = model.gate.features(model.gate_coefficients(theta), model.gate_shared(theta), block.z)
+    for t, (feature, at) in enumerate(gate):
+        out[:, at] += scores[first, t, None] * feature
+    experts = [one for own in expert_features(model, block.x) for one in own]
+    for t, (feature, at) in enumerate(experts, len(gate)):
+        out[:, at] = block.sum(scores[:, t, None] * feature)
     return out

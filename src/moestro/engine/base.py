@@ -1,4 +1,5 @@
-"""One question an engine answers: at these parameters, what is the sum over all rows?"""
+"""One question an engine answers: at these parameters, what is the sum over all units (rows, or groups of rows
+that share their expert)?"""
 
 from __future__ import annotations
 
@@ -24,14 +25,14 @@ class Order(IntEnum):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Weighted sums over rows at theta; of several thetas, with a leading axis.
+    """Weighted sums over units at theta; of several thetas, with a leading axis.
 
     Attributes
     ----------
     value : float
         Observed log-likelihood in the user's units (with given responsibilities: EM's Q function).
     mass : ndarray of shape (k,)
-        Sum of weighted responsibilities.
+        Sum of the rows' weighted responsibilities; a row has its group's.
     gradient : ndarray of shape (P,) or None
         Score of theta.
     information : ndarray of shape (P, P) or None
@@ -57,7 +58,8 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Rowwise:
-    """Per-row results: log_density (n,), responsibilities (n, k), scores of the logits (n, T), weighted."""
+    """Per-unit results: log_density (u,), responsibilities (u, k); scores of the rows' logits (n, T), weighted, a
+    group's gate scores at its first row."""
 
     log_density: np.ndarray
     responsibilities: np.ndarray
@@ -73,28 +75,28 @@ class Engine(Protocol):
     def evaluate(
         self, theta: np.ndarray, order: Order, responsibilities: np.ndarray | None = None
     ) -> Evaluation:
-        """Sums to `order`; given responsibilities (n, k) replace the posterior ones."""
+        """Sums to `order`; given responsibilities (u, k) replace the posterior ones."""
         ...
 
     def evaluate_all(
         self, thetas: np.ndarray, order: Order, responsibilities: np.ndarray | None = None, threads: int = 1
     ) -> Evaluation:
-        """`evaluate` at each of thetas (S, P), every part stacked along a first axis; responsibilities (S, n,
+        """`evaluate` at each of thetas (S, P), every part stacked along a first axis; responsibilities (S, u,
         k)."""
         ...
 
     def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
-        """Log-density, responsibilities and, on demand, logit scores of every row."""
+        """Log-density and responsibilities of every unit and, on demand, logit scores of every row."""
         ...
 
 
 def log_base_sum(model: Model, rows: Rows) -> float:
     """What the user's units add to the sum of scaled log-densities."""
-    total = -rows.weight_sum * float(np.log(rows.y_scale))
+    total = -rows.row_weight_sum * float(np.log(rows.y_scale))
     if np.ndim(model.family.log_base(rows.y[:1])) == 0:  # no such term
         return total
     for part in rows.parts(65536):
-        w = 1.0 if part.w is None else part.w
+        w = 1.0 if part.row_weights is None else part.row_weights
         total += float(np.sum(w * model.family.log_base((part.y - rows.y_center) / rows.y_scale)))
     return total
 

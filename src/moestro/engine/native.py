@@ -53,6 +53,7 @@ class NativeEngine:
             model.m,
             getattr(model.gate, "top_k", 0),
             getattr(model.gate, "rank_on", "") == "logit",
+            None if rows.groups is None else rows.groups.offsets,
         )
         self._offset = log_base_sum(model, rows)
 
@@ -93,13 +94,14 @@ class NativeEngine:
         )  # fmt: skip
         return phi, value, mass, iterations.astype(int), converged.astype(bool)
 
-    def _base(self, y: np.ndarray) -> np.ndarray | float:
-        scaled = (y - self.rows.y_center) / self.rows.y_scale
-        return self.model.family.log_base(scaled) - np.log(self.rows.y_scale)
-
     def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
         density, resp, score = self._problem.rowwise(theta, scores, self.threads, self.isa)
-        for start in range(0, self.rows.n, 65536):
-            at = slice(start, start + 65536)
-            density[at] += self._base(self.rows.y[at])
+        start = 0
+        for part in self.rows.parts(65536):
+            scaled = (part.y - part.y_center) / part.y_scale
+            base = self.model.family.log_base(scaled) - np.log(part.y_scale)
+            if part.groups is not None:
+                base = part.groups.sum(np.broadcast_to(base, part.y.shape))
+            density[start : start + part.n_units] += base
+            start += part.n_units
         return Rowwise(density, resp, score)

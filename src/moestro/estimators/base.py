@@ -14,9 +14,11 @@ from ..design import FormulaDesign, Observations
 from ..design.response import check_weights
 from ..errors import DataError
 from ..fitted import write_file
+from ..fitted.groups import group_joint
 from ..threads import thread_count
 from .described import Described
 from .found import Found, Penalised, describe
+from .groups import ids_of
 from .helpers import checked, read_arrays, read_formula, read_response, warn_if_weak
 from .paths import RegularizationPath
 
@@ -43,7 +45,7 @@ class MoEBase(Described):
 
     # Fitting
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Self:
         """Fit by maximum likelihood.
 
         Parameters
@@ -55,16 +57,24 @@ class MoEBase(Described):
             it takes the place of the column that the formula's response reads, in that column's own units:
             with "log(price) ~ size" y is the price.
         sample_weight : array-like of shape (n,), optional
-            Real-valued, at least 0: weight 0 is a deleted row, weight 2 a row written twice.
+            Real-valued, at least 0: weight 0 is a deleted row, weight 2 a row written twice; with groups a
+            deleted group and one that was seen twice, so it is constant within a group.
+        groups : str or array-like of shape (n,), optional
+            Ids, of any type and in any order, of rows that share their expert (the choices of one person, the
+            visits of one patient), or the name of their column in a frame. The gate's columns are then those of
+            the groups, constant within each; the likelihood is a product over groups, and criteria, robust
+            standard errors and cross-validation count groups. Located and penalised fits refuse them.
 
         Returns
         -------
         self
         """
-        return self._fit(X, y, sample_weight)
+        return self._fit(X, y, sample_weight, groups)
 
     @classmethod
-    def from_formula(cls, formula: str, data: Any, *, sample_weight: Any = None, **parameters: Any) -> Self:
+    def from_formula(
+        cls, formula: str, data: Any, *, sample_weight: Any = None, groups: Any = None, **parameters: Any
+    ) -> Self:
         """The estimator with this formula, fitted on a frame: ``cls(formula=formula,
         **parameters).fit(data)``.
 
@@ -75,17 +85,20 @@ class MoEBase(Described):
             Without ``|`` the gate has the experts' columns; ``| 1`` makes it constant.
         data : frame (pandas, polars, pyarrow, ...) or mapping of columns
         sample_weight : array-like of shape (n,), optional
+        groups : str or array-like of shape (n,), optional
+            The column, or the ids, of rows that share their expert: ``groups="person"``.
         **parameters
             Of the estimator. `predict` and the others then take frames with the same columns.
         """
-        return cls(**{"formula": formula, **parameters})._fit(data, None, sample_weight)
+        return cls(**{"formula": formula, **parameters})._fit(data, None, sample_weight, groups)
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
+        ids = ids_of(self, groups, X)
         read = read_arrays if self.formula is None else read_formula
         design, x, z, y, responses = read(self, X, y)
         y = self._encode(y, responses[0], fitting=True)
         w = check_weights(sample_weight, len(y))
-        found = self._estimate(Observations(design, x, z, y, w, responses, self._classes))
+        found = self._estimate(Observations(design, x, z, y, w, responses, self._classes, ids))
         self._store(found)
         if found.searched:
             warn_if_weak(found.model.fit.evidence)
@@ -171,20 +184,35 @@ class MoEBase(Described):
         """Prior weight g_i(x) of each expert, shape (n, k)."""
         return np.exp(self._fitted().log_gate(*self._matrices(X)))
 
-    def responsibilities(self, X: Any, y: Any = None) -> np.ndarray:
+    def responsibilities(self, X: Any, y: Any = None, groups: Any = None, per: str = "row") -> np.ndarray:
         """Posterior probability of each expert given (x, y), shape (n, k).
 
         y is what `fit` takes: with a formula it may be left out, and is untransformed where it is given.
+        `groups` as in `fit`: all rows of a group have the same probabilities, given all of them; per="group" has
+        one row a group instead, (G, k), in the order in which groups first appear.
         """
-        return self._posterior(*self._with_response(X, y))
+        if per not in ("row", "group") or (per == "group" and groups is None):
+            raise DataError(f"per={per!r} must be 'row', or 'group' where groups are given")
+        data = self._with_response(X, y)
+        joint, of_row = self._fitted().log_joint(*data), slice(None)
+        if groups is not None:
+            joint, of_row = group_joint(self._fitted(), *data, ids_of(self, groups, X))
+        r = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
+        return r if per == "group" else r[of_row]
 
-    def log_density(self, X: Any, y: Any = None) -> np.ndarray:
+    def log_density(self, X: Any, y: Any = None, groups: Any = None) -> np.ndarray:
         """log p(y | x) in the user's units, shape (n,); y as in `responsibilities`.
+
+        With `groups` that of all rows of a group together, shape (G,), in the order in which groups first appear:
+        log sum_e pi_e prod_i f_e(y_i | x_i).
 
         With a formula whose response is transformed it is the density of the transformed response: with
         "log(price) ~ size" that of log(price).
         """
-        return self._fitted().log_density(*self._with_response(X, y))
+        data = self._with_response(X, y)
+        if groups is None:
+            return self._fitted().log_density(*data)
+        return np.logaddexp.reduce(group_joint(self._fitted(), *data, ids_of(self, groups, X))[0], axis=1)
 
     # File
 

@@ -57,6 +57,8 @@ def bootstrap_test(
     if rows.w is not None or other.w is not None:
         raise DataError("weighted rows cannot be drawn: fit without weights")
     if isinstance(a, FittedModel):
+        if rows.groups is not None or other.groups is not None:
+            raise DataError("the bootstrap draws single rows: fit without groups")
         ratio = mixture_ratio(a.fit, b.fit, rows, smaller._found.engine)
     else:
         ratio = located_ratio(a.fit, b.fit, len(rows.y))

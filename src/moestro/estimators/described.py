@@ -29,19 +29,27 @@ class Described(Trust):
     def _with_response(self, X: Any, y: Any) -> tuple[Any, Any, np.ndarray]:
         """The experts' columns, the gate's, and the response."""
 
+    @abstractmethod
+    def responsibilities(self, X: Any, y: Any = None, groups: Any = None, per: str = "row") -> np.ndarray:
+        """Posterior probability of each expert, (n, k)."""
+
     def _posterior(self, x: Any, z: Any, y: np.ndarray) -> np.ndarray:
         joint = self._fitted().log_joint(x, z, y)
         return np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
 
     def _rows(self, X: Any, y: Any, sample_weight: Any, what: str) -> tuple[Any, Any, np.ndarray, np.ndarray]:
         """x, z, y and weights: those given, or the training data."""
+        model = self._fitted()
+        if isinstance(model, FittedModel) and model.fit.group_sizes is not None:
+            raise DataError(
+                f"{what} is of single rows, and these share their expert in groups: use assign(..., groups=)"
+            )
         if X is not None:
             x, z, y = self._with_response(X, y)
             w = check_weights(sample_weight, len(y))
         else:
             if y is not None or sample_weight is not None:
                 raise DataError("y and sample_weight are given with X")
-            self._fitted()
             if self._found.rows is None:
                 raise DataError(
                     f"{what} needs data, and an estimator from a file or a pickle carries none: give X and y"
@@ -50,12 +58,12 @@ class Described(Trust):
             x, z, y, w = rows.x, rows.z, rows.y, rows.w
         return x, z, y, np.ones(len(y)) if w is None else w
 
-    def assign(self, X: Any, y: Any = None) -> Table:
+    def assign(self, X: Any, y: Any = None, groups: Any = None) -> Table:
         """The most probable expert of each row given (x, y), counted from 1, and the posterior of each.
 
-        Columns expert, posterior(1), ..., posterior(k); y as in `responsibilities`.
+        Columns expert, posterior(1), ..., posterior(k); y and groups as in `responsibilities`.
         """
-        r = self._posterior(*self._with_response(X, y))
+        r = self.responsibilities(X, y, groups)
         posteriors = {f"posterior({e + 1})": r[:, e] for e in range(r.shape[1])}
         return Table({"expert": np.argmax(r, axis=1) + 1, **posteriors})
 

@@ -14,6 +14,7 @@ from ..errors import DataError
 from ..experts import Family, Multinomial, make_family
 from ..located import LocatedLaw
 from .base import MoEBase
+from .groups import weights_given
 from .helpers import read_response
 
 
@@ -27,15 +28,29 @@ class Regressor(RegressorMixin, MoEBase):
     def _classes(self) -> tuple:
         return ()
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, *, groups: Any = None, history: Any = None) -> np.ndarray:
         """Predictive mean E[Y | x], shape (n,), or (n, q) of several responses; Y is the response as the
-        formula has it, transformed where it says so."""
-        return self._fitted().mean(*self._matrices(X))
+        formula has it, transformed where it says so.
 
-    def predict_distribution(self, X: Any) -> PredictiveDistribution | LocatedLaw:
+        Given `history`, rows that were seen of the same `groups`, it is E[Y | x, history].
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d)
+        groups : str or array-like of shape (n,), optional
+            Ids as in `fit`, beside a history.
+        history : tuple (X, y, groups), optional
+            Rows of the past; y is None where a formula reads it from X. The gate's weights of a group are replaced
+            by its posterior ones; a group that is not in the history keeps the gate's.
+        """
+        return self._fitted().mean(*self._matrices(X), **weights_given(self, X, groups, history))
+
+    def predict_distribution(
+        self, X: Any, *, groups: Any = None, history: Any = None
+    ) -> PredictiveDistribution | LocatedLaw:
         """The predictive distribution of each row: mean, variance, pdf, cdf, quantile, sample; of several
-        responses mean, covariance, density, sample."""
-        return self._fitted().distribution(*self._matrices(X))
+        responses mean, covariance, density, sample. Groups and history as in `predict`."""
+        return self._fitted().distribution(*self._matrices(X), **weights_given(self, X, groups, history))
 
     def sample(self, X: Any, random_state: Any = None) -> np.ndarray:
         """One response drawn for each row, shape (n,), or (n, q) of several."""
@@ -95,13 +110,25 @@ class Classifier(ClassifierMixin, MoEBase):
     def _family(self) -> Family:
         return Multinomial(len(self.classes_))
 
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Class probabilities, shape (n, K), columns as in ``classes_``."""
-        return self._fitted().mean(*self._matrices(X))
+    def predict_proba(self, X: Any, *, groups: Any = None, history: Any = None) -> np.ndarray:
+        """Class probabilities, shape (n, K), columns as in ``classes_``.
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Most probable class, shape (n,)."""
-        proba = self.predict_proba(X)
+        Given `history`, rows that were seen of the same `groups`, they are P(Y = s | x, history).
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, d)
+        groups : str or array-like of shape (n,), optional
+            Ids as in `fit`, beside a history.
+        history : tuple (X, y, groups), optional
+            Rows of the past; y is None where a formula reads it from X. The gate's weights of a group are replaced
+            by its posterior ones; a group that is not in the history keeps the gate's.
+        """
+        return self._fitted().mean(*self._matrices(X), **weights_given(self, X, groups, history))
+
+    def predict(self, X: Any, *, groups: Any = None, history: Any = None) -> np.ndarray:
+        """Most probable class, shape (n,); groups and history as in `predict_proba`."""
+        proba = self.predict_proba(X, groups=groups, history=history)
         return self.classes_[np.argmax(proba, axis=1)]
 
     def sample(self, X: Any, random_state: Any = None) -> np.ndarray:

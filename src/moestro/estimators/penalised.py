@@ -8,6 +8,7 @@ import numpy as np
 
 from ..api import number_of_experts
 from ..design import ArrayDesign, Design, Observations
+from ..design.groups import refuse_groups
 from ..errors import DataError
 from ..fitted import FittedModel
 from ..gates import make_gate
@@ -48,6 +49,7 @@ def fit_at(
     estimator: Any, data: Observations, k: int, penalty: Penalty, seed: int, **how: Any
 ) -> tuple[FittedModel, PenalisedFit]:
     """k experts with a penalty; `how` as in `penalised.fit_penalised`."""
+    refuse_groups(data.groups, "penalised fits")
     tol = TOL if estimator.tol is None else estimator.tol
     if not 0 < tol <= ACCEPTED:
         raise DataError(f"with a penalty tol must be positive and at most {ACCEPTED:g}, got {tol!r}")

@@ -74,6 +74,7 @@ def to_dict(
         },
         "theta": fit.theta.tolist(),
         "fit": fit_to_dict(fit),
+        "group_sizes": None if fit.group_sizes is None else list(fit.group_sizes),
         "covariances": [_covariance_to_dict(c) for c in covariances.values()],
         "measure": measure_of(model, units, fit.theta).to_dict(),
     }
@@ -106,10 +107,18 @@ def from_dict(data: Any) -> Parts:
         coordinates=Coordinates.of(model, units.x_scaling, units.z_scaling),
         theta=theta,
         n_parameters=int(f["n_parameters"]),
+        group_sizes=_group_sizes(data.get("group_sizes")),
         **fit_from_dict(f, model.k),
     )
     known = [_covariance_from_dict(c, model.size) for c in data.get("covariances", [])]
     return design, units, fit, {c.kind: c for c in known}
+
+
+def _group_sizes(data: Any) -> tuple[int, int, int] | None:
+    if data is None:
+        return None
+    count, least, most = data
+    return int(count), int(least), int(most)
 
 
 def _scaling_to_dict(scaling: Scaling) -> dict[str, Any]:

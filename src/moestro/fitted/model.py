@@ -13,8 +13,8 @@ import scipy.sparse as sp
 
 from ..design import Design, Units
 from ..distribution import PredictiveDistribution
-from ..inference import Clusters, Covariance, Estimates, Refits, covariance, mixture_estimates, refitted
-from ..inference.covariance import FORMULAS
+from ..inference import Covariance, Estimates, Refits, covariance, mixture_estimates, refitted
+from ..inference.covariance import FORMULAS, clusters_of
 from ..inference.delta import STEP, by_directions, refuse_unknown, root_of
 from ..measure import MixingMeasure, measure_of
 from ..model import ActiveModel
@@ -74,7 +74,7 @@ class FittedModel:
         """Covariance of the estimate on the rows of the fit."""
         if kind in FORMULAS:
             return covariance(self.fit, rows, kind, engine, threads, cluster)
-        clusters = None if cluster is None else Clusters.of(cluster, rows.n, rows.w)
+        clusters = clusters_of(rows, cluster)
         return refitted(self.fit, rows, Refits(kind, n_bootstrap, seed, clusters), engine, threads)
 
     def estimates(self, covariance: Covariance | None = None) -> Estimates:
@@ -119,24 +119,27 @@ class FittedModel:
             out[at] = part.model.predictors(part.theta, part.x_scaling.apply(block))
         return out
 
-    def distribution(self, x: Any, z: Any) -> PredictiveDistribution:
-        """The predictive distribution of each row."""
+    def distribution(self, x: Any, z: Any, log_weights: np.ndarray | None = None) -> PredictiveDistribution:
+        """The predictive distribution of each row, by the gate's weights or by these (n, k)."""
+        log_weights = self.log_gate(x, z) if log_weights is None else log_weights
         return PredictiveDistribution(
-            self.fit.model.family, self.log_gate(x, z), self.eta(x), self.units.y_center, self.units.y_scale
+            self.fit.model.family, log_weights, self.eta(x), self.units.y_center, self.units.y_scale
         )
 
-    def marginals(self, x: Any, z: Any) -> dict[str, PredictiveDistribution]:
+    def marginals(
+        self, x: Any, z: Any, log_weights: np.ndarray | None = None
+    ) -> dict[str, PredictiveDistribution]:
         """The predictive distribution of each row, by the name of the response."""
-        return {self.units.response: self.distribution(x, z)}
+        return {self.units.response: self.distribution(x, z, log_weights)}
 
-    def mean(self, x: Any, z: Any) -> np.ndarray:
-        """E[Y | x] (n,), or class probabilities (n, K)."""
+    def mean(self, x: Any, z: Any, log_weights: np.ndarray | None = None) -> np.ndarray:
+        """E[Y | x] (n,), or class probabilities (n, K), by the gate's weights or by these (n, k)."""
         model = self.fit.model
         out = []
         source = x if z is None else z
         for start in range(0, max(x.shape[0], 1), BLOCK):
             at = slice(start, start + BLOCK)
-            g = np.exp(self.log_gate(source[at], None))
+            g = np.exp(self.log_gate(source[at], None) if log_weights is None else log_weights[at])
             mean = model.family.mean(self.eta(x[at]))
             mixed = np.einsum("nk,nkc->nc", g, mean) if mean.ndim == 3 else np.einsum("nk,nk->n", g, mean)
             out.append(mixed if mean.ndim == 3 else self.units.y_center + self.units.y_scale * mixed)
@@ -176,12 +179,16 @@ class FittedModel:
     def _at(self, theta: np.ndarray) -> FittedModel:
         return replace(self, fit=replace(self.fit, theta=theta), covariances={})
 
-    def log_joint(self, x: Any, z: Any, y: np.ndarray) -> np.ndarray:
-        """log g_i(x) f_i(y | x) in the user's units, shape (n, k)."""
+    def log_experts(self, x: Any, y: np.ndarray) -> np.ndarray:
+        """log f_i(y | x) in the user's units, shape (n, k)."""
         u = (y - self.units.y_center) / self.units.y_scale
         family = self.fit.model.family
         base = np.asarray(family.log_base(u) - np.log(self.units.y_scale))
-        return self.log_gate(x, z) + family.log_density(self.eta(x), u[:, None]) + base.reshape(-1, 1)
+        return family.log_density(self.eta(x), u[:, None]) + base.reshape(-1, 1)
+
+    def log_joint(self, x: Any, z: Any, y: np.ndarray) -> np.ndarray:
+        """log g_i(x) f_i(y | x) in the user's units, shape (n, k)."""
+        return self.log_gate(x, z) + self.log_experts(x, y)
 
     def log_density(self, x: Any, z: Any, y: np.ndarray) -> np.ndarray:
         """log p(y | x) in the user's units, shape (n,)."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..design import Units
-from ..engine import Order, logit_features, make_engine
+from ..engine import Order, make_engine, unit_scores
 from ..errors import DataError
 from ..measure import to_user, user_jacobian
 from ..problems import MixtureFit, fit_mixture
@@ -69,14 +69,14 @@ def covariance(
     """Covariance of `fit` on its `rows`.
 
     "observed" inverts the exact Hessian; "sandwich" is A^-1 B A^-1 with B the sum of the outer products of
-    the rows' weighted scores, valid when the model is only an approximation; "cluster" sums the scores of each
-    `cluster` (n,) first, see `Clusters`. Directions in which the observed information is singular (relative to
+    the weighted scores of rows, or of groups where rows share their expert, valid when the model is only an
+    approximation; "cluster" sums the scores of each `cluster` (n,) first, see `Clusters`. Directions in which the observed information is singular (relative to
     EM's complete-data information) are taken out, and the entries that load on them are marked as not
     identified.
     """
     if kind not in FORMULAS:
         raise DataError(f"cov={kind!r} is unknown: choose one of {', '.join(KINDS)}")
-    clusters = Clusters.of(cluster, rows.n, rows.w) if kind == "cluster" else None
+    clusters = clusters_of(rows, cluster, needed=True) if kind == "cluster" else None
     c = fit.coordinates
     objective = Objective(make_engine(fit.model, rows, engine, threads), c)
     phi = c.collapse(fit.theta)
@@ -119,16 +119,24 @@ def _meat(
 
 
 def row_scores(fit: MixtureFit, rows: Rows, engine: str, threads: int) -> Iterator[np.ndarray]:
-    """Weighted scores (b, P) of consecutive rows in theta, one block after the other."""
+    """Weighted scores (b, P) of consecutive units, rows or groups, in theta, one block after the other."""
     model = fit.model
     for part in rows.parts(16384):
         scores = make_engine(model, part, engine, threads).rowwise(fit.theta, scores=True).scores
         assert scores is not None
-        block = next(part.blocks(part.n))
-        full = np.zeros((part.n, model.size))
-        for t, (feature, at) in enumerate(logit_features(model, fit.theta, block.z, block.x)):
-            full[:, at] += scores[:, t, None] * feature
-        yield full
+        yield unit_scores(model, fit.theta, next(part.blocks(part.n)), scores)
+
+
+def clusters_of(rows: Rows, cluster: Any, needed: bool = False) -> Clusters | None:
+    """Clusters of rows by their ids; None where none are given or `needed`."""
+    if cluster is None and not needed:
+        return None
+    if rows.groups is not None:
+        raise DataError(
+            "clusters are of fits without groups: the sandwich and the bootstrap of grouped rows already take each "
+            "group as one"
+        )
+    return Clusters.of(cluster, rows.n, rows.w)
 
 
 def refitted(
@@ -145,7 +153,7 @@ def refitted(
     options = Options(
         engine=engine, threads=threads, n_starts=1, tol=1e-6, initial=(fit.theta,), only_initial=True
     )
-    w = np.ones(rows.n) if rows.w is None else rows.w
+    w = np.ones(rows.n_units) if rows.w is None else rows.w
     draws = np.array(
         [fit_mixture(fit.model, replace(rows, w=new), options).theta for new in refits.weights(w)]
     )

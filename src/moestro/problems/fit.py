@@ -43,7 +43,8 @@ def fit_mixtures(
     """Fits for each k of `ks`, in increasing order, as `search.fit_path` makes them."""
     largest = max(ks)
     check_options(options, min(*ks, model.k))
-    model.family.check_response(rows.y if rows.w is None else rows.y[rows.w > 0])
+    w = rows.row_weights
+    model.family.check_response(rows.y if w is None else rows.y[w > 0])
     _check_distinct(replace(model, k=largest), rows)
     nested = options.nested and not options.only_initial and not model.gate.path(largest)
 
@@ -76,8 +77,13 @@ def fit_above(below: MixtureFit, model: Model, rows: Rows, options: Options) -> 
 def _check_distinct(model: Model, rows: Rows) -> None:
     if model.k == 1:
         return
-    distinct = rows.n if rows.n <= MERGE_LIMIT else rows.take(np.arange(MERGE_LIMIT)).merged().n
-    if distinct < model.k and rows.n > MERGE_LIMIT:
-        distinct = rows.merged().n
+    distinct = rows.n_units
+    if rows.n > MERGE_LIMIT:
+        distinct = rows.take(np.arange(min(distinct, MERGE_LIMIT))).merged().n_units
+        if distinct < model.k:
+            distinct = rows.merged().n_units
     if distinct < model.k:
-        raise DataError(f"{model.k} experts need at least {model.k} distinct rows, the data have {distinct}")
+        what = "rows" if rows.groups is None else "groups"
+        raise DataError(
+            f"{model.k} experts need at least {model.k} distinct {what}, the data have {distinct}"
+        )

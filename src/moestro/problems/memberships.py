@@ -1,4 +1,4 @@
-"""From memberships (n, k) to parameters of a softmax-gated mixture, many at once."""
+"""From memberships (u, k) of units, rows or groups, to parameters of a softmax-gated mixture, many at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def pooled(objective: Objective) -> np.ndarray:
     gate, shared = c.model.gate.initial(c.model.k, c.model.q)
     c.model.gate_coefficients(theta)[:] = gate
     c.model.gate_shared(theta)[:] = shared
-    w = np.ones(rows.n) if rows.w is None else rows.w
+    w = np.ones(rows.n) if rows.row_weights is None else rows.row_weights
     y = (rows.y - rows.y_center) / rows.y_scale
     c.model.expert_coefficients(theta)[:, :, 0] = c.model.family.marginal(y, w)
     return c.collapse(theta)
@@ -29,7 +29,7 @@ def from_memberships(
 ) -> np.ndarray:
     """M-steps with the responsibilities held at `memberships`, several fits side by side; phi (S, P).
 
-    The gate moves only where the memberships cover every row.
+    The gate moves only where the memberships cover every unit.
     """
     phi = np.tile(pooled(objective), (len(memberships), 1))
     given = np.ascontiguousarray(memberships, dtype=float)

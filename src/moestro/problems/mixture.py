@@ -24,6 +24,7 @@ from ..solvers.together import newton_together
 from .memberships import from_memberships, pooled
 from .ranking import Ranking
 from .smaller import duplicated, halves
+from .view import view_of
 
 NEWTON_LIMIT = 1500  # free parameters up to which an exact Hessian is held (docs/benchmarks.md)
 SHORT_EM = 4  # EM steps before Newton's: far from an optimum they are cheap and safe
@@ -47,16 +48,20 @@ class MixtureFit(Fit):
     coordinates : Coordinates
     theta : ndarray of shape (P,)
         Parameters in scaled coordinates, experts in decreasing order of mass.
+    group_sizes : tuple of int or None
+        Number of groups that share their expert, and the rows of the smallest and of the largest.
     """
 
     model: Model
     coordinates: Coordinates
     theta: np.ndarray
+    group_sizes: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True)
 class MixtureProblem:
-    """The log-likelihood of a model on rows, in the free coordinates phi: its points.
+    """The log-likelihood of a model on rows, in the free coordinates phi: its points. Where rows come in groups,
+    a group is what the search calls a unit: it has one share in every expert.
 
     Attributes
     ----------
@@ -68,7 +73,7 @@ class MixtureProblem:
     threads : int
     rank_by : {"usable", "likelihood"}
     share : float
-        Of all rows, by weight.
+        Of all units, by weight.
     """
 
     rows: Rows
@@ -101,7 +106,8 @@ class MixtureProblem:
 
     @property
     def weights(self) -> np.ndarray | None:
-        return self.rows.w
+        grouped = self.rows.groups is not None and self.rows.w is None
+        return np.ones(self.rows.n_units) if grouped else self.rows.w
 
     @property
     def rotation(self) -> Sequence[str]:
@@ -138,10 +144,7 @@ class MixtureProblem:
 
     @cached_property
     def _view(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        block = next(self.rows.blocks(self.rows.n))
-        x = block.x[:, 1:] if self.rows.shared else np.column_stack([block.x[:, 1:], block.z[:, 1:]])
-        y = self.model.family.spread(block.y)
-        return x, (y - np.average(y, weights=block.w)) / max(float(y.std()), 1e-300), block.w
+        return view_of(self.model, self.rows)
 
     def view(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         return self._view[:2]
@@ -260,9 +263,17 @@ class MixtureProblem:
             weight_sum=self.weight_sum,
             mass=end.mass,
             entropy=self._entropy(theta),
+            group_sizes=self._group_sizes(),
             history=history(end.outcome.trace),
             **common,
         )
+
+    def _group_sizes(self) -> tuple[int, int, int] | None:
+        groups, w = self.rows.groups, self.rows.w
+        if groups is None:
+            return None
+        sizes = groups.sizes if w is None else groups.sizes[w > 0]
+        return len(sizes), int(sizes.min()), int(sizes.max())
 
     def _entropy(self, theta: np.ndarray) -> float:
         total = 0.0

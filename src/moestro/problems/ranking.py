@@ -57,8 +57,8 @@ class Ranking:
     @classmethod
     def of(cls, coordinates: Coordinates, rows: Rows, by: str, share: float = 1.0) -> Ranking:
         """The ranking of fits on `rows`, a `share` of all rows."""
-        total = rows.weight_sum
-        present = rows.n if rows.w is None else int(np.count_nonzero(rows.w))
+        total, w = rows.row_weight_sum, rows.row_weights
+        present = rows.n if w is None else int(np.count_nonzero(w))
         rounded = spacing(rows) / rows.y_scale / np.sqrt(12.0) if coordinates.model.family.nuisances else 0.0
         return cls(coordinates, max(total, float(present)) / total / share, by, rounded)
 
@@ -95,8 +95,8 @@ def spacing(rows: Rows) -> float:
     """How finely the response is recorded, in the user's units: the median over rows of the distance to the nearest
     other value, where at least half of the rows share theirs with another row; else 0."""
     step = rows.n // LOOKED_AT + 1
-    y = rows.y[::step]
-    values, count = np.unique(y if rows.w is None else y[rows.w[::step] > 0], return_counts=True)
+    y, w = rows.y[::step], rows.row_weights
+    values, count = np.unique(y if w is None else y[w[::step] > 0], return_counts=True)
     if len(values) < 2 or 2 * count[count > 1].sum() < count.sum():
         return 0.0
     gap = np.diff(values)

@@ -9,37 +9,57 @@ from functools import cached_property
 import numpy as np
 
 from ..design.scaling import Scaling
+from .groups import Groups, merge_groups
 
 
 @dataclass(frozen=True)
 class Block:
-    """Scaled rows: ``x`` (b, p) and ``z`` (b, q) with a leading one, ``y`` (b,), ``w`` (b,), ``at`` the
-    slice."""
+    """Scaled rows, b of them in u units: ``x`` (b, p) and ``z`` (u, q) with a leading one, ``y`` (b,), ``w``
+    (u,), ``at`` the slice of the units."""
 
     x: np.ndarray
     z: np.ndarray
     y: np.ndarray
     w: np.ndarray
     at: slice
+    groups: Groups | None = None
+
+    def sum(self, a: np.ndarray) -> np.ndarray:
+        """Sums over the rows of each unit: (b, ...) to (u, ...)."""
+        return a if self.groups is None else self.groups.sum(a)
+
+    def spread(self, a: np.ndarray) -> np.ndarray:
+        """What a unit has, at each of its rows: (u, ...) to (b, ...)."""
+        return a if self.groups is None else self.groups.spread(a)
+
+    @property
+    def sizes(self) -> np.ndarray | int:
+        """Rows of each unit."""
+        return 1 if self.groups is None else self.groups.sizes
 
 
 @dataclass(frozen=True)
 class Rows:
     """Expert columns x, gate columns z, response y and weights w, with their scaling.
 
+    What has one expert is a *unit*: a row, or a group of rows. The likelihood is a product over units, so
+    weights, subsets and orders are of units; u is their number.
+
     Attributes
     ----------
     x : ndarray of shape (n, d)
         Columns of the experts, in the user's units and layout.
     z : ndarray of shape (n, e) or None
-        Columns of the gate; None where gate and experts share ``x``.
+        Columns of the gate, constant within a group; None where gate and experts share ``x``.
     y : ndarray of shape (n,)
         Response: a number, or the index of a class as a float.
-    w : ndarray of shape (n,) or None
+    w : ndarray of shape (u,) or None
         Sample weights; None means one each.
     x_scaling, z_scaling : Scaling
     y_center, y_scale : float
         The response that experts see is ``(y - y_center) / y_scale``.
+    groups : Groups or None
+        None where every row has an expert of its own.
     """
 
     x: np.ndarray
@@ -50,10 +70,15 @@ class Rows:
     z_scaling: Scaling
     y_center: float = 0.0
     y_scale: float = 1.0
+    groups: Groups | None = None
 
     @property
     def n(self) -> int:
         return self.x.shape[0]
+
+    @property
+    def n_units(self) -> int:
+        return self.n if self.groups is None else self.groups.count
 
     @property
     def shared(self) -> bool:
@@ -70,60 +95,97 @@ class Rows:
 
     @property
     def weight_sum(self) -> float:
-        return float(self.n if self.w is None else self.w.sum())
+        """Of the units."""
+        return float(self.n_units if self.w is None else self.w.sum())
+
+    @cached_property
+    def row_weights(self) -> np.ndarray | None:
+        """Weights of the rows, (n,): each has its unit's; None means one each."""
+        return self.w if self.w is None or self.groups is None else self.groups.spread(self.w)
+
+    @property
+    def row_weight_sum(self) -> float:
+        return float(self.n if self.row_weights is None else self.row_weights.sum())
+
+    def _cuts(self, size: int) -> Iterator[tuple[slice, slice, Groups | None]]:
+        """Consecutive rows, their units and groups, about `size` rows at a time; a unit is never split."""
+        if self.groups is None:
+            for start in range(0, self.n, size):
+                at = slice(start, min(start + size, self.n))
+                yield at, at, None
+            return
+        for units in self.groups.cuts(size):
+            rows = slice(int(self.groups.offsets[units.start]), int(self.groups.offsets[units.stop]))
+            yield rows, units, self.groups.part(units)
 
     def blocks(self, size: int = 4096) -> Iterator[Block]:
-        """Cut the rows into scaled blocks. Rows that share an expert (groups) would be kept together here."""
-        for start in range(0, self.n, size):
-            at = slice(start, min(start + size, self.n))
+        """Cut the rows into scaled blocks."""
+        for at, units, groups in self._cuts(size):
             x = self.x_scaling.apply(self.x[at])
-            z = x if self.z is None else self.z_scaling.apply(self.z[at])
+            first = slice(None) if groups is None else groups.first
+            z = x[first] if self.z is None else self.z_scaling.apply(self.z[at][first])
             y = (self.y[at] - self.y_center) / self.y_scale
-            w = np.ones(len(y)) if self.w is None else self.w[at]
-            yield Block(x, z, y, w, at)
+            w = np.ones(units.stop - units.start) if self.w is None else self.w[units]
+            yield Block(x, z, y, w, units, groups)
 
     def parts(self, size: int) -> Iterator[Rows]:
-        """Consecutive pieces as views, without copies."""
-        for start in range(0, self.n, size):
-            at = slice(start, start + size)
+        """Consecutive pieces of about `size` rows as views, without copies."""
+        for at, units, groups in self._cuts(size):
             yield replace(
                 self,
                 x=self.x[at],
                 z=None if self.z is None else self.z[at],
                 y=self.y[at],
-                w=None if self.w is None else self.w[at],
+                w=None if self.w is None else self.w[units],
+                groups=groups,
             )
 
     def take(self, index: np.ndarray) -> Rows:
-        """Rows `index` as a copy, with the same scaling."""
+        """Units `index` as a copy, with the same scaling."""
+        rows, groups = (index, None) if self.groups is None else self.groups.take(index)
+        return self._copy(rows, groups, None if self.w is None else self.w[index])
+
+    def _copy(self, rows: np.ndarray, groups: Groups | None, w: np.ndarray | None) -> Rows:
         return replace(
             self,
-            x=np.ascontiguousarray(self.x[index]),
-            z=None if self.z is None else np.ascontiguousarray(self.z[index]),
-            y=self.y[index],
-            w=None if self.w is None else self.w[index],
+            x=np.ascontiguousarray(self.x[rows]),
+            z=None if self.z is None else np.ascontiguousarray(self.z[rows]),
+            y=self.y[rows],
+            w=w,
+            groups=groups,
         )
 
     def merged(self) -> Rows:
-        """Distinct rows in sorted order, equal ones merged by adding their weights, weight 0 dropped.
+        """Distinct units in an order of their content, equal ones merged by adding their weights, weight 0
+        dropped.
 
         The likelihood is the same function; its value no longer depends on the order of rows or on whether a
-        row is weighted twice or written twice.
+        unit is weighted twice or written twice.
         """
         return self._merged
 
     @cached_property
     def _merged(self) -> Rows:
+        if self.groups is not None:
+            columns = np.column_stack([self.y, self.x] if self.z is None else [self.y, self.x, self.z])
+            return self._copy(*merge_groups(columns, self.groups, self.w))
         index, w = merge_rows(self.x, self.z, self.y, self.w)
-        return replace(self.take(index), w=w)
+        return self._copy(index, None, w)
 
     @classmethod
-    def plain(cls, x: np.ndarray, z: np.ndarray | None, y: np.ndarray, w: np.ndarray | None) -> Rows:
+    def plain(
+        cls,
+        x: np.ndarray,
+        z: np.ndarray | None,
+        y: np.ndarray,
+        w: np.ndarray | None,
+        groups: Groups | None = None,
+    ) -> Rows:
         """Rows in the user's units."""
         x_unit, z_unit = (
             Scaling(np.zeros(a.shape[1]), np.ones(a.shape[1])) for a in (x, x if z is None else z)
         )
-        return cls(x, z, y, w, x_unit, z_unit)
+        return cls(x, z, y, w, x_unit, z_unit, groups=groups)
 
     def on(self, x_scaling: Scaling, z_scaling: Scaling, y_center: float, y_scale: float) -> Rows:
         """The same rows with another scaling; those that are distinct are not looked for again."""
@@ -155,18 +217,23 @@ def merge_rows(
 
 
 def sample_rows(rows: Rows, seed: np.random.SeedSequence) -> np.ndarray:
-    """A random order of the rows that depends on what is in them, not on where they stand: indices (n,)."""
-    return shuffled([rows.y, *rows.x.T, *(() if rows.z is None else rows.z.T)], seed)
+    """A random order of the units that depends on what is in them, not on where they stand: indices (u,)."""
+    columns = [rows.y, *rows.x.T, *(() if rows.z is None else rows.z.T)]
+    return shuffled(columns, seed, rows.groups)
 
 
-def shuffled(columns: Sequence[np.ndarray], seed: np.random.SeedSequence) -> np.ndarray:
-    """A random order of rows (n,), from their columns: they are sorted by a seeded hash of their numbers, and
-    by a second one of how often the same row came before."""
+def shuffled(
+    columns: Sequence[np.ndarray], seed: np.random.SeedSequence, groups: Groups | None = None
+) -> np.ndarray:
+    """A random order of units (u,), from their columns: they are sorted by a seeded hash of their numbers (a
+    group's is the sum of its rows'), and by a second one of how often the same unit came before."""
     a, b = seed.generate_state(2, np.uint64)
     with np.errstate(over="ignore"):
         key = _mixed(_bits(columns[0]), a)
         for j, column in enumerate(columns[1:]):
             key = _mixed(key + _bits(column), a + np.uint64(2 * j + 1))
+        if groups is not None:
+            key = groups.sum(key)
         order = np.argsort(key, kind="stable")
         ordered = key[order]
         first = np.r_[True, ordered[1:] != ordered[:-1]]

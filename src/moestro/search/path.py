@@ -140,10 +140,11 @@ def _levels(problem: Problem, seed: np.random.SeedSequence) -> tuple[list[Proble
     size = int(np.clip(SEARCH_SIZE / max(problem.size, 1), *SEARCH_ROWS))
     order = problem.shuffled(seed) if size * 2 < problem.n else None
     while order is not None and size * 2 < problem.n:
-        part = problem.subset(np.sort(order[:size]))
+        units = size * len(order) // problem.n
+        part = problem.subset(np.sort(order[:units]))
         if part.weight_sum > 0:
             levels.append(part)
-            judge = judge or problem.subset(np.sort(order[size : 2 * size]))
+            judge = judge or problem.subset(np.sort(order[units : 2 * units]))
         size *= LEVEL_GROWTH
     return [*levels, problem], judge
 

@@ -56,8 +56,9 @@ class End:
 class Problem(Protocol):
     """A model of k experts on rows.
 
-    Problems share a language, the memberships (n, k): starts and moves guess them, `begin` turns them into
-    points, `rowwise` gives them back. Points are opaque to the search.
+    Problems share a language, the memberships (u, k) of its units, which are rows or groups of rows that share
+    their expert: starts and moves guess them, `begin` turns them into points, `rowwise` gives them back. Points are
+    opaque to the search.
     """
 
     @property
@@ -70,10 +71,10 @@ class Problem(Protocol):
     def size(self) -> int: ...  # free parameters
 
     @property
-    def weight_sum(self) -> float: ...
+    def weight_sum(self) -> float: ...  # of the units
 
     @property
-    def weights(self) -> np.ndarray | None: ...  # (n,)
+    def weights(self) -> np.ndarray | None: ...  # (u,); None: one each
 
     @property
     def rotation(self) -> Sequence[str]: ...  # names of the starts' strategies, in turn
@@ -95,11 +96,11 @@ class Problem(Protocol):
 
     def guess(
         self, strategy: str, rng: np.random.Generator
-    ) -> np.ndarray: ...  # memberships (n, k) to start from
+    ) -> np.ndarray: ...  # memberships (u, k) to start from
 
     def view(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]: ...
 
-    # scaled columns (n, d) and one response (n,), what moves look at; of several responses a combination
+    # scaled columns (u, d) and one response (u,), what moves look at; of several responses a combination
     # drawn by rng
 
     def begin(self, memberships: Sequence[np.ndarray], pool: Pool) -> Sequence[Any]: ...
@@ -122,7 +123,7 @@ class Problem(Protocol):
 
     def rowwise(self, point: Any) -> tuple[np.ndarray, np.ndarray]: ...
 
-    # responsibilities (n, k) and log-density (n,)
+    # responsibilities (u, k) and log-density (u,)
 
     def key(self, point: Any, value: float, mass: np.ndarray) -> tuple[int, float]: ...
 
@@ -140,8 +141,8 @@ class Problem(Protocol):
 
     def simpler(self) -> Problem | None: ...  # a model within this one whose optimum is a start
 
-    def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray: ...  # a random order of the rows
+    def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray: ...  # a random order (u,) of the units
 
-    def subset(self, rows: np.ndarray) -> Problem: ...
+    def subset(self, rows: np.ndarray) -> Problem: ...  # of these units
 
     def fit(self, end: End, **common: Any) -> Fit: ...  # frozen, in the user's units

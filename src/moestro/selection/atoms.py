@@ -51,11 +51,12 @@ class SoftmaxAtoms:
             )
         sums = [np.zeros((model.k, model.q)), np.zeros((model.k, model.p))]
         for block in rows.blocks():
-            joint = model.log_joint(fit.theta, block.z, block.x, block.y)
+            density = model.family.log_density(model.predictors(fit.theta, block.x), block.y[:, None])
+            joint = model.log_gate(fit.theta, block.z) + block.sum(density)
             r = np.exp(joint - log_sum_exp(joint)) * block.w[:, None]
             sums[0] += r.T @ block.z
-            sums[1] += r.T @ block.x
-        mass = np.maximum(sums[0][:, :1], 1e-300)
+            sums[1] += block.spread(r).T @ block.x
+        mass, of_rows = (np.maximum(s[:, :1], 1e-300) for s in sums)
         return cls(
             model,
             rows,
@@ -63,7 +64,7 @@ class SoftmaxAtoms:
             model.gate_rows(fit.theta),
             np.array(model.expert_coefficients(fit.theta)),
             np.exp(model.nuisances(fit.theta)),
-            (sums[0] / mass, sums[1] / mass),
+            (sums[0] / mass, sums[1] / of_rows),
         )
 
     @property

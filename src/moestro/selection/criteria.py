@@ -37,7 +37,8 @@ def aic(fit: Scored) -> float:
 
 
 def bic(fit: Scored) -> float:
-    """Schwarz's criterion; n is the sum of the weights."""
+    """Schwarz's criterion; n is the sum of the weights of what is independent: rows, or groups that share an
+    expert."""
     return -2.0 * fit.log_likelihood + fit.n_parameters * float(np.log(fit.weight_sum))
 
 

@@ -30,7 +30,7 @@ class Mixtures:
 
     @property
     def n(self) -> int:
-        return self.rows.n
+        return self.rows.n_units
 
     def fits(
         self, ks: Sequence[int], options: Options, started: Started, finished: Finished

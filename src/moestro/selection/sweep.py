@@ -27,7 +27,7 @@ class Models(Protocol):
     """A model class on rows: one model, or several that differ in degree, covariance, blocks."""
 
     @property
-    def n(self) -> int: ...  # rows
+    def n(self) -> int: ...  # units: rows, or groups that share an expert
 
     def fits(
         self, ks: Sequence[int], options: Options, started: Started, finished: Finished
@@ -35,9 +35,9 @@ class Models(Protocol):
 
     def refits(self, at: np.ndarray, fits: Sequence[Any], options: Options) -> Sequence[Any]: ...
 
-    # the models of `fits` on the rows `at`, in the same order
+    # the models of `fits` on the units `at`, in the same order
 
-    def score(self, fit: Any, at: np.ndarray) -> float: ...  # log-likelihood of the rows `at`
+    def score(self, fit: Any, at: np.ndarray) -> float: ...  # log-likelihood of the units `at`
 
     def contrasts(self, fits: Sequence[Any]) -> np.ndarray | None: ...
 
@@ -92,7 +92,7 @@ class Sweep:
         columns |= {name: [criterion(f) for f in self.fits] for name, criterion in SHOWN.items()}
         columns["entropy_r2"] = [entropy_r2(f, f.k) for f in self.fits]
         columns["smallest_share"] = [float(f.mass.min() / f.mass.sum()) for f in self.fits]
-        columns["found"] = [None if f.evidence is None else f.evidence.found for f in self.fits]
+        columns["found"] = [None if f.evidence is None or f.k == 1 else f.evidence.found for f in self.fits]
         columns["status"] = [str(f.status.kind) for f in self.fits]
         columns["chosen"] = [i == self.choice.index for i in range(len(self.fits))]
         return Table(columns)

@@ -149,6 +149,11 @@ class Objective:
     def weight_sum(self) -> float:
         return self.engine.rows.weight_sum
 
+    @property
+    def unit(self) -> str:
+        """What a weight is of, in words."""
+        return "row" if self.engine.rows.groups is None else "group"
+
     def evaluate(
         self, phi: np.ndarray, order: Order, responsibilities: np.ndarray | None = None
     ) -> Evaluation:

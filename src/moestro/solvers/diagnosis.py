@@ -55,7 +55,7 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
         return Status(
             StatusKind.LIMIT,
             f"stopped after {outcome.iterations} iterations with a gradient of "
-            f"{objective.gradient_norm(phi, _gradient(e)):.1e} per row: {why}",
+            f"{objective.gradient_norm(phi, _gradient(e)):.1e} per {objective.unit}: {why}",
         )
     if flat:
         return Status(
@@ -64,7 +64,7 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
             "reach them. Use fewer experts",
             flat,
         )
-    sentence = f"gradient {objective.gradient_norm(phi, _gradient(e)):.1e} per row"
+    sentence = f"gradient {objective.gradient_norm(phi, _gradient(e)):.1e} per {objective.unit}"
     if curvature is None and len(phi):
         sentence += ", curvature not examined (too many parameters)"
     return Status(StatusKind.CONVERGED, sentence)

@@ -96,6 +96,8 @@ def summary_text(model: FittedModel, covariance: Covariance | None = None) -> st
         criteria,
         f"status: {fit.status}",
     ]
+    if fit.group_sizes is not None:
+        lines.append(f"groups: {_groups(*fit.group_sizes)}, each with one expert; n counts groups")
     if fit.evidence is not None and fit.model.k > 1:
         lines.append(f"search: {fit.evidence}")
     lines += [f"not estimated: {sentence}" for sentence in units.aliased()]
@@ -127,6 +129,11 @@ def summary_text(model: FittedModel, covariance: Covariance | None = None) -> st
         ]
     lines += ["", "In words", "--------", *words(model)]
     return "\n".join(lines)
+
+
+def _groups(count: int, least: int, most: int) -> str:
+    rows = f"{least}" if least == most else f"{least} to {most}"
+    return f"{count} of {rows} rows"
 
 
 def _gate_title(model: FittedModel) -> str:

@@ -1,0 +1,43 @@
+"""Predictions of rows that share their expert with rows seen before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..design.groups import group_ids
+from ..errors import DataError
+from ..fitted.groups import log_weights_after
+
+
+def ids_of(estimator: Any, groups: Any, X: Any) -> Any:
+    """Ids of the rows of X; the name of a column where a formula says which columns are used."""
+    if isinstance(groups, str) and estimator.formula is None:
+        raise DataError(
+            f"groups={groups!r} names a column, which without a formula would be a feature too: give the ids themselves"
+        )
+    return group_ids(groups, X)
+
+
+def weights_given(estimator: Any, X: Any, groups: Any, history: Any) -> dict[str, np.ndarray]:
+    """`log_weights` of a prediction, (n, k): of the experts at the rows of X, given a history (X, y, groups) of
+    their groups; nothing without one, where they are the gate's."""
+    if history is None:
+        if groups is None:
+            return {}
+        raise DataError(
+            "groups say nothing about a prediction without a history: give history=(X, y, groups) of rows that "
+            "were seen, or leave groups out"
+        )
+    if groups is None:
+        raise DataError("a history needs groups=, the group of each row of X")
+    if not isinstance(history, tuple | list) or len(history) != 3:
+        raise DataError(
+            "history must be (X, y, groups) of rows that were seen; y is None where a formula reads it"
+        )
+    past, y, ids = history
+    past_x, _, past_y = estimator._with_response(past, y)
+    seen = (past_x, past_y, ids_of(estimator, ids, past))
+    x, z = estimator._matrices(X)
+    return {"log_weights": log_weights_after(estimator._fitted(), x, z, ids_of(estimator, groups, X), seen)}

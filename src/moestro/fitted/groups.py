@@ -1,0 +1,53 @@
+"""What a fitted model says of rows that share their expert."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..design.groups import refuse_groups
+from ..rows import Groups, encode_groups, sort_groups
+from ..rows.groups import check_constant
+from .model import FittedModel
+
+
+def group_joint(model: FittedModel, x: Any, z: Any, y: np.ndarray, ids: Any) -> tuple[np.ndarray, np.ndarray]:
+    """log pi_e(z_g) prod_i f_e(y_i | x_i) of each group, (G, k), groups in the order of their first rows, and the
+    number of each row's group, (n,). z is constant within a group."""
+    _refuse_located(model, ids)
+    code, labels = encode_groups(ids, len(y))
+    order, groups = _neighbours(code)
+    gate = (x if z is None else z)[order]
+    check_constant(gate, groups, model.units.gate_names, labels)
+    return model.log_gate(gate[groups.first], None) + groups.sum(model.log_experts(x, y)[order]), code
+
+
+def log_weights_after(
+    model: FittedModel, x: Any, z: Any, ids: Any, past: tuple[Any, np.ndarray, Any]
+) -> np.ndarray:
+    """log of the experts' weights at new rows, (n, k), given what their groups did in the rows `past` = (x, y, ids):
+    pi_e(z) prod_i f_e(y_i | x_i), normalised. A group without a past has the gate's weights."""
+    _refuse_located(model, ids)
+    past_x, past_y, past_ids = past
+    code, labels = encode_groups(past_ids, len(past_y), "the history's groups")
+    order, groups = _neighbours(code)
+    evidence = groups.sum(model.log_experts(past_x, past_y)[order])
+    number = {label: g for g, label in enumerate(labels)}
+    own, own_labels = encode_groups(ids, x.shape[0])
+    at = np.array([number.get(label, -1) for label in own_labels], dtype=np.int64)[own]
+    joint = model.log_gate(x, z) + np.where(at[:, None] >= 0, evidence[at], 0.0)
+    return joint - np.logaddexp.reduce(joint, axis=1, keepdims=True)
+
+
+def _refuse_located(model: Any, ids: Any) -> None:
+    if not isinstance(model, FittedModel):
+        refuse_groups(ids, "located models")
+
+
+def _neighbours(code: np.ndarray) -> tuple[Any, Groups]:
+    """An order of the rows in which groups are neighbours, and the groups, those of one row too."""
+    order, groups = sort_groups(code)
+    if groups is None:
+        return np.argsort(code), Groups.of_sizes(np.ones(len(code), dtype=np.int64))
+    return slice(None) if order is None else order, groups

@@ -18,7 +18,7 @@ import moestro.cli
 from conftest import two_lines
 from moestro import DataError, load_model
 from moestro.cli import main
-from moestro.datasets import dataset_path
+from moestro.datasets import dataset_path, load_dataset
 
 pytest.importorskip("formulaic")
 TONE, VOTERS = str(dataset_path("tone")), str(dataset_path("voters"))
@@ -80,6 +80,17 @@ def test_predict_classes(model, tmp_path):
     out = tmp_path / "p.csv"
     assert call("predict", path, VOTERS, "--out", out).exit_code == 0
     assert len(out.read_text().splitlines()) == 945
+
+
+def test_predict_assigns_rows_to_experts(tmp_path):
+    path = tmp_path / "m.json"
+    call("fit", TONE, "-f", "tuned ~ stretchratio", "-k", "2", "-q", "--out", path)
+    rows = list(csv.DictReader(call("predict", path, TONE, "--posterior").output.splitlines()))
+    expected = load_model(path).assign(load_dataset("tone"))
+    np.testing.assert_array_equal([int(r["expert"]) for r in rows], expected["expert"])
+    np.testing.assert_allclose([float(r["posterior(2)"]) for r in rows], expected["posterior(2)"], rtol=1e-8)
+    (tmp_path / "x.csv").write_text("stretchratio\n1.5\n2.0\n")
+    refuses("predict", path, tmp_path / "x.csv", "--posterior", match="tuned")
 
 
 def test_predict_numbers_and_parquet(tmp_path):

@@ -9,7 +9,7 @@ from conftest import family_of
 from moestro.design import ArrayDesign
 from moestro.engine import make_engine
 from moestro.gates import make_gate
-from moestro.inference import bootstrap, covariance
+from moestro.inference import Refits, covariance, refitted
 from moestro.measure import to_user, user_jacobian
 from moestro.model import Model
 from moestro.problems import fit_mixture
@@ -127,7 +127,10 @@ class TestStandardErrors:
     def test_the_bootstrap_draws_groups(self):
         x, z, y, ids = self.one_expert()
         fit, rows, _ = fitted("gaussian", x, z, y, ids, k=1)
-        a, b = covariance(fit, rows, "sandwich").matrix, bootstrap(fit, rows, 300, seed=0).matrix
+        a, b = (
+            covariance(fit, rows, "sandwich").matrix,
+            refitted(fit, rows, Refits("bootstrap", 300, 0)).matrix,
+        )
         ratio = np.sqrt(np.diag(b)[:4] / np.diag(a)[:4])
         assert (
             np.abs(ratio - 1) < 0.2

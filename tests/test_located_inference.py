@@ -8,7 +8,7 @@ import pytest
 
 from moestro import DataError, LocatedMoERegressor, load_dataset
 from moestro.engine import Order
-from moestro.inference import Terms, located_bootstrap, located_covariance
+from moestro.inference import Refits, Terms, located_covariance, located_refitted
 from moestro.located import LocatedMeasure, fit_located
 from moestro.located.data import Data
 
@@ -273,14 +273,16 @@ def test_units_rescale_estimates_and_errors(kind):
 def test_bootstrap_agrees_with_the_information():
     x, y = groups(1500)
     fit = fit_located(x, y, 2, seed=0)
-    boot = np.sqrt(np.diag(located_bootstrap(fit, x, y, None, 200, 0).matrix))
+    boot = np.sqrt(np.diag(located_refitted(fit, x, y, None, Refits("bootstrap", 200, 0)).matrix))
     np.testing.assert_allclose(
         boot, table_of(fit, x, y)[2], rtol=0.25
     )  # 5 standard deviations of a deviation of 200
-    again = np.sqrt(np.diag(located_bootstrap(fit, x, y, None, 10, 1).matrix))
-    np.testing.assert_array_equal(again, np.sqrt(np.diag(located_bootstrap(fit, x, y, None, 10, 1).matrix)))
+    again = np.sqrt(np.diag(located_refitted(fit, x, y, None, Refits("bootstrap", 10, 1)).matrix))
+    np.testing.assert_array_equal(
+        again, np.sqrt(np.diag(located_refitted(fit, x, y, None, Refits("bootstrap", 10, 1)).matrix))
+    )
     with pytest.raises(DataError, match="at least 2 replicates"):
-        located_bootstrap(fit, x, y, None, 1)
+        located_refitted(fit, x, y, None, Refits("bootstrap", 1))
 
 
 def test_intervals_cover_the_truth():

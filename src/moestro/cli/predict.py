@@ -37,6 +37,12 @@ from .options import data_options, refuse_given
 )
 @click.option("--groups", metavar="COLUMN", help="Column of ids in DATA and in the history.")
 @click.option(
+    "--posterior",
+    is_flag=True,
+    help="Add the most probable expert given the response, which DATA must have, and the probability of "
+    "each.",
+)
+@click.option(
     "--level",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.9,
@@ -50,6 +56,7 @@ def predict(
     gate: bool,
     history: str | None,
     groups: str | None,
+    posterior: bool,
     level: float,
     **how: Any,
 ) -> None:
@@ -64,7 +71,7 @@ def predict(
       moestro predict model.json new.csv --out predictions.csv
       moestro predict model.json new.csv --groups person --history seen.csv
     """
-    one_line_errors(_predict)(model, data, out, gate, (groups, history), level, how)
+    one_line_errors(_predict)(model, data, out, gate, posterior, (groups, history), level, how)
 
 
 def _predict(
@@ -72,6 +79,7 @@ def _predict(
     data_path: str,
     out: str | None,
     gate: bool,
+    posterior: bool,
     seen: tuple[str | None, str | None],
     level: float,
     how: dict[str, Any],
@@ -95,6 +103,8 @@ def _predict(
     if history is not None and groups is not None:
         given["log_weights"] = _weights(model, frame, groups, read_frame(history, **how))
     table = _predictions(model, frame, gate, level, given)
+    if posterior:
+        table |= _posteriors(model, frame)
     if out and out.lower().endswith(PARQUET):
         _write_parquet(table, out)
         return
@@ -139,20 +149,45 @@ def _matrices(model: Any, frame: Any) -> tuple[Any, Any]:
     return model.design.matrices(np.column_stack([numbers(n, v) for n, v in found.items()]))
 
 
+def _response(model: Any, frame: Any) -> np.ndarray:
+    """The response of the rows, as the model takes it."""
+    from ..design import FormulaDesign
+    from ..design.frames import columns
+    from ..design.response import encode_classes, numeric_response
+
+    if isinstance(model.design, FormulaDesign):
+        values = model.design.read_response(frame)
+    else:
+        found = [np.asarray(v) for v in columns(frame, model.responses).values()]
+        values = found[0] if model.single else np.column_stack(found)
+    if model.classes:
+        return encode_classes(values, model.classes, model.responses[0])[0]
+    return numeric_response(values, model.responses[0])
+
+
+def _posteriors(model: Any, frame: Any) -> dict[str, Any]:
+    """The most probable expert of each row, and the probability of each."""
+    from ..fitted import FittedModel
+
+    if isinstance(model, FittedModel) and model.fit.group_sizes is not None:
+        raise DataError("--posterior is of single rows, and this model's rows share their expert in groups")
+    joint = model.log_joint(*_matrices(model, frame), _response(model, frame))
+    r = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
+    posteriors = {f"posterior({e + 1})": r[:, e] for e in range(r.shape[1])}
+    return {"expert": np.argmax(r, axis=1) + 1, **posteriors}
+
+
 def _weights(model: Any, frame: Any, groups: str, seen: Any) -> np.ndarray:
     """log of the experts' weights (n, k), given what was seen of the groups."""
     from ..design import FormulaDesign
     from ..design.groups import group_ids
-    from ..design.response import encode_classes, numeric_response
     from ..fitted.groups import log_weights_after
 
     if not isinstance(model.design, FormulaDesign):
         raise DataError(
             "--history needs a model that was fitted by a formula, which says what the response is"
         )
-    y, name = model.design.read_response(seen), model.responses[0]
-    y = encode_classes(y, model.classes, name)[0] if model.classes else numeric_response(y, name)
-    past = (_matrices(model, seen)[0], y, group_ids(groups, seen))
+    past = (_matrices(model, seen)[0], _response(model, seen), group_ids(groups, seen))
     x, z = _matrices(model, frame)
     return log_weights_after(model, x, z, group_ids(groups, frame), past)
 

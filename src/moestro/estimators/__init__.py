@@ -1,6 +1,7 @@
 """scikit-learn estimators."""
 
 from .classifier import MoEClassifier
+from .compared import bootstrap_test
 from .cross_validated import MoEClassifierCV, MoERegressorCV
 from .files import load_model
 from .located import LocatedMoERegressor
@@ -18,6 +19,7 @@ __all__ = [
     "RegularizationPath",
     "Stability",
     "alpha_path",
+    "bootstrap_test",
     "confident_lower_bound",
     "load_model",
     "stability_selection",

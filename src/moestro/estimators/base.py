@@ -15,17 +15,15 @@ from ..design.response import check_weights
 from ..errors import DataError
 from ..fitted import write_file
 from ..fitted.groups import group_joint
-from ..summary import glance, summary_text, tidy
-from ..tables import Table
 from ..threads import thread_count
-from .attributes import FitAttributes
-from .found import KEPT, Found, Penalised, describe
+from .described import Described
+from .found import Found, Penalised, describe
 from .groups import ids_of
 from .helpers import checked, read_arrays, read_formula, read_response, warn_if_weak
 from .paths import RegularizationPath
 
 
-class MoEBase(FitAttributes):
+class MoEBase(Described):
     """Mixture of experts behind scikit-learn's interface."""
 
     formula: str | None
@@ -215,50 +213,6 @@ class MoEBase(FitAttributes):
         if groups is None:
             return self._fitted().log_density(*data)
         return np.logaddexp.reduce(group_joint(self._fitted(), *data, ids_of(self, groups, X))[0], axis=1)
-
-    def inference(
-        self, cov: str = "observed", *, n_bootstrap: int = 100, random_state: int | None = None
-    ) -> Table:
-        """Coefficient table with standard errors and 95 % intervals, from the training data or from what a
-        file keeps.
-
-        Parameters
-        ----------
-        cov : {"observed", "sandwich", "bootstrap"}
-            Inverse observed information; robust to a wrong model; refits with random weights.
-        n_bootstrap : int
-        random_state : int or None
-            Of the bootstrap.
-
-        Returns
-        -------
-        Table
-            component, part, (outcome,) term, estimate, se, z, p, low, high, note. Where there is no standard
-            error, ``note`` says why: the information is singular, for instance. Of located experts also the
-            shares, places and variances: intervals of shares are taken on the logit scale, of variances on
-            the logarithmic one, and z and p belong to coefficients and covariances.
-        """
-        return tidy(self._fitted(), self._covariance(cov, n_bootstrap, random_state))
-
-    def _covariance(self, cov: str, n_bootstrap: int = 100, random_state: int | None = None) -> Any:
-        model = self._fitted()
-        covariance = self._found.covariance(cov, thread_count(self.n_jobs), n_bootstrap, random_state)
-        if cov in KEPT:  # so that it is not computed again, and a pickle has it
-            known = {**model.covariances, cov: covariance}
-            self._found = replace(self._found, model=replace(model, covariances=known))
-        return covariance
-
-    def summary(self, cov: str | None = None) -> str:
-        """The fit as text; with `cov` the coefficients have standard errors."""
-        return summary_text(self._fitted(), None if cov is None else self._covariance(cov))
-
-    def tidy(self) -> Table:
-        """One row a coefficient, in the user's units."""
-        return tidy(self._fitted())
-
-    def glance(self) -> Table:
-        """One row about the fit."""
-        return glance(self._fitted().fit)
 
     # File
 

@@ -83,7 +83,12 @@ class Found:
         )
 
     def covariance(
-        self, kind: str, threads: int, n_bootstrap: int = 100, random_state: int | None = None
+        self,
+        kind: str,
+        threads: int,
+        cluster: Any = None,
+        n_bootstrap: int = 100,
+        random_state: int | None = None,
     ) -> Any:
         """Covariance of the estimate, from the rows or as a file kept it."""
         if self.penalised is not None:
@@ -93,6 +98,8 @@ class Found:
             )
         if kind not in KINDS:
             raise DataError(f"cov={kind!r} is unknown: choose one of {', '.join(KINDS)}")
+        if cluster is not None and kind in KEPT:
+            raise DataError(f"cov={kind!r} has no clusters: use cov='cluster', 'bootstrap' or 'jackknife'")
         kept = self.model.covariances
         if kind in kept:
             return kept[kind]
@@ -103,7 +110,7 @@ class Found:
                 f"which an estimator from a file or a pickle does not carry{has}: fit again"
             )
         return self.model.estimate_covariance(
-            self.rows, kind, self.engine, threads, n_bootstrap, random_state
+            self.rows, kind, self.engine, threads, cluster, n_bootstrap, random_state
         )
 
     def keeping(self, kinds: Sequence[str] | None, threads: int) -> Found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -13,7 +13,20 @@ import numpy as np
 from ..design import Design, Observations, design_from_dict
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
-from ..inference import KINDS, LocatedCovariance, Terms, located_bootstrap, located_covariance
+from ..inference import (
+    KINDS,
+    Clusters,
+    Estimates,
+    LocatedCovariance,
+    Refits,
+    Terms,
+    located_covariance,
+    located_estimates,
+    located_refitted,
+)
+from ..inference.atoms import Moved
+from ..inference.covariance import FORMULAS
+from ..inference.delta import STEP, by_directions, refuse_unknown
 from ..located import LocatedFit, LocatedLaw, LocatedMeasure, Specification
 from ..selection import Dendrogram
 from .file import write_file
@@ -70,18 +83,19 @@ class LocatedModel:
         return replace(tree, stages=stages)
 
     def estimate_covariance(
-        self,
-        rows: Observations,
-        kind: str,
-        engine: str = "auto",
-        threads: int = 1,
-        n_bootstrap: int = 100,
-        seed: int | None = None,
-    ) -> LocatedCovariance:
+        self, rows: Observations, kind: str, engine: str = "auto", threads: int = 1, cluster: Any = None,
+        n_bootstrap: int = 100, seed: int | None = None,
+    ) -> LocatedCovariance:  # fmt: skip
         """Covariance of the estimates on the rows of the fit."""
-        if kind == "bootstrap":
-            return located_bootstrap(self.fit, rows.x, rows.y, rows.w, n_bootstrap, seed, threads=threads)
-        return located_covariance(self.fit, rows.x, rows.y, rows.w, kind)
+        if kind in FORMULAS:
+            return located_covariance(self.fit, rows.x, rows.y, rows.w, kind, cluster)
+        clusters = None if cluster is None else Clusters.of(cluster, len(rows.y), rows.w)
+        refits = Refits(kind, n_bootstrap, seed, clusters)
+        return located_refitted(self.fit, rows.x, rows.y, rows.w, refits, threads=threads)
+
+    def estimates(self, covariance: LocatedCovariance | None = None) -> Estimates:
+        """Names, numbers, covariance and notes in the user's units."""
+        return located_estimates(self.fit, self.terms, self.design.expert_names, self.responses, covariance)
 
     # Predictions: x (n, d) as `design.matrices` gives it, with None for the gate's columns.
 
@@ -103,6 +117,41 @@ class LocatedModel:
         """E[Y | x], shape (n,) or (n, q)."""
         mean = self.measure.law(x).mean()
         return mean[:, 0] if self.single else mean
+
+    def expert_means(self, x: np.ndarray) -> np.ndarray:
+        """E[Y | x, expert], shape (n, k, q)."""
+        return self.measure.expert_means(x)
+
+    def uncertainty(
+        self, function: Callable[[LocatedModel], np.ndarray], covariance: LocatedCovariance
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A function of the model, m numbers, and their covariance (m, m)."""
+        if covariance.draws is not None:
+            drawn = np.array([function(self._at(measure)) for measure in covariance.draws])
+            return function(self), covariance.spread(drawn)
+        refuse_unknown(self.estimates(covariance))
+        if covariance.root is None:
+            raise DataError("a file does not keep what these standard errors need: fit again")
+        found, moved = function(self), Moved.of(self.fit)
+        pairs = (
+            (self._at(moved.measure(step)), self._at(moved.measure(-step)))
+            for step in STEP * covariance.root.T
+        )
+        return found, by_directions(function, pairs, len(found))
+
+    def shares(
+        self, x: Any, z: None, w: np.ndarray, covariance: LocatedCovariance | None
+    ) -> tuple[np.ndarray, list[float | None]]:
+        """The experts' weights (k,), whatever the rows, and their standard errors."""
+        k, estimates = self.fit.k, self.estimates(covariance)
+        if covariance is None:
+            return self.measure.weights, [None] * k
+        se = np.sqrt(np.diag(estimates.covariance))[:k].tolist()
+        notes = estimates.notes[:k]
+        return self.measure.weights, [None if note else s for s, note in zip(se, notes, strict=True)]
+
+    def _at(self, measure: LocatedMeasure) -> LocatedModel:
+        return replace(self, fit=replace(self.fit, measure=measure), covariances={})
 
     def log_joint(self, x: np.ndarray, z: None, y: np.ndarray) -> np.ndarray:
         """log of each component's density of (x, y), shape (n, k)."""

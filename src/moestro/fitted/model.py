@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -13,7 +13,9 @@ import scipy.sparse as sp
 
 from ..design import Design, Units
 from ..distribution import PredictiveDistribution
-from ..inference import Covariance, bootstrap, covariance
+from ..inference import Covariance, Estimates, Refits, covariance, mixture_estimates, refitted
+from ..inference.covariance import FORMULAS, clusters_of
+from ..inference.delta import STEP, by_directions, refuse_unknown, root_of
 from ..measure import MixingMeasure, measure_of
 from ..model import ActiveModel
 from ..problems import MixtureFit
@@ -66,18 +68,18 @@ class FittedModel:
         return self.units.classes
 
     def estimate_covariance(
-        self,
-        rows: Rows,
-        kind: str,
-        engine: str = "auto",
-        threads: int = 1,
-        n_bootstrap: int = 100,
-        seed: int | None = None,
-    ) -> Covariance:
+        self, rows: Rows, kind: str, engine: str = "auto", threads: int = 1, cluster: Any = None,
+        n_bootstrap: int = 100, seed: int | None = None,
+    ) -> Covariance:  # fmt: skip
         """Covariance of the estimate on the rows of the fit."""
-        if kind == "bootstrap":
-            return bootstrap(self.fit, rows, n_bootstrap, seed, engine, threads)
-        return covariance(self.fit, rows, kind, engine, threads)
+        if kind in FORMULAS:
+            return covariance(self.fit, rows, kind, engine, threads, cluster)
+        clusters = clusters_of(rows, cluster)
+        return refitted(self.fit, rows, Refits(kind, n_bootstrap, seed, clusters), engine, threads)
+
+    def estimates(self, covariance: Covariance | None = None) -> Estimates:
+        """Names, numbers, covariance and notes in the user's units."""
+        return mixture_estimates(self.fit, self.units, covariance)
 
     def criterion(self, name: str) -> float:
         """AIC, BIC or ICL of the fit."""
@@ -142,6 +144,40 @@ class FittedModel:
             mixed = np.einsum("nk,nkc->nc", g, mean) if mean.ndim == 3 else np.einsum("nk,nk->n", g, mean)
             out.append(mixed if mean.ndim == 3 else self.units.y_center + self.units.y_scale * mixed)
         return np.concatenate(out)
+
+    def expert_means(self, x: Any) -> np.ndarray:
+        """E[Y | x, expert] (n, k, 1), or class probabilities (n, k, K)."""
+        mean = self.fit.model.family.mean(self.eta(x))
+        return mean if mean.ndim == 3 else (self.units.y_center + self.units.y_scale * mean)[:, :, None]
+
+    def uncertainty(
+        self, function: Callable[[FittedModel], np.ndarray], covariance: Covariance
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A function of the model, m numbers, and their covariance (m, m)."""
+        if covariance.draws is not None:
+            drawn = np.array([function(self._at(theta)) for theta in covariance.draws])
+            return function(self), covariance.spread(drawn)
+        refuse_unknown(self.estimates(covariance))
+        found, theta = function(self), self.fit.theta
+        root = STEP * root_of(covariance.matrix)
+        pairs = ((self._at(theta + step), self._at(theta - step)) for step in root.T)
+        return found, by_directions(function, pairs, len(found))
+
+    def shares(
+        self, x: Any, z: Any, w: np.ndarray, covariance: Covariance | None
+    ) -> tuple[np.ndarray, list[float | None]]:
+        """The gate's average weights (k,) on rows, and their standard errors."""
+
+        def average(model: FittedModel) -> np.ndarray:
+            return w @ np.exp(model.log_gate(x, z)) / w.sum()
+
+        if covariance is None or not covariance.identified[self.fit.coordinates.owner >= 0].all():
+            return average(self), [None] * self.fit.k
+        found, matrix = self.uncertainty(average, covariance)
+        return found, np.sqrt(np.maximum(np.diag(matrix), 0.0)).tolist()
+
+    def _at(self, theta: np.ndarray) -> FittedModel:
+        return replace(self, fit=replace(self.fit, theta=theta), covariances={})
 
     def log_experts(self, x: Any, y: np.ndarray) -> np.ndarray:
         """log f_i(y | x) in the user's units, shape (n, k)."""

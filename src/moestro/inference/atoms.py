@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..located import LocatedMeasure, polynomial
+from ..located import LocatedFit, LocatedMeasure, polynomial
 from ..located.inverse import inverse
 from ..located.spread import Tangent
 from ..located.statistics import Shape
@@ -131,3 +131,31 @@ def _symmetric(tangent: Tangent, entries: np.ndarray, size: int) -> np.ndarray:
     out = np.zeros((size, size), dtype=entries.dtype)
     out[tangent.i, tangent.j] = out[tangent.j, tangent.i] = entries
     return out
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The measures from x to y near that of a fit, by steps in the blocks of its atoms."""
+
+    atoms: tuple[Atom, ...]
+    inverted: bool
+
+    @classmethod
+    def of(cls, fit: LocatedFit) -> Moved:
+        """Around a fit."""
+        fitted, spec = fit.fitted, fit.specification
+        shape = spec.shape(fit.k, fitted.d, fitted.q)
+        atoms = tuple(Atom.of(fitted, e, shape) for e in range(fit.k))
+        return cls(atoms, spec.direction == "inverse")
+
+    def measure(self, step: np.ndarray) -> LocatedMeasure:
+        """A `step` (P,) away."""
+        ends = np.cumsum([a.size for a in self.atoms])
+        blocks = [a.block + step[end - a.size : end] for a, end in zip(self.atoms, ends, strict=True)]
+        parts = [a.in_user_units(b, self.inverted) for a, b in zip(self.atoms, blocks, strict=True)]
+        c, gamma, A, b, sigma, nu = (np.array(part) for part in zip(*parts, strict=True))
+        weights = np.exp([block[0] for block in blocks])
+        return LocatedMeasure(
+            weights=weights / weights.sum(), means=c, covariances=gamma, slopes=A, intercepts=b, noise=sigma,
+            degrees_of_freedom=None if self.atoms[0].nu is None else nu[:, 0], degree=self.atoms[0].degree,
+        )  # fmt: skip

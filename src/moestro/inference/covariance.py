@@ -3,20 +3,31 @@ scores)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from ..design import Units
 from ..engine import Order, make_engine, unit_scores
 from ..errors import DataError
+from ..measure import to_user, user_jacobian
 from ..problems import MixtureFit, fit_mixture
 from ..rows import Rows
 from ..search import Options
+from ..solvers import StatusKind
 from ..solvers.coordinates import Objective
 from ..solvers.diagnosis import FLAT, directions
+from .clusters import Clusters, Meat
+from .estimates import Estimates, Term
+from .refits import Refits, covariance_of
 
 LOADED = 0.05  # share of a null direction's largest entry from which a coefficient has no standard error
-KINDS = ("observed", "sandwich", "bootstrap")
+KINDS = ("observed", "sandwich", "bootstrap", "cluster", "jackknife")
+FORMULAS = ("observed", "sandwich", "cluster")
+# Experts whose coefficients a few rows make: a z value of thousands would only count those rows.
+ILL = {StatusKind.THIN: "thin", StatusKind.COLLAPSED: "collapsed"}
 
 
 @dataclass(frozen=True)
@@ -32,27 +43,40 @@ class Covariance:
     kind : str
     experts : tuple of int
         Experts whose entries load on directions without information.
+    draws : ndarray of shape (B, P) or None
+        theta of each refit.
     """
 
     matrix: np.ndarray
     identified: np.ndarray
     kind: str
     experts: tuple[int, ...]
+    draws: np.ndarray | None = None
+
+    def spread(self, draws: np.ndarray) -> np.ndarray:
+        """Covariance (m, m) of numbers (B, m) of the refits."""
+        return covariance_of(self.kind, draws)
 
 
 def covariance(
-    fit: MixtureFit, rows: Rows, kind: str = "observed", engine: str = "auto", threads: int = 1
+    fit: MixtureFit,
+    rows: Rows,
+    kind: str = "observed",
+    engine: str = "auto",
+    threads: int = 1,
+    cluster: Any = None,
 ) -> Covariance:
     """Covariance of `fit` on its `rows`.
 
     "observed" inverts the exact Hessian; "sandwich" is A^-1 B A^-1 with B the sum of the outer products of
     the weighted scores of rows, or of groups where rows share their expert, valid when the model is only an
-    approximation. Directions in which the observed
-    information is singular (relative to EM's complete-data information) are taken out, and the entries that
-    load on them are marked as not identified.
+    approximation; "cluster" sums the scores of each `cluster` (n,) first, see `Clusters`. Directions in which
+    the observed information is singular (relative to EM's complete-data information) are taken out, and the
+    entries that load on them are marked as not identified.
     """
-    if kind not in ("observed", "sandwich"):
+    if kind not in FORMULAS:
         raise DataError(f"cov={kind!r} is unknown: choose one of {', '.join(KINDS)}")
+    clusters = clusters_of(rows, cluster, needed=True) if kind == "cluster" else None
     c = fit.coordinates
     objective = Objective(make_engine(fit.model, rows, engine, threads), c)
     phi = c.collapse(fit.theta)
@@ -70,8 +94,8 @@ def covariance(
     good = found.vectors[:, ~null] / np.sqrt(found.values[~null])
     inverse[np.ix_(kept, kept)] = good @ good.T
     inverse /= np.outer(size, size)
-    if kind == "sandwich":
-        inverse = inverse @ _meat(objective, fit, rows, engine, threads) @ inverse
+    if kind != "observed":
+        inverse = inverse @ _meat(objective, fit, rows, engine, threads, clusters) @ inverse
     matrix = np.zeros((fit.model.size, fit.model.size))
     used = np.flatnonzero(c.owner >= 0)
     owner = c.owner[used]
@@ -84,41 +108,81 @@ def covariance(
     return Covariance(matrix, marked, kind, tuple(sorted({int(i) for i in part_of[lost]})))
 
 
-def _meat(objective: Objective, fit: MixtureFit, rows: Rows, engine: str, threads: int) -> np.ndarray:
-    """Sum of the outer products of the weighted scores of the units, rows or groups, in phi."""
+def _meat(
+    objective: Objective, fit: MixtureFit, rows: Rows, engine: str, threads: int, clusters: Clusters | None
+) -> np.ndarray:
+    """Sum of the outer products of the weighted scores of rows, or of clusters, in phi."""
+    meat = Meat(fit.model.size, clusters)
+    for scores in row_scores(fit, rows, engine, threads):
+        meat.add(scores)
+    return objective.coordinates.sum_matrix(meat.total())
+
+
+def row_scores(fit: MixtureFit, rows: Rows, engine: str, threads: int) -> Iterator[np.ndarray]:
+    """Weighted scores (b, P) of consecutive units, rows or groups, in theta, one block after the other."""
     model = fit.model
-    out = np.zeros((model.size, model.size))
     for part in rows.parts(16384):
         scores = make_engine(model, part, engine, threads).rowwise(fit.theta, scores=True).scores
         assert scores is not None
-        full = unit_scores(model, fit.theta, next(part.blocks(part.n)), scores)
-        out += full.T @ full
-    return objective.coordinates.sum_matrix(out)
+        yield unit_scores(model, fit.theta, next(part.blocks(part.n)), scores)
 
 
-def bootstrap(
+def clusters_of(rows: Rows, cluster: Any, needed: bool = False) -> Clusters | None:
+    """Clusters of rows by their ids; None where none are given or `needed`."""
+    if cluster is None and not needed:
+        return None
+    if rows.groups is not None:
+        raise DataError(
+            "clusters are of fits without groups: the sandwich and the bootstrap of grouped rows already take "
+            "each group as one"
+        )
+    return Clusters.of(cluster, rows.n, rows.w)
+
+
+def refitted(
     fit: MixtureFit,
     rows: Rows,
-    replicates: int = 100,
-    seed: int | None = None,
+    refits: Refits,
     engine: str = "auto",
     threads: int = 1,
 ) -> Covariance:
-    """Covariance over refits with exponential weights (Bayesian bootstrap), each started at the estimate.
+    """Covariance over refits with other weights, each started at the estimate.
 
     Labels stay matched because every refit begins in the basin of the estimate.
     """
-    if replicates < 2:
-        raise DataError(f"bootstrap needs at least 2 replicates, got {replicates}")
-    rng = np.random.default_rng(seed)
-    w = np.ones(rows.n_units) if rows.w is None else rows.w
     options = Options(
         engine=engine, threads=threads, n_starts=1, tol=1e-6, initial=(fit.theta,), only_initial=True
     )
-    draws = []
-    for _ in range(replicates):
-        again = fit_mixture(fit.model, replace(rows, w=w * rng.exponential(size=rows.n_units)), options)
-        draws.append(again.theta)
-    matrix = np.atleast_2d(np.cov(np.array(draws), rowvar=False))
+    w = np.ones(rows.n_units) if rows.w is None else rows.w
+    draws = np.array(
+        [fit_mixture(fit.model, replace(rows, w=new), options).theta for new in refits.weights(w)]
+    )
     used = fit.coordinates.owner >= 0
-    return Covariance(matrix, used, "bootstrap", ())
+    return Covariance(covariance_of(refits.kind, draws), used, refits.kind, (), draws)
+
+
+def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = None) -> Estimates:
+    """In the user's units, with the notes of a coefficient table."""
+    theta = to_user(fit.model, units, fit.theta)
+    names = fit.model.names(units.gate_names, units.expert_names, units.predictors())
+    terms = tuple(Term(*name) for name in names)
+    held = fit.coordinates.owner < 0
+    # A gate's weights do not change when all biases move together, so one of them stays at zero.
+    zero = np.zeros(len(held), dtype=bool)
+    zero[: fit.model.gate_size] = fit.model.gate.held(fit.model.k, fit.model.q)
+    absent = ["at zero" if z else "aliased" if h else "" for z, h in zip(zero, held, strict=True)]
+    if found is None:
+        return Estimates(terms, theta, None, tuple(absent), zero)
+    jacobian = user_jacobian(fit.model, units)
+    # An intercept in the user's units mixes all coefficients of its row: it needs all of them.
+    needs = (jacobian != 0) & ~held[None, :]
+    known = ~(needs & ~found.identified[None, :]).any(axis=1) & ~held
+    ill = ILL.get(fit.status.kind, "")
+    lost = np.array([bool(ill) and t.part == "expert" and t.component in fit.status.experts for t in terms])
+    notes = [
+        word or ("" if ok and not gone else ill if gone else "singular")
+        for word, ok, gone in zip(absent, known, lost, strict=True)
+    ]
+    kept = np.array([not note for note in notes])
+    matrix = jacobian @ found.matrix @ jacobian.T * np.outer(kept, kept)
+    return Estimates(terms, theta, matrix, tuple(notes), zero, found.kind)

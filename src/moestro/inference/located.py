@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.linalg import block_diag
 
 from ..errors import DataError
-from ..located import LocatedFit, fit_located
+from ..located import LocatedFit, LocatedMeasure, fit_located
 from ..located.data import columns_of
 from ..located.spread import Structure
 from ..located.statistics import NU_BOX, Shape
 from ..solvers import StatusKind
 from .atoms import Atom
-from .covariance import KINDS
+from .clusters import Clusters
+from .covariance import FORMULAS, KINDS
+from .delta import root_of
+from .estimates import Estimates
 from .louis import information
+from .refits import Refits, covariance_of
 from .terms import Terms
 
 FLAT = 1e-6  # observed over complete-data information below which a direction is not identified
@@ -37,32 +43,49 @@ class LocatedCovariance:
     notes : tuple of str
         Why a parameter has none; empty where it has one.
     kind : str
+    root : ndarray of shape (P, r) or None
+        R R' is the covariance in the blocks of the atoms; a file does not keep it.
+    draws : tuple of LocatedMeasure or None
+        Of the refits.
     """
 
     matrix: np.ndarray
     notes: tuple[str, ...]
     kind: str
+    root: np.ndarray | None = None
+    draws: tuple[LocatedMeasure, ...] | None = None
+
+    def spread(self, draws: np.ndarray) -> np.ndarray:
+        """Covariance (m, m) of numbers (B, m) of the refits."""
+        return covariance_of(self.kind, draws)
 
 
 def located_covariance(
-    fit: LocatedFit, x: np.ndarray, y: np.ndarray, w: np.ndarray | None, kind: str = "observed"
+    fit: LocatedFit,
+    x: np.ndarray,
+    y: np.ndarray,
+    w: np.ndarray | None,
+    kind: str = "observed",
+    cluster: Any = None,
 ) -> LocatedCovariance:
     """Covariance of a fit on its rows x (n, d), y (n,) or (n, q), weights w (n,).
 
     "observed" inverts the exact observed information, "sandwich" is A^-1 B A^-1 with B the sum of the outer
-    products of the rows' weighted scores. Both are carried to the user's parameters by the delta method. A
-    parameter that moves along directions without information (relative to that of the complete data), or with
-    a coordinate at its bound, has no standard error.
+    products of the rows' weighted scores, "cluster" the same of each `cluster` (n,), see `Clusters`. All are
+    carried to the user's parameters by the delta method. A parameter that moves along directions without
+    information (relative to that of the complete data), or with a coordinate at its bound, has no standard
+    error.
     """
-    if kind not in ("observed", "sandwich"):
+    if kind not in FORMULAS:
         raise DataError(f"cov={kind!r} is unknown: choose one of {', '.join(KINDS)}")
     x, y, weights = columns_of(x, y, w)
+    clusters = Clusters.of(cluster, len(x), weights) if kind == "cluster" else None
     inverted = fit.specification.direction == "inverse"
     u, v = (y, x) if inverted else (x, y)
     shape = fit.specification.shape(fit.k, u.shape[1], v.shape[1])
     _refuse_many(fit, shape, u.shape[1], v.shape[1])
     atoms = [Atom.of(fit.fitted, e, shape) for e in range(fit.k)]
-    found = information(atoms, u, v, np.ones(len(u)) if weights is None else weights)
+    found = information(atoms, u, v, np.ones(len(u)) if weights is None else weights, clusters)
     if abs(found.value - fit.log_likelihood) > 1e-6 * (1 + abs(fit.log_likelihood)):
         raise DataError("the rows are not those of the fit: the data were changed since, fit again")
     terms = Terms.of(fit.measure, fit.specification)
@@ -78,45 +101,57 @@ def located_covariance(
     known = at_user[:, free] @ root
     vague = np.linalg.norm((at_user / size)[:, free] @ null, axis=1)
     singular = vague > LOADED * np.maximum(np.linalg.norm((at_user / size)[:, free], axis=1), 1e-300)
+    if kind != "observed":
+        half = root_of(root.T @ (link.T @ found.meat @ link)[np.ix_(free, free)] @ root)
+        root, known = root @ half, known @ half
     matrix = known @ known.T
-    if kind == "sandwich":
-        half = root.T @ (link.T @ found.meat @ link)[np.ix_(free, free)] @ root
-        matrix = known @ half @ known.T
     notes = [
         ill if t.component in lost else "at bound" if b else "singular" if s else ""
         for t, b, s in zip(_listed(terms), (at_user[:, bound] != 0).any(axis=1), singular, strict=True)
     ]
     kept = np.array([not note for note in notes])
-    return LocatedCovariance(matrix * np.outer(kept, kept), tuple(notes), kind)
+    return LocatedCovariance(matrix * np.outer(kept, kept), tuple(notes), kind, link[:, free] @ root)
 
 
-def located_bootstrap(
+def located_refitted(
     fit: LocatedFit,
     x: np.ndarray,
     y: np.ndarray,
     w: np.ndarray | None,
-    replicates: int = 100,
-    seed: int | None = None,
+    refits: Refits,
     tol: float = 1e-6,
     threads: int = 1,
 ) -> LocatedCovariance:
-    """Covariance over refits with exponential weights (Bayesian bootstrap), each started at the estimate."""
-    if replicates < 2:
-        raise DataError(f"bootstrap needs at least 2 replicates, got {replicates}")
-    rng = np.random.default_rng(seed)
+    """Covariance over refits with other weights, each started at the estimate."""
     w = np.ones(len(x)) if w is None else w
     spec, terms = fit.specification, Terms.of(fit.measure, fit.specification)
     draws = []
-    for _ in range(replicates):
-        drawn = w * rng.exponential(size=len(w))
+    for drawn in refits.weights(w):
         again = fit_located(
             x, y, fit.k, weights=drawn, initial=fit.measure, tol=tol, n_jobs=threads, **vars(spec)
         )
-        draws.append(terms.values(again.measure))
-    matrix = np.atleast_2d(np.cov(np.array(draws), rowvar=False))
+        draws.append(again.measure)
     ill = ILL.get(fit.status.kind, "")
     notes = [ill if ill and t.component in fit.status.experts else "" for t in _listed(terms)]
-    return LocatedCovariance(matrix, tuple(notes), "bootstrap")
+    matrix = covariance_of(refits.kind, np.array([terms.values(measure) for measure in draws]))
+    return LocatedCovariance(matrix, tuple(notes), refits.kind, None, tuple(draws))
+
+
+def located_estimates(
+    fit: LocatedFit,
+    terms: Terms,
+    columns: Sequence[str],
+    responses: Sequence[str],
+    found: LocatedCovariance | None = None,
+) -> Estimates:
+    """In the user's units, with the notes of a coefficient table."""
+    names, values = tuple(terms.names(columns, responses)), terms.values(fit.measure)
+    fixed = np.zeros(len(names), dtype=bool)
+    if found is None:
+        return Estimates(names, values, None, ("",) * len(names), fixed)
+    kept = np.array([not note for note in found.notes])
+    matrix = found.matrix * np.outer(kept, kept)
+    return Estimates(names, values, matrix, found.notes, fixed, found.kind)
 
 
 def _listed(terms: Terms) -> list:

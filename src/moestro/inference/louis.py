@@ -21,6 +21,7 @@ from ..located import polynomial
 from ..located.normal import log_density
 from ..located.spread import Tangent
 from .atoms import Atom
+from .clusters import Clusters, Meat
 
 BLOCK = 2048
 
@@ -37,7 +38,7 @@ class Information:
     complete, observed : ndarray of shape (P, P)
         Information of the complete data, and of the rows.
     meat : ndarray of shape (P, P)
-        Sum of the outer products of the rows' weighted scores.
+        Sum of the outer products of the weighted scores of rows, or of clusters.
     """
 
     value: float
@@ -47,8 +48,10 @@ class Information:
     meat: np.ndarray
 
 
-def information(atoms: list[Atom], u: np.ndarray, v: np.ndarray, w: np.ndarray) -> Information:
-    """At the atoms, on rows u (n, p), v (n, D) with weights w (n,)."""
+def information(
+    atoms: list[Atom], u: np.ndarray, v: np.ndarray, w: np.ndarray, clusters: Clusters | None = None
+) -> Information:
+    """At the atoms, on rows u (n, p), v (n, D) with weights w (n,); the meat of `clusters` where given."""
     sizes = [a.size for a in atoms]
     ends = np.cumsum(sizes)
     at = [slice(int(end) - s, int(end)) for s, end in zip(sizes, ends, strict=True)]
@@ -56,7 +59,7 @@ def information(atoms: list[Atom], u: np.ndarray, v: np.ndarray, w: np.ndarray) 
     first = [s.start for s in at]
     pi = np.exp([a.log_weight for a in atoms])
     value, gradient = 0.0, np.zeros(P)
-    missing, meat = np.zeros((P, P)), np.zeros((P, P))
+    missing, meat = np.zeros((P, P)), Meat(P, clusters)
     sums = [_Sums.zero(a) for a in atoms]
     for start in range(0, len(u), BLOCK):
         rows = slice(start, start + BLOCK)
@@ -77,12 +80,12 @@ def information(atoms: list[Atom], u: np.ndarray, v: np.ndarray, w: np.ndarray) 
         score[:, first] -= pi
         score *= weight[:, None]
         gradient += score.sum(axis=0)
-        meat += score.T @ score
+        meat.add(score)
     complete = np.zeros((P, P))
     for a, s, where in zip(atoms, sums, at, strict=True):
         complete[where, where] = s.information(a)
     complete[np.ix_(first, first)] += N * (np.diag(pi) - np.outer(pi, pi))
-    return Information(value, gradient, complete, complete - missing, meat)
+    return Information(value, gradient, complete, complete - missing, meat.total())
 
 
 @dataclass(frozen=True)

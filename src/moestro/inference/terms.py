@@ -11,21 +11,7 @@ import numpy as np
 
 from ..located import LocatedMeasure, Specification, polynomial
 from .atoms import STEP, Atom
-
-# Intervals by the logit, by the logarithm, and as they are; of a place there is no hypothesis that it is
-# zero.
-SHARE, POSITIVE, PLACE, REAL = "share", "positive", "place", "real"
-
-
-@dataclass(frozen=True)
-class Term:
-    """One row of a coefficient table."""
-
-    component: int
-    part: str
-    outcome: str
-    term: str
-    kind: str
+from .estimates import PLACE, POSITIVE, REAL, SHARE, Term
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,17 @@ def fit_data(
     return fit_path(one, ks, options, nested, started, finished)  # type: ignore[return-value]
 
 
+def fit_measured(
+    x: np.ndarray, y: np.ndarray, like: LocatedFit, options: Options, below: LocatedFit | None = None
+) -> LocatedFit:
+    """The specification and number of experts of the fit `like` on x (n, d), y (n, q), started from `below`
+    too where it has one expert less."""
+    data = Data.read(x, y, None, like.specification, like.k, options.threads)
+    problem = LocatedProblem(data, like.specification, like.k, options.rank_by)
+    nests = below is not None and below.k == like.k - 1 and like.specification.nests
+    return fit_problem(problem, options, below if nests else None)  # type: ignore[return-value]
+
+
 def _block_path(data: Data, k: int, spec: Specification, options: Options, most: int) -> list[LocatedFit]:
     """Fits of the sub-collection of partitions, in increasing dimension.
 

@@ -1,6 +1,14 @@
 """Model classes on rows, as the search sees them: one file a class."""
 
-from .fit import SOLVERS, choose_solver, fit_mixture, fit_mixtures
+from .fit import SOLVERS, choose_solver, fit_above, fit_mixture, fit_mixtures
 from .mixture import MixtureFit, MixtureProblem
 
-__all__ = ["SOLVERS", "MixtureFit", "MixtureProblem", "choose_solver", "fit_mixture", "fit_mixtures"]
+__all__ = [
+    "SOLVERS",
+    "MixtureFit",
+    "MixtureProblem",
+    "choose_solver",
+    "fit_above",
+    "fit_mixture",
+    "fit_mixtures",
+]

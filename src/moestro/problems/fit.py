@@ -69,6 +69,12 @@ def _fit(model: Model, rows: Rows, options: Options, below: Fit | None = None) -
     return fit_problem(problem, options, below)  # type: ignore[return-value]
 
 
+def fit_above(below: MixtureFit, model: Model, rows: Rows, options: Options) -> MixtureFit:
+    """`model` on the rows of `below`, started from it too where it has one expert less, and never below
+    it."""
+    return _fit(model, rows, options, below if below.k == model.k - 1 else None)
+
+
 def _check_distinct(model: Model, rows: Rows) -> None:
     if model.k == 1:
         return

@@ -47,4 +47,20 @@ def icl(fit: Scored) -> float:
     return bic(fit) + 2.0 * fit.entropy
 
 
+def adjusted_bic(fit: Scored) -> float:
+    """BIC with log((n + 2) / 24) in the place of log n (Sclove, 1987)."""
+    return -2.0 * fit.log_likelihood + fit.n_parameters * float(np.log((fit.weight_sum + 2.0) / 24.0))
+
+
+def caic(fit: Scored) -> float:
+    """Consistent AIC: BIC and one more for each parameter (Bozdogan, 1987)."""
+    return bic(fit) + fit.n_parameters
+
+
+def entropy_r2(fit: Scored, k: int) -> float | None:
+    """1 - E / (n log k): one where every row is certain of its expert; None of one expert."""
+    return None if k == 1 else 1.0 - fit.entropy / (fit.weight_sum * float(np.log(k)))
+
+
 CRITERIA = {"aic": aic, "bic": bic, "icl": icl}
+SHOWN = {"adjusted_bic": adjusted_bic, "caic": caic}  # beside them in a table

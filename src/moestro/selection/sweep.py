@@ -13,6 +13,7 @@ from ..errors import DataError
 from ..search import Fit, Options, seed_sequence
 from ..tables import Table
 from .choice import SLOPES, Choice, check_criterion, choose, scores
+from .criteria import SHOWN, entropy_r2
 from .cross_validation import held_out
 from .dendrogram import Atoms, Dendrogram, dendrogram
 
@@ -79,8 +80,8 @@ class Sweep:
         return self.choice.criterion
 
     def table(self) -> Table:
-        """One row a fit: what tells it from the others, parameters, log-likelihood, every criterion,
-        status."""
+        """One row a fit: what tells it from the others, parameters, log-likelihood, every criterion, entropy
+        R², the smallest expert's share, how often the search found the fit, status."""
         labels = [f.labels() for f in self.fits]
         columns: dict[str, list] = {
             **{name: [own[name] for own in labels] for name in labels[0]},
@@ -88,6 +89,10 @@ class Sweep:
             "log_likelihood": [f.log_likelihood for f in self.fits],
             **self.choice.columns,
         }
+        columns |= {name: [criterion(f) for f in self.fits] for name, criterion in SHOWN.items()}
+        columns["entropy_r2"] = [entropy_r2(f, f.k) for f in self.fits]
+        columns["smallest_share"] = [float(f.mass.min() / f.mass.sum()) for f in self.fits]
+        columns["found"] = [None if f.evidence is None or f.k == 1 else f.evidence.found for f in self.fits]
         columns["status"] = [str(f.status.kind) for f in self.fits]
         columns["chosen"] = [i == self.choice.index for i in range(len(self.fits))]
         return Table(columns)

@@ -5,15 +5,16 @@ from typing import Any
 from ..fitted import FittedModel, LocatedModel
 from ..tables import Table
 from . import located, mixture
+from .coefficients import coefficients
 from .glance import glance
 
 FILES = {FittedModel: mixture, LocatedModel: located}
 
 
-def tidy(model: Any, covariance: Any = None) -> Table:
+def tidy(model: Any, covariance: Any = None, level: float = 0.95) -> Table:
     """One row a coefficient in the user's units; with a covariance of the estimates also se, z, p, low,
     high."""
-    return FILES[type(model)].tidy(model, covariance)
+    return coefficients(model.estimates(covariance), level)
 
 
 def summary_text(model: Any, covariance: Any = None) -> str:

@@ -2,71 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from ..fitted import LocatedModel
 from ..inference import LocatedCovariance
-from ..inference.terms import PLACE, POSITIVE, REAL, SHARE
 from ..selection.criteria import CRITERIA
 from ..tables import Table
-from .mixture import Z95
+from .coefficients import coefficients
 
 STRONG = 0.25  # of an expert's standard deviation, a column's change by one of its own that is worth a word
-NUMBERS = ("se", "z", "p", "low", "high")
-
-
-def tidy(model: LocatedModel, covariance: LocatedCovariance | None = None) -> Table:
-    """One row a parameter in the user's units: component, part, (outcome,) term, estimate and, given a
-    covariance, se, z, p, low, high (95 %), note.
-
-    Intervals of shares are taken on the logit scale, those of variances and degrees of freedom on the
-    logarithmic one. z and p belong to coefficients and covariances: nobody asks whether a share, a variance
-    or the place of an expert is zero. A parameter without a standard error has no numbers and a word in
-    `note`.
-    """
-    names = model.terms.names(model.design.expert_names, model.responses)
-    values = model.terms.values(model.fit.measure)
-    columns: dict[str, list] = {
-        "component": [t.component + 1 for t in names],
-        "part": [t.part for t in names],
-        "outcome": [t.outcome for t in names],
-        "term": [t.term for t in names],
-        "estimate": [float(v) for v in values],
-    }
-    notes = [""] * len(names)
-    if covariance is not None:
-        variances = np.diag(covariance.matrix)
-        cells = [
-            _interval(t.kind, float(v), float(s)) if not note else (None,) * 5
-            for t, v, s, note in zip(names, values, variances, covariance.notes, strict=True)
-        ]
-        columns |= {name: [c[i] for c in cells] for i, name in enumerate(NUMBERS)}
-        notes = [
-            n or ("" if c[0] is not None else "at bound")
-            for n, c in zip(covariance.notes, cells, strict=True)
-        ]
-    columns["note"] = notes
-    return Table({name: cells for name, cells in columns.items() if name != "outcome" or any(cells)})
-
-
-def _interval(kind: str, estimate: float, variance: float) -> tuple[float | None, ...]:
-    """se, z, p, low, high."""
-    se = math.sqrt(max(variance, 0.0))
-    if se == 0.0:
-        return (None,) * 5
-    if kind in (REAL, PLACE):
-        z = estimate / se
-        test = (z, math.erfc(abs(z) / math.sqrt(2.0))) if kind == REAL else (None, None)
-        return se, *test, estimate - Z95 * se, estimate + Z95 * se
-    if kind == POSITIVE:
-        factor = math.exp(Z95 * se / estimate)
-        return se, None, None, estimate / factor, estimate * factor
-    assert kind == SHARE
-    odds, width = math.log(estimate / (1 - estimate)), Z95 * se / (estimate * (1 - estimate))
-    low, high = (1 / (1 + math.exp(-odds + s * width)) for s in (1, -1))
-    return se, None, None, low, high
 
 
 def summary_text(model: LocatedModel, covariance: LocatedCovariance | None = None) -> str:
@@ -87,7 +31,7 @@ def summary_text(model: LocatedModel, covariance: LocatedCovariance | None = Non
     ]  # fmt: skip
     if fit.evidence is not None and fit.k > 1:
         lines.append(f"search: {fit.evidence}")
-    table = tidy(model, covariance)
+    table = coefficients(model.estimates(covariance))
     for part, title in (("gate", "Gate (where each expert is)"), ("expert", "Experts")):
         rows = [r for r in table.rows() if r["part"] == part]
         shown = [r for r in rows if not r["term"].startswith("covariance(")]

@@ -8,71 +8,9 @@ import numpy as np
 
 from ..fitted import FittedModel
 from ..inference import Covariance
-from ..measure import to_user, user_jacobian
-from ..problems import MixtureFit
 from ..selection.criteria import CRITERIA
-from ..solvers import StatusKind
 from ..tables import Table
-
-Z95 = 1.959963984540054
-
-
-def tidy(model: FittedModel, covariance: Covariance | None = None) -> Table:
-    """One row a coefficient in the user's units: component, part, outcome, term, estimate and, given a
-    covariance, se, z, p, low, high (95 %). A coefficient without a standard error has no numbers there and a
-    word in `note`.
-    """
-    fit, units = model.fit, model.units
-    theta = to_user(fit.model, units, fit.theta)
-    names = fit.model.names(units.gate_names, units.expert_names, units.predictors())
-    held = fit.coordinates.owner < 0
-    columns: dict[str, list] = {
-        "component": [e + 1 for e, *_ in names],
-        "part": [part for _, part, _, _ in names],
-        "outcome": [outcome for _, _, outcome, _ in names],
-        "term": [term for *_, term in names],
-        "estimate": [float(t) for t in theta],
-    }
-    # A gate's weights do not change when all biases move together, so one of them stays at zero.
-    zero = np.zeros(len(held), dtype=bool)
-    zero[: fit.model.gate_size] = fit.model.gate.held(fit.model.k, fit.model.q)
-    absent = ["at zero" if z else "aliased" if h else "" for z, h in zip(zero, held, strict=True)]
-    if covariance is None:
-        columns["note"] = absent
-        return Table(_without_empty(columns))
-    jacobian = user_jacobian(fit.model, units)
-    variance = np.einsum("ij,jk,ik->i", jacobian, covariance.matrix, jacobian)
-    # An intercept in the user's units mixes all coefficients of its row: it needs all of them.
-    needs = (jacobian != 0) & ~held[None, :]
-    known = ~(needs & ~covariance.identified[None, :]).any(axis=1) & ~held
-    lost = np.array([part == "expert" and e in _no_estimates(fit) for e, part, *_ in names])
-    known &= ~lost
-    cells = [_interval(t, v) if ok else (None,) * 5 for t, v, ok in zip(theta, variance, known, strict=True)]
-    for i, name in enumerate(("se", "z", "p", "low", "high")):
-        columns[name] = [c[i] for c in cells]
-    ill = "thin" if fit.status.kind == StatusKind.THIN else "collapsed"
-    columns["note"] = [
-        word or ("" if ok else ill if gone else "singular")
-        for word, ok, gone in zip(absent, known, lost, strict=True)
-    ]
-    return Table(_without_empty(columns))
-
-
-def _no_estimates(fit: MixtureFit) -> tuple[int, ...]:
-    """Experts whose coefficients a few rows make: a z value of thousands would only count those rows."""
-    return fit.status.experts if fit.status.kind in (StatusKind.THIN, StatusKind.COLLAPSED) else ()
-
-
-def _interval(estimate: float, variance: float) -> tuple[float | None, ...]:
-    se = math.sqrt(max(variance, 0.0))
-    if se == 0.0:
-        return (None,) * 5
-    z = estimate / se
-    return se, z, math.erfc(abs(z) / math.sqrt(2.0)), estimate - Z95 * se, estimate + Z95 * se
-
-
-def _without_empty(columns: dict[str, list]) -> dict[str, list]:
-    return {name: cells for name, cells in columns.items() if name != "outcome" or any(cells)}
+from .coefficients import coefficients
 
 
 def words(model: FittedModel) -> list[str]:
@@ -163,7 +101,7 @@ def summary_text(model: FittedModel, covariance: Covariance | None = None) -> st
     if fit.evidence is not None and fit.model.k > 1:
         lines.append(f"search: {fit.evidence}")
     lines += [f"not estimated: {sentence}" for sentence in units.aliased()]
-    table = tidy(model, covariance)
+    table = coefficients(model.estimates(covariance))
     for part, title in (
         ("gate", _gate_title(model)),
         ("expert", _expert_title(model)),

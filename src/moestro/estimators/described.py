@@ -1,0 +1,209 @@
+"""What every fitted estimator says of its experts, with uncertainty: who they are, and what they do."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..design import FormulaDesign
+from ..design.response import check_weights
+from ..errors import DataError
+from ..fitted import FittedModel
+from ..inference.classification import Classification, classify, profile_means, quantile_residuals
+from ..inference.margins import margins
+from ..inference.pseudo import pseudo_r2
+from ..tables import Table
+from ..threads import thread_count
+from .effects import at_values, columns_of, effects_of, matrices, quantities_of, values_of
+from .helpers import checked
+from .trust import Trust
+
+
+class Described(Trust):
+    """Posteriors, classes and margins of a fit."""
+
+    @abstractmethod
+    def _with_response(self, X: Any, y: Any) -> tuple[Any, Any, np.ndarray]:
+        """The experts' columns, the gate's, and the response."""
+
+    @abstractmethod
+    def responsibilities(self, X: Any, y: Any = None, groups: Any = None, per: str = "row") -> np.ndarray:
+        """Posterior probability of each expert, (n, k)."""
+
+    def _posterior(self, x: Any, z: Any, y: np.ndarray) -> np.ndarray:
+        joint = self._fitted().log_joint(x, z, y)
+        return np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
+
+    def _rows(self, X: Any, y: Any, sample_weight: Any, what: str) -> tuple[Any, Any, np.ndarray, np.ndarray]:
+        """x, z, y and weights: those given, or the training data."""
+        model = self._fitted()
+        if isinstance(model, FittedModel) and model.fit.group_sizes is not None:
+            raise DataError(
+                f"{what} is of single rows, and these share their expert in groups: use assign(..., groups=)"
+            )
+        if X is not None:
+            x, z, y = self._with_response(X, y)
+            w = check_weights(sample_weight, len(y))
+        else:
+            if y is not None or sample_weight is not None:
+                raise DataError("y and sample_weight are given with X")
+            if self._found.rows is None:
+                raise DataError(
+                    f"{what} needs data, and an estimator from a file or a pickle carries none: give X and y"
+                )
+            rows = self._found.rows
+            x, z, y, w = rows.x, rows.z, rows.y, rows.w
+        return x, z, y, np.ones(len(y)) if w is None else w
+
+    def assign(self, X: Any, y: Any = None, groups: Any = None) -> Table:
+        """The most probable expert of each row given (x, y), counted from 1, and the posterior of each.
+
+        Columns expert, posterior(1), ..., posterior(k); y and groups as in `responsibilities`.
+        """
+        r = self.responsibilities(X, y, groups)
+        posteriors = {f"posterior({e + 1})": r[:, e] for e in range(r.shape[1])}
+        return Table({"expert": np.argmax(r, axis=1) + 1, **posteriors})
+
+    def classification(
+        self,
+        X: Any = None,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        cov: str = "observed",
+        level: float = 0.95,
+        **how: Any,
+    ) -> Classification:
+        """How well the experts can be told apart, on the training data or on other rows.
+
+        Average posteriors by assigned expert, shares (the gate's average weight; of located experts their
+        weight) with standard errors and intervals, the odds of correct classification, entropy R². Standard
+        errors, by `cov` as in `inference`, are None where a fit has none; those of average weights are
+        conditional on the columns of the gate.
+        """
+        model = self._fitted()
+        if model.fit.k == 1:
+            raise DataError("one expert has nothing to classify")
+        x, z, y, w = self._rows(X, y, sample_weight, "classification")
+        try:
+            covariance = self._covariance(cov, **how)
+        except DataError:
+            if cov != "observed":
+                raise
+            covariance = None
+        shares, errors = model.shares(x, z, w, covariance)
+        return classify(self._posterior(x, z, y), w, shares, errors, level)
+
+    def profiles(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> Table:
+        """Posterior-weighted means of all columns and of the response by expert, with standard errors.
+
+        Columns of the design, in the user's units; a class is its indicator. The errors take the posterior as
+        given.
+        """
+        model = self._fitted()
+        x, z, y, w = self._rows(X, y, sample_weight, "profiles")
+        columns = dict(zip(model.design.expert_names, np.asarray(x).T, strict=True))
+        if z is not None:
+            columns |= dict(zip(model.design.gate_names, np.asarray(z).T, strict=True))
+        if model.classes:
+            columns |= {f"{model.responses[0]} = {c}": (y == i) * 1.0 for i, c in enumerate(model.classes)}
+        else:
+            columns |= dict(zip(model.responses, np.reshape(y, (len(y), -1)).T, strict=True))
+        return profile_means(self._posterior(x, z, y), w, columns)
+
+    def pseudo_r2(self) -> Table:
+        """McFadden's R² of classes and counts, against the constant and against one expert."""
+        model = self._fitted()
+        if not isinstance(model, FittedModel) or self._found.penalised is not None:
+            raise DataError("McFadden's R² is of unpenalised fits of classes and counts: use score()")
+        if self._found.rows is None:
+            raise DataError("McFadden's R² needs the training data, which a file does not carry: fit again")
+        return pseudo_r2(model.fit, self._found.rows, self._found.engine, thread_count(self.n_jobs))
+
+    def quantile_residuals(self, X: Any, y: Any = None, random_state: int | None = None) -> np.ndarray:
+        """Quantile residuals (n,), or (n, q) of several responses: standard normal where the model is right.
+
+        Phi^-1(F(y | x)); of counts and classes, where F jumps, a random point of the jump (Dunn and Smyth,
+        1996).
+        """
+        x, z, y = self._with_response(X, y)
+        model = self._fitted()
+        rng = np.random.default_rng(
+            None if random_state is None else [random_state, 1]
+        )  # not that of `sample`
+        if model.classes:
+            law = model.distribution(x, z)
+            return quantile_residuals(law.cdf(y - 1), law.cdf(y), rng)
+        laws = list(model.marginals(x, z).values())
+        several = np.reshape(y, (len(y), -1)).T
+        out = [
+            quantile_residuals(law.cdf(v - 1), law.cdf(v), rng)
+            if law.family.discrete
+            else quantile_residuals(law.cdf(v), law.cdf(v))
+            for law, v in zip(laws, several, strict=True)
+        ]
+        return out[0] if model.single else np.column_stack(out)
+
+    def margins(
+        self,
+        X: Any,
+        variables: Sequence[str] | None = None,
+        *,
+        kind: str = "slopes",
+        of: Any = ("mixture", "expert", "gate"),
+        contrasts: Mapping[str, tuple[Any, Any]] | None = None,
+        at: Mapping[str, Any] | None = None,
+        sample_weight: Any = None,
+        cov: str = "observed",
+        level: float = 0.95,
+        **how: Any,
+    ) -> Table:
+        """Averages over the rows of X of what the mixture, each expert and the gate predict, or of how it
+        changes with a column.
+
+        Parameters
+        ----------
+        X : array-like or frame
+            As `predict` takes it.
+        variables : sequence of str, optional
+            Columns; all that the model reads, unless given.
+        kind : {"slopes", "predictions", "contrasts"}
+            Derivatives of E[Y | x] (of class probabilities), of experts' means and of gate weights, for
+            columns of text differences to their first level; the averages themselves; differences between two
+            values of a column.
+        of : {"mixture", "expert", "gate"} or several
+        contrasts : mapping of column to (from, to)
+        at : mapping of column to value
+            Set in every row.
+        sample_weight : array-like of shape (n,), optional
+        cov, level, **how
+            As in `inference`: standard errors by the delta method, conditional on X, or of the refits.
+
+        Returns
+        -------
+        Table
+            of, component, (outcome,) variable, contrast, estimate, std_error, z, p, low, high.
+
+        Examples
+        --------
+        >>> from moestro import MoERegressor, load_dataset
+        >>> tone = load_dataset("tone")
+        >>> moe = MoERegressor.from_formula("tuned ~ stretchratio", tone, random_state=0)
+        >>> moe.margins(tone, of="mixture").columns["variable"]
+        ['stretchratio']
+        """
+        model = self._fitted()
+        given = X if isinstance(model.design, FormulaDesign) else checked(self, X)
+        data = at_values(columns_of(model.design, given), at)
+        n = matrices(model.design, data)[0].shape[0]
+        w = check_weights(sample_weight, n)
+        outcomes = [str(c) for c in model.classes] or ([""] if model.single else list(model.responses))
+        quantities = quantities_of(of, model.fit.k, outcomes)
+        return margins(
+            effects_of(model.design, data, kind, variables, contrasts),
+            quantities, values_of(quantities), model, np.ones(n) if w is None else w,
+            self._covariance(cov, **how), level,
+        )  # fmt: skip

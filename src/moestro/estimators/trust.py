@@ -1,0 +1,217 @@
+"""What every fitted estimator says of how far its estimates can be trusted."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ..fitted import FittedModel
+from ..inference import Estimates, Hypotheses, HypothesisTest, wald_test
+from ..inference.estimates import critical
+from ..inference.restricted import Restricted
+from ..summary import glance, summary_text, tidy
+from ..tables import Table
+from ..threads import thread_count
+from .attributes import FitAttributes
+from .found import KEPT, Found
+
+
+class Trust(FitAttributes):
+    """Standard errors, tests and tables of a fit."""
+
+    n_jobs: int | None
+    _found: Found
+
+    @abstractmethod
+    def _fitted(self) -> Any:
+        """The `FittedModel` or `LocatedModel`."""
+
+    def inference(
+        self,
+        cov: str = "observed",
+        *,
+        cluster: Any = None,
+        level: float = 0.95,
+        n_bootstrap: int = 100,
+        random_state: int | None = None,
+    ) -> Table:
+        """Coefficient table with standard errors and intervals, from the training data or from what a file
+        keeps.
+
+        Parameters
+        ----------
+        cov : {"observed", "sandwich", "cluster", "bootstrap", "jackknife"}
+            Inverse observed information; robust to a wrong model; robust to dependence within clusters, too,
+            with the factor G / (G - 1) for G clusters; refits with random weights; refits without each row.
+            The last two draw or leave out clusters where there are any.
+        cluster : array-like of shape (n,) or (n, dimensions), or a tuple of those
+            The cluster of each training row.
+        level : float
+            Of the intervals.
+        n_bootstrap : int
+        random_state : int or None
+            Of the bootstrap.
+
+        Returns
+        -------
+        Table
+            component, part, (outcome,) term, estimate, se, z, p, low, high, note. Where there is no standard
+            error, ``note`` says why: the information is singular, for instance. Of located experts also the
+            shares, places and variances: intervals of shares are taken on the logit scale, of variances on
+            the logarithmic one, and z and p belong to coefficients and covariances.
+        """
+        covariance = self._covariance(cov, cluster, n_bootstrap, random_state)
+        return tidy(self._fitted(), covariance, level)
+
+    @property
+    def parameter_names_(self) -> list[str]:
+        """Labels of the parameters in the order of `inference` and `covariance_matrix`: "2:x1",
+        "gate:2:x1"."""
+        return list(self._fitted().estimates().places)
+
+    def covariance_matrix(self, cov: str = "observed", **how: Any) -> np.ndarray:
+        """Covariance (U, U) of the parameters that `inference` lists, in its order and units.
+
+        NaN of parameters without a standard error, zero of those that the model holds; words as in
+        `inference`.
+        """
+        return self._estimates(cov, **how).masked()
+
+    def wald_test(
+        self,
+        hypotheses: str | None = None,
+        *,
+        equal: str | Sequence[str] | None = None,
+        cov: str = "observed",
+        **how: Any,
+    ) -> HypothesisTest:
+        """Wald test of linear hypotheses about coefficients.
+
+        Parameters
+        ----------
+        hypotheses : str
+            "1:x1 = 2:x1" says that experts 1 and 2 have the same slope; "*:x1 = 0" that none has one; a comma
+            stands between several; names as in `parameter_names_`.
+        equal : str or sequence of str
+            Instead: terms whose coefficients are the same in every expert.
+        cov, **how
+            As in `inference`.
+
+        Examples
+        --------
+        >>> from moestro import MoERegressor, load_dataset
+        >>> tone = load_dataset("tone")
+        >>> moe = MoERegressor.from_formula("tuned ~ stretchratio | 1", tone, random_state=0)
+        >>> print(moe.wald_test("1:stretchratio = 0, 2:stretchratio = 1"))  # doctest: +ELLIPSIS
+        Wald test (observed) of 1:stretchratio = 0, 2:stretchratio = 1: chi2(2) = ...
+        """
+        estimates = self._estimates(cov, **how)
+        return wald_test(self._hypotheses(estimates, hypotheses, equal), estimates)
+
+    def likelihood_ratio_test(
+        self, hypotheses: str | None = None, *, equal: str | Sequence[str] | None = None
+    ) -> HypothesisTest:
+        """Likelihood-ratio test of what `wald_test` takes, of softmax-gated experts: the model is fitted
+        again under the hypotheses, from the estimate."""
+        h = self._hypotheses(self._fitted().estimates(), hypotheses, equal)
+        return self._restricted().test("likelihood-ratio", h)
+
+    def score_test(
+        self, hypotheses: str | None = None, *, equal: str | Sequence[str] | None = None
+    ) -> HypothesisTest:
+        """Score test, as `likelihood_ratio_test`, with the observed information."""
+        h = self._hypotheses(self._fitted().estimates(), hypotheses, equal)
+        return self._restricted().test("score", h)
+
+    def profile(self, term: str, expert: int | None = None, *, level: float = 0.95) -> Table:
+        """Profile-likelihood interval of a coefficient of softmax-gated experts, beside Wald's.
+
+        Better than Wald's where experts overlap or rows are few, as it follows the likelihood's own shape.
+
+        Parameters
+        ----------
+        term : str
+            A term of `expert`, or a whole label of `parameter_names_`, as "gate:2:x1".
+        expert : int, optional
+            From 1.
+        level : float
+
+        Returns
+        -------
+        Table
+            One row: parameter, estimate, low, high, wald_low, wald_high. None where the likelihood never
+            falls so far.
+        """
+        label = term if expert is None else f"{expert}:{term}"
+        estimates = self._estimates("observed")
+        if label not in estimates.places:
+            raise DataError(
+                f"{label!r} is no parameter: these are {', '.join(list(estimates.places)[:8])}, ..."
+            )
+        i = estimates.places[label]
+        if estimates.notes[i]:
+            raise DataError(f"{label} has no standard error ({estimates.notes[i]}): no interval is profiled")
+        estimate, se = float(estimates.values[i]), float(np.sqrt(estimates.covariance[i, i]))
+        low, high = self._restricted().profile(i, estimate, se, level)
+        half = critical(level) * se
+        row = {
+            "parameter": label, "estimate": estimate, "low": low, "high": high,
+            "wald_low": estimate - half, "wald_high": estimate + half,
+        }  # fmt: skip
+        return Table({name: [value] for name, value in row.items()})
+
+    def _restricted(self) -> Restricted:
+        model = self._fitted()
+        if not isinstance(model, FittedModel):
+            raise DataError(
+                "located experts are not fitted under hypotheses: use wald_test, or cov='bootstrap'"
+            )
+        if self._found.penalised is not None:
+            raise DataError("a penalised fit has no likelihood of its own to profile")
+        if self._found.rows is None:
+            raise DataError(
+                "this needs the training data, which a file or a pickle does not carry: fit again"
+            )
+        threads = thread_count(self.n_jobs)
+        return Restricted.of(model.fit, model.units, self._found.rows, self._found.engine, threads)
+
+    def _hypotheses(
+        self, estimates: Estimates, text: str | None, equal: str | Sequence[str] | None
+    ) -> Hypotheses:
+        if (text is None) == (equal is None):
+            raise DataError("a test takes hypotheses, or equal= with the names of terms")
+        if equal is not None:
+            return Hypotheses.equal(equal, estimates)
+        return Hypotheses.read(str(text), estimates.places, self._fitted().fit.k)
+
+    def _estimates(self, cov: str, **how: Any) -> Estimates:
+        return self._fitted().estimates(self._covariance(cov, **how))
+
+    def _covariance(
+        self, cov: str, cluster: Any = None, n_bootstrap: int = 100, random_state: int | None = None
+    ) -> Any:
+        model = self._fitted()
+        covariance = self._found.covariance(
+            cov, thread_count(self.n_jobs), cluster, n_bootstrap, random_state
+        )
+        if cov in KEPT:  # so that it is not computed again, and a pickle has it
+            known = {**model.covariances, cov: covariance}
+            self._found = replace(self._found, model=replace(model, covariances=known))
+        return covariance
+
+    def summary(self, cov: str | None = None, **how: Any) -> str:
+        """The fit as text; with `cov` the coefficients have standard errors, words as in `inference`."""
+        return summary_text(self._fitted(), None if cov is None else self._covariance(cov, **how))
+
+    def tidy(self) -> Table:
+        """One row a coefficient, in the user's units."""
+        return tidy(self._fitted())
+
+    def glance(self) -> Table:
+        """One row about the fit."""
+        return glance(self._fitted().fit)

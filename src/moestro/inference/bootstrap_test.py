@@ -1,0 +1,131 @@
+"""How many experts: the parametric bootstrap likelihood-ratio test of k against more (McLachlan, 1987).
+
+The ratio 2 (L1 - L0) has no chi-squared law where k is the truth, since the larger model is not identified
+there. So its law is simulated: responses are drawn from the fit of k experts, and both models are fitted to
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import DataError
+from ..located import LocatedFit, fit_measured
+from ..problems import MixtureFit, fit_above, fit_mixture
+from ..rows import Rows
+from ..search import Options
+from ..solvers.pool import Pool
+
+STARTS = (
+    4  # uninformed starts of a refit, beside both estimates and the smaller refit with each expert in two
+)
+TOL = 1e-6
+WAVE = 16  # replicates that are simulated before it is asked whether enough are
+
+
+@dataclass(frozen=True)
+class BootstrapTest:
+    """A test of k experts against more.
+
+    Attributes
+    ----------
+    k, more : int
+    statistic : float
+        2 (L1 - L0).
+    p : float
+    draws : ndarray of shape (B,)
+        The statistic of each replicate that was used.
+    exceeded : int
+        How many were at least as large.
+    stopped : bool
+        Whether so many exceeded that no more were drawn.
+    """
+
+    k: int
+    more: int
+    statistic: float
+    p: float
+    draws: np.ndarray
+    exceeded: int
+    stopped: bool
+
+    def __str__(self) -> str:
+        p = "< 0.001" if self.p < 0.001 else f"= {self.p:.3f}"
+        how = f"{self.exceeded} of {len(self.draws)} replicates at least as large"
+        return (
+            f"Bootstrap likelihood-ratio test of {self.k} experts against {self.more}: "
+            f"2 log ratio {self.statistic:.3f}, p {p} ({how}{', stopped early' if self.stopped else ''})"
+        )
+
+
+def bootstrap_test(
+    smaller: MixtureFit | LocatedFit,
+    larger: MixtureFit | LocatedFit,
+    ratio: Callable[[np.random.SeedSequence], float],
+    *,
+    n_replicates: int = 199,
+    enough: int | None = 20,
+    seed: int | None = None,
+    threads: int = 1,
+) -> BootstrapTest:
+    """Draw `ratio`s until `enough` of them exceed the observed one, or all are drawn.
+
+    p = (1 + exceeded) / (B + 1); where B replicates were enough, p = exceeded / B (Besag and Clifford, 1991).
+    Neither depends on the number of threads.
+    """
+    if n_replicates < 1 or (enough is not None and enough < 1):
+        raise DataError("n_replicates and enough must be at least 1")
+    observed = 2.0 * (larger.log_likelihood - smaller.log_likelihood)
+    seeds = np.random.SeedSequence(seed).spawn(n_replicates)
+    draws: list[float] = []
+    exceeded, stopped = 0, False
+    with Pool(threads) as pool:
+        for start in range(0, n_replicates, WAVE):
+            for value in pool.map(ratio, seeds[start : start + WAVE]):
+                draws.append(value)
+                exceeded += value >= observed
+                if enough is not None and exceeded >= enough:
+                    stopped = True
+                    break
+            if stopped:
+                break
+    B = len(draws)
+    p = exceeded / B if stopped else (1 + exceeded) / (B + 1)
+    return BootstrapTest(smaller.k, larger.k, observed, p, np.array(draws), int(exceeded), stopped)
+
+
+def mixture_ratio(
+    smaller: MixtureFit, larger: MixtureFit, rows: Rows, engine: str = "auto"
+) -> Callable[[np.random.SeedSequence], float]:
+    """The statistic on responses drawn from `smaller` at the columns of the rows."""
+
+    def ratio(own: np.random.SeedSequence) -> float:
+        draw, search = own.spawn(2)
+        rng = np.random.default_rng(draw)
+        drawn = [smaller.model.sample(smaller.theta, b.z, b.x, rng)[0] for b in rows.blocks()]
+        fresh = replace(rows, y=rows.y_center + rows.y_scale * np.concatenate(drawn))
+        options = Options(engine=engine, n_starts=STARTS, tol=TOL, seed=search, nested=False)
+        low = fit_mixture(smaller.model, fresh, replace(options, initial=(smaller.theta,)))
+        high = fit_above(low, larger.model, fresh, replace(options, initial=(larger.theta,)))
+        return 2.0 * (high.log_likelihood - low.log_likelihood)
+
+    return ratio
+
+
+def located_ratio(
+    smaller: LocatedFit, larger: LocatedFit, n: int
+) -> Callable[[np.random.SeedSequence], float]:
+    """The statistic on n rows drawn from the joint law of `smaller`."""
+
+    def ratio(own: np.random.SeedSequence) -> float:
+        draw, search = own.spawn(2)
+        x, y, _ = smaller.measure.sample(n, np.random.default_rng(draw))
+        options = Options(n_starts=STARTS, tol=TOL, seed=search, nested=False)
+        low = fit_measured(x, y, smaller, replace(options, initial=(smaller.measure,)))
+        high = fit_measured(x, y, larger, replace(options, initial=(larger.measure,)), low)
+        return 2.0 * (high.log_likelihood - low.log_likelihood)
+
+    return ratio

@@ -1,0 +1,101 @@
+"""The middle of a sandwich: outer products of scores, of rows or of clusters of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from ..errors import DataError
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """One way to put rows together: codes (n,), how many clusters, and the factor of its outer products."""
+
+    codes: np.ndarray
+    count: int
+    factor: float
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Clusters of rows whose scores may be correlated.
+
+    Scores are summed within clusters before their outer products are, and each sum of G clusters is
+    multiplied by G / (G - 1), the small-sample correction of maximum likelihood in Stata. Several dimensions
+    are added and their intersections taken off again (Cameron, Gelbach and Miller, 2011).
+    """
+
+    groupings: tuple[Grouping, ...]
+
+    @classmethod
+    def of(cls, ids: Any, n: int, w: np.ndarray | None = None) -> Clusters:
+        """From ids (n,), (n, dimensions) or a tuple of ids (n,), of any type; rows of weight zero are no
+        cluster."""
+        if ids is None:
+            raise DataError("cov='cluster' needs cluster=ids, the cluster of each row")
+        columns = list(ids) if isinstance(ids, tuple) else [np.asarray(ids)]
+        columns = [c for a in columns for c in (np.asarray(a).T if np.ndim(a) == 2 else [np.asarray(a)])]
+        if any(c.shape != (n,) for c in columns):
+            raise DataError(f"cluster has {len(columns[0])} ids, the fit has {n} rows")
+        codes = [_codes(c) for c in columns]
+        groupings = []
+        for size in range(1, len(codes) + 1):
+            for which in combinations(codes, size):
+                joint = _codes_of_rows(np.column_stack(which))
+                used = joint if w is None else joint[w > 0]
+                G = len(np.unique(used))
+                if G < 2:
+                    raise DataError("cluster has one cluster only: at least 2 are needed")
+                groupings.append(Grouping(joint, int(joint.max()) + 1, (-1.0) ** (size + 1) * G / (G - 1)))
+        return cls(tuple(groupings))
+
+
+class Meat:
+    """Adds up scores (b, P) of consecutive rows; `total` is the sum of the outer products."""
+
+    def __init__(self, size: int, clusters: Clusters | None = None):
+        self.clusters = clusters
+        self.at = 0
+        self.sums = [np.zeros((g.count, size)) for g in clusters.groupings] if clusters else []
+        self.outer = np.zeros((size, size))
+
+    def add(self, scores: np.ndarray) -> None:
+        """The next rows."""
+        b = len(scores)
+        if self.clusters is None:
+            self.outer += scores.T @ scores
+        for grouping, sums in zip(self.clusters.groupings if self.clusters else (), self.sums, strict=True):
+            codes = grouping.codes[self.at : self.at + b]
+            sums += csr_array((np.ones(b), (codes, np.arange(b))), shape=(grouping.count, b)) @ scores
+        self.at += b
+
+    def total(self) -> np.ndarray:
+        """(P, P); of several dimensions its nearest positive semi-definite matrix, as a difference of sums
+        need not be one."""
+        if self.clusters is None:
+            return self.outer
+        out = np.zeros_like(self.outer)
+        for grouping, sums in zip(self.clusters.groupings, self.sums, strict=True):
+            out += grouping.factor * (sums.T @ sums)
+        if len(self.sums) == 1:
+            return out
+        values, vectors = np.linalg.eigh(out)
+        return (vectors * np.maximum(values, 0.0)) @ vectors.T
+
+
+def _codes(ids: np.ndarray) -> np.ndarray:
+    if any(v is None or v != v for v in ids.tolist()):
+        raise DataError("cluster has missing ids: remove those rows first")
+    try:
+        return np.unique(ids, return_inverse=True)[1]
+    except TypeError as error:
+        raise DataError("cluster ids must be of one type, numbers or text") from error
+
+
+def _codes_of_rows(codes: np.ndarray) -> np.ndarray:
+    return np.unique(codes, axis=0, return_inverse=True)[1].ravel()

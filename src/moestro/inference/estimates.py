@@ -1,0 +1,133 @@
+"""The estimates of a fit as people read them: names, numbers, their covariance, and why one has none."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from ..errors import DataError
+
+# Intervals by the logit, by the logarithm, and as they are; of a place there is no hypothesis that it is
+# zero.
+SHARE, POSITIVE, PLACE, REAL = "share", "positive", "place", "real"
+NUMBERS = ("se", "z", "p", "low", "high")
+
+
+@dataclass(frozen=True)
+class Term:
+    """One row of a coefficient table; its label is "2:x1", "2:B:x1" of an outcome B, or "gate:2:x1"."""
+
+    component: int
+    part: str
+    outcome: str
+    term: str
+    kind: str = REAL
+
+    @property
+    def label(self) -> str:
+        """How a hypothesis calls it."""
+        gate = ["gate"] if self.part == "gate" else []
+        outcome = [self.outcome] if self.outcome and not gate else []
+        return ":".join([*gate, str(self.component + 1), *outcome, self.term])
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """What a coefficient table lists.
+
+    Attributes
+    ----------
+    terms : tuple of Term
+    values : ndarray of shape (U,)
+    matrix : ndarray of shape (U, U) or None
+        Covariance; zero rows of parameters without a standard error. None where none was asked for.
+    notes : tuple of str
+        Why a parameter has no standard error, empty where it has one.
+    fixed : ndarray of bool, shape (U,)
+        Parameters that the model holds at a number: they are known.
+    kind : str
+        Of the covariance.
+    """
+
+    terms: tuple[Term, ...]
+    values: np.ndarray
+    matrix: np.ndarray | None
+    notes: tuple[str, ...]
+    fixed: np.ndarray
+    kind: str = ""
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each label stands."""
+        return {t.label: i for i, t in enumerate(self.terms)}
+
+    @property
+    def known(self) -> np.ndarray:
+        """Boolean (U,): parameters with a standard error, or held at a number."""
+        return self.fixed | np.array([not note for note in self.notes], dtype=bool)
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """`matrix`, which must be there."""
+        if self.matrix is None:
+            raise DataError("these estimates have no covariance")
+        return self.matrix
+
+    def masked(self) -> np.ndarray:
+        """The covariance with NaN where there is no standard error, and zeros where a number is held."""
+        out = self.covariance.copy()
+        lost = ~self.known
+        out[lost], out[:, lost] = np.nan, np.nan
+        return out
+
+    def numbers(self, level: float = 0.95) -> tuple[dict[str, list[Any]], list[str]]:
+        """Columns se, z, p, low, high at this level, and the notes.
+
+        Intervals of shares are taken on the logit scale, those of variances and degrees of freedom on the
+        logarithmic one. z and p belong to coefficients and covariances: nobody asks whether a share, a
+        variance or the place of an expert is zero.
+        """
+        width, variances = critical(level), np.diag(self.covariance)
+        cells = [
+            _interval(t.kind, float(v), float(s), width) if not note else (None,) * 5
+            for t, v, s, note in zip(self.terms, self.values, variances, self.notes, strict=True)
+        ]
+        notes = [
+            n or ("" if c[0] is not None else "at bound") for n, c in zip(self.notes, cells, strict=True)
+        ]
+        return {name: [c[i] for c in cells] for i, name in enumerate(NUMBERS)}, notes
+
+
+def critical(level: float) -> float:
+    """Normal quantile of a two-sided interval."""
+    if not 0 < level < 1:
+        raise DataError(f"level must lie between 0 and 1, got {level!r}")
+    return float(norm.isf((1 - level) / 2))
+
+
+def two_sided(z: float) -> float:
+    """P(|Z| > |z|) of a standard normal Z."""
+    return math.erfc(abs(z) / math.sqrt(2.0))
+
+
+def _interval(kind: str, estimate: float, variance: float, width: float) -> tuple[float | None, ...]:
+    """se, z, p, low, high."""
+    se = math.sqrt(max(variance, 0.0))
+    if se == 0.0:
+        return (None,) * 5
+    if kind in (REAL, PLACE):
+        z = estimate / se
+        test = (z, two_sided(z)) if kind == REAL else (None, None)
+        return se, *test, estimate - width * se, estimate + width * se
+    if kind == POSITIVE:
+        factor = math.exp(width * se / estimate)
+        return se, None, None, estimate / factor, estimate * factor
+    assert kind == SHARE
+    odds, half = math.log(estimate / (1 - estimate)), width * se / (estimate * (1 - estimate))
+    low, high = (1 / (1 + math.exp(-odds + s * half)) for s in (1, -1))
+    return se, None, None, low, high

@@ -1,0 +1,120 @@
+"""The bootstrap test of the number of experts: against its definition, its size and its power."""
+
+import numpy as np
+import pytest
+
+from conftest import two_lines
+from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor, bootstrap_test, load_model
+from moestro.inference.bootstrap_test import bootstrap_test as drawn_test
+
+FEW = {"random_state": 0, "n_jobs": 1}
+
+
+def pair(kind, x, y, ks=(1, 2), **options):
+    return [kind(k, **FEW, **options).fit(x, y) for k in ks]
+
+
+class Fit:
+    def __init__(self, k, value):
+        self.k, self.log_likelihood = k, value
+
+
+@pytest.mark.parametrize(
+    ("at", "enough", "used"), [(4.0, 20, 20), (4.0, None, 60), (-1.0, 5, 5), (99.0, 20, 60)]
+)
+def test_sequential_stopping_is_besag_and_cliffords(at, enough, used):
+    """Where the observed ratio is 2 * 4: with a known law of the draws."""
+
+    def ratio(seed):
+        return 10.0 if at < 10 else 0.0
+
+    for threads in (1, 2):
+        test = drawn_test(
+            Fit(1, 0.0), Fit(2, at), ratio, n_replicates=60, enough=enough, seed=0, threads=threads
+        )
+        assert len(test.draws) == used
+        exceeded = (test.draws >= test.statistic).sum()
+        assert test.exceeded == exceeded
+        stopped = enough is not None and exceeded == enough
+        assert test.p == (exceeded / used if stopped else (1 + exceeded) / (1 + used))
+
+
+def test_p_values_are_uniform_where_the_law_is_known():
+    """The statistic is drawn from the law of the replicates: P(p <= a) <= a, and close to it."""
+    p = []
+    for s in range(400):
+        rng = np.random.default_rng(s)
+        test = drawn_test(
+            Fit(1, 0.0), Fit(2, rng.exponential() / 2), lambda own: np.random.default_rng(own).exponential(),
+            n_replicates=39, enough=5, seed=s + 1000,
+        )  # fmt: skip
+        p.append(test.p)
+    for a in (0.05, 0.1, 0.5):
+        assert abs(np.mean(np.array(p) <= a + 1e-12) - a) <= 3 * np.sqrt(a * (1 - a) / 400) + 0.01
+
+
+def test_two_lines_are_two():
+    x, y = two_lines(60)
+    for kind in (MoERegressor, LocatedMoERegressor):
+        one, two = pair(kind, x, y, n_starts=4)
+        test = bootstrap_test(one, two, n_replicates=9, random_state=0, n_jobs=1)
+        assert test.p == 0.1
+        assert test.statistic == pytest.approx(2 * (two.log_likelihood_ - one.log_likelihood_))
+        assert test.draws.max() < test.statistic
+        assert "p = 0.100 (0 of 9" in str(test)
+
+
+def test_a_third_line_is_not_found():
+    x, y = two_lines(100)
+    two, three = pair(MoERegressor, x, y, (2, 3), gate_features=[], n_starts=4)
+    test = bootstrap_test(two, three, n_replicates=12, enough=3, random_state=0, n_jobs=1)
+    assert test.p > 0.05
+    assert (test.draws >= -1e-6).all()
+    again = bootstrap_test(two, three, n_replicates=12, enough=3, random_state=0, n_jobs=2)
+    np.testing.assert_array_equal(test.draws, again.draws)
+
+
+@pytest.mark.slow
+def test_its_size():
+    """5 % of 200 tests reject one expert where there is one, within three binomial standard deviations."""
+    rejected = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        x = rng.standard_normal((80, 1))
+        y = x[:, 0] + rng.standard_normal(80)
+        one, two = pair(MoERegressor, x, y, gate_features=[], n_starts=6)
+        rejected.append(bootstrap_test(one, two, n_replicates=39, enough=5, random_state=seed).p <= 0.05)
+    assert abs(np.mean(rejected) - 0.05) <= 3 * np.sqrt(0.05 * 0.95 / 200)
+
+
+def test_what_is_refused(tmp_path):
+    x, y = two_lines(60)
+    one, two = pair(MoERegressor, x, y, n_starts=2)
+    one.save(tmp_path / "one.json")
+    w = np.ones(60)
+    for words, a, b in (
+        ("it must have more", two, one), ("same data", one, MoERegressor(2, **FEW).fit(x + 1, y)),
+        ("one kind", one, LocatedMoERegressor(2, **FEW).fit(x, y)),
+        ("training data", load_model(tmp_path / "one.json"), two),
+        ("fit without weights", MoERegressor(1).fit(x, y, w), two),
+        ("but for n_experts", one, MoERegressor(2, gate_features=[], **FEW).fit(x, y)),
+        ("but for n_experts", MoEClassifier(1).fit(x, y > 0), two),
+    ):  # fmt: skip
+        with pytest.raises(DataError, match=words):
+            bootstrap_test(a, b)
+
+
+def test_the_table_of_a_sweep_by_hand():
+    x, y = two_lines(100)
+    moe = MoERegressor("bic", max_experts=2, **FEW).fit(x, y)
+    r = moe.responsibilities(x, y)
+    row, one = moe.selection_[1], moe.selection_[0]
+    L, df = row["log_likelihood"], row["df"]
+    assert row["adjusted_bic"] == pytest.approx(-2 * L + df * np.log(102 / 24))
+    assert row["caic"] == pytest.approx(-2 * L + df * (np.log(100) + 1))
+    entropy = -(r * np.log(np.maximum(r, 1e-300))).sum()
+    assert row["entropy_r2"] == pytest.approx(1 - entropy / (100 * np.log(2)), rel=1e-6)
+    assert row["smallest_share"] == pytest.approx(r.mean(axis=0).min(), rel=1e-6)
+    assert row["found"] == moe.search_.found
+    assert one["entropy_r2"] is None
+    assert one["smallest_share"] == 1.0

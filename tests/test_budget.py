@@ -145,7 +145,10 @@ def test_too_much_in_a_file_is_refused_where_it_is_read(text, place, kept, tmp_p
     ("change", "match"),
     [
         (lambda d: d["experts"]["state"]["bs(x, df=4)"].update(knots=[0.0] * 5000), "remembers more than"),
-        (lambda d: d["experts"]["state"]["bs(x, df=4)"].update(knots=[float("1e400")]), "not a number|NaN or inf"),
+        (
+            lambda d: d["experts"]["state"]["bs(x, df=4)"].update(knots=[float("1e400")]),
+            "not a number|NaN or inf",
+        ),
         (lambda d: d["experts"].update(levels={"g": list(range(COLUMNS + 1))}), "columns: at most"),
         (lambda d: d["experts"].update(state=[1]), "no dictionary"),
         (lambda d: d["experts"]["state"].update({"bs(x, df=4)": [[1.0], [1.0, 2.0]]}), "is damaged"),
@@ -208,7 +211,8 @@ GOOD = [
     "scale(x, True, False)", "center(log(x))", "bs(x, df=5)", "bs(x, df=5, degree=2, include_intercept=True)",
     "bs(x, knots=[1.2, 1.6], lower_bound=0, upper_bound=3)", "bs(x, df=4, extrapolation='clip')",
     "cr(x, df=4)", "cc(x, df=4)", "cs(x, df=4, constraints='center')", "C(g)", "C(x > 1.5)",
-    "C(g, levels=['u', 'v', 'w'])", "I((x > 1) & (y < 2))", "I(g == 'u')", "I(-x + 2.5e3 * y / 3)", "I(x % 2)",
+    "C(g, levels=['u', 'v', 'w'])", "I((x > 1) & (y < 2))", "I(g == 'u')", "I(-x + 2.5e3 * y / 3)",
+    "I(x % 2)",
     "+".join(f"a{i}" for i in range(TERMS - 1)), f"({LETTERS.replace('g+', '')})**2", "{x + 1}",
 ]  # fmt: skip
 

@@ -46,7 +46,8 @@ def check(name, moe, ours, theirs):
 def test_gaussian(name, gate, groups):
     moe = MoERegressor.from_formula(f"yn ~ x + I(x**2) | {gate}", npreg(), groups=groups, random_state=0)
     check(name, moe, coefficients(moe), parameters(name)[:, :3])
-    # an M-step of flexmix divides by the rows less the coefficients: its deviations are sqrt(n_e / (n_e - 3)) of ours
+    # an M-step of flexmix divides by the rows less the coefficients: its deviations are sqrt(n_e / (n_e - 3))
+    # of ours
     ours, theirs = moe.measure_.variances, parameters(name)[:, 3] ** 2
     rows = moe.fit_.mass
     corrected = ours * rows / (rows - 3)
@@ -76,7 +77,8 @@ def test_trials_at_sites():
 
 
 def test_latent_classes_of_households():
-    """Which of 21 brands a household buys: a household is a group of 21 rows, weighted by how often it was seen."""
+    """Which of 21 brands a household buys: a household is a group of 21 rows, weighted by how often it was
+    seen."""
     bought = np.array([[int(c) for c in pattern] for pattern in STORED["whiskey"]])
     weight = np.array(list(STORED["whiskey"].values()), dtype=float)
     n, brands = bought.shape

@@ -1,4 +1,5 @@
-"""Fits of rows that share their expert: the search, what it says of the fit, and how well it finds the truth."""
+"""Fits of rows that share their expert: the search, what it says of the fit, and how well it finds the
+truth."""
 
 import numpy as np
 import pytest

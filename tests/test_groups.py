@@ -286,7 +286,8 @@ class TestReference:
 
 NATIVE = ("multinomial", "gaussian", "poisson")
 FIELDS = ("value", "mass", "gradient", "information", "curvature")
-# Sizes that end with blocks of the kernel, cross them, and fill more than one: it handles 192 rows or groups at once.
+# Sizes that end with blocks of the kernel, cross them, and fill more than one: it handles 192 rows or groups
+# at once.
 MANY = {
     "pairs": (2,) * 200,
     "one large": (1000,),

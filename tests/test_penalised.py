@@ -1,4 +1,5 @@
-"""Penalised mixtures: optimality conditions by a likelihood of the test's own, other libraries at one expert, support, paths, bad input."""
+"""Penalised mixtures: optimality conditions by a likelihood of the test's own, other libraries at one expert,
+support, paths, bad input."""
 
 import shutil
 import subprocess
@@ -27,9 +28,11 @@ from moestro import (
     stability_selection,
 )
 from moestro.experts import make_family
-from moestro.penalised import Features, Problem, fit_alphas, fit_penalised
+from moestro.penalised import Likelihood, fit_alphas, fit_penalised, solve
+from moestro.penalised.begin import null
 from moestro.penalised.proximal import descend
 from moestro.penalised.restricted import Restricted
+from moestro.penalised.status import diagnose
 from moestro.penalised.subproblem import Subproblem
 from moestro.penalties import (
     L1,
@@ -42,6 +45,8 @@ from moestro.penalties import (
     Ridge,
     Terms,
 )
+from moestro.rows import Columns, WideRows
+from moestro.search import Options
 
 FAMILIES = ("gaussian", "poisson", "multinomial")
 # One line a penalty.
@@ -69,11 +74,12 @@ def draw(family, n=120, p=6, seed=0):
 
 def problem_of(x, y, family, k, **how):
     names = tuple(f"x{j}" for j in range(x.shape[1]))
-    features = Features.of(x, names)
+    columns = Columns.of(x, names)
     center, scale = (y.mean(), y.std()) if family == "gaussian" else (0.0, 1.0)
     made = make_family(family, classes=len(np.unique(y)))
     own = {"own_scale": family == "gaussian", **how}
-    return Problem(made, k, features, features, names, names, y, None, float(center), float(scale), **own)
+    rows = WideRows(columns, columns, y, None, float(center), float(scale))
+    return Likelihood(made, k, rows, names, names, **own)
 
 
 def gaps(C, slopes):
@@ -82,9 +88,10 @@ def gaps(C, slopes):
 
 
 def likelihood(problem, u, slopes):
-    """-L / n written from the model's definition; complex arguments are allowed, so that derivatives are exact."""
+    """-L / n written from the model's definition; complex arguments are allowed, so that derivatives are
+    exact."""
     x = (problem.experts.x - problem.experts.x.mean(0)) / problem.experts.x.std(0)
-    y, k, n = problem.y, problem.k, len(problem.y)
+    y, k, n = problem.rows.y, problem.k, problem.rows.n
     classes = len(np.unique(y)) if problem.family.name == "multinomial" else 0
     m = max(classes - 1, 1)
     gate_width = 0 if k == 1 else 1 if k == 2 else k
@@ -99,13 +106,13 @@ def likelihood(problem, u, slopes):
         if problem.family.name == "gaussian":
             sigma = np.exp(0.5 * u[k - 1 + k + e])
             unit = sigma if problem.own_scale else 1.0
-            mean = unit * (a[e, 0] + x @ E[:, e, 0])
-            t = (y - problem.y_center) / problem.y_scale
+            mean = a[e, 0] + unit * (x @ E[:, e, 0])
+            t = (y - problem.rows.y_center) / problem.rows.y_scale
             f = (
                 -0.5 * np.log(2 * np.pi)
                 - np.log(sigma)
                 - 0.5 * ((t - mean) / sigma) ** 2
-                - np.log(problem.y_scale)
+                - np.log(problem.rows.y_scale)
             )
         elif problem.family.name == "poisson":
             eta = a[e, 0] + x @ E[:, e, 0]
@@ -157,7 +164,7 @@ def distance(penalty, problem, slopes, g, alpha):
     if isinstance(penalty, ElasticNet):
         l1, l2 = alpha * penalty.l1_ratio * ratio, alpha * (1 - penalty.l1_ratio) * ratio
     if isinstance(penalty, AdaptiveL1):
-        l1 = l1 / (np.abs(penalty.pilot) + len(problem.y) ** -0.5)
+        l1 = l1 / (np.abs(penalty.pilot) + len(problem.rows.y) ** -0.5)
     g = g + l2 * slopes
     return np.where(slopes == 0, np.maximum(np.abs(g) - l1, 0), np.abs(g + l1 * np.sign(slopes))).max()
 
@@ -175,12 +182,15 @@ def test_every_penalty_is_here():
     ],
 )
 def test_zero_at_the_top_and_optimal_along_the_path(name, family):
-    """The witness shares no code with the library: its own likelihood, exact derivatives, each penalty's own condition."""
+    """The witness shares no code with the library: its own likelihood, exact derivatives, each penalty's own
+    condition."""
     x, y = draw(family)
     problem, penalty = problem_of(x, y, family, 2), EVERY[name]
     if name == "adaptive_l1":
-        penalty = penalty.with_pilot(fit_penalised(problem, L1(), alphas=10, seed=0).point.slopes)
-    path = fit_alphas(problem, penalty, 5, seed=0)
+        penalty = penalty.with_pilot(
+            fit_penalised(problem, L1(), alphas=10, options=Options(tol=1e-9, seed=0)).solution.slopes
+        )
+    path = fit_alphas(problem, penalty, 5, Options(tol=1e-9, seed=0))
     assert len(path.points) == 5
     if penalty.sparse:
         assert path.alphas[0] == path.alpha_max
@@ -206,7 +216,7 @@ def test_zero_at_the_top_and_optimal_along_the_path(name, family):
 def test_three_experts_are_optimal_too(family):
     x, y = draw(family, n=150)
     problem = problem_of(x, y, family, 3)
-    path = fit_alphas(problem, L1(), 3, seed=0)
+    path = fit_alphas(problem, L1(), 3, Options(tol=1e-9, seed=0))
     assert len(path.points) == 3
     for alpha, point in zip(path.alphas, path.points, strict=True):
         first, rest = gradient(problem, point.u, point.slopes)
@@ -297,8 +307,8 @@ class TestInner:
 
     def test_bounds_hold(self):
         x, _ = _core.penalised_quadratic(
-            np.eye(2), np.array([-5.0, 5.0]), np.zeros(2), np.zeros(2), np.full(2, -1, np.int32), np.zeros(0), np.full(2, -1.0),
-            np.full(2, 2.0), 1e-12, 100,
+            np.eye(2), np.array([-5.0, 5.0]), np.zeros(2), np.zeros(2), np.full(2, -1, np.int32), np.zeros(0),
+            np.full(2, -1.0), np.full(2, 2.0), 1e-12, 100,
         )  # fmt: skip
         assert x.tolist() == [2.0, -1.0]
 
@@ -310,7 +320,8 @@ class TestInner:
             terms = L1().terms(problem.layout(L1())).scaled(0.05)
             rng = np.random.default_rng(1)
             v = np.concatenate([0.3 * rng.normal(size=problem.n_free), rng.normal(size=problem.size)])
-            trace = [f for f, _ in descend(Subproblem(Restricted(problem, at), terms), v, 1e-9, 200).trace]
+            sub = Subproblem(Restricted(problem, at), terms)
+            trace = [info.value for info in descend(sub, v, 1e-9, 200).trace]
             assert len(trace) > 3
             assert (np.diff(trace) <= 1e-13 * (1 + np.abs(trace[0]))).all()
 
@@ -346,7 +357,8 @@ class TestInner:
 
 
 def wide(seed, n=400, p=1000):
-    """Two experts with crossing lines, five true columns of p: x0, x1 in the gate, x2, x3, x4 in the experts."""
+    """Two experts with crossing lines, five true columns of p: x0, x1 in the gate, x2, x3, x4 in the
+    experts."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, p))
     z = rng.random(n) < 1 / (1 + np.exp(-1.5 * (x[:, 0] - x[:, 1])))
@@ -403,11 +415,72 @@ class TestSupport:
     def test_refit_is_the_maximum_on_the_support(self):
         x, y = wide(3, n=200, p=12)
         problem = problem_of(x, y, "gaussian", 2)
-        found = fit_penalised(problem, L1(refit=True), seed=0)
-        first, rest = gradient(problem, found.point.u, found.point.slopes)
+        found = fit_penalised(problem, L1(refit=True), options=Options(tol=1e-9, seed=0))
+        first, rest = gradient(problem, found.solution.u, found.solution.slopes)
         assert np.abs(first).max() < 1e-8
-        assert np.abs(rest[found.point.slopes != 0]).max() < 1e-8
-        assert found.point.log_likelihood > found.path.points[found.index].log_likelihood + 10
+        assert np.abs(rest[found.solution.slopes != 0]).max() < 1e-8
+        assert found.solution.log_likelihood > found.path.points[found.index].log_likelihood + 10
+
+
+def capped(seed=0, n=200):
+    """One line, and a cap of the response where a tenth of the rows lie: a group that few starts find."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 5))
+    y = 2 * x[:, 0] + x[:, 1] + rng.normal(size=n)
+    top = np.quantile(y, 0.9)
+    return x, np.where(y > top, top + 0.02 * rng.normal(size=n), y)
+
+
+class TestSearch:
+    @pytest.mark.parametrize("k", [2, pytest.param(3, marks=pytest.mark.slow)])
+    def test_the_largest_strength_does_not_depend_on_the_seed(self, k):
+        x, y = capped()
+        problem = problem_of(x, y, "gaussian", k)
+        tops = [fit_alphas(problem, L1(), 1, Options(tol=1e-9, seed=s)).alpha_max for s in range(5)]
+        np.testing.assert_allclose(tops, tops[0], rtol=1e-9)
+
+    def test_constants_alone_by_brute_force(self):
+        x, y = capped()
+        problem = problem_of(x, y, "gaussian", 2)
+        found, t = null(problem, L1().terms(problem.layout(L1()))), (y - y.mean()) / y.std()
+
+        def minus(v):
+            g = 1 / (1 + np.exp(-v[0]))
+            parts = [
+                np.log(w) - 0.5 * s - 0.5 * (t - m) ** 2 / np.exp(s)
+                for w, m, s in ((g, v[1], v[3]), (1 - g, v[2], v[4]))
+            ]
+            return -np.logaddexp(*parts).mean() + 0.5 * np.log(2 * np.pi) + np.log(y.std())
+
+        ends, box = [], [(-10, 10), (-5, 5), (-5, 5), (-9.2, 3), (-9.2, 3)]
+        for cut in np.quantile(t, np.linspace(0.05, 0.95, 40)):
+            low, high = t[t < cut], t[t >= cut]
+            start = [np.log(len(low) / len(high)), low.mean(), high.mean()]
+            start += [2 * np.log(low.std()), 2 * np.log(high.std())]
+            ends.append(minimize(minus, start, bounds=box, options={"ftol": 1e-14, "gtol": 1e-9}).fun)
+        assert found.objective <= min(ends) + 1e-9
+
+    def test_the_record_of_a_search(self):
+        x, y = wide(3, n=200, p=12)
+        moe = MoERegressor(2, penalty=L1(0.05), random_state=0).fit(x, y)
+        assert moe.search_.found >= 5
+        assert moe.search_.best == pytest.approx(-len(y) * moe.path_.table["objective"][0], abs=1e-6)
+        plain = MoERegressor(2, n_starts=2, random_state=0).fit(x[:, :2], y)
+        for table in ("starts_", "history_"):
+            assert getattr(moe, table).columns.keys() == getattr(plain, table).columns.keys()
+        assert any("move" in s for s in moe.starts_["strategy"])
+        few = MoERegressor(2, penalty=L1(0.05), n_starts=3, random_state=0).fit(x, y)
+        assert [s for s in few.starts_["strategy"] if s != "given"] == ["subsets", "patches", "kmeans"]
+
+    def test_experts_that_are_alike_are_flat(self):
+        x, y = draw("multinomial")
+        problem = problem_of(x, y, "multinomial", 2)
+        end = solve(problem, L1().terms(problem.layout(L1())), problem.pooled())
+        status = diagnose(problem, end, 1.0)
+        assert (status.kind, status.experts) == ("flat", (0, 1))
+        moe = MoEClassifier(2, penalty=L1(1.0), random_state=0).fit(x, y)
+        assert moe.status_.kind == "flat"
+        assert not moe.support_.any()
 
 
 class TestUnits:
@@ -527,7 +600,8 @@ class TestChoosing:
 
 @pytest.mark.slow
 def test_published_objective_on_boston_housing(tmp_path):
-    """RMoE on 506 rows, y / sd, K = 2, lambda = 42, gamma = 10, one common variance: -371.69 after 54 iterations, still rising."""
+    """RMoE on 506 rows, y / sd, K = 2, lambda = 42, gamma = 10, one common variance: -371.69 after 54
+    iterations, still rising."""
     if shutil.which("Rscript") is None:
         pytest.skip("the data come with R's package MASS, and there is no R")
     path = tmp_path / "boston.csv"
@@ -633,7 +707,8 @@ class TestBadInput:
         assert len(moe.path_) > 10
 
     def test_experts_that_the_data_do_not_need_are_one_expert(self):
-        """Counts with less spread than Poisson's, no slope: the best mixture is the one Poisson law of their mean."""
+        """Counts with less spread than Poisson's, no slope: the best mixture is the one Poisson law of their
+        mean."""
         rng = np.random.default_rng(0)
         x, y = rng.normal(size=(100, 3)), rng.binomial(10, 0.8, 100).astype(float)
         moe = MoERegressor(3, family="poisson", penalty=L1(0.5), random_state=0).fit(x, y)

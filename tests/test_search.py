@@ -210,7 +210,8 @@ class TestRanking:
             MoERegressor(2, rank_by="best").fit(x, y)
 
     def test_a_heap_of_rounded_responses_is_no_group(self):
-        """Sixty rows beside two lines have one response but for two: a density on them says how it was rounded."""
+        """Sixty rows beside two lines have one response but for two: a density on them says how it was
+        rounded."""
         rng = np.random.default_rng(3)
         x, y = two_lines(400)
         x = np.r_[x, rng.uniform(5.0, 5.5, (60, 1))]

@@ -1,6 +1,7 @@
 """The seams hold: a family, a gate and a problem of one's own, each one class, are fitted, swept, refused by
 files with a reason, and predict."""
 
+import functools
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -156,7 +157,7 @@ class Rates:
     weight_sum = property(lambda self: float(len(self.y)))
     weights = None
     rotation, n_starts = ROTATION, property(lambda self: auto_starts(self.k))
-    budget = property(lambda self: 2000.0 if self.k > 1 else np.inf)
+    budget = property(lambda self: 800.0 if self.k > 1 else np.inf)
     few_steps, at_once, wide = 20, 100, False
 
     @cached_property
@@ -275,14 +276,17 @@ class RateModels:
         return None
 
 
-class TestProblem:
-    def fits(self, n=800, ks=(1, 2, 3)):
-        rng = np.random.default_rng(0)
-        y = rng.exponential(np.where(rng.random(n) < 0.4, 10.0, 0.5))
-        return y, fit_path(lambda k, o, below: fit_problem(Rates(y, k), o, below), ks, Options(seed=0))
+@functools.cache
+def rates(n=400, ks=(1, 2, 3)):
+    """Waiting times of two kinds, and their fits."""
+    rng = np.random.default_rng(0)
+    y = rng.exponential(np.where(rng.random(n) < 0.4, 10.0, 0.5))
+    return y, fit_path(lambda k, o, below: fit_problem(Rates(y, k), o, below), ks, Options(seed=0))
 
+
+class TestProblem:
     def test_it_is_searched_and_swept(self):
-        y, fits = self.fits()
+        y, fits = rates()
         assert [f.k for f in fits] == [1, 2, 3]
         assert (np.diff([f.log_likelihood for f in fits]) >= -1e-6).all()
         assert fits[0].log_likelihood == pytest.approx(stats.expon.logpdf(y, scale=y.mean()).sum(), rel=1e-12)
@@ -293,7 +297,7 @@ class TestProblem:
 
     @pytest.mark.parametrize("criterion", ["bic", "icl", "cv", "ddse"])
     def test_it_is_chosen_among(self, criterion):
-        y, fits = self.fits()
+        y, fits = rates()
         done = []
         found = sweep(RateModels(y), [1, 2, 3], Options(seed=0), criterion, finished=done.append)
         assert [f.log_likelihood for f in found.fits] == [f.log_likelihood for f in fits]
@@ -303,6 +307,6 @@ class TestProblem:
         assert found.table()["chosen"] == [False, True, False]
 
     def test_a_subsample_is_searched_where_rows_are_many(self):
-        y, (fit,) = self.fits(n=40_000, ks=(2,))
+        y, (fit,) = rates(n=40_000, ks=(2,))
         assert min(fit.starts["rows"]) == 12_000
         assert fit.mean() == pytest.approx(y.mean(), rel=1e-6)

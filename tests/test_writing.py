@@ -354,7 +354,10 @@ class TestStreams:
         assert dash.output.startswith("mean,std")
 
     def test_a_reader_that_has_gone_is_no_damaged_file(self):
-        code = "from moestro.writing import write\ntry: write('-', 'x' * 10**6)\nexcept BrokenPipeError: import os; os._exit(7)"
+        code = (
+            "from moestro.writing import write\ntry: write('-', 'x' * 10**6)\n"
+            "except BrokenPipeError: import os; os._exit(7)"
+        )
         running = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
         running.stdout.close()
         assert running.wait() == 7

@@ -125,8 +125,8 @@ def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]
 def read_formula(
     formula: str, data: Any, sample_weight: Any = None, classes: bool = False, groups: Any = None
 ) -> Observations:
-    """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`, and `groups` a column's
-    name or ids (n,)."""
+    """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`, and `groups` a
+    column's name or ids (n,)."""
     design = FormulaDesign.learn(formula, data)
     x, z = design.matrices(data)
     design, raw = design.learn_response(data)
@@ -237,8 +237,8 @@ def select_experts(
         )
     shared = how.pop("shared_variance", False)
     result = fit_formula(
-        formula, data, family, ks, options, sample_weight=sample_weight, groups=groups, shared_variance=shared,
-        gate=make_gate(**{"gate": "softmax", **how}), criterion=criterion,
+        formula, data, family, ks, options, sample_weight=sample_weight, groups=groups,
+        shared_variance=shared, gate=make_gate(**{"gate": "softmax", **how}), criterion=criterion,
     )  # fmt: skip
     design, units = result.model.design, result.model.units
     models: dict[int, Any] = {f.model.k: FittedModel(design, units, f) for f in result.sweep.fits}

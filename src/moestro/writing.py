@@ -23,7 +23,8 @@ KINDS = {stat.S_IFDIR: "folder", stat.S_IFCHR: "device", stat.S_IFBLK: "device",
 
 
 class Disk:
-    """The calls of the operating system that change a disk. Tests put one that fails in the place of `disk`."""
+    """The calls of the operating system that change a disk. Tests put one that fails in the place of
+    `disk`."""
 
     open = staticmethod(os.open)
     write = staticmethod(os.write)
@@ -39,8 +40,8 @@ def write(path: Path, data: bytes | str) -> None:
 
     A temporary neighbour is filled, brought to the disk and renamed over the file, whose
     mode and owner it takes; a link stays a link, and the file that it points to is written. If anything
-    fails, the neighbour is removed and the old file is as it was; a kill may leave ".moestro-...tmp" beside it. Standard output ("-", /dev/stdout), open
-    descriptors (/dev/fd/3) and named pipes are written through.
+    fails, the neighbour is removed and the old file is as it was; a kill may leave ".moestro-...tmp" beside
+    it. Standard output ("-", /dev/stdout), open descriptors (/dev/fd/3) and named pipes are written through.
 
     Raises
     ------

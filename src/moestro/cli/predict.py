@@ -39,7 +39,7 @@ from .options import data_options, refuse_given
 @click.option(
     "--posterior",
     is_flag=True,
-    help="Add the most probable expert given the response, which DATA must have, and the probability of each.",
+    help="Add the most probable expert given the response in DATA, and the probability of each.",
 )
 @click.option(
     "--level",
@@ -118,8 +118,8 @@ def _predict(
 def _predictions(
     model: Any, frame: Any, gate: bool, level: float, given: dict[str, np.ndarray]
 ) -> dict[str, Any]:
-    """Columns of predictions, by the gate's weights unless others are `given`; of several responses each by its
-    name."""
+    """Columns of predictions, by the gate's weights unless others are `given`; of several responses each by
+    its name."""
     x, z = _matrices(model, frame)
     table: dict[str, Any] = {}
     if model.classes:

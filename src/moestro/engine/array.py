@@ -169,7 +169,8 @@ def _cross(a: slice | np.ndarray, b: slice | np.ndarray) -> tuple:
 
 
 def expert_features(model: Model, x: np.ndarray) -> list[list[Feature]]:
-    """d logit / d theta of each expert's predictors and nuisances: columns (n, j) and their places in theta."""
+    """d logit / d theta of each expert's predictors and nuisances: columns (n, j) and their places in
+    theta."""
     nu, m, one = model.family.nuisances, model.m, np.ones((len(x), 1))
     first, last = model.gate_size, model.size - model.k * nu
     out: list[list[Feature]] = []

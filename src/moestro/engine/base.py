@@ -1,5 +1,5 @@
-"""One question an engine answers: at these parameters, what is the sum over all units (rows, or groups of rows
-that share their expert)?"""
+"""One question an engine answers: at these parameters, what is the sum over all units (rows, or groups of
+rows that share their expert)?"""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Rowwise:
-    """Per-unit results: log_density (u,), responsibilities (u, k); scores of the rows' logits (n, T), weighted, a
-    group's gate scores at its first row."""
+    """Per-unit results: log_density (u,), responsibilities (u, k); scores of the rows' logits (n, T),
+    weighted, a group's gate scores at its first row."""
 
     log_density: np.ndarray
     responsibilities: np.ndarray

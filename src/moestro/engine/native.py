@@ -83,10 +83,11 @@ class NativeEngine:
         threads: int,
         **region: float,
     ) -> tuple[np.ndarray, ...]:
-        """Newton's method from each of `points` (S, size), one thread a point: ends, values (S,), masses (S, k), steps
-        and convergence (S,).
+        """Newton's method from each of `points` (S, size), one thread a point: ends, values (S,), masses (S,
+        k), steps and convergence (S,).
 
-        theta is points[:, owner], 0 where owner is -1; `region` is what `solvers.together` calls its trust region.
+        theta is points[:, owner], 0 where owner is -1; `region` is what `solvers.together` calls its trust
+        region.
         """
         phi, value, mass, iterations, converged = self._problem.newton(
             np.ascontiguousarray(points), np.ascontiguousarray(owner, dtype=np.intc), lower, upper,

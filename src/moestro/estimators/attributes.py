@@ -47,7 +47,7 @@ class FitAttributes(BaseEstimator, metaclass=ABCMeta):
 
     @property
     def search_(self) -> Evidence | None:
-        """How sure the search is of its best optimum; None for penalised fits."""
+        """How sure the search is of its best optimum; of a penalised fit, at its strength."""
         return self.fit_.evidence
 
     @property

@@ -61,8 +61,8 @@ class MoEBase(Described):
             deleted group and one that was seen twice, so it is constant within a group.
         groups : str or array-like of shape (n,), optional
             Ids, of any type and in any order, of rows that share their expert (the choices of one person, the
-            visits of one patient), or the name of their column in a frame. The gate's columns are then those of
-            the groups, constant within each; the likelihood is a product over groups, and criteria, robust
+            visits of one patient), or the name of their column in a frame. The gate's columns are then those
+            of the groups, constant within each; the likelihood is a product over groups, and criteria, robust
             standard errors and cross-validation count groups. Located and penalised fits refuse them.
 
         Returns
@@ -188,8 +188,8 @@ class MoEBase(Described):
         """Posterior probability of each expert given (x, y), shape (n, k).
 
         y is what `fit` takes: with a formula it may be left out, and is untransformed where it is given.
-        `groups` as in `fit`: all rows of a group have the same probabilities, given all of them; per="group" has
-        one row a group instead, (G, k), in the order in which groups first appear.
+        `groups` as in `fit`: all rows of a group have the same probabilities, given all of them; per="group"
+        has one row a group instead, (G, k), in the order in which groups first appear.
         """
         if per not in ("row", "group") or (per == "group" and groups is None):
             raise DataError(f"per={per!r} must be 'row', or 'group' where groups are given")
@@ -203,8 +203,8 @@ class MoEBase(Described):
     def log_density(self, X: Any, y: Any = None, groups: Any = None) -> np.ndarray:
         """log p(y | x) in the user's units, shape (n,); y as in `responsibilities`.
 
-        With `groups` that of all rows of a group together, shape (G,), in the order in which groups first appear:
-        log sum_e pi_e prod_i f_e(y_i | x_i).
+        With `groups` that of all rows of a group together, shape (G,), in the order in which groups first
+        appear: log sum_e pi_e prod_i f_e(y_i | x_i).
 
         With a formula whose response is transformed it is the density of the transformed response: with
         "log(price) ~ size" that of log(price).

@@ -41,8 +41,7 @@ class MoEClassifier(Classifier):
         "l1", "elastic_net", "group", "adaptive_l1", "ridge", "oracle", or an object of `moestro.penalties`:
         slopes of gate and experts are penalised, and where the penalty leaves its strength open a path is
         fitted and the extended BIC chooses. Sparse matrices are then welcome. `n_experts` must then be a
-        number, and the words that say how to search and solve (`solver`, `engine`, `n_starts`, `rank_by`,
-        `max_iter`) are refused.
+        number, and `solver`, `engine`, `rank_by` and `rank_on` are refused.
     solver : {"auto", "newton", "em", "lbfgs"}, default="auto"
         Trust-region Newton up to 1500 parameters, L-BFGS beyond.
     engine : {"auto", "native", "array"}, default="auto"

@@ -41,7 +41,8 @@ def bootstrap_test(
     --------
     >>> from moestro import MoERegressor, bootstrap_test, load_dataset
     >>> tone = load_dataset("tone")
-    >>> one, two = (MoERegressor.from_formula("tuned ~ stretchratio", tone, n_experts=k, random_state=0) for k in (1, 2))
+    >>> one, two = (MoERegressor.from_formula("tuned ~ stretchratio", tone, n_experts=k, random_state=0) for k
+    in (1, 2))
     >>> bootstrap_test(one, two, n_replicates=19, random_state=0).p
     0.05
     """

@@ -1,4 +1,5 @@
-"""Estimators that choose the strength, its ratio between gate and experts, and the number of experts together."""
+"""Estimators that choose the strength, its ratio between gate and experts, and the number of experts
+together."""
 
 from __future__ import annotations
 
@@ -73,11 +74,12 @@ class MoERegressorCV(SoftmaxRegressor):
     gate_ratios : sequence of float, default=(1.0,)
         Ratios of the gate's strength to the experts' to try.
     criterion : {"cv", "ebic", "bic", "aic"}, default="cv"
-        Held-out log-likelihood, or a criterion of the fits; "bic" counts slopes that are not zero (the modified BIC), "ebic" also how many
-        there were to choose from.
+        Held-out log-likelihood, or a criterion of the fits; "bic" counts slopes that are not zero (the
+        modified BIC), "ebic" also how many there were to choose from.
     cv : int, splitter or iterable of (train, test), default=5
         Folds; a number draws them at random.
-    formula, family, shared_variance, gate_transform, gate_features, expert_features, tol, random_state, n_jobs, verbose
+    formula, family, shared_variance, gate_transform, gate_features, expert_features
+    tol, random_state, n_jobs, verbose
         As in `MoERegressor`.
 
     Attributes
@@ -91,7 +93,8 @@ class MoERegressorCV(SoftmaxRegressor):
     --------
     >>> from moestro import MoERegressorCV, load_dataset
     >>> tone = load_dataset("tone")
-    >>> moe = MoERegressorCV.from_formula("tuned ~ stretchratio", tone, n_experts=(1, 2), criterion="bic", random_state=0)
+    >>> how = {"n_experts": (1, 2), "criterion": "bic", "random_state": 0}
+    >>> moe = MoERegressorCV.from_formula("tuned ~ stretchratio", tone, **how)
     >>> moe.n_experts_
     2
     """
@@ -138,7 +141,8 @@ class MoERegressorCV(SoftmaxRegressor):
 
 
 class MoEClassifierCV(Classifier):
-    """`MoEClassifier` with a penalty whose strength, ratio and number of experts are chosen: parameters as in `MoERegressorCV`.
+    """`MoEClassifier` with a penalty whose strength, ratio and number of experts are chosen: parameters as in
+    `MoERegressorCV`.
 
     Examples
     --------

@@ -100,7 +100,8 @@ class Described(Trust):
     def profiles(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> Table:
         """Posterior-weighted means of all columns and of the response by expert, with standard errors.
 
-        Columns of the design, in the user's units; a class is its indicator. The errors take the posterior as given.
+        Columns of the design, in the user's units; a class is its indicator. The errors take the posterior as
+        given.
         """
         model = self._fitted()
         x, z, y, w = self._rows(X, y, sample_weight, "profiles")
@@ -125,7 +126,8 @@ class Described(Trust):
     def quantile_residuals(self, X: Any, y: Any = None, random_state: int | None = None) -> np.ndarray:
         """Quantile residuals (n,), or (n, q) of several responses: standard normal where the model is right.
 
-        Phi^-1(F(y | x)); of counts and classes, where F jumps, a random point of the jump (Dunn and Smyth, 1996).
+        Phi^-1(F(y | x)); of counts and classes, where F jumps, a random point of the jump (Dunn and Smyth,
+        1996).
         """
         x, z, y = self._with_response(X, y)
         model = self._fitted()

@@ -15,20 +15,21 @@ def ids_of(estimator: Any, groups: Any, X: Any) -> Any:
     """Ids of the rows of X; the name of a column where a formula says which columns are used."""
     if isinstance(groups, str) and estimator.formula is None:
         raise DataError(
-            f"groups={groups!r} names a column, which without a formula would be a feature too: give the ids themselves"
+            f"groups={groups!r} names a column, which without a formula would be a feature too: "
+            "give the ids themselves"
         )
     return group_ids(groups, X)
 
 
 def weights_given(estimator: Any, X: Any, groups: Any, history: Any) -> dict[str, np.ndarray]:
-    """`log_weights` of a prediction, (n, k): of the experts at the rows of X, given a history (X, y, groups) of
-    their groups; nothing without one, where they are the gate's."""
+    """`log_weights` of a prediction, (n, k): of the experts at the rows of X, given a history (X, y, groups)
+    of their groups; nothing without one, where they are the gate's."""
     if history is None:
         if groups is None:
             return {}
         raise DataError(
-            "groups say nothing about a prediction without a history: give history=(X, y, groups) of rows that "
-            "were seen, or leave groups out"
+            "groups say nothing about a prediction without a history: give history=(X, y, groups) of "
+            "rows that were seen, or leave groups out"
         )
     if groups is None:
         raise DataError("a history needs groups=, the group of each row of X")

@@ -118,12 +118,10 @@ def seed_of(random_state: Any) -> int:
 def options_of(estimator: Any, tol: float) -> Options:
     """How an estimator says to search, `tol` where it leaves that open."""
     words = estimator.get_params(deep=False)
-    own = {name: words[name] for name in ("solver", "engine") if name in words}
+    asked = ("solver", "engine", "n_starts", "rank_by", "max_iter")
+    own = {name: words[name] for name in asked if name in words}
     return Options(
-        n_starts=estimator.n_starts,
-        rank_by=estimator.rank_by,
         tol=tol if estimator.tol is None else estimator.tol,
-        max_iter=estimator.max_iter,
         seed=seed_of(estimator.random_state),
         threads=thread_count(estimator.n_jobs),
         progress=printer() if estimator.verbose else None,

@@ -40,8 +40,8 @@ class Regressor(RegressorMixin, MoEBase):
         groups : str or array-like of shape (n,), optional
             Ids as in `fit`, beside a history.
         history : tuple (X, y, groups), optional
-            Rows of the past; y is None where a formula reads it from X. The gate's weights of a group are replaced
-            by its posterior ones; a group that is not in the history keeps the gate's.
+            Rows of the past; y is None where a formula reads it from X. The gate's weights of a group are
+            replaced by its posterior ones; a group that is not in the history keeps the gate's.
         """
         return self._fitted().mean(*self._matrices(X), **weights_given(self, X, groups, history))
 
@@ -121,8 +121,8 @@ class Classifier(ClassifierMixin, MoEBase):
         groups : str or array-like of shape (n,), optional
             Ids as in `fit`, beside a history.
         history : tuple (X, y, groups), optional
-            Rows of the past; y is None where a formula reads it from X. The gate's weights of a group are replaced
-            by its posterior ones; a group that is not in the history keeps the gate's.
+            Rows of the past; y is None where a formula reads it from X. The gate's weights of a group are
+            replaced by its posterior ones; a group that is not in the history keeps the gate's.
         """
         return self._fitted().mean(*self._matrices(X), **weights_given(self, X, groups, history))
 

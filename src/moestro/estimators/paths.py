@@ -9,7 +9,7 @@ import numpy as np
 
 from ..fitted import FittedModel
 from ..measure import measure_of
-from ..penalised import PenalisedFit, names_of, whole_model
+from ..penalised import ChosenFit, names_of, whole_model
 from ..tables import Table
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ class RegularizationPath:
     alpha_max : float
         The smallest strength found at which every slope is zero; infinite for ridge.
     table : Table
-        One row a strength: objective, log-likelihood, parameters, columns, criteria, optimality violation, chosen.
+        One row a strength: objective, log-likelihood, parameters, columns, criteria, optimality violation,
+        chosen.
     """
 
     alphas: np.ndarray
@@ -37,7 +38,7 @@ class RegularizationPath:
     _model: FittedModel
 
     @classmethod
-    def of(cls, model: FittedModel, found: PenalisedFit) -> Self:
+    def of(cls, model: FittedModel, found: ChosenFit) -> Self:
         """From a fit."""
         return cls(found.path.alphas, found.path.alpha_max, found.table, found.path, model)
 
@@ -51,22 +52,24 @@ class RegularizationPath:
 
     def measure(self, index: int) -> Any:
         """The `MixingMeasure` at the index-th strength, experts in the order of the path."""
-        problem, point = self._path.problem, self._path.points[index]
-        model, theta = whole_model(problem, point.u, point.slopes)
+        at = self._path.points[index]
+        model, theta = whole_model(self._path.likelihood, at.u, at.slopes)
         return measure_of(model, self._model.units, theta)
 
     def columns(self, index: int) -> list[str]:
         """Names of the columns with a slope at the index-th strength."""
-        return names_of(self._path.problem, self._path.points[index])
+        return names_of(self._path.likelihood, self._path.points[index].slopes)
 
     @property
     def slopes(self) -> np.ndarray:
-        """Penalised slopes at every strength, (A, slopes), in the penalty's units and layout: the gate's columns first."""
+        """Penalised slopes at every strength, (A, slopes), in the penalty's units and layout: the gate's
+        columns first."""
         return np.array([p.slopes for p in self._path.points])
 
     def sizes(self) -> tuple[list[str], np.ndarray]:
-        """Columns by name, and the largest absolute slope of each at every strength, (A, columns): what a picture shows."""
-        layout = self._path.problem.layout(self._path.penalty)
+        """Columns by name, and the largest absolute slope of each at every strength, (A, columns): what a
+        picture shows."""
+        layout = self._path.likelihood.layout(self._path.penalty)
         column, names = layout.columns()
         out = np.zeros((len(self.alphas), len(names)))
         for i, point in enumerate(self._path.points):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,16 @@ from ..design.groups import refuse_groups
 from ..errors import DataError
 from ..fitted import FittedModel
 from ..gates import make_gate
-from ..penalised import PenalisedFit, columns_of, fit_penalised, names_of, read
-from ..penalised.fit import ACCEPTED
-from ..penalised.path import TOL
+from ..penalised import ACCEPTED, TOL, ChosenFit, Likelihood, columns_of, fit_penalised, names_of
 from ..penalties import Penalty, make_penalty
-from ..threads import thread_count
+from ..rows import read_wide
+from ..search import check_options
 from .found import Found, Penalised
-from .helpers import printer, seed_of
+from .helpers import options_of, seed_of
 from .paths import RegularizationPath
 
-# What solves a penalised fit is its own; these words say how a fit without a penalty is searched and solved.
-WITHOUT = {"solver": "auto", "engine": "auto", "n_starts": "auto", "rank_by": "usable", "rank_on": "score", "max_iter": None}  # fmt: skip
+# What solves a penalised fit is its own; these words say how a fit without a penalty is solved and ranked.
+WITHOUT = {"solver": "auto", "engine": "auto", "rank_by": "usable", "rank_on": "score"}
 
 
 def fit_one_penalty(estimator: Any, data: Observations) -> Found:
@@ -33,7 +33,8 @@ def fit_one_penalty(estimator: Any, data: Observations) -> Found:
     for name, default in WITHOUT.items():
         if getattr(estimator, name) != default:
             raise DataError(
-                f"{name}={getattr(estimator, name)!r} says nothing about a penalised fit, which has a solver of its own: leave it out"
+                f"{name}={getattr(estimator, name)!r} says nothing about a penalised fit, "
+                "which has a solver and a ranking of its own: leave it out"
             )
     ks, _ = number_of_experts(estimator.n_experts, estimator.max_experts)
     if len(ks) > 1:
@@ -41,39 +42,42 @@ def fit_one_penalty(estimator: Any, data: Observations) -> Found:
             f"with a penalty n_experts must be a number, got {estimator.n_experts!r}: "
             "MoERegressorCV and MoEClassifierCV choose it together with the strength"
         )
-    model, found = fit_at(estimator, data, ks[0], penalty, seed_of(estimator.random_state))
-    return found_of(model, found)
+    return found_of(*fit_at(estimator, data, ks[0], penalty, seed_of(estimator.random_state)))
 
 
 def fit_at(
     estimator: Any, data: Observations, k: int, penalty: Penalty, seed: int, **how: Any
-) -> tuple[FittedModel, PenalisedFit]:
+) -> tuple[FittedModel, ChosenFit]:
     """k experts with a penalty; `how` as in `penalised.fit_penalised`."""
     refuse_groups(data.groups, "penalised fits")
-    tol = TOL if estimator.tol is None else estimator.tol
-    if not 0 < tol <= ACCEPTED:
-        raise DataError(f"with a penalty tol must be positive and at most {ACCEPTED:g}, got {tol!r}")
-    problem, units = read(
-        data.design, data.x, data.z, data.y, data.w, estimator._family(), k, penalty, response=data.response,
-        classes=data.classes, threads=thread_count(estimator.n_jobs), merge=how.get("criterion") != "cv",
-    )  # fmt: skip
-    progress = printer() if estimator.verbose else None
-    found = fit_penalised(problem, penalty, seed=seed, tol=tol, progress=progress, **how)
+    options = replace(options_of(estimator, TOL), seed=seed)
+    check_options(options, k)
+    if options.tol > ACCEPTED:
+        raise DataError(f"with a penalty tol must be positive and at most {ACCEPTED:g}, got {options.tol!r}")
+    family, merge = estimator._family(), how.get("criterion") != "cv"
+    rows, units = read_wide(
+        data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, merge
+    )
+    own, names = family.has_variance and penalty.scale == "expert", (units.gate_names, units.expert_names)
+    likelihood = Likelihood(family, k, rows, *names, own_scale=own, threads=options.threads)
+    found = fit_penalised(likelihood, penalty, options=options, **how)
     return FittedModel(data.design, units, found.fit), found
 
 
-def found_of(model: FittedModel, found: PenalisedFit) -> Found:
+def found_of(model: FittedModel, found: ChosenFit) -> Found:
     """What the estimator keeps of a penalised fit."""
-    problem, point = found.path.problem, found.point
-    gate, experts = columns_of(problem, point)
+    likelihood, slopes = found.path.likelihood, found.solution.slopes
+    used = support(model.design, *columns_of(likelihood, slopes))
     path = RegularizationPath.of(model, found)
-    chosen = Penalised(found.alpha, names_of(problem, point), support(model.design, gate, experts), path)
-    return Found(model, found.table, penalised=chosen)
+    chosen = Penalised(found.alpha, names_of(likelihood, slopes), used, path)
+    return Found(model, found.table, penalised=chosen, searched=True)
 
 
 def support(design: Design, gate: np.ndarray, experts: np.ndarray) -> np.ndarray:
-    """Which columns of the data the columns `gate` and `experts` of the design use, boolean (n_features,); of a formula: which columns of the
-    design, the gate's first. A transform of the gate that is an object may mix its columns: a slope behind it counts for all of them.
+    """Which columns of the data the columns `gate` and `experts` of the design use, boolean (n_features,); of
+    a formula: which columns of the design, the gate's first.
+
+    A transform of the gate that is an object may mix its columns: a slope behind it counts for all of them.
     """
     if not isinstance(design, ArrayDesign):
         used = {design.gate_names[j] for j in gate} | {design.expert_names[j] for j in experts}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
-from ..penalised import N_ALPHAS, fit_alphas
+from ..penalised import N_ALPHAS
+from ..penalised.fit import FOLD_TOL
 from .cross_validated import MoEClassifierCV, MoERegressorCV
 from .paths import RegularizationPath
 
@@ -56,7 +57,8 @@ def alpha_path(
     ([], ['x3', 'x7', 'x27'])
     """
     how: Any = {
-        "n_experts": n_experts, "penalty": penalty, "alphas": alphas, "criterion": criterion, "random_state": random_state, "n_jobs": n_jobs,
+        "n_experts": n_experts, "penalty": penalty, "alphas": alphas, "criterion": criterion,
+        "random_state": random_state, "n_jobs": n_jobs,
     }  # fmt: skip
     if family == "multinomial":
         return MoEClassifierCV(**how).fit(X, y, sample_weight).path_
@@ -99,7 +101,8 @@ def stability_selection(
 ) -> Stability:
     """Selection frequencies over subsamples of half the rows (Meinshausen and Bühlmann, 2010).
 
-    The strengths are those of the path on all rows down to `ratio` times the largest; each half begins near that path's fits.
+    The strengths are those of the path on all rows down to `ratio` times the largest; each half begins at
+    that path's fits.
 
     Parameters
     ----------
@@ -127,18 +130,12 @@ def stability_selection(
             )
         alphas = np.geomspace(high, ratio * high, int(alphas))
     whole = alpha_path(X, y, alphas=alphas, **how)._path
-    begin = [(p.u, p.slopes) for p in (whole.points[-1], whole.points[len(whole.points) // 2])]
-    column, names = whole.problem.layout(whole.penalty).columns()
-    strengths = whole.alphas
-    counts = np.zeros((len(strengths), len(names)))
-    rng = np.random.default_rng(random_state)
-    n = len(whole.problem.y)
+    likelihood, chain = whole.likelihood, replace(whole.chain, tol=FOLD_TOL)
+    column, names = likelihood.layout(whole.penalty).columns()
+    counts = np.zeros((len(whole.alphas), len(names)))
+    rng, n = np.random.default_rng(random_state), likelihood.rows.n
     for _ in range(n_subsamples):
-        half = np.sort(rng.permutation(n)[: n // 2])
-        found = fit_alphas(
-            whole.problem.take(half), whole.penalty, list(strengths), tol=1e-6, begin=begin, seed=0
-        )
-        points = [*found.points, *[found.points[-1]] * (len(strengths) - len(found.points))]
-        for i, point in enumerate(points):
-            counts[i, np.unique(column[point.support])] += 1.0
-    return Stability(names, strengths, counts / n_subsamples)
+        half = likelihood.take(np.sort(rng.permutation(n)[: n // 2]))
+        for i, one in enumerate(replace(chain, likelihood=half).follow(whole.alphas, whole.points)):
+            counts[i, np.unique(column[one.support])] += 1.0
+    return Stability(names, whole.alphas, counts / n_subsamples)

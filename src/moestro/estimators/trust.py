@@ -70,13 +70,15 @@ class Trust(FitAttributes):
 
     @property
     def parameter_names_(self) -> list[str]:
-        """Labels of the parameters in the order of `inference` and `covariance_matrix`: "2:x1", "gate:2:x1"."""
+        """Labels of the parameters in the order of `inference` and `covariance_matrix`: "2:x1",
+        "gate:2:x1"."""
         return list(self._fitted().estimates().places)
 
     def covariance_matrix(self, cov: str = "observed", **how: Any) -> np.ndarray:
         """Covariance (U, U) of the parameters that `inference` lists, in its order and units.
 
-        NaN of parameters without a standard error, zero of those that the model holds; words as in `inference`.
+        NaN of parameters without a standard error, zero of those that the model holds; words as in
+        `inference`.
         """
         return self._estimates(cov, **how).masked()
 
@@ -114,8 +116,8 @@ class Trust(FitAttributes):
     def likelihood_ratio_test(
         self, hypotheses: str | None = None, *, equal: str | Sequence[str] | None = None
     ) -> HypothesisTest:
-        """Likelihood-ratio test of what `wald_test` takes, of softmax-gated experts: the model is fitted again under
-        the hypotheses, from the estimate."""
+        """Likelihood-ratio test of what `wald_test` takes, of softmax-gated experts: the model is fitted
+        again under the hypotheses, from the estimate."""
         h = self._hypotheses(self._fitted().estimates(), hypotheses, equal)
         return self._restricted().test("likelihood-ratio", h)
 
@@ -142,7 +144,8 @@ class Trust(FitAttributes):
         Returns
         -------
         Table
-            One row: parameter, estimate, low, high, wald_low, wald_high. None where the likelihood never falls so far.
+            One row: parameter, estimate, low, high, wald_low, wald_high. None where the likelihood never
+            falls so far.
         """
         label = term if expert is None else f"{expert}:{term}"
         estimates = self._estimates("observed")

@@ -13,8 +13,8 @@ from .model import FittedModel
 
 
 def group_joint(model: FittedModel, x: Any, z: Any, y: np.ndarray, ids: Any) -> tuple[np.ndarray, np.ndarray]:
-    """log pi_e(z_g) prod_i f_e(y_i | x_i) of each group, (G, k), groups in the order of their first rows, and the
-    number of each row's group, (n,). z is constant within a group."""
+    """log pi_e(z_g) prod_i f_e(y_i | x_i) of each group, (G, k), groups in the order of their first rows, and
+    the number of each row's group, (n,). z is constant within a group."""
     _refuse_located(model, ids)
     code, labels = encode_groups(ids, len(y))
     order, groups = _neighbours(code)
@@ -26,8 +26,8 @@ def group_joint(model: FittedModel, x: Any, z: Any, y: np.ndarray, ids: Any) -> 
 def log_weights_after(
     model: FittedModel, x: Any, z: Any, ids: Any, past: tuple[Any, np.ndarray, Any]
 ) -> np.ndarray:
-    """log of the experts' weights at new rows, (n, k), given what their groups did in the rows `past` = (x, y, ids):
-    pi_e(z) prod_i f_e(y_i | x_i), normalised. A group without a past has the gate's weights."""
+    """log of the experts' weights at new rows, (n, k), given what their groups did in the rows `past` = (x,
+    y, ids): pi_e(z) prod_i f_e(y_i | x_i), normalised. A group without a past has the gate's weights."""
     _refuse_located(model, ids)
     past_x, past_y, past_ids = past
     code, labels = encode_groups(past_ids, len(past_y), "the history's groups")

@@ -1,7 +1,8 @@
 """How many experts: the parametric bootstrap likelihood-ratio test of k against more (McLachlan, 1987).
 
-The ratio 2 (L1 - L0) has no chi-squared law where k is the truth, since the larger model is not identified there. So
-its law is simulated: responses are drawn from the fit of k experts, and both models are fitted to them.
+The ratio 2 (L1 - L0) has no chi-squared law where k is the truth, since the larger model is not identified
+there. So its law is simulated: responses are drawn from the fit of k experts, and both models are fitted to
+them.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ def bootstrap_test(
 ) -> BootstrapTest:
     """Draw `ratio`s until `enough` of them exceed the observed one, or all are drawn.
 
-    p = (1 + exceeded) / (B + 1); where B replicates were enough, p = exceeded / B (Besag and Clifford, 1991). Neither
+    p = (1 + exceeded) / (B + 1); where B replicates were enough, p = exceeded / B
+    (Besag and Clifford, 1991). Neither
     depends on the number of threads.
     """
     if n_replicates < 1 or (enough is not None and enough < 1):

@@ -22,8 +22,8 @@ class Classification:
     posteriors : Table
         One row an assigned expert: the sum of the weights, and the average posterior of every expert.
     shares : Table
-        One row an expert: share with std_error, low, high; by assignment; its average posterior among the rows
-        assigned to it, and the odds of correct classification.
+        One row an expert: share with std_error, low, high; by assignment; its average posterior among the
+        rows assigned to it, and the odds of correct classification.
     entropy_r2 : float
         1 - E / (n log k), E = -sum w r log r: one where every row is certain, zero where none is.
     """

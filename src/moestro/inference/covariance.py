@@ -70,9 +70,9 @@ def covariance(
 
     "observed" inverts the exact Hessian; "sandwich" is A^-1 B A^-1 with B the sum of the outer products of
     the weighted scores of rows, or of groups where rows share their expert, valid when the model is only an
-    approximation; "cluster" sums the scores of each `cluster` (n,) first, see `Clusters`. Directions in which the observed information is singular (relative to
-    EM's complete-data information) are taken out, and the entries that load on them are marked as not
-    identified.
+    approximation; "cluster" sums the scores of each `cluster` (n,) first, see `Clusters`. Directions in which
+    the observed information is singular (relative to EM's complete-data information) are taken out, and the
+    entries that load on them are marked as not identified.
     """
     if kind not in FORMULAS:
         raise DataError(f"cov={kind!r} is unknown: choose one of {', '.join(KINDS)}")
@@ -133,8 +133,8 @@ def clusters_of(rows: Rows, cluster: Any, needed: bool = False) -> Clusters | No
         return None
     if rows.groups is not None:
         raise DataError(
-            "clusters are of fits without groups: the sandwich and the bootstrap of grouped rows already take each "
-            "group as one"
+            "clusters are of fits without groups: the sandwich and the bootstrap of grouped rows take "
+            "each group as one already"
         )
     return Clusters.of(cluster, rows.n, rows.w)
 

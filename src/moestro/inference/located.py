@@ -72,8 +72,9 @@ def located_covariance(
 
     "observed" inverts the exact observed information, "sandwich" is A^-1 B A^-1 with B the sum of the outer
     products of the rows' weighted scores, "cluster" the same of each `cluster` (n,), see `Clusters`. All are
-    carried to the user's parameters by the delta method. A parameter that moves along directions without information (relative to that of the complete data), or with
-    a coordinate at its bound, has no standard error.
+    carried to the user's parameters by the delta method. A parameter that moves along directions without
+    information (relative to that of the complete data), or with a coordinate at its bound, has no standard
+    error.
     """
     if kind not in FORMULAS:
         raise DataError(f"cov={kind!r} is unknown: choose one of {', '.join(KINDS)}")

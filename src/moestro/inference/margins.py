@@ -1,8 +1,8 @@
 """What the experts, their gate and their mixture do on the average row, with standard errors.
 
-Of a function f of a row, f(x) = sum_i g_i(x) mu_i(x), mu_i(x) or g_i(x), weighted averages over rows are listed:
-of f itself, of its derivative in a column (a central difference), or of f(x with b) - f(x with a) for values a, b
-of a column.
+Of a function f of a row, f(x) = sum_i g_i(x) mu_i(x), mu_i(x) or g_i(x), weighted averages over rows are
+listed: of f itself, of its derivative in a column (a central difference), or of f(x with b) - f(x with a) for
+values a, b of a column.
 """
 
 from __future__ import annotations

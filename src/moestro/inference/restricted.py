@@ -101,8 +101,8 @@ class Restricted:
         return phi, e
 
     def test(self, name: str, h: Hypotheses) -> HypothesisTest:
-        """Chi-squared under the hypotheses: 2 (L - L0), or g' I^-1 g with the score g and the observed information I at
-        the restricted maximum (Rao, 1948)."""
+        """Chi-squared under the hypotheses: 2 (L - L0), or g' I^-1 g with the score g and the observed
+        information I at the restricted maximum (Rao, 1948)."""
         _, e = self.maximum(h.R, h.r)
         if name == "score":
             g, information = _sure(e.gradient), -_sure(e.curvature)
@@ -119,7 +119,8 @@ class Restricted:
         return HypothesisTest(name, statistic, df, float(chi2.sf(statistic, df)), table, "")
 
     def profile(self, i: int, estimate: float, se: float, level: float) -> tuple[float | None, float | None]:
-        """Values b of parameter i at which 2 (L - L(b)) reaches the chi-squared quantile; None where it does not."""
+        """Values b of parameter i at which 2 (L - L(b)) reaches the chi-squared quantile; None where it does
+        not."""
         R, z = np.zeros((1, self.fit.model.size)), critical(level)
         R[0, i] = 1.0
 

@@ -152,8 +152,8 @@ def fit_data(
 def fit_measured(
     x: np.ndarray, y: np.ndarray, like: LocatedFit, options: Options, below: LocatedFit | None = None
 ) -> LocatedFit:
-    """The specification and number of experts of the fit `like` on x (n, d), y (n, q), started from `below` too where
-    it has one expert less."""
+    """The specification and number of experts of the fit `like` on x (n, d), y (n, q), started from `below`
+    too where it has one expert less."""
     data = Data.read(x, y, None, like.specification, like.k, options.threads)
     problem = LocatedProblem(data, like.specification, like.k, options.rank_by)
     nests = below is not None and below.k == like.k - 1 and like.specification.nests

@@ -1,28 +1,31 @@
-"""Penalised mixtures: paths of proximal Newton fits, and the choice along them."""
+"""Penalised mixtures: a problem of the search at each strength, paths of proximal Newton fits, and the choice
+along them."""
 
 from .choice import CRITERIA, columns_of, names_of
-from .data import read
-from .features import Features
-from .fit import PenalisedFit, fit_penalised
-from .path import N_ALPHAS, AlphaPath, fit_alphas
-from .problem import Problem
+from .fit import ChosenFit, fit_penalised
+from .likelihood import Likelihood
+from .mixture import PenalisedFit, PenalisedProblem
+from .path import N_ALPHAS, TOL, AlphaPath, fit_alphas
 from .restricted import Restricted, whole_model
-from .solve import Point, solve
+from .solve import Solution, solve
+from .status import ACCEPTED
 
 __all__ = [
+    "ACCEPTED",
     "CRITERIA",
     "N_ALPHAS",
+    "TOL",
     "AlphaPath",
-    "Features",
+    "ChosenFit",
+    "Likelihood",
     "PenalisedFit",
-    "Point",
-    "Problem",
+    "PenalisedProblem",
     "Restricted",
+    "Solution",
     "columns_of",
     "fit_alphas",
     "fit_penalised",
     "names_of",
-    "read",
     "solve",
     "whole_model",
 ]

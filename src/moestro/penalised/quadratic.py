@@ -8,12 +8,14 @@ FINISH = 10
 
 
 def finish(
-    model: tuple[np.ndarray, np.ndarray, np.ndarray], l1: np.ndarray, group: np.ndarray, weight: np.ndarray, to: np.ndarray,
-    box: tuple[np.ndarray, np.ndarray],
+    model: tuple[np.ndarray, np.ndarray, np.ndarray], l1: np.ndarray, group: np.ndarray, weight: np.ndarray,
+    to: np.ndarray, box: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:  # fmt: skip
-    """From `to`, the quadratic model's optimum by Newton's method on the face of its signs and bounds, as an active-set method walks.
+    """From `to`, the quadratic model's optimum by Newton's method on the face of its signs and bounds, as an
+    active-set method walks.
 
-    A step that would leave the face ends where it meets the first bound or zero, which then stays. `model` is (M, g, start).
+    A step that would leave the face ends where it meets the first bound or zero, which then stays. `model` is
+    (M, g, start).
     """
     M, g, start = model
     out = to.copy()
@@ -54,7 +56,8 @@ def finish(
 def _first_wall(
     x: np.ndarray, step: np.ndarray, l1: np.ndarray, lower: np.ndarray, upper: np.ndarray
 ) -> tuple[float, int | None]:
-    """How far x can go along `step` (at most 1) before a bound, or zero where there is an l1, and which entry meets it."""
+    """How far x can go along `step` (at most 1) before a bound, or zero where there is an l1, and which entry
+    meets it."""
     with np.errstate(divide="ignore", invalid="ignore"):
         bound = np.where(step > 0, (upper - x) / step, np.where(step < 0, (lower - x) / step, np.inf))
         zero = np.where((l1 > 0) & (x * step < 0), -x / step, np.inf)

@@ -1,4 +1,5 @@
-"""Points from which the proximal step does not lead on: saddles, and faces where only the penalty makes the objective convex."""
+"""Points from which the proximal step does not lead on: saddles, and faces where only the penalty makes the
+objective convex."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ SADDLE_LENGTHS = (1.0, 0.3, 0.1, 0.03)
 
 
 def _alive(problem: Subproblem, at: Local) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Coordinates inside the box and not held at zero; the objective's gradient and Hessian in them, the penalty's part included."""
+    """Coordinates inside the box and not held at zero; the objective's gradient and Hessian in them, the
+    penalty's part included."""
     terms, slopes, n = problem.terms, at.v[problem.n_free :], problem.n_free
     lower, upper = problem.box()
     alive = (at.v > lower) & (at.v < upper)
@@ -34,7 +36,8 @@ def _alive(problem: Subproblem, at: Local) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 def on_manifold(problem: Subproblem, at: Local) -> Local | None:
-    """Newton's step among the slopes that are not zero, where only the penalty's own curvature makes the objective convex."""
+    """Newton's step among the slopes that are not zero, where only the penalty's own curvature makes the
+    objective convex."""
     try:
         np.linalg.cholesky(at.curvature + 1e-3 * at.information + RIDGE * np.eye(len(at.v)))
         return None  # the proximal step sees enough
@@ -57,7 +60,8 @@ def on_manifold(problem: Subproblem, at: Local) -> Local | None:
 
 
 def leave_saddle(problem: Subproblem, at: Local) -> Local | None:
-    """A better point along the direction in which the objective curves down most, beside D; None where there is none."""
+    """A better point along the direction in which the objective curves down most, beside D; None where there
+    is none."""
     inner, _, H = _alive(problem, at)
     lower, upper = problem.box()
     D = at.information[np.ix_(inner, inner)].copy()

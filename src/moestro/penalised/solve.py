@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..penalties import Terms
-from .problem import Problem
+from ..solvers.base import Info
+from .likelihood import Likelihood
 from .proximal import SADDLES, descend
 from .restricted import Restricted
+from .screening import working
 from .subproblem import Subproblem
 
 MAX_ITER = 300  # proximal Newton steps of one fit
 ROUNDS = 60  # of working sets
 ROUND = 40  # steps on one working set: with fewer slopes at zero among it the next may be easier
-ADDED = 40  # slopes that may join at once, and at least as many as are not zero
-LOOSE, ROUGH = 0.1, 1e-3  # share of the outer violation, and violation, to which an inner problem is solved
+# Share of the outer violation, and violation, to which an inner problem is solved.
+LOOSE, ROUGH = 0.1, 1e-3
 
 
 @dataclass(frozen=True)
-class Point:
-    """A penalised fit.
+class Solution:
+    """Where a penalised fit ended.
 
     Attributes
     ----------
@@ -38,8 +41,8 @@ class Point:
         Largest distance to the optimality condition over all slopes and u.
     mass : ndarray of shape (k,)
     iterations : int
-    trace : tuple of (objective, violation)
-        Of the last working set.
+    trace : tuple of Info
+        Of the last working set: F, violation, step.
     """
 
     u: np.ndarray
@@ -50,7 +53,12 @@ class Point:
     violation: float
     mass: np.ndarray
     iterations: int
-    trace: tuple[tuple[float, float], ...] = ()
+    trace: tuple[Info, ...] = ()
+
+    @property
+    def point(self) -> np.ndarray:
+        """(u, slopes)."""
+        return np.concatenate([self.u, self.slopes])
 
     @property
     def support(self) -> np.ndarray:
@@ -59,17 +67,17 @@ class Point:
 
 
 def solve(
-    problem: Problem,
+    likelihood: Likelihood,
     terms: Terms,
-    u: np.ndarray,
-    slopes: np.ndarray,
+    point: np.ndarray,
     *,
     tol: float = 1e-9,
     screen: np.ndarray | None = None,
-    max_iter: int = MAX_ITER,
+    max_iter: int | None = None,
     fixed: bool = False,
-) -> Point:
-    """Minimise F from (u, slopes).
+    cancel: threading.Event | None = None,
+) -> Solution:
+    """Minimise F from a point (u, slopes).
 
     Parameters
     ----------
@@ -82,61 +90,41 @@ def solve(
     fixed : bool
         Only the slopes in `screen` may move.
     """
-    lower, upper = problem.bounds
-    u = np.clip(u, lower, upper)
-    slopes = np.where(problem.usable, slopes, 0.0)
+    n_free, limit = likelihood.n_free, MAX_ITER if max_iter is None else max_iter
+    u = np.clip(point[:n_free], *likelihood.bounds)
+    slopes = np.where(likelihood.usable, point[n_free:], 0.0)
     unpenalised = (terms.l1 == 0) & (terms.group < 0) & (not fixed)
     work = (slopes != 0) | unpenalised
     if screen is not None:
-        work |= screen & problem.usable
-    iterations, escapes, damping, last = 0, SADDLES, 0.01, np.inf
-    rounds = 0
+        work |= screen & likelihood.usable
+    iterations, rounds, escapes, damping, last = 0, 0, SADDLES, 0.01, np.inf
     while True:
         rounds += 1
-        work = terms.with_groups(work) & problem.usable
+        work = terms.with_groups(work) & likelihood.usable
         at = np.flatnonzero(work)
-        sub = Subproblem(Restricted(problem, at), terms.take(at))
-        inner = tol if fixed or not np.isfinite(last) else max(0.5 * tol, LOOSE * min(last, 1.0) ** 2)
-        inner = tol if fixed else min(inner, ROUGH)
-        found = descend(
-            sub, np.concatenate([u, slopes[at]]), inner, min(ROUND, max_iter - iterations), damping, escapes
-        )
+        sub = Subproblem(Restricted(likelihood, at), terms.take(at))
+        inner = tol
+        if not fixed:
+            inner = min(tol if rounds == 1 else max(0.5 * tol, LOOSE * min(last, 1.0) ** 2), ROUGH)
+        steps = min(ROUND, limit - iterations)
+        found = descend(sub, np.concatenate([u, slopes[at]]), inner, steps, damping, escapes, cancel)
         iterations, escapes = iterations + found.iterations, found.escapes
         damping = float(np.clip(found.damping, 1e-4, 1e-2))
         v = found.local.v
-        u, slopes = v[: problem.n_free], np.zeros(problem.size)
-        slopes[at] = v[problem.n_free :]
-        gradient = -problem.gradient(sub.restricted.logit_scores(v)) / problem.n
-        distance = np.where(problem.usable, terms.violation(slopes, gradient), 0.0)
-        if fixed:
-            distance[~work] = 0.0
-            if found.violation <= tol or found.iterations < ROUND:
-                last = found.violation
-                break
-            continue
-        outside = float(distance[~work].max(initial=0.0))
+        u, slopes = v[:n_free], np.zeros(likelihood.size)
+        slopes[at] = v[n_free:]
+        gradient = -likelihood.gradient(sub.restricted.logit_scores(v)) / likelihood.n
+        distance = np.where(likelihood.usable, terms.violation(slopes, gradient), 0.0)
+        outside = 0.0 if fixed else float(distance[~work].max(initial=0.0))
         last = max(outside, found.violation)
-        stuck = (
-            found.iterations < ROUND
-            and inner <= tol
-            and np.array_equal(work, _next(slopes, distance, tol) | unpenalised)
-        )
-        done = outside <= tol and (found.violation <= tol or stuck)
-        if done or iterations >= max_iter or rounds == ROUNDS:
+        ended = found.iterations < steps
+        grown = work if fixed else working(slopes, distance, tol) | unpenalised
+        stuck = ended and inner <= tol and (fixed or np.array_equal(work, grown))
+        if (outside <= tol and (found.violation <= tol or stuck)) or iterations >= limit or rounds == ROUNDS:
             break
-        work = _next(slopes, distance, tol) | unpenalised
-    return Point(
-        u, slopes, gradient, found.local.objective, -found.local.value * problem.n, last, found.local.mass, iterations,
-        found.trace,
-    )  # fmt: skip
-
-
-def _next(slopes: np.ndarray, distance: np.ndarray, tol: float) -> np.ndarray:
-    """The slopes that are not zero, and the worst violators among the others."""
-    out = slopes != 0
-    more = np.flatnonzero(~out & (distance > tol))
-    room = max(ADDED, int(out.sum()))
-    if len(more) > room:
-        more = more[np.argsort(distance[more])[::-1][:room]]
-    out[more] = True
-    return out
+        work = grown
+    local = found.local
+    log_likelihood = -local.value * likelihood.n
+    return Solution(
+        u, slopes, gradient, local.objective, log_likelihood, last, local.mass, iterations, found.trace
+    )

@@ -1,7 +1,7 @@
 """The penalised objective on some slopes, and the quadratic model of a proximal Newton step there.
 
-The model is  g'd + d'(H + lam D)d / 2 + alpha P(s + d), minimised by coordinate descent: H is the exact Hessian of -L / n, D EM's complete-data
-information.
+The model is  g'd + d'(H + lam D)d / 2 + alpha P(s + d), minimised by coordinate descent: H is the exact
+Hessian of -L / n, D EM's complete-data information.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ EXACT = 20  # sweeps of coordinate descent from which Newton's method finishes w
 
 @dataclass(frozen=True)
 class Local:
-    """The smooth part at v: value, gradient, Hessian, information, mass of the experts; and the whole objective."""
+    """The smooth part at v: value, gradient, Hessian, information, mass of the experts; and the whole
+    objective."""
 
     v: np.ndarray
     objective: float
@@ -50,7 +51,7 @@ class Subproblem:
 
     @property
     def n_free(self) -> int:
-        return self.restricted.problem.n_free
+        return self.restricted.likelihood.n_free
 
     def objective(self, v: np.ndarray, value: float) -> float:
         """F from -L / n."""
@@ -68,13 +69,14 @@ class Subproblem:
 
     def box(self) -> tuple[np.ndarray, np.ndarray]:
         """Bounds of v."""
-        lower, upper = self.restricted.problem.bounds
+        lower, upper = self.restricted.likelihood.bounds
         free = np.full(len(self.restricted.working), np.inf)
         return np.concatenate([lower, -free]), np.concatenate([upper, free])
 
     def violation(self, v: np.ndarray, g: np.ndarray) -> float:
-        """Largest distance to the optimality condition: gradients of u inside its box, subdifferentials of the slopes."""
-        lower, upper = self.restricted.problem.bounds
+        """Largest distance to the optimality condition: gradients of u inside its box, subdifferentials of
+        the slopes."""
+        lower, upper = self.restricted.likelihood.bounds
         u, first = v[: self.n_free], g[: self.n_free]
         outward = ((u <= lower) & (first > 0)) | ((u >= upper) & (first < 0))
         free = np.where(outward, 0.0, np.abs(first))
@@ -90,7 +92,8 @@ class Subproblem:
         )
 
     def direction(self, at: Local, lam: float, tol: float, exact: bool = True) -> np.ndarray | None:
-        """Minimiser of the penalised quadratic model over the free_entries entries, or None where it is not convex there."""
+        """Minimiser of the penalised quadratic model over the free_entries entries, or None where it is not
+        convex there."""
         inner = self.free_entries(at)
         own = inner[self.n_free :] - self.n_free
         terms, v = self.terms.take(own), at.v[inner]

@@ -70,7 +70,8 @@ def _fit(model: Model, rows: Rows, options: Options, below: Fit | None = None) -
 
 
 def fit_above(below: MixtureFit, model: Model, rows: Rows, options: Options) -> MixtureFit:
-    """`model` on the rows of `below`, started from it too where it has one expert less, and never below it."""
+    """`model` on the rows of `below`, started from it too where it has one expert less, and never below
+    it."""
     return _fit(model, rows, options, below if below.k == model.k - 1 else None)
 
 

@@ -1,4 +1,5 @@
-"""From memberships (u, k) of units, rows or groups, to parameters of a softmax-gated mixture, many at once."""
+"""From memberships (u, k) of units, rows or groups, to parameters of a softmax-gated mixture, many at
+once."""
 
 from __future__ import annotations
 

@@ -60,8 +60,8 @@ class MixtureFit(Fit):
 
 @dataclass(frozen=True)
 class MixtureProblem:
-    """The log-likelihood of a model on rows, in the free coordinates phi: its points. Where rows come in groups,
-    a group is what the search calls a unit: it has one share in every expert.
+    """The log-likelihood of a model on rows, in the free coordinates phi: its points. Where rows come in
+    groups, a group is what the search calls a unit: it has one share in every expert.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class MixtureProblem:
     threads : int
     rank_by : {"usable", "likelihood"}
     share : float
-        Of all units, by weight.
+        Of all rows, by weight.
     """
 
     rows: Rows
@@ -247,7 +247,7 @@ class MixtureProblem:
 
     def subset(self, rows: np.ndarray) -> MixtureProblem:
         part = self.rows.take(rows).merged()
-        share = self.share * part.weight_sum / self.weight_sum
+        share = self.share * part.row_weight_sum / self.rows.row_weight_sum
         return MixtureProblem(
             part, self.coordinates, self.solver, self.engine, self.threads, self.rank_by, share
         )

@@ -92,8 +92,8 @@ class Ranking:
 
 
 def spacing(rows: Rows) -> float:
-    """How finely the response is recorded, in the user's units: the median over rows of the distance to the nearest
-    other value, where at least half of the rows share theirs with another row; else 0."""
+    """How finely the response is recorded, in the user's units: the median over rows of the distance to the
+    nearest other value, where at least half of the rows share theirs with another row; else 0."""
     step = rows.n // LOOKED_AT + 1
     y, w = rows.y[::step], rows.row_weights
     values, count = np.unique(y if w is None else y[w[::step] > 0], return_counts=True)

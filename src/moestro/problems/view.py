@@ -32,9 +32,9 @@ def view_of(model: Model, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarra
 def _groups(model: Model, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gate columns of the groups, and how they differ from one expert for all: their scores there.
 
-    With A the information of the one expert and S_g the score of a group of n_g rows, A^-1/2 S_g / sqrt(n_g) has
-    the same variance in every direction where all groups have that expert; where they have several, the directions
-    in which these differ stand out. So its principal axes are taken, the longest first.
+    With A the information of the one expert and S_g the score of a group of n_g rows, A^-1/2 S_g / sqrt(n_g)
+    has the same variance in every direction where all groups have that expert; where they have several, the
+    directions in which these differ stand out. So its principal axes are taken, the longest first.
     """
     one = replace(model, k=1)
     engine = make_engine(one, rows)

@@ -3,15 +3,19 @@
 from .groups import Groups, encode_groups, sort_groups
 from .read import read
 from .rows import MERGE_LIMIT, Block, Rows, merge_rows, sample_rows, shuffled
+from .wide import Columns, WideRows, read_wide
 
 __all__ = [
     "MERGE_LIMIT",
     "Block",
+    "Columns",
     "Groups",
     "Rows",
+    "WideRows",
     "encode_groups",
     "merge_rows",
     "read",
+    "read_wide",
     "sample_rows",
     "shuffled",
     "sort_groups",

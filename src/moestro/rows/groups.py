@@ -1,7 +1,7 @@
 """Rows that share their expert: the choices of one person, the visits of one patient.
 
-Ids are of any type and stand in any order. Inside, the rows of a group are neighbours, groups stand in the order
-in which they first appear, and rows keep their order within a group.
+Ids are of any type and stand in any order. Inside, the rows of a group are neighbours, groups stand in the
+order in which they first appear, and rows keep their order within a group.
 """
 
 from __future__ import annotations
@@ -123,8 +123,8 @@ def sort_groups(code: np.ndarray) -> tuple[np.ndarray | None, Groups | None]:
 
 
 def check_constant(z: np.ndarray, groups: Groups, names: Sequence[str], labels: Sequence) -> None:
-    """Refuse columns z (n, e) of a gate that differ between rows of a group: they share one expert, so the gate
-    has one say."""
+    """Refuse columns z (n, e) of a gate that differ between rows of a group: they share one expert, so the
+    gate has one say."""
     for j, name in enumerate(names):
         column = np.asarray(z[:, j])
         varies = groups.sum((column != groups.spread(column[groups.first])).astype(np.int64)) > 0
@@ -137,7 +137,8 @@ def check_constant(z: np.ndarray, groups: Groups, names: Sequence[str], labels: 
 
 
 def group_weights(w: np.ndarray, groups: Groups, labels: Sequence) -> np.ndarray:
-    """Weights of groups, (G,), from those of their rows (n,): weight 2 is a group twice, 0 one that is left out."""
+    """Weights of groups, (G,), from those of their rows (n,): weight 2 is a group twice, 0 one that is left
+    out."""
     own = w[groups.first]
     varies = groups.sum((w != groups.spread(own)).astype(np.int64)) > 0
     if varies.any():
@@ -151,8 +152,8 @@ def group_weights(w: np.ndarray, groups: Groups, labels: Sequence) -> np.ndarray
 def merge_groups(
     columns: np.ndarray, groups: Groups, w: np.ndarray | None
 ) -> tuple[np.ndarray, Groups, np.ndarray | None]:
-    """Rows of the distinct groups, in an order of their content, the groups, and their summed weights (None where
-    all are one).
+    """Rows of the distinct groups, in an order of their content, the groups, and their summed weights (None
+    where all are one).
 
     Two groups are equal that have the same rows (n, c), whatever their order.
     """

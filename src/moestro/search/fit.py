@@ -15,7 +15,8 @@ from .evidence import Evidence
 
 
 def entropy(r: np.ndarray, w: np.ndarray | None) -> float:
-    """-sum w r log r of responsibilities r (u, k) and weights (u,) of rows, or of groups that share an expert."""
+    """-sum w r log r of responsibilities r (u, k) and weights (u,) of rows, or of groups that share an
+    expert."""
     weights = np.ones(len(r)) if w is None else w
     return -float(weights @ (r * np.log(np.maximum(r, 1e-300))).sum(axis=1))
 
@@ -46,8 +47,8 @@ class Fit:
     n_parameters : int
         Free parameters.
     weight_sum : float
-        Sum of the weights: without any the number of rows, or of groups where rows share their expert. The n of
-        BIC, since it is these that are independent.
+        Sum of the weights: without any the number of rows, or of groups where rows share their expert. The n
+        of BIC, since it is these that are independent.
     mass : ndarray of shape (k,)
         Sums of the rows' responsibilities; a row has its group's.
     entropy : float

@@ -56,9 +56,9 @@ class End:
 class Problem(Protocol):
     """A model of k experts on rows.
 
-    Problems share a language, the memberships (u, k) of its units, which are rows or groups of rows that share
-    their expert: starts and moves guess them, `begin` turns them into points, `rowwise` gives them back. Points are
-    opaque to the search.
+    Problems share a language, the memberships (u, k) of its units, which are rows or groups of rows that
+    share their expert: starts and moves guess them, `begin` turns them into points, `rowwise` gives them
+    back. Points are opaque to the search.
     """
 
     @property

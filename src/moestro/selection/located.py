@@ -32,7 +32,8 @@ class LocatedModels:
         Where one learns its blocks, each partition of its path is a model.
     weights : ndarray of shape (n,) or None
     contrast : {"joint", "conditional"}
-        What slope heuristics penalise: minus the joint log-likelihood, or minus that of y given x (as GLoME does).
+        What slope heuristics penalise: minus the joint log-likelihood, or minus that of y given x (as GLoME
+        does).
     """
 
     x: np.ndarray
@@ -108,8 +109,11 @@ class LocatedModels:
 
 
 def specifications(blocks: Any = None, **words: Any) -> list[Specification]:
-    """A specification for every combination of what is a list: specifications(degree=[1, 2], covariance=["full",
-    "diagonal"]). Where several covariances are compared, `blocks` belong to "blocks" alone."""
+    """A specification for every combination of what is a list: specifications(degree=[1, 2],
+    covariance=["full", "diagonal"]).
+
+    Where several covariances are compared, `blocks` belong to "blocks" alone.
+    """
     known = [f.name for f in fields(Specification)]
     for name in words:
         if name not in known:

@@ -80,8 +80,8 @@ class Sweep:
         return self.choice.criterion
 
     def table(self) -> Table:
-        """One row a fit: what tells it from the others, parameters, log-likelihood, every criterion, entropy R²,
-        the smallest expert's share, how often the search found the fit, status."""
+        """One row a fit: what tells it from the others, parameters, log-likelihood, every criterion, entropy
+        R², the smallest expert's share, how often the search found the fit, status."""
         labels = [f.labels() for f in self.fits]
         columns: dict[str, list] = {
             **{name: [own[name] for own in labels] for name in labels[0]},

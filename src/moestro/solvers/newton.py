@@ -14,7 +14,7 @@ import numpy as np
 
 from ..engine import Evaluation, Order
 from .base import ROUNDING, Info, State, Target
-from .damping import ENOUGH, after_refusal, after_step
+from .damping import damped_step
 from .em import RIDGE, ROUNDOFF
 
 LEAST = 1e-13  # damping
@@ -49,33 +49,32 @@ class Newton:
             left = _leave_saddle(objective, state, inner, -H, D)
             if left is not None:
                 return left
-        for attempt in range(60):
+
+        def propose(lam: float) -> tuple[np.ndarray | None, float] | None:
             p = _solve(lam * D - H, g)
-            if p is not None:
-                target = np.clip(phi[inner] + p, *box)
-                p = target - phi[inner]
-                predicted = float(g @ p + 0.5 * p @ (H @ p))
-                if not np.any(p):
-                    break
-                if predicted > 0:
-                    trial = phi.copy()
-                    trial[inner] = target
-                    noise = ROUNDING * (1 + abs(e.value))
-                    if attempt and predicted > noise:  # after one refusal: look at the value alone first
-                        value = objective.evaluate(trial, Order.VALUE).value
-                        if not (np.isfinite(value) and value - e.value > ENOUGH * predicted):
-                            lam = float(after_refusal(lam))
-                            continue
-                    new = objective.evaluate(trial, Order.CURVATURE)
-                    if predicted <= noise:  # too small to see in the value: the gradient decides
-                        if _finite(new) and _norm(objective, trial, new) < 0.5 * _norm(objective, phi, e):
-                            return _end(objective, State(trial, new, lam / 10), float(np.abs(p).max()))
-                        break
-                    ratio = (new.value - e.value) / predicted
-                    if ratio > ENOUGH and _finite(new):
-                        lam = float(after_step(lam, ratio, LEAST))
-                        return _end(objective, State(trial, new, lam), float(np.abs(p).max()))
-            lam = float(after_refusal(lam))
+            if p is None:
+                return None
+            target = np.clip(phi[inner] + p, *box)
+            p = target - phi[inner]
+            if not np.any(p):
+                return None, 0.0
+            predicted = float(g @ p + 0.5 * p @ (H @ p))
+            trial = phi.copy()
+            trial[inner] = target
+            return (trial, predicted) if predicted > 0 else None
+
+        def look(trial: np.ndarray) -> tuple[Evaluation, float]:
+            new = objective.evaluate(trial, Order.CURVATURE)
+            return new, new.value if _finite(new) else np.nan
+
+        new, trial, lam = damped_step(
+            e.value, lam, ROUNDING * (1 + abs(e.value)), propose,
+            lambda trial: objective.evaluate(trial, Order.VALUE).value, look,
+            lambda trial, new: _finite(new) and _norm(objective, trial, new) < 0.5 * _norm(objective, phi, e),
+            LEAST,
+        )  # fmt: skip
+        if trial is not None:
+            return _end(objective, State(trial, new, lam), float(np.abs(trial - phi).max()))
         return _end(objective, State(phi, e, lam), 0.0, stuck=True)
 
 

@@ -66,11 +66,12 @@ def thin_status(status: Status, thin: np.ndarray, rows: np.ndarray, what: str, r
 
 
 def narrow_status(narrow: np.ndarray, rows: np.ndarray, rounding: float) -> Status:
-    """The status of a fit whose experts in `narrow`, boolean (k,), are narrower than the `rounding` of the response."""
+    """The status of a fit whose experts in `narrow`, boolean (k,), are narrower than the `rounding` of the
+    response."""
     which = tuple(int(e) for e in np.flatnonzero(narrow))
     each = " and ".join(f"expert {e + 1} on {rows[e]:.1f} rows" for e in which)
     sentence = (
-        f"{each}: narrower than the response is rounded (standard deviation {rounding:.2g}), so it describes a heap of "
-        "equal values. Use fewer experts or a shared variance"
+        f"{each}: narrower than the response is rounded (standard deviation {rounding:.2g}), so it describes "
+        "a heap of equal values. Use fewer experts or a shared variance"
     )
     return Status(StatusKind.COLLAPSED, sentence, which)

@@ -1,9 +1,10 @@
 """Newton's method of many fits side by side: what a search of many starts spends its time on.
 
-The steps are those of `newton`, (lam D - H) p = g with lam following the agreement of gain and prediction. A fit
-leaves when its gradient has vanished, when no step is left, or at the limit. Saddles are not examined here: the
-polish of the finalists leaves them. Where the model is compiled, so is the loop (`core/newton.cpp`), each fit whole
-on one thread; else the fits go in step, values, gradients and Hessians of all from one call of the engine.
+The steps are those of `newton`, (lam D - H) p = g with lam following the agreement of gain and prediction. A
+fit leaves when its gradient has vanished, when no step is left, or at the limit. Saddles are not examined
+here: the polish of the finalists leaves them. Where the model is compiled, so is the loop
+(`core/newton.cpp`), each fit whole on one thread; else the fits go in step, values, gradients and Hessians of
+all from one call of the engine.
 """
 
 from __future__ import annotations
@@ -17,13 +18,12 @@ from ..engine import Evaluation, NativeEngine, Order
 from . import damping
 from .base import ROUNDING, Cancelled
 from .coordinates import Objective
-from .damping import ENOUGH, after_refusal, after_step
+from .damping import ENOUGH, HEAVIEST, after_refusal, after_step
 from .em import RIDGE, ROUNDOFF
 from .newton import LEAST
 from .pool import Pool
 
 DAMPING = 0.1
-STUCK = 1e8  # damping at which no step is left
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _compiled(
 ) -> Ends:
     c = objective.coordinates
     region = {
-        "start": DAMPING, "least": LEAST, "floor": damping.FLOOR, "stuck": STUCK,
+        "start": DAMPING, "least": LEAST, "floor": damping.FLOOR, "stuck": HEAVIEST,
         "enough": ENOUGH, "good": damping.GOOD, "poor": damping.POOR,
         "shrink": damping.SHRINK, "raise_": damping.RAISE, "growth": damping.GROWTH,
         "ridge": RIDGE, "roundoff": ROUNDOFF, "rounding": ROUNDING, "tol": tol, "limit": limit,
@@ -80,7 +80,7 @@ def in_step(objective: Objective, phi: np.ndarray, tol: float, limit: int, pool:
         inner = objective.inward(phi[active], g[active])
         done = np.abs(np.where(inner, g[active], 0.0)).max(axis=1, initial=0.0) / n <= tol
         converged[active[done]] = True
-        stay = ~done & (lam[active] < STUCK)
+        stay = ~done & (lam[active] < HEAVIEST)
         active, inner = active[stay], inner[stay]
         if not len(active):
             break
@@ -113,7 +113,7 @@ def in_step(objective: Objective, phi: np.ndarray, tol: float, limit: int, pool:
         for old, part in zip((value, mass, g, D, H), fresh, strict=True):
             old[at_better] = part[better]
         lam[moved] = np.where(better, after_step(lam[moved], ratio, LEAST), after_refusal(lam[moved]))
-        lam[moved[small & ~better]] = STUCK
+        lam[moved[small & ~better]] = HEAVIEST
     return Ends(phi, value, mass, iterations, converged)
 
 

@@ -8,8 +8,10 @@ import numpy as np
 from ..design import ArrayDesign
 from ..errors import DataError
 from ..experts import Gaussian
-from ..penalised import Point, Problem, Restricted, fit_penalised, read
+from ..penalised import TOL, Likelihood, Restricted, Solution, fit_penalised
 from ..penalties import OracleL1
+from ..rows import read_wide
+from ..search import Options
 from .design import Arm, Row, Study, check_options, log_sizes
 
 DRAWS = 200  # responses of the truth at each row, for the divergence
@@ -71,12 +73,13 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     y = mean[np.arange(n), expert] + SPREAD * rng.normal(size=n)
     names = tuple(f"x{j}" for j in range(p))
     penalty = OracleL1(constant=arm.options.get("constant", CONSTANT))
-    problem, _ = read(ArrayDesign(names), x, None, y, None, Gaussian(), arm.k, penalty, merge=False)
-    found = fit_penalised(problem, penalty, seed=int(rng.integers(2**31)))
+    rows, _ = read_wide(ArrayDesign(names), x, None, y, None, Gaussian(), merge=False)
+    likelihood = Likelihood(Gaussian(), arm.k, rows, names, names, own_scale=True)
+    found = fit_penalised(likelihood, penalty, options=Options(tol=TOL, seed=int(rng.integers(2**31))))
     pick = (rng.random((n, DRAWS)) >= g[:, None]).astype(int)
     fresh = np.take_along_axis(mean, pick, axis=1) + SPREAD * rng.normal(size=(n, DRAWS))
-    divergence = log_truth(fresh, g, mean).mean() - log_fit(problem, found.point, fresh).mean()
-    gate, experts = problem.split(found.point.slopes)
+    divergence = log_truth(fresh, g, mean).mean() - log_fit(likelihood, found.solution, fresh).mean()
+    gate, experts = likelihood.split(found.solution.slopes)
     chosen = np.flatnonzero(gate.any(axis=1) | experts.any(axis=1))
     return {
         "kl": max(float(divergence), 0.0),
@@ -85,20 +88,20 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
         "missed": int(5 - (chosen < 5).sum()),
         "log_likelihood": found.fit.log_likelihood,
         "iterations": found.fit.n_iter,
-        "gradient": found.point.violation,
+        "gradient": found.solution.violation,
         "status": str(found.fit.status.kind),
     }
 
 
-def log_fit(problem: Problem, point: Point, y: np.ndarray) -> np.ndarray:
+def log_fit(likelihood: Likelihood, fit: Solution, y: np.ndarray) -> np.ndarray:
     """log s(y | x) of a fit for y (n, draws)."""
-    part = Restricted(problem, point.support)
-    theta = part.theta(np.concatenate([point.u, point.slopes[point.support]]))
+    part = Restricted(likelihood, fit.support)
+    theta = part.theta(np.concatenate([fit.u, fit.slopes[fit.support]]))
     block = next(part.rows.blocks(part.rows.n))
-    scaled = (y - problem.y_center) / problem.y_scale
+    scaled = (y - likelihood.rows.y_center) / likelihood.rows.y_scale
     return np.column_stack(
         [part.model.log_density(theta, block.z, block.x, scaled[:, j]) for j in range(y.shape[1])]
-    ) - np.log(problem.y_scale)
+    ) - np.log(likelihood.rows.y_scale)
 
 
 STUDY = Study(

@@ -12,7 +12,8 @@ FILES = {FittedModel: mixture, LocatedModel: located}
 
 
 def tidy(model: Any, covariance: Any = None, level: float = 0.95) -> Table:
-    """One row a coefficient in the user's units; with a covariance of the estimates also se, z, p, low, high."""
+    """One row a coefficient in the user's units; with a covariance of the estimates also se, z, p, low,
+    high."""
     return coefficients(model.estimates(covariance), level)
 
 

@@ -9,8 +9,9 @@ from ..tables import Table
 
 
 def coefficients(estimates: Estimates, level: float = 0.95) -> Table:
-    """One row a parameter: component, part, (outcome,) term, estimate and, where there is a covariance, se, z,
-    p, low, high at this level. A parameter without a standard error has no numbers there and a word in `note`.
+    """One row a parameter: component, part, (outcome,) term, estimate and, where there is a covariance, se,
+    z, p, low, high at this level. A parameter without a standard error has no numbers there and a word in
+    `note`.
     """
     terms = estimates.terms
     columns: dict[str, list[Any]] = {

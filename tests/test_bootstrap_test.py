@@ -94,8 +94,8 @@ def test_what_is_refused(tmp_path):
     w = np.ones(60)
     for words, a, b in (
         ("it must have more", two, one), ("same data", one, MoERegressor(2, **FEW).fit(x + 1, y)),
-        ("one kind", one, LocatedMoERegressor(2, **FEW).fit(x, y)),
-        ("training data", load_model(tmp_path / "one.json"), two),
+        ("one kind", one, LocatedMoERegressor(2, **FEW).fit(x, y)), ("training data", load_model(tmp_path /
+        "one.json"), two),
         ("fit without weights", MoERegressor(1).fit(x, y, w), two),
         ("but for n_experts", one, MoERegressor(2, gate_features=[], **FEW).fit(x, y)),
         ("but for n_experts", MoEClassifier(1).fit(x, y > 0), two),

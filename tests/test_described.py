@@ -240,8 +240,8 @@ class TestMargins:
         for words, how in (
             ("kind='slope' is unknown", {"kind": "slope"}), ("'u' is not a column", {"variables": ["u"]}),
             ("of='both' is unknown", {"of": "both"}), ("goes with contrasts", {"kind": "contrasts"}),
-            ("'u' is not a column", {"at": {"u": 1}}),
-            ("of no variables", {"kind": "predictions", "variables": ["x0"]}),
+            ("'u' is not a column", {"at": {"u": 1}}), ("of no variables", {"kind": "predictions",
+            "variables": ["x0"]}),
         ):  # fmt: skip
             with pytest.raises(DataError, match=words):
                 moe.margins(x, **how)

@@ -262,7 +262,7 @@ def test_what_grouped_rows_are_refused():
     x, y = two_lines(60)
     ids = np.repeat(np.arange(30), 2)
     moe = MoERegressor(2, gate_features=[], **{"random_state": 0, "n_starts": 2}).fit(x, y, groups=ids)
-    with pytest.raises(DataError, match="already take each group as one"):
+    with pytest.raises(DataError, match="take each group as one already"):
         moe.inference("cluster", cluster=ids)
     with pytest.raises(DataError, match="share their expert in groups"):
         moe.classification()

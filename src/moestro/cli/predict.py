@@ -39,8 +39,7 @@ from .options import data_options, refuse_given
 @click.option(
     "--posterior",
     is_flag=True,
-    help="Add the most probable expert given the response, which DATA must have, and the probability of "
-    "each.",
+    help="Add the most probable expert given the response in DATA, and the probability of each.",
 )
 @click.option(
     "--level",

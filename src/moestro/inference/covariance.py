@@ -133,8 +133,8 @@ def clusters_of(rows: Rows, cluster: Any, needed: bool = False) -> Clusters | No
         return None
     if rows.groups is not None:
         raise DataError(
-            "clusters are of fits without groups: the sandwich and the bootstrap of grouped rows already take "
-            "each group as one"
+            "clusters are of fits without groups: the sandwich and the bootstrap of grouped rows take "
+            "each group as one already"
         )
     return Clusters.of(cluster, rows.n, rows.w)
 

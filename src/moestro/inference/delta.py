@@ -37,6 +37,6 @@ def refuse_unknown(estimates: Estimates) -> None:
     for term, note in zip(estimates.terms, estimates.notes, strict=True):
         if note not in ("", "at zero", "aliased", "at bound"):
             raise DataError(
-                f"{term.label} has no standard error ({note}), so that no function of the parameters has one "
-                "by the delta method: use cov='bootstrap'"
+                f"{term.label} has no standard error ({note}), so no function of the parameters has one by "
+                "the delta method: use cov='bootstrap'"
             )

@@ -18,8 +18,7 @@ def pseudo_r2(fit: MixtureFit, rows: Rows, engine: str = "auto", threads: int = 
     """1 - L / L0 (McFadden, 1974), with L0 of the constant and of one expert with all its columns."""
     if not fit.model.family.discrete:
         raise DataError(
-            "McFadden's R² compares probabilities, and the log-likelihood of a density has no zero: "
-            "use score()"
+            "McFadden's R² compares probabilities, and the likelihood of a density has no bound: use score()"
         )
     none = Scaling(np.zeros(0), np.ones(0))
     constant = replace(rows, x=rows.x[:, :0], z=None, x_scaling=none, z_scaling=none)

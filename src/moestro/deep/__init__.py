@@ -6,6 +6,7 @@ if find_spec("torch") is None:
     raise ImportError("moestro.deep needs PyTorch: pip install 'moestro[deep]'")
 
 from .assignment import Assignment, choose_experts, choose_tokens, limit
+from .balancing import LoadBalancer, step_balance
 from .bridge import gate_measure, linear_router
 from .experts import MLPExperts
 from .huggingface import load_swapped, swap_routers
@@ -36,6 +37,7 @@ __all__ = [
     "HashRouter",
     "HyperRouter",
     "LinearRouter",
+    "LoadBalancer",
     "MLPExperts",
     "RandomRouter",
     "Router",
@@ -58,6 +60,7 @@ __all__ = [
     "quality_vs_k",
     "sequence_balance_loss",
     "set_top_k",
+    "step_balance",
     "swap_routers",
     "z_loss",
 ]

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import DataError
-from .assignment import Assignment, check_top_k, choose_experts, choose_tokens
+from .assignment import Assignment, check_top_k, choose_experts, choose_tokens, limit
+from .balancing import LoadBalancer
 from .experts import BACKENDS, MLPExperts
 from .huggingface import find_routers
 from .losses import balance_loss, z_loss
@@ -65,6 +66,13 @@ class SparseMoE(nn.Module):
     backend : {"auto", "dense", "sorted", "grouped_mm"}
         "dense" computes all experts; "sorted" the chosen ones, one expert after the other; "grouped_mm" by
         torch's grouped product.
+    capacity : float, optional
+        At most this times an even share of the pairs go to one expert, and those of the last tokens are
+        dropped (`moestro.deep.limit`). By default nothing is dropped.
+    balance_rate : float, optional
+        Balance without a loss: a bias an expert, moved by this much by `step_balance`.
+    shared : nn.Module, optional
+        An expert of all tokens: its output on x (t, d_model) is added.
     check_finite : bool
         Raise where logits are not finite. It waits for the device at every call, and where a GradScaler
         looks for infinities itself it must be off.
@@ -92,6 +100,9 @@ class SparseMoE(nn.Module):
         hidden: int | None = None,
         score: str | Scoring | None = None,
         backend: str = "auto",
+        capacity: float | None = None,
+        balance_rate: float | None = None,
+        shared: nn.Module | None = None,
         check_finite: bool = False,
         router_options: dict[str, Any] | None = None,
         expert_options: dict[str, Any] | None = None,
@@ -100,8 +111,15 @@ class SparseMoE(nn.Module):
         d_model, n_experts = check_size("d_model", d_model), check_size("n_experts", n_experts)
         self.router = make_router(router, d_model, n_experts, **(router_options or {}))
         self.top_k = check_top_k(top_k, n_experts)
-        if score is not None and self.router.chooses_tokens:
-            raise DataError("a router whose experts choose weighs by softmax over all: leave score out")
+        given = {"score": score, "capacity": capacity, "balance_rate": balance_rate}
+        beside = [name for name, value in given.items() if value is not None]
+        if beside and self.router.chooses_tokens:
+            raise DataError(
+                "experts that choose their tokens weigh by softmax over all and are even by themselves: leave "
+                f"{beside[0]} out"
+            )
+        if capacity is not None and not capacity > 0:
+            raise DataError(f"capacity must be positive, got {capacity!r}")
         self.score = self.router.score if score is None else score
         self.scoring = scoring_of(self.score)
         self.scoring.check(n_experts, self.top_k)
@@ -122,7 +140,9 @@ class SparseMoE(nn.Module):
                 f"the layer has {n_experts} of width {d_model}"
             )
         self.experts = expert
-        self.backend, self.check_finite = backend, check_finite
+        self.backend, self.check_finite, self.capacity = backend, check_finite, capacity
+        self.balancer = None if balance_rate is None else LoadBalancer(n_experts, balance_rate)
+        self.shared = shared
         self.d_model, self.n_experts = d_model, n_experts
 
     def forward(
@@ -168,8 +188,16 @@ class SparseMoE(nn.Module):
             assignment = choose_tokens(logits, k, kept)
         else:
             select = self.router.selection(tokens, flat_ids)
-            assignment = choose_experts(logits, k, self.scoring, select=select, mask=kept)
+            bias = None if self.balancer is None else self.balancer.bias
+            assignment = choose_experts(logits, k, self.scoring, select=select, bias=bias, mask=kept)
+            if self.capacity is not None:
+                assignment = limit(assignment, self.capacity)
+        if self.balancer is not None and self.training:
+            self.balancer.observe(assignment)
         out = self.experts(tokens, assignment, self.backend)
+        if self.shared is not None:
+            every = self.shared(tokens).to(out.dtype)
+            out = out + (every if kept is None else every.masked_fill(~kept[:, None], 0.0))
         losses = {"balance": balance_loss(assignment, kept), "z": z_loss(logits, kept)}
         losses |= self.router.losses(tokens, logits, flat_ids, kept)
         return out.reshape(x.shape), RoutingInfo(logits, assignment, losses, k, kept)
@@ -178,6 +206,12 @@ class SparseMoE(nn.Module):
         """Draw the router and the experts anew: after `to_empty` of a layer made on the meta device."""
         self.router.reset_parameters()
         self.experts.reset_parameters()
+        if self.balancer is not None:
+            self.balancer.reset_parameters()
+        for module in () if self.shared is None else self.shared.modules():
+            reset: Any = getattr(module, "reset_parameters", None)
+            if reset is not None:
+                reset()
 
     def _check(self, x: Tensor, mask: Tensor | None, ids: Tensor | None) -> None:
         weight = self.experts.w1

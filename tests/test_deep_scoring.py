@@ -1,5 +1,5 @@
-"""Weights, capacities and losses against plain loops and against the definitions of other frameworks, in value
-and in gradient."""
+"""Weights, capacities and losses against plain loops and against the definitions of other frameworks, in
+value and in gradient."""
 
 import math
 

@@ -16,6 +16,7 @@ from .fused import ACTIVATIONS, ChosenExperts, Weights, activate
 from .precision import autocast_type, full_precision
 from .routers.base import check_size
 
+FEW = 256  # pairs an expert: on a CPU the grouped product is the faster one below (docs/deep.md)
 BACKENDS = ("auto", "dense", "sorted", "grouped_mm")
 
 
@@ -81,11 +82,11 @@ class MLPExperts(nn.Module):
             raise DataError(f"backend={backend!r} is unknown: choose one of {', '.join(BACKENDS)}")
         kind = autocast_type(x) or x.dtype
         parts = [None if p is None else p.to(kind) for p in (self.w1, self.b1, self.w2, self.b2)]
-        chosen = self._backend(x, kind, backend)
+        chosen = self._backend(x, kind, assignment, backend)
         with full_precision(x):
             return COMPUTE[chosen](self, x.to(kind), assignment, parts).to(x.dtype)  # type: ignore[arg-type]
 
-    def _backend(self, x: Tensor, kind: torch.dtype, backend: str) -> str:
+    def _backend(self, x: Tensor, kind: torch.dtype, assignment: Assignment, backend: str) -> str:
         groups = can_group(self, kind)
         if backend == "grouped_mm" and not groups:
             raise DataError(
@@ -96,7 +97,8 @@ class MLPExperts(nn.Module):
             return backend
         if _transformed():
             return "dense"  # torch.func differentiates operations of its own alone
-        return "grouped_mm" if groups and x.is_cuda else "sorted"
+        few = 1 < len(assignment.expert) < FEW * self.n_experts
+        return "grouped_mm" if groups and (x.is_cuda or few) else "sorted"
 
     def act(self, h: Tensor) -> Tensor:
         """Activation of the first layer's output (..., inner)."""

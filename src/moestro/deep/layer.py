@@ -115,8 +115,8 @@ class SparseMoE(nn.Module):
         beside = [name for name, value in given.items() if value is not None]
         if beside and self.router.chooses_tokens:
             raise DataError(
-                "experts that choose their tokens weigh by softmax over all and are even by themselves: leave "
-                f"{beside[0]} out"
+                "experts that choose their tokens weigh by softmax over all and are even by themselves: "
+                f"leave {beside[0]} out"
             )
         if capacity is not None and not capacity > 0:
             raise DataError(f"capacity must be positive, got {capacity!r}")

@@ -29,7 +29,6 @@ from moestro.deep import (  # noqa: E402
     linear_router,
     quality_vs_k,
     set_top_k,
-    swap_routers,
     z_loss,
 )
 from moestro.deep.assignment import SCORES  # noqa: E402
@@ -84,7 +83,7 @@ class TestEveryRouter:
         other = self.layer(name)
         other.load_state_dict(torch.load(kept))
         if name != "random":
-            torch.testing.assert_close(other.eval()(x, ids=ids)[0], out, rtol=0, atol=0)
+            torch.testing.assert_close(other(x, ids=ids)[0], out, rtol=0, atol=0)
 
     def test_padding_counts_nowhere(self, name):
         layer = self.layer(name)
@@ -104,16 +103,19 @@ class TestEveryRouter:
 # HyperRouter
 
 
+def fixed_numbers(router):
+    return sum(p.numel() for p in router.parameters() if not p.requires_grad)
+
+
 def test_sizes_and_entropies_of_the_released_code():
     def frozen(hidden):
-        return sum(b.numel() for b in HyperRouter(256, 16, hidden=hidden).buffers())
+        return fixed_numbers(HyperRouter(256, 16, hidden=hidden))
 
     assert (frozen(256), frozen(64)) == (1_122_576, 283_728)
-    assert [p.numel() for p in HyperRouter(256, 16).parameters()] == [256]
-    assert (
-        sum(b.numel() for b in HyperRouter(8, 4, hidden=5, bias=False, embed_dim=3).buffers())
-        == 5 * 3 + 5 + 32 * 5 + 32
-    )
+    assert [p.numel() for p in HyperRouter(256, 16).parameters() if p.requires_grad] == [256]
+    small = HyperRouter(8, 4, hidden=5, bias=False, embed_dim=3)
+    assert fixed_numbers(small) == 5 * 3 + 5 + 32 * 5 + 32
+    assert not list(small.buffers())  # DistributedDataParallel would send them at every step
 
     def entropy(make, draws=24):
         values = []
@@ -143,15 +145,17 @@ def test_logits_are_the_formula_and_only_the_embedding_learns():
     flat = router.w2 @ hidden + router.b2
     table = flat.reshape(3, 7)
     torch.testing.assert_close(router(x), x @ table[:, :6].T + table[:, 6], rtol=1e-12, atol=1e-12)
-    before = {name: b.clone() for name, b in router.named_buffers()}
+    before = {name: getattr(router, name).detach().clone() for name in ("w1", "b1", "w2", "b2")}
+    router.requires_grad_(True)  # as one does with a whole model: the hypernetwork gets no gradient even so
     start = router.embedding.detach().clone()
     optimiser = torch.optim.AdamW(router.parameters(), lr=0.1, weight_decay=0.1)
     for _ in range(5):
         optimiser.zero_grad()
         router(x).square().sum().backward()
         optimiser.step()
-    for name, b in router.named_buffers():
-        assert torch.equal(b, before[name])
+    for name, fixed in before.items():
+        assert getattr(router, name).grad is None
+        assert torch.equal(getattr(router, name), fixed)
     assert not torch.equal(router.embedding, start)
     assert torch.autograd.gradcheck(
         lambda e: torch.func.functional_call(router, {"embedding": e}, (x,)),
@@ -160,24 +164,33 @@ def test_logits_are_the_formula_and_only_the_embedding_learns():
     assert not any(p.requires_grad for p in HyperRouter(6, 3, train_embedding=False).parameters())
 
 
-def test_baked_logits_are_equal_to_the_bit_and_the_cache_follows_the_state():
-    router = HyperRouter(32, 8).eval()
+def test_baked_logits_are_equal_to_the_bit_and_weights_follow_every_edit():
     x = torch.randn(50, 32)
     for bias in (True, False):
         other = HyperRouter(32, 8, bias=bias).eval()
         with torch.no_grad():
             assert torch.equal(other.bake()(x), other(x))
+    router = HyperRouter(32, 8).eval()
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            first = router(x)
+            router.embedding.data += 1.0  # no version counter moves
+            changed = router(x)
+            assert not torch.equal(changed, first)
+            assert torch.equal(router.bake()(x), changed)
+    router(x).sum().backward()  # what inference mode made is not kept
+    router.load_state_dict(HyperRouter(32, 8).state_dict())
     with torch.no_grad():
-        first = router(x)
-        assert torch.equal(router(x), first)
-        router.embedding.add_(1.0)
-        changed = router(x)
-        assert not torch.equal(changed, first)
-        assert torch.equal(router.bake()(x), changed)
-        router.load_state_dict(HyperRouter(32, 8).state_dict())
         assert not torch.equal(router(x), changed)
         torch.testing.assert_close(router.double()(x.double()), router.bake()(x.double()))
-    assert torch.equal(copy.deepcopy(router)(x.double()), router(x.double()))
+
+
+def test_a_hypernetwork_begins_with_some_unit_on():
+    for seed in range(20):
+        torch.manual_seed(seed)
+        router = HyperRouter(8, 3, hidden=1, init="unit_logit")
+        router(torch.randn(5, 8)).square().sum().backward()
+        assert router.embedding.grad.abs().sum() > 0
 
 
 def test_scales_can_be_matched():
@@ -197,7 +210,7 @@ def test_routers_survive_compilation_and_export():
     torch.testing.assert_close(exported.module()(x), router(x))
 
 
-def test_a_stable_router_learns_distils_and_freezes():
+def test_a_stable_router_learns_distils_and_freezes_its_assignment():
     layer = SparseMoE(8, 4, 1, hidden=8, router=StableRouter(8, 4, vocabulary=20))
     ids = torch.randint(20, (400,))
     table = torch.randn(20, 8)
@@ -207,15 +220,50 @@ def test_a_stable_router_learns_distils_and_freezes():
         _, info = layer(table[ids], ids=ids)
         info.losses["distillation"].backward()
         optimiser.step()
-    learned = layer(table, ids=torch.arange(20))[1].assignment.expert
+    every = torch.arange(20)
+    learned = layer(table, ids=every)[1].assignment.expert
     layer.router.freeze()
-    frozen = layer(table, ids=torch.arange(20))[1]
-    assert (frozen.assignment.expert == learned).float().mean() > 0.8
-    assert "distillation" not in frozen.losses
-    assert not any(p.requires_grad for p in layer.router.parameters())
-    assert int(layer.router.state_dict()["stage"]) == 2
+    out, info = layer(table, ids=every)
+    assert (info.assignment.expert == learned).float().mean() > 0.8
+    assert "distillation" not in info.losses
+    # Only the assignment is fixed: the weight is sigmoid(x . E_a), and E is trained.
+    e = info.assignment.expert
+    expected = (table * layer.router.centres[e]).sum(1).sigmoid()
+    torch.testing.assert_close(info.assignment.weight, expected)
+    optimiser.zero_grad()
+    out.square().sum().backward()
+    assert layer.router.centres.grad.abs().sum() > 0
+    assert layer.router.light.weight.grad is None
+    assert layer.router.embed.weight.grad is None
+    with torch.no_grad():
+        layer.router.centres.mul_(-1.0)
+    assert torch.equal(layer(table, ids=every)[1].assignment.expert, e)
     with pytest.raises(DataError, match="token ids"):
         layer(table)
+    # A checkpoint of stage 2 loads frozen, and one of stage 1 thaws.
+    fresh = SparseMoE(8, 4, 1, hidden=8, router=StableRouter(8, 4, vocabulary=20))
+    first = copy.deepcopy(fresh.state_dict())
+    fresh.load_state_dict(layer.state_dict())
+    assert torch.equal(fresh(table, ids=every)[1].assignment.expert, e)
+    assert not fresh.router.light.weight.requires_grad
+    assert "distillation" not in fresh(table, ids=every)[1].losses
+    fresh.load_state_dict(first)
+    assert fresh.router.light.weight.requires_grad
+
+
+def test_a_stable_router_begins_and_distils_as_its_authors():
+    router = StableRouter(16, 4, vocabulary=30, low_dim=10)
+    for centres in (router.centres, router.light.weight):
+        torch.testing.assert_close(centres @ centres.T, 0.01 * torch.eye(4))
+    layer = SparseMoE(16, 4, 1, hidden=8, router=router)
+    x, ids = torch.randn(12, 16), torch.randint(30, (12,))
+    mask = torch.arange(12) < 9
+    loss = layer(x, ids=ids, mask=mask)[1].losses["distillation"]
+    target = (x[:9] @ router.centres.T).argmax(1)
+    torch.testing.assert_close(loss, nn.functional.cross_entropy(router._light(x[:9], ids[:9]), target))
+    # Evaluation in stage 1 chooses by the light router, as the released code does.
+    chosen = layer.eval()(x, ids=ids)[1].assignment.expert
+    assert torch.equal(chosen, router._light(x, ids).argmax(1))
 
 
 # Assignment
@@ -249,10 +297,17 @@ def test_expert_choice_fills_every_expert_alike():
     info = layer(torch.randn(30, 12))[1]
     assert (info.assignment.counts() == 10).all()
     mask = torch.arange(30) < 6
-    assert (layer(torch.randn(30, 12), mask=mask)[1].assignment.token < 6).all()
+    padded = layer(torch.randn(30, 12), mask=mask)[1].assignment
+    assert (padded.token[padded.kept] < 6).all()
+    assert (padded.tally(padded.kept.long()) == 2).all()
 
 
 # Experts
+
+
+def hashed(ids):
+    layer = SparseMoE(8, 4, 2, router="hash", router_options={"vocabulary": 3})
+    return layer(torch.randn(len(ids), 8), ids=ids)
 
 
 def naive(experts, x, assignment):
@@ -308,7 +363,7 @@ def test_gradients_are_those_of_finite_differences():
 def test_grouped_products_agree():
     experts = MLPExperts(16, 24, 4)
     x = torch.randn(33, 16, requires_grad=True)
-    if not can_group(experts, x):
+    if not can_group(experts, x.dtype):
         pytest.skip("this torch has no grouped product")
     logits = torch.randn(33, 4)
     logits[:, 2] = -50
@@ -366,7 +421,7 @@ def test_top_k_of_a_whole_model():
     with pytest.raises(DataError, match="between 1 and 4"), set_top_k(model, 5):
         pass
     assert [layer.top_k for layer in model] == [2, 3]
-    with pytest.raises(DataError, match="no SparseMoE"), set_top_k(nn.Linear(2, 2), 1):
+    with pytest.raises(DataError, match="no top-k router"), set_top_k(nn.Linear(2, 2), 1):
         pass
 
 
@@ -410,12 +465,12 @@ def test_statistics_by_hand():
     stats.reset()
     assert len(stats.table()) == 0
     assert not layer._forward_hooks
-    with pytest.raises(DataError, match="no SparseMoE"):
+    with pytest.raises(DataError, match="no top-k router"):
         RoutingStats(nn.Linear(2, 2))
 
 
 def test_collapse_and_stability():
-    layer = SparseMoE(6, 3, 1, hidden=5)
+    layer = SparseMoE(6, 3, 2, hidden=5)
     x = torch.randn(40, 6)
     same = expert_similarity(layer, x)
     torch.testing.assert_close(same.diag(), torch.ones(3, dtype=torch.float64))
@@ -465,60 +520,23 @@ def test_a_router_is_a_softmax_gate_and_the_theory_applies():
         gate_measure(ROUTERS["cosine"](5, 3))
 
 
-@pytest.mark.filterwarnings("ignore")  # the models' library warns about itself
-def test_routers_in_a_hugging_face_model():
-    transformers = pytest.importorskip("transformers")
-    config = transformers.MixtralConfig(
-        vocab_size=60, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=2,
-        num_local_experts=4, num_experts_per_tok=2, output_router_logits=True,
-    )  # fmt: skip
-    model = transformers.MixtralForCausalLM(config)
-    names = swap_routers(model, "hyper", hidden=6)
-    assert len(names) == 2
-    ids = torch.randint(60, (2, 7))
-    out = model(input_ids=ids, labels=ids)
-    assert len(out.router_logits) == 2
-    gate = model.get_submodule(names[0])
-    assert out.router_logits[0].shape == (14, 4)
-    assert out.aux_loss is not None
-    out.loss.backward()
-    assert gate.router.embedding.grad is not None
-    assert [n for n, _ in gate.named_parameters()] == ["router.embedding"]
-    torch.testing.assert_close(copy.deepcopy(model)(input_ids=ids).logits, model(input_ids=ids).logits)
-    # A linear router with the model's own weights is the model itself.
-    plain = transformers.MixtralForCausalLM(config)
-    before = plain(input_ids=ids)
-    weights = [plain.get_submodule(n).weight.detach().clone() for n in names]
-    swap_routers(plain, "linear", bias=False)
-    with torch.no_grad():
-        for name, weight in zip(names, weights, strict=True):
-            plain.get_submodule(name).router.weight.copy_(weight)
-    torch.testing.assert_close(plain(input_ids=ids).logits, before.logits)
-    for router in ("frozen", "cosine"):
-        assert swap_routers(plain, router) == names
-    assert len(plain(input_ids=ids).router_logits) == 2
-    with pytest.raises(DataError, match="does not fit"):
-        swap_routers(plain, "hash", vocabulary=60)
-    with pytest.raises(DataError, match="no top-k router"):
-        swap_routers(nn.Linear(2, 2))
-
-
 @pytest.mark.parametrize(
     ("call", "words"),
     [
         (lambda: SparseMoE(8, 4, 5), "between 1 and 4 experts, got 5"),
         (lambda: SparseMoE(8, 4, 0), "got 0"),
         (lambda: SparseMoE(8, 4, 2)(torch.randn(3, 8), top_k=9), "got 9"),
-        (lambda: SparseMoE(8, 4, 2)(torch.full((3, 8), math.nan)), "not finite"),
+        (lambda: SparseMoE(8, 4, 2, check_finite=True)(torch.full((3, 8), math.nan)), "not finite"),
         (lambda: SparseMoE(8, 4, 2)(torch.randn(3, 8).double()), "float64"),
         (lambda: SparseMoE(8, 4, 2)(torch.ones(3, 8, dtype=torch.long)), "int64"),
         (lambda: SparseMoE(8, 4, 2)(torch.randn(3, 8, device="meta")), "on meta"),
-        (lambda: SparseMoE(8, 4, 2)(torch.randn(0, 8)), "empty"),
-        (
-            lambda: SparseMoE(8, 4, 2)(torch.randn(2, 8), mask=torch.zeros(2, dtype=torch.bool)),
-            "every token is padding",
-        ),
+        (lambda: SparseMoE(8, 4, 2, router=LinearRouter(8, 4), router_options={"bias": 1}), "cannot change"),
+        (lambda: SparseMoE(8, 4, 2, router="expert_choice", score="sigmoid"), "leave score out"),
+        (lambda: HyperRouter(8, 4, init="unit_logit", logit_std=0.5), "one of them"),
+        (lambda: SparseMoE(8, 4, 2)(torch.randn(2, 8), ids=torch.arange(3)), "ids must have"),
+        (lambda: hashed(torch.tensor([0, 3])), "go from 0 to 3"),
+        (lambda: hashed(torch.tensor([-1, 0])), "go from -1"),
+        (lambda: hashed(torch.tensor([0.0, 1.0])), "int64 or int32"),
         (lambda: SparseMoE(8, 4, 2)(torch.randn(2, 8), mask=torch.ones(2)), "mask must be bool"),
         (lambda: SparseMoE(8, 4, 2)(torch.randn(2, 7)), "shape"),
         (lambda: SparseMoE(8, 4, 2, router="oracle"), "unknown"),

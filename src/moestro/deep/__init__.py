@@ -5,11 +5,13 @@ from importlib.util import find_spec
 if find_spec("torch") is None:
     raise ImportError("moestro.deep needs PyTorch: pip install 'moestro[deep]'")
 
-from .assignment import Assignment, balance_loss, choose_experts, choose_tokens, z_loss
+from .assignment import Assignment, choose_experts, choose_tokens, limit
+from .balancing import LoadBalancer, step_balance
 from .bridge import gate_measure, linear_router
 from .experts import MLPExperts
-from .huggingface import swap_routers
+from .huggingface import load_swapped, swap_routers
 from .layer import RoutingInfo, SparseMoE, set_top_k
+from .losses import balance_loss, sequence_balance_loss, z_loss
 from .routers import (
     ROUTERS,
     CosineRouter,
@@ -23,6 +25,7 @@ from .routers import (
     StableRouter,
 )
 from .schedule import TopKSchedule
+from .scoring import Scoring
 from .stats import RoutingStats, agreement, effective_rank, expert_similarity, quality_vs_k
 
 __all__ = [
@@ -34,11 +37,13 @@ __all__ = [
     "HashRouter",
     "HyperRouter",
     "LinearRouter",
+    "LoadBalancer",
     "MLPExperts",
     "RandomRouter",
     "Router",
     "RoutingInfo",
     "RoutingStats",
+    "Scoring",
     "SparseMoE",
     "StableRouter",
     "TopKSchedule",
@@ -49,9 +54,13 @@ __all__ = [
     "effective_rank",
     "expert_similarity",
     "gate_measure",
+    "limit",
     "linear_router",
+    "load_swapped",
     "quality_vs_k",
+    "sequence_balance_loss",
     "set_top_k",
+    "step_balance",
     "swap_routers",
     "z_loss",
 ]

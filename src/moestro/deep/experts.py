@@ -11,9 +11,12 @@ from torch.nn import functional as F
 
 from ..errors import DataError
 from .assignment import Assignment
-from .fused import ChosenExperts
+from .compiled import chosen_experts
+from .fused import ACTIVATIONS, ChosenExperts, Weights, activate
+from .precision import autocast_type, full_precision
+from .routers.base import check_size
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "silu": F.silu}
+FEW = 256  # pairs an expert: on a CPU the grouped product is the faster one below (docs/deep.md)
 BACKENDS = ("auto", "dense", "sorted", "grouped_mm")
 
 
@@ -48,51 +51,58 @@ class MLPExperts(nn.Module):
             raise DataError(f"activation={activation!r} is unknown: choose one of {', '.join(ACTIVATIONS)}")
         if init not in ("torch", "paper"):
             raise DataError(f"init={init!r} is unknown: choose torch or paper")
-        if min(d_model, hidden, n_experts) < 1:
-            raise DataError("d_model, hidden and n_experts must be at least 1")
-        self.d_model, self.hidden, self.n_experts = d_model, hidden, n_experts
-        self.activation, self.gated = activation, gated
+        self.d_model, self.hidden = check_size("d_model", d_model), check_size("hidden", hidden)
+        self.n_experts = check_size("n_experts", n_experts)
+        self.activation, self.gated, self.init = activation, gated, init
         inner = 2 * hidden if gated else hidden
         self.w1 = nn.Parameter(torch.empty(n_experts, inner, d_model))
         self.w2 = nn.Parameter(torch.empty(n_experts, d_model, hidden))
         self.b1 = nn.Parameter(torch.zeros(n_experts, inner)) if bias else None
         self.b2 = nn.Parameter(torch.zeros(n_experts, d_model)) if bias else None
-        with torch.no_grad():
-            for weight, offset in ((self.w1, self.b1), (self.w2, self.b2)):
-                bound = weight.shape[2] ** -0.5
-                if init == "paper":
-                    weight.normal_(0.0, 0.02)
-                else:
-                    weight.uniform_(-bound, bound)
-                    if offset is not None:
-                        offset.uniform_(-bound, bound)
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw all experts anew."""
+        for weight, offset in ((self.w1, self.b1), (self.w2, self.b2)):
+            bound = weight.shape[2] ** -0.5
+            if self.init == "paper":
+                weight.normal_(0.0, 0.02)
+            else:
+                weight.uniform_(-bound, bound)
+            if offset is not None:
+                offset.uniform_(-bound, bound) if self.init == "torch" else offset.zero_()
 
     def forward(self, x: Tensor, assignment: Assignment, backend: str = "auto") -> Tensor:
-        """sum over a token's experts of weight * expert(x), for x (t, d_model)."""
-        return COMPUTE[self._backend(x, assignment, backend)](self, x, assignment)
+        """sum over a token's experts of weight * expert(x), for x (t, d_model).
 
-    def _backend(self, x: Tensor, assignment: Assignment, backend: str) -> str:
+        Under autocast the products are in its type; the result has the type of x.
+        """
         if backend not in BACKENDS:
             raise DataError(f"backend={backend!r} is unknown: choose one of {', '.join(BACKENDS)}")
-        if backend == "grouped_mm" and not can_group(self, x):
+        kind = autocast_type(x) or x.dtype
+        parts = [None if p is None else p.to(kind) for p in (self.w1, self.b1, self.w2, self.b2)]
+        chosen = self._backend(x, kind, assignment, backend)
+        with full_precision(x):
+            return COMPUTE[chosen](self, x.to(kind), assignment, parts).to(x.dtype)  # type: ignore[arg-type]
+
+    def _backend(self, x: Tensor, kind: torch.dtype, assignment: Assignment, backend: str) -> str:
+        groups = can_group(self, kind)
+        if backend == "grouped_mm" and not groups:
             raise DataError(
-                "grouped_mm needs float32 or bfloat16, widths that are multiples of 8 and torch >= 2.10: "
-                "use backend='sorted'"
+                "grouped_mm needs float32, bfloat16 or float16 (in torch.compile bfloat16 alone), widths "
+                "that are multiples of 8 and torch >= 2.10: use backend='sorted'"
             )
         if backend != "auto":
             return backend
-        if torch.compiler.is_compiling():
-            return "dense"  # the only one whose shapes do not depend on the data
-        # On CPUs the sorted loop was the fastest at every number of experts (docs/benchmarks.md).
-        return "grouped_mm" if x.is_cuda and can_group(self, x) else "sorted"
+        if _transformed():
+            return "dense"  # torch.func differentiates operations of its own alone
+        few = 1 < len(assignment.expert) < FEW * self.n_experts
+        return "grouped_mm" if groups and (x.is_cuda or few) else "sorted"
 
     def act(self, h: Tensor) -> Tensor:
         """Activation of the first layer's output (..., inner)."""
-        function = ACTIVATIONS[self.activation]
-        if not self.gated:
-            return function(h)
-        a, b = h.chunk(2, dim=-1)
-        return function(a) * b
+        return activate(h, self.activation, self.gated)
 
     def flops(self, tokens: int, top_k: int) -> int:
         """Multiply-adds, counted as two, of a forward pass in which every token has top_k experts."""
@@ -106,53 +116,55 @@ class MLPExperts(nn.Module):
         )
 
 
-def can_group(experts: MLPExperts, x: Tensor) -> bool:
-    """Whether torch's grouped product takes these types and widths."""
-    return (
-        hasattr(F, "grouped_mm")
-        and x.dtype in (torch.float32, torch.bfloat16)
-        and experts.d_model % 8 == 0
-        and experts.hidden % 8 == 0
-    )
+def _transformed() -> bool:
+    """Whether a transform of torch.func is at work."""
+    return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
 
 
-def dense(experts: MLPExperts, x: Tensor, assignment: Assignment) -> Tensor:
+def can_group(experts: MLPExperts, kind: torch.dtype) -> bool:
+    """Whether torch's grouped product takes this type and these widths."""
+    kinds = (torch.bfloat16,)
+    if not torch.compiler.is_compiling():
+        kinds = (torch.float32, torch.bfloat16, torch.float16)
+    return hasattr(F, "grouped_mm") and kind in kinds and experts.d_model % 8 == 0 and experts.hidden % 8 == 0
+
+
+def dense(experts: MLPExperts, x: Tensor, assignment: Assignment, weights: Weights) -> Tensor:
     """All experts, hidden units times their gate: two large products, nothing sorted."""
-    E, inner, d = experts.w1.shape
+    w1, b1, w2, b2 = weights
+    E, inner, d = w1.shape
     gates = assignment.gates().to(x.dtype)
-    h = F.linear(x, experts.w1.reshape(E * inner, d), None if experts.b1 is None else experts.b1.reshape(-1))
+    h = F.linear(x, w1.reshape(E * inner, d), None if b1 is None else b1.reshape(-1))
     h = experts.act(h.view(len(x), E, inner)) * gates[:, :, None]
-    out = h.reshape(len(x), -1) @ experts.w2.transpose(1, 2).reshape(E * experts.hidden, d)
-    return out if experts.b2 is None else out + gates @ experts.b2
+    out = h.reshape(len(x), E * experts.hidden) @ w2.transpose(1, 2).reshape(E * experts.hidden, d)
+    return out if b2 is None else out + gates @ b2
 
 
-def sort_by_expert(assignment: Assignment) -> tuple[Tensor, Tensor]:
-    """The pairs in order of their expert, and how many each expert has."""
-    return assignment.expert.argsort(stable=True), assignment.counts()
+def sorted_slices(experts: MLPExperts, x: Tensor, assignment: Assignment, weights: Weights) -> Tensor:
+    """Pairs sorted by expert, dropped ones last; each expert computes its slice, forward and backward in one
+    piece of code."""
+    key, counts = assignment.expert, assignment.counts()
+    if assignment.kept is not None:
+        key = torch.where(assignment.kept, key, experts.n_experts)
+        counts = assignment.tally(assignment.kept.long())
+    order = key.argsort(stable=True)
+    weight, token = assignment.weight[order].to(x.dtype), assignment.token[order]
+    given = (x, weight, *weights, token, counts, experts.activation, experts.gated)
+    if torch.compiler.is_compiling():
+        return chosen_experts(*given)[0]
+    return ChosenExperts.apply(*given)  # type: ignore[return-value]
 
 
-def sorted_slices(experts: MLPExperts, x: Tensor, assignment: Assignment) -> Tensor:
-    """Pairs sorted by expert; each expert computes its slice, forward and backward in one piece of code."""
-    order, counts = sort_by_expert(assignment)
-    e = experts
-    weight = assignment.weight[order].to(x.dtype)
-    return ChosenExperts.apply(  # type: ignore[return-value]
-        x, weight, e.w1, e.b1, e.w2, e.b2, assignment.token[order], counts.tolist(), e.act
-    )
-
-
-def grouped(experts: MLPExperts, x: Tensor, assignment: Assignment) -> Tensor:
-    """The same with torch's grouped product."""
-    order, counts = sort_by_expert(assignment)
-    offsets = counts.cumsum(0).to(torch.int32)
+def grouped(experts: MLPExperts, x: Tensor, assignment: Assignment, weights: Weights) -> Tensor:
+    """The same with torch's grouped product; dropped pairs are computed too, with weight zero."""
+    w1, b1, w2, b2 = weights
+    order, counts = assignment.expert.argsort(stable=True), assignment.counts()
+    ends = counts.cumsum(0).to(torch.int32)
     expert = assignment.expert[order]
-    h = F.grouped_mm(x.index_select(0, assignment.token[order]), experts.w1.transpose(1, 2), offs=offsets)
-    if experts.b1 is not None:
-        h = h + experts.b1[expert]
-    y = F.grouped_mm(experts.act(h), experts.w2.transpose(1, 2), offs=offsets)
-    if experts.b2 is not None:
-        y = y + experts.b2[expert]
-    return combine(y, x, order, assignment)
+    h = F.grouped_mm(x.index_select(0, assignment.token[order]), w1.transpose(1, 2), offs=ends)
+    h = experts.act(h if b1 is None else h + b1[expert])
+    y = F.grouped_mm(h, w2.transpose(1, 2), offs=ends)
+    return combine(y if b2 is None else y + b2[expert], x, order, assignment)
 
 
 def combine(y: Tensor, x: Tensor, order: Tensor, assignment: Assignment) -> Tensor:
@@ -164,10 +176,10 @@ def combine(y: Tensor, x: Tensor, order: Tensor, assignment: Assignment) -> Tens
     inverse[order] = torch.arange(len(order), device=order.device)
     back = weighted.index_select(0, inverse)
     k = assignment.per_token
-    return back if k == 1 else back.view(len(x), k, -1).sum(dim=1)
+    return back if k == 1 else back.view(len(x), k, x.shape[1]).sum(dim=1)
 
 
-COMPUTE: dict[str, Callable[[MLPExperts, Tensor, Assignment], Tensor]] = {
+COMPUTE: dict[str, Callable[[MLPExperts, Tensor, Assignment, Weights], Tensor]] = {
     "dense": dense,
     "sorted": sorted_slices,
     "grouped_mm": grouped,

@@ -6,7 +6,8 @@ with g = d out,
     dh = w (g W2),   dw = g . y = (g W2) . h + g . b2,   dz = act'(z) dh,
     dW2 = (w g)' h,  db2 = sum w g,  dW1 = dz' x,  db1 = sum dz,  dx_t += dz W1.
 
-Everything of one expert is a few megabytes and stays in the cache; results are added in a fixed order.
+Everything of one expert is a few megabytes and stays in the cache; results are added in a fixed order. The
+numbers of pairs are read on the host: on an accelerator that waits for it once.
 """
 
 from __future__ import annotations
@@ -16,89 +17,135 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
-Activation = Callable[[Tensor], Tensor]
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "silu": F.silu}
+DERIVATIVES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of the gradient and of what was activated
+    "relu": lambda g, z: torch.ops.aten.threshold_backward(g, z, 0.0),
+    "gelu": lambda g, z: torch.ops.aten.gelu_backward(g, z),
+    "silu": lambda g, z: torch.ops.aten.silu_backward(g, z),
+}
+Weights = tuple[Tensor, Tensor | None, Tensor, Tensor | None]
+
+
+def activate(h: Tensor, activation: str, gated: bool) -> Tensor:
+    """act(h), or, gated, act(a) * b for the halves a and b of h."""
+    function = ACTIVATIONS[activation]
+    if not gated:
+        return function(h)
+    a, b = h.chunk(2, dim=-1)
+    return function(a) * b
+
+
+def compute(
+    x: Tensor, weight: Tensor, w1: Tensor, b1: Tensor | None, w2: Tensor, b2: Tensor | None,
+    token: Tensor, counts: Tensor, activation: str, gated: bool,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Output (t, d_model) and z (m, inner); pairs sorted by expert, `counts` of them for each."""
+    out, z = torch.zeros_like(x), x.new_empty(len(token), w1.shape[1])
+    for e, at in _slices(counts):
+        t, slot = token[at], z[at]
+        rows = x.index_select(0, t)
+        if b1 is None:
+            torch.mm(rows, w1[e].t(), out=slot)
+        else:
+            torch.addmm(b1[e], rows, w1[e].t(), out=slot)
+        h = activate(slot, activation, gated)
+        y = h @ w2[e].t() if b2 is None else torch.addmm(b2[e], h, w2[e].t())
+        out.index_add_(0, t, y.mul_(weight[at, None]))
+    return out, z
+
+
+def differentiate(
+    g: Tensor, x: Tensor, weight: Tensor, w1: Tensor, b1: Tensor | None, w2: Tensor, b2: Tensor | None,
+    token: Tensor, counts: Tensor, z: Tensor, activation: str, gated: bool, needed: list[bool],
+) -> list[Tensor | None]:  # fmt: skip
+    """Gradients of x, weight, w1, b1, w2 and b2, where `needed`."""
+    slices = _slices(counts)
+    new = torch.empty_like if len(slices) == len(counts) else torch.zeros_like
+    makers = (torch.zeros_like, torch.zeros_like, new, new, new, new)
+    gx, gw, gw1, gb1, gw2, gb2 = out = [
+        make(v) if v is not None and need else None
+        for make, v, need in zip(makers, (x, weight, w1, b1, w2, b2), needed, strict=True)
+    ]
+    for e, at in slices:
+        t, w = token[at], weight[at, None]
+        upper = g.index_select(0, t)
+        h, dz_of = _activated(activation, gated, z[at])
+        dh = upper @ w2[e]
+        if gw is not None:
+            level = (dh * h).sum(dim=1)
+            gw[at] = level if b2 is None else level + upper @ b2[e]
+        weighted = upper.mul_(w)
+        if gw2 is not None:
+            torch.mm(weighted.t(), h, out=gw2[e])
+        if gb2 is not None:
+            torch.sum(weighted, dim=0, out=gb2[e])
+        dz = dz_of(dh.mul_(w))
+        if gw1 is not None:
+            torch.mm(dz.t(), x.index_select(0, t), out=gw1[e])
+        if gb1 is not None:
+            torch.sum(dz, dim=0, out=gb1[e])
+        if gx is not None:
+            gx.index_add_(0, t, dz @ w1[e])
+    return out
+
+
+def plain(
+    x: Tensor, weight: Tensor, w1: Tensor, b1: Tensor | None, w2: Tensor, b2: Tensor | None,
+    token: Tensor, counts: Tensor, activation: str, gated: bool,
+) -> Tensor:  # fmt: skip
+    """The output by operations that autograd knows: what second derivatives go through."""
+    out = torch.zeros_like(x)
+    for e, at in _slices(counts):
+        z = F.linear(x[token[at]], w1[e], None if b1 is None else b1[e])
+        y = F.linear(activate(z, activation, gated), w2[e], None if b2 is None else b2[e])
+        out = out.index_add(0, token[at], y * weight[at, None])
+    return out
 
 
 class ChosenExperts(torch.autograd.Function):
-    """sum over a token's experts of weight * expert(x); pairs sorted by expert, `counts` of them for each."""
+    """`compute` with `differentiate` as its gradient."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        w1: Tensor,
-        b1: Tensor | None,
-        w2: Tensor,
-        b2: Tensor | None,
-        token: Tensor,
-        counts: list[int],
-        act: Activation,
-    ) -> Tensor:
-        out = torch.zeros_like(x)
-        z = x.new_empty(len(token), w1.shape[1])
-        for e, (t, w, slot) in enumerate(
-            zip(token.split(counts), weight.split(counts), z.split(counts), strict=True)
-        ):
-            if not len(t):
-                continue
-            rows = x.index_select(0, t)
-            if b1 is None:
-                torch.mm(rows, w1[e].t(), out=slot)
-            else:
-                torch.addmm(b1[e], rows, w1[e].t(), out=slot)
-            y = act(slot) @ w2[e].t() if b2 is None else torch.addmm(b2[e], act(slot), w2[e].t())
-            out.index_add_(0, t, y.mul_(w[:, None]))
-        ctx.save_for_backward(x, weight, w1, b1, w2, b2, token, z)
-        ctx.counts, ctx.act = counts, act
+    def forward(ctx: Any, *given: Any) -> Tensor:
+        out, z = compute(*given)
+        *tensors, ctx.activation, ctx.gated = given
+        ctx.save_for_backward(*tensors, z)
         return out
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        x, weight, w1, b1, w2, b2, token, z = ctx.saved_tensors
-        g = gradients[0].contiguous()
-        need_x, need_weight, need_w1, need_b1, need_w2, need_b2 = ctx.needs_input_grad[:6]
-        gx = torch.zeros_like(x) if need_x else None
-        gw = torch.empty_like(weight) if need_weight else None
-        gw1, gw2 = (torch.empty_like(v) if need else None for v, need in ((w1, need_w1), (w2, need_w2)))
-        gb1, gb2 = (torch.empty_like(v) if need else None for v, need in ((b1, need_b1), (b2, need_b2)))
-        first = 0
-        for e, count in enumerate(ctx.counts):
-            at = slice(first, first + count)
-            first += count
-            if not count:
-                for gradient in (gw1, gw2, gb1, gb2):
-                    if gradient is not None:
-                        gradient[e].zero_()
-                continue
-            t, w = token[at], weight[at, None]
-            upper = g.index_select(0, t)
-            h, dz_of = _activated(ctx.act, z[at])
-            dh = upper @ w2[e]
-            if gw is not None:
-                level = (dh * h).sum(dim=1)
-                gw[at] = level if b2 is None else level + upper @ b2[e]
-            weighted = upper.mul_(w)
-            if gw2 is not None:
-                torch.mm(weighted.t(), h, out=gw2[e])
-            if gb2 is not None:
-                torch.sum(weighted, dim=0, out=gb2[e])
-            dz = dz_of(dh.mul_(w))
-            if gw1 is not None:
-                torch.mm(dz.t(), x.index_select(0, t), out=gw1[e])
-            if gb1 is not None:
-                torch.sum(dz, dim=0, out=gb1[e])
-            if gx is not None:
-                gx.index_add_(0, t, dz @ w1[e])
-        return gx, gw, gw1, gb1, gw2, gb2, None, None, None
+        *tensors, z = ctx.saved_tensors
+        parts = tensors[:6]
+        needed = list(ctx.needs_input_grad[:6])
+        if torch.is_grad_enabled():  # this gradient will be differentiated again
+            leaves = [v for v, need in zip(parts, needed, strict=True) if need]
+            given: tuple[Any, ...] = (*tensors, ctx.activation, ctx.gated)
+            out = plain(*given)
+            found = iter(
+                torch.autograd.grad(out, leaves, gradients[0], create_graph=True, materialize_grads=True)
+            )
+            return (*(next(found) if need else None for need in needed), *[None] * 4)
+        known: tuple[Any, ...] = (gradients[0].contiguous(), *tensors, z, ctx.activation, ctx.gated, needed)
+        return (*differentiate(*known), *[None] * 4)
 
 
-def _activated(act: Activation, z: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+def _slices(counts: Tensor) -> list[tuple[int, slice]]:
+    """The experts that have pairs, and where these are."""
+    found, first = [], 0
+    for e, count in enumerate(counts.tolist()):
+        if count:
+            found.append((e, slice(first, first + count)))
+        first += count
+    return found
+
+
+def _activated(activation: str, gated: bool, z: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """act(z), and what turns a gradient of it into one of z."""
-    with torch.enable_grad():
-        leaf = z.detach().requires_grad_()
-        h = act(leaf)
-    return h.detach(), lambda dh: torch.autograd.grad(h, leaf, dh)[0]
+    function, derivative = ACTIVATIONS[activation], DERIVATIVES[activation]
+    if not gated:
+        return function(z), lambda g: derivative(g, z)
+    a, b = z.chunk(2, dim=-1)
+    level = function(a)
+    return level * b, lambda g: torch.cat((derivative(g * b, a), g * level), dim=-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,9 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import DataError
-from .assignment import SCORES, Assignment, balance_loss, check_top_k, choose_experts, choose_tokens, z_loss
+from .assignment import Assignment, check_top_k, choose_experts, choose_tokens, limit
+from .balancing import LoadBalancer
 from .experts import BACKENDS, MLPExperts
+from .huggingface import find_routers
+from .losses import balance_loss, z_loss
+from .precision import autocast_type
 from .routers import Router, make_router
+from .routers.base import check_size
+from .scoring import Scoring, scoring_of
 
 
 @dataclass(frozen=True)
@@ -52,8 +59,23 @@ class SparseMoE(nn.Module):
         By default two layers of `hidden` units.
     hidden : int, optional
         4 d_model by default.
-    score : {"topk_softmax", "softmax_topk_renorm", "softmax_topk", "sigmoid"}
+    score : str or Scoring, optional
+        Of `choose_experts`; by default the router's own: "sigmoid" for "stable", else "topk_softmax". With
+        top_k = 1 softmax after the top-k is 1 whatever the logits are, and the experts' loss does not train
+        the router: a warning then names what does.
     backend : {"auto", "dense", "sorted", "grouped_mm"}
+        "dense" computes all experts; "sorted" the chosen ones, one expert after the other; "grouped_mm" by
+        torch's grouped product.
+    capacity : float, optional
+        At most this times an even share of the pairs go to one expert, and those of the last tokens are
+        dropped (`moestro.deep.limit`). By default nothing is dropped.
+    balance_rate : float, optional
+        Balance without a loss: a bias an expert, moved by this much by `step_balance`.
+    shared : nn.Module, optional
+        An expert of all tokens: its output on x (t, d_model) is added.
+    check_finite : bool
+        Raise where logits are not finite. It waits for the device at every call, and where a GradScaler
+        looks for infinities itself it must be off.
     router_options, expert_options : dict
         Of the router and of `MLPExperts`.
 
@@ -76,16 +98,32 @@ class SparseMoE(nn.Module):
         router: str | Router = "hyper",
         expert: MLPExperts | None = None,
         hidden: int | None = None,
-        score: str = "topk_softmax",
+        score: str | Scoring | None = None,
         backend: str = "auto",
+        capacity: float | None = None,
+        balance_rate: float | None = None,
+        shared: nn.Module | None = None,
+        check_finite: bool = False,
         router_options: dict[str, Any] | None = None,
         expert_options: dict[str, Any] | None = None,
     ):
         super().__init__()
+        d_model, n_experts = check_size("d_model", d_model), check_size("n_experts", n_experts)
         self.router = make_router(router, d_model, n_experts, **(router_options or {}))
         self.top_k = check_top_k(top_k, n_experts)
-        if score not in SCORES:
-            raise DataError(f"score={score!r} is unknown: choose one of {', '.join(SCORES)}")
+        given = {"score": score, "capacity": capacity, "balance_rate": balance_rate}
+        beside = [name for name, value in given.items() if value is not None]
+        if beside and self.router.chooses_tokens:
+            raise DataError(
+                "experts that choose their tokens weigh by softmax over all and are even by themselves: "
+                f"leave {beside[0]} out"
+            )
+        if capacity is not None and not capacity > 0:
+            raise DataError(f"capacity must be positive, got {capacity!r}")
+        self.score = self.router.score if score is None else score
+        self.scoring = scoring_of(self.score)
+        self.scoring.check(n_experts, self.top_k)
+        _warn_of_one(self)
         if backend not in BACKENDS:
             raise DataError(f"backend={backend!r} is unknown: choose one of {', '.join(BACKENDS)}")
         if expert is None:
@@ -102,7 +140,9 @@ class SparseMoE(nn.Module):
                 f"the layer has {n_experts} of width {d_model}"
             )
         self.experts = expert
-        self.score, self.backend = score, backend
+        self.backend, self.check_finite, self.capacity = backend, check_finite, capacity
+        self.balancer = None if balance_rate is None else LoadBalancer(n_experts, balance_rate)
+        self.shared = shared
         self.d_model, self.n_experts = d_model, n_experts
 
     def forward(
@@ -121,7 +161,8 @@ class SparseMoE(nn.Module):
         top_k : int, optional
             For this call.
         mask : bool Tensor of shape (...), optional
-            False for padding: its output is zero, and it counts in no loss.
+            False for padding: its output is zero, it counts in no loss, and what stands there is not looked
+            at. All tokens may be padding, and x may be empty: losses are zero then, and so are gradients.
         ids : Tensor of shape (...), optional
             Token ids, for routers that read them.
 
@@ -130,51 +171,89 @@ class SparseMoE(nn.Module):
         out : Tensor like x
         info : RoutingInfo
         """
-        self._check(x, mask)
+        self._check(x, mask, ids)
         k = self.top_k if top_k is None else check_top_k(top_k, self.n_experts)
         tokens = x.reshape(-1, self.d_model)
         flat_ids = None if ids is None else ids.reshape(-1)
         kept = None if mask is None else mask.reshape(-1)
+        if kept is not None:  # whatever stands in padding, NaN too
+            tokens = tokens.masked_fill(~kept[:, None], 0.0)
+            flat_ids = None if flat_ids is None else flat_ids.masked_fill(~kept, 0)
         logits = self.router(tokens, flat_ids)
-        if not torch.compiler.is_compiling() and not bool(torch.isfinite(logits).all()):
+        if self.check_finite and not bool(torch.isfinite(logits).all()):
             raise DataError(
                 "the router's logits are not finite: its weights or its input hold NaN or infinity"
             )
         if self.router.chooses_tokens:
             assignment = choose_tokens(logits, k, kept)
         else:
-            assignment = choose_experts(logits, k, self.score)
+            select = self.router.selection(tokens, flat_ids)
+            bias = None if self.balancer is None else self.balancer.bias
+            assignment = choose_experts(logits, k, self.scoring, select=select, bias=bias, mask=kept)
+            if self.capacity is not None:
+                assignment = limit(assignment, self.capacity)
+        if self.balancer is not None and self.training:
+            self.balancer.observe(assignment)
         out = self.experts(tokens, assignment, self.backend)
-        if kept is not None:
-            out = out * kept[:, None].to(out.dtype)
+        if self.shared is not None:
+            every = self.shared(tokens).to(out.dtype)
+            out = out + (every if kept is None else every.masked_fill(~kept[:, None], 0.0))
         losses = {"balance": balance_loss(assignment, kept), "z": z_loss(logits, kept)}
-        losses |= self.router.losses(tokens, logits, flat_ids)
+        losses |= self.router.losses(tokens, logits, flat_ids, kept)
         return out.reshape(x.shape), RoutingInfo(logits, assignment, losses, k, kept)
 
-    def _check(self, x: Tensor, mask: Tensor | None) -> None:
+    def reset_parameters(self) -> None:
+        """Draw the router and the experts anew: after `to_empty` of a layer made on the meta device."""
+        self.router.reset_parameters()
+        self.experts.reset_parameters()
+        if self.balancer is not None:
+            self.balancer.reset_parameters()
+        for module in () if self.shared is None else self.shared.modules():
+            reset: Any = getattr(module, "reset_parameters", None)
+            if reset is not None:
+                reset()
+
+    def _check(self, x: Tensor, mask: Tensor | None, ids: Tensor | None) -> None:
         weight = self.experts.w1
-        if not x.is_floating_point() or x.dtype != weight.dtype:
+        if not x.is_floating_point() or (x.dtype != weight.dtype and autocast_type(x) is None):
             raise DataError(f"x is {x.dtype}, the experts are {weight.dtype}: convert one of them")
         if x.device != weight.device:
             raise DataError(f"x is on {x.device}, the experts are on {weight.device}")
         if x.ndim < 2 or x.shape[-1] != self.d_model:
             raise DataError(f"x has shape {tuple(x.shape)}, expected (..., {self.d_model})")
-        if not x.numel():
-            raise DataError("the batch is empty: there is no token to route")
         if mask is not None and (mask.dtype != torch.bool or mask.shape != x.shape[:-1]):
             raise DataError(
                 f"mask must be bool of shape {tuple(x.shape[:-1])}, got {mask.dtype} {tuple(mask.shape)}"
             )
-        if mask is not None and not bool(mask.any()):
-            raise DataError("the batch is empty: every token is padding")
+        if ids is not None and ids.shape != x.shape[:-1]:
+            raise DataError(f"ids must have shape {tuple(x.shape[:-1])}, got {tuple(ids.shape)}")
 
     def extra_repr(self) -> str:
         return f"top_k={self.top_k}, score={self.score}, backend={self.backend}"
 
 
+def _warn_of_one(layer: SparseMoE) -> None:
+    learns = any(p.requires_grad for p in layer.router.parameters())
+    if learns and not layer.router.chooses_tokens and layer.scoring.alone(layer.top_k):
+        warnings.warn(
+            "with top_k=1 this score weighs the chosen expert by the same number whatever the logits are, so "
+            "that the experts' loss never trains the router: score='softmax_topk' or 'sigmoid' does",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def sparse_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Sparse layers by name, or, in a Hugging Face model, its routers."""
+    found: dict[str, nn.Module] = {
+        name or "layer": m for name, m in model.named_modules() if isinstance(m, SparseMoE)
+    }
+    return found or find_routers(model)
+
+
 @contextmanager
 def set_top_k(model: nn.Module, k: int) -> Iterator[None]:
-    """Within the block every sparse layer of `model` uses k experts.
+    """Within the block every sparse layer of `model`, or router of a Hugging Face model, uses k experts.
 
     Examples
     --------
@@ -184,12 +263,10 @@ def set_top_k(model: nn.Module, k: int) -> Iterator[None]:
     ...     print(layer.top_k)
     1
     """
-    layers = [m for m in model.modules() if isinstance(m, SparseMoE)]
-    if not layers:
-        raise DataError("the model has no SparseMoE layer")
+    layers: list[Any] = list(sparse_layers(model).values())
     before = [layer.top_k for layer in layers]
     for layer in layers:
-        check_top_k(k, layer.n_experts)
+        check_top_k(k, layer.n_experts if isinstance(layer, SparseMoE) else layer.num_experts)
     try:
         for layer in layers:
             layer.top_k = k

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from ..errors import DataError
 from ..tables import Table
 from .assignment import Assignment, choose_experts
-from .layer import RoutingInfo, SparseMoE, set_top_k
+from .layer import RoutingInfo, SparseMoE, set_top_k, sparse_layers
+from .precision import wide
 
 COLUMNS = (
     "layer", "tokens", "top_k", "entropy", "kept_entropy", "entropy_of_mean", "mutual_information",
@@ -22,7 +23,8 @@ COLUMNS = (
 
 
 class RoutingStats:
-    """What the sparse layers of a model did with their tokens, summed over calls; padding is left out.
+    """What the sparse layers of a model, or the routers of a Hugging Face model, did with their tokens,
+    summed over calls; padding is left out (a Hugging Face router is not told of it).
 
     Entropies are in nats. H(mean p) - mean H(p) is the mutual information of token and expert: low entropy
     with high mutual information is specialisation, low entropy with low mutual information is collapse.
@@ -43,9 +45,7 @@ class RoutingStats:
     """
 
     def __init__(self, model: nn.Module):
-        self._layers = {name or "layer": m for name, m in model.named_modules() if isinstance(m, SparseMoE)}
-        if not self._layers:
-            raise DataError("the model has no SparseMoE layer")
+        self._layers = sparse_layers(model)
         self._sums: dict[str, dict[str, Any]] = {}
         self._hooks: list[Any] = []
 
@@ -60,8 +60,8 @@ class RoutingStats:
         self._hooks.clear()
 
     def _watch(self, name: str) -> Any:
-        def hook(_module: nn.Module, _inputs: Any, output: tuple[Tensor, RoutingInfo]) -> None:
-            found = _sums_of(output[1])
+        def hook(module: nn.Module, _inputs: Any, output: Any) -> None:
+            found = _sums_of(output[1] if isinstance(module, SparseMoE) else _info_of(*output))
             old = self._sums.get(name)
             if old is None:
                 self._sums[name] = found
@@ -121,6 +121,14 @@ class RoutingStats:
         self._sums.clear()
 
 
+def _info_of(logits: Tensor, weights: Tensor, indices: Tensor) -> RoutingInfo:
+    """The same of what a Hugging Face router returns."""
+    logits, k = wide(logits), indices.shape[1]
+    token = torch.arange(len(logits), device=logits.device).repeat_interleave(k)
+    assignment = Assignment(token, indices.reshape(-1), weights.reshape(-1), logits.softmax(dim=1), k)
+    return RoutingInfo(logits, assignment, {}, k, None)
+
+
 def _entropy(p: Tensor) -> Tensor:
     return -torch.special.xlogy(p, p).sum(dim=-1)
 
@@ -131,7 +139,6 @@ def _sums_of(info: RoutingInfo) -> dict[str, Any]:
     t, E = a.probabilities.shape
     keep = torch.ones(t, dtype=torch.bool, device=a.probabilities.device) if keep is None else keep
     p, logits = a.probabilities[keep].double(), info.logits[keep].double()
-    pairs = keep[a.token]
     gates = a.gates()[keep].double()
     share = gates / gates.sum(dim=1, keepdim=True).clamp_min(1e-300)
     top = logits.topk(min(2, E), dim=1).values
@@ -141,7 +148,7 @@ def _sums_of(info: RoutingInfo) -> dict[str, Any]:
         "entropy": _entropy(p).sum(),
         "kept_entropy": _entropy(share).sum(),
         "p": p.sum(dim=0),
-        "count": torch.bincount(a.expert[pairs], minlength=E).double(),
+        "count": a.tally(a.counted(info.mask)).double(),
         "mass": gates.sum(dim=0),
         "sum": logits.sum(),
         "square": logits.square().sum(),

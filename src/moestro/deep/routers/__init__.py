@@ -26,6 +26,8 @@ ROUTERS: dict[str, type[Router]] = {
 def make_router(router: "str | Router", d_model: int, n_experts: int, **options: Any) -> Router:
     """The router called `router`, or the router itself."""
     if isinstance(router, Router):
+        if options:
+            raise DataError(f"options describe a new router: {', '.join(options)} cannot change this one")
         if (router.d_model, router.n_experts) != (d_model, n_experts):
             raise DataError(
                 f"the router is made for d_model={router.d_model} and {router.n_experts} experts, the layer "

@@ -4,51 +4,94 @@ elsewhere."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
 
 from ...errors import DataError
+from ..precision import full_precision, wide
 
 INITS = ("paper", "unit_logit", "torch")
 PAPER_STD = 0.02  # of every linear weight in the released code
 
 
 class Router(nn.Module):
-    """Logits (..., n_experts) of tokens (..., d_model).
+    """Logits (..., n_experts) of tokens (..., d_model), in float32 or better under any autocast.
+
+    A router of one's own has `logits` and, with weights, `reset_parameters`.
 
     Attributes
     ----------
     d_model, n_experts : int
+    score : str
+        How a layer turns the logits into weights where it is not told.
     """
 
     chooses_tokens = False  # experts choose their tokens, instead of tokens their experts
+    score = "topk_softmax"
 
     def __init__(self, d_model: int, n_experts: int):
         super().__init__()
-        for name, value in (("d_model", d_model), ("n_experts", n_experts)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise DataError(f"{name} must be a whole number of at least 1, got {value!r}")
-        self.d_model, self.n_experts = d_model, n_experts
+        self.d_model = check_size("d_model", d_model)
+        self.n_experts = check_size("n_experts", n_experts)
 
     def forward(self, x: Tensor, ids: Tensor | None = None) -> Tensor:
         """Logits of x (..., d_model); `ids` (...) are token numbers, for routers that read them."""
+        with full_precision(x):
+            return self.logits(wide(x), ids)
+
+    def logits(self, x: Tensor, ids: Tensor | None) -> Tensor:
+        """The same for x in float32 or better, with autocast off."""
         raise NotImplementedError
 
-    def losses(self, x: Tensor, logits: Tensor, ids: Tensor | None) -> Mapping[str, Tensor]:
-        """Losses of the router's own, by name."""
+    def selection(self, x: Tensor, ids: Tensor | None) -> Tensor | None:
+        """What the experts are chosen by, (..., n_experts), where that is not the logits; no gradient."""
+        return None
+
+    def losses(
+        self, x: Tensor, logits: Tensor, ids: Tensor | None, mask: Tensor | None
+    ) -> Mapping[str, Tensor]:
+        """Losses of the router's own, by name, over the tokens that are not padding."""
         return {}
+
+    def reset_parameters(self) -> None:
+        """Draw everything anew."""
 
     def extra_repr(self) -> str:
         return f"d_model={self.d_model}, n_experts={self.n_experts}"
 
 
+def check_size(name: str, value: object) -> int:
+    """A whole number of at least 1, Python's or NumPy's."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise DataError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return int(value)
+
+
 def check_init(init: str, logit_std: float | None) -> None:
-    """Refuse an unknown initialisation."""
+    """Refuse an unknown initialisation, and two that contradict each other."""
     if init not in INITS:
         raise DataError(f"init={init!r} is unknown: choose one of {', '.join(INITS)}")
     if logit_std is not None and not logit_std > 0:
         raise DataError(f"logit_std must be positive, got {logit_std!r}")
+    if logit_std is not None and init == "unit_logit":
+        raise DataError("init='unit_logit' is logit_std=1: give one of them")
+
+
+def check_ids(ids: Tensor | None, size: int, what: str) -> Tensor:
+    """Token ids: whole numbers below `size` (looked at on the CPU only: elsewhere it would wait for the
+    device)."""
+    if ids is None:
+        raise DataError(f"{what} reads token ids: pass ids= to the layer")
+    if ids.dtype not in (torch.int64, torch.int32):
+        raise DataError(f"token ids must be int64 or int32, got {ids.dtype}")
+    looked_at = ids.device.type == "cpu" and ids.numel() and not torch.compiler.is_compiling()
+    if looked_at and not (int(ids.min()) >= 0 and int(ids.max()) < size):
+        raise DataError(
+            f"token ids go from {int(ids.min())} to {int(ids.max())}, {what} knows 0 to {size - 1}"
+        )
+    return ids
 
 
 def linear_init(weight: Tensor, bias: Tensor | None, init: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...errors import DataError
-from .base import Router
+from ..precision import linear, wide
+from .base import Router, check_size
 
 TEMPERATURE = 0.3
 
@@ -25,13 +27,22 @@ class CosineRouter(Router):
     def __init__(self, d_model: int, n_experts: int, *, low_dim: int | None = None):
         super().__init__(d_model, n_experts)
         width = max(2, n_experts // 2) if low_dim is None else low_dim
-        if width < 1:
-            raise DataError(f"low_dim must be at least 1, got {low_dim!r}")
+        width = check_size("low_dim", width)
         self.project = nn.Linear(d_model, width, bias=False)
         self.centres = nn.Parameter(torch.empty(n_experts, width))
-        nn.init.orthogonal_(self.centres)
-        self.log_temperature = nn.Parameter(torch.tensor(TEMPERATURE).log())
+        self.log_temperature = nn.Parameter(torch.empty(()))
+        self._reset_centres()
 
-    def forward(self, x: Tensor, ids: Tensor | None = None) -> Tensor:
-        cosines = F.linear(F.normalize(self.project(x), dim=-1), F.normalize(self.centres, dim=-1))
-        return cosines * torch.exp(-self.log_temperature)
+    def reset_parameters(self) -> None:
+        self.project.reset_parameters()
+        self._reset_centres()
+
+    def _reset_centres(self) -> None:
+        nn.init.orthogonal_(self.centres)
+        nn.init.constant_(self.log_temperature, math.log(TEMPERATURE))
+
+    def logits(self, x: Tensor, ids: Tensor | None) -> Tensor:
+        projected = F.normalize(linear(x, self.project.weight), dim=-1)
+        return linear(projected, F.normalize(wide(self.centres), dim=-1)) * torch.exp(
+            -wide(self.log_temperature)
+        )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...errors import DataError
-from .base import Router
+from .base import Router, check_ids, check_size
 
 STEP = 1e-5  # between ranks: the order decides which experts, and their weights stay equal
 
@@ -24,21 +23,27 @@ class HashRouter(Router):
 
     def __init__(self, d_model: int, n_experts: int, *, vocabulary: int, seed: int = 0):
         super().__init__(d_model, n_experts)
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.rand(vocabulary, n_experts, generator=generator).argsort(dim=1)
-        self.register_buffer("rank", order.argsort(dim=1))
+        self.vocabulary, self.seed = check_size("vocabulary", vocabulary), seed
+        self.register_buffer("rank", torch.empty(self.vocabulary, self.n_experts, dtype=torch.int64))
+        self.reset_parameters()
 
     rank: Tensor
 
-    def forward(self, x: Tensor, ids: Tensor | None = None) -> Tensor:
-        if ids is None:
-            raise DataError("a hash router reads token ids: pass ids= to the layer")
-        return self.rank[ids].to(x.dtype) * -STEP
+    def reset_parameters(self) -> None:
+        """The orders of the seed: the same on every device."""
+        if self.rank.is_meta:
+            return
+        generator = torch.Generator().manual_seed(self.seed)
+        order = torch.rand(*self.rank.shape, generator=generator, device="cpu").argsort(dim=1)
+        self.rank.copy_(order.argsort(dim=1))
+
+    def logits(self, x: Tensor, ids: Tensor | None) -> Tensor:
+        return self.rank[check_ids(ids, self.vocabulary, "a hash router")].to(x.dtype) * -STEP
 
 
 class RandomRouter(Router):
     """A new random order of experts for every token at every call (THOR's routing), with equal weights."""
 
-    def forward(self, x: Tensor, ids: Tensor | None = None) -> Tensor:
+    def logits(self, x: Tensor, ids: Tensor | None) -> Tensor:
         order = torch.rand(*x.shape[:-1], self.n_experts, device=x.device).argsort(dim=-1)
         return order.to(x.dtype) * -STEP

@@ -9,14 +9,12 @@ linear layer.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...errors import DataError
-from .base import Router, check_init, linear_init, spread
+from ..precision import full_precision, linear, wide
+from .base import Router, check_init, check_size, linear_init, spread
 
 
 class HyperRouter(Router):
@@ -40,7 +38,9 @@ class HyperRouter(Router):
 
     Notes
     -----
-    The hypernetwork's weights are buffers: in the state, but in no optimiser.
+    The hypernetwork's weights are parameters that ask for no gradient and never get one: they are in the
+    state, and DistributedDataParallel sends them once, at its construction, where it would send buffers
+    before every forward pass.
     """
 
     def __init__(
@@ -57,10 +57,9 @@ class HyperRouter(Router):
     ):
         super().__init__(d_model, n_experts)
         check_init(init, logit_std)
-        width = d_model if embed_dim is None else embed_dim
-        if width < 1 or hidden < 1:
-            raise DataError("embed_dim and hidden must be at least 1")
-        self.embed_dim, self.hidden = width, hidden
+        width = self.embed_dim = d_model if embed_dim is None else check_size("embed_dim", embed_dim)
+        self.hidden = check_size("hidden", hidden)
+        self.init, self.logit_std = init, logit_std
         out = d_model * n_experts + (n_experts if bias else 0)
         for name, shape in (
             ("w1", (hidden, width)),
@@ -68,64 +67,57 @@ class HyperRouter(Router):
             ("w2", (out, hidden)),
             ("b2", (out,)),
         ):
-            self.register_buffer(name, torch.empty(shape))
-        inner = "paper" if init == "unit_logit" else init
-        linear_init(self.w1, self.b1, inner)
-        linear_init(self.w2, self.b2, inner)
-        self.embedding = nn.Parameter(torch.randn(width), requires_grad=train_embedding)
-        target = 1.0 if init == "unit_logit" and logit_std is None else logit_std
-        if target is not None:
-            with torch.no_grad():
-                factor = target / spread(self.weights()[0])
-                self.w2 *= factor
-                self.b2 *= factor
-        self._kept: tuple[Any, tuple[Tensor, Tensor | None]] | None = None
+            self.register_parameter(name, nn.Parameter(torch.empty(shape), requires_grad=False))
+        self.embedding = nn.Parameter(torch.empty(width), requires_grad=train_embedding)
+        self.reset_parameters()
 
     w1: Tensor
     b1: Tensor
     w2: Tensor
     b2: Tensor
 
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Another hypernetwork and another embedding: one at which some hidden unit is on, as W is else
+        constant and is never trained."""
+        inner = "paper" if self.init == "unit_logit" else self.init
+        linear_init(self.w1, self.b1, inner)
+        linear_init(self.w2, self.b2, inner)
+        self.embedding.normal_()
+        while not self.w1.is_meta and not bool((linear(wide(self.embedding), self.w1, self.b1) > 0).any()):
+            self.embedding.normal_()
+        target = 1.0 if self.init == "unit_logit" else self.logit_std
+        if target is not None and not self.w2.is_meta:
+            factor = target / spread(self.weights()[0])
+            self.w2 *= factor
+            self.b2 *= factor
+
     def weights(self) -> tuple[Tensor, Tensor | None]:
         """W (n_experts, d_model) and b (n_experts,) at the present embedding."""
-        flat = F.linear(F.relu(F.linear(self.embedding, self.w1, self.b1)), self.w2, self.b2)
+        w1, b1, w2, b2 = (w.detach() for w in (self.w1, self.b1, self.w2, self.b2))
+        with full_precision(self.embedding):
+            flat = linear(F.relu(linear(wide(self.embedding), w1, b1)), w2, b2)
         columns = flat.numel() // self.n_experts
         both = flat.view(self.n_experts, columns)
         if columns == self.d_model:
             return both, None
         return both[:, : self.d_model].contiguous(), both[:, self.d_model].contiguous()
 
-    def forward(self, x: Tensor, ids: Tensor | None = None) -> Tensor:
-        W, b = self._present()
-        return F.linear(x, W, b)
-
-    def _present(self) -> tuple[Tensor, Tensor | None]:
-        """The weights; kept between calls while nothing is trained, and made again once the state has
-        changed."""
-        if self.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
-            return self.weights()
-        state = tuple(
-            (t.data_ptr(), t._version, t.dtype, t.device)
-            for t in (self.embedding, self.w1, self.b1, self.w2, self.b2)
-        )
-        if self._kept is None or self._kept[0] != state:
-            self._kept = (state, self.weights())
-        return self._kept[1]
+    def logits(self, x: Tensor, ids: Tensor | None) -> Tensor:
+        return F.linear(x, *self.weights())
 
     def bake(self) -> nn.Linear:
-        """A plain linear layer with the same logits, to the bit; the hypernetwork need not be shipped."""
+        """A plain linear layer with the same logits, to the bit: for inference, where W is one matrix and
+        need not be made again at every call; the hypernetwork need not be shipped."""
         with torch.no_grad():
             W, b = self.weights()
-            linear = nn.Linear(
+            baked = nn.Linear(
                 self.d_model, self.n_experts, bias=b is not None, device=W.device, dtype=W.dtype
             )
-            linear.weight.copy_(W)
+            baked.weight.copy_(W)
             if b is not None:
-                linear.bias.copy_(b)
-        return linear
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kept": None}
+                baked.bias.copy_(b)
+        return baked
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, embed_dim={self.embed_dim}, hidden={self.hidden}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from ..precision import linear
 from .base import Router, check_init, linear_init, spread
 
 
@@ -38,18 +38,23 @@ class LinearRouter(Router):
         check_init(init, logit_std)
         weight = torch.empty(n_experts, d_model)
         offset = torch.empty(n_experts) if bias else None
-        linear_init(weight, offset, init)
-        if logit_std is not None:
-            weight *= logit_std / spread(weight)
+        self.init, self.logit_std = init, logit_std
         if trainable:
             self.weight: Tensor = nn.Parameter(weight)
             self.bias: Tensor | None = None if offset is None else nn.Parameter(offset)
         else:
             self.register_buffer("weight", weight)
             self.register_buffer("bias", offset)
+        self.reset_parameters()
 
-    def forward(self, x: Tensor, ids: Tensor | None = None) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        linear_init(self.weight, self.bias, self.init)
+        if self.logit_std is not None and not self.weight.is_meta:
+            self.weight *= self.logit_std / spread(self.weight)
+
+    def logits(self, x: Tensor, ids: Tensor | None) -> Tensor:
+        return linear(x, self.weight, self.bias)
 
 
 class FrozenRouter(LinearRouter):

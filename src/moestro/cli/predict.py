@@ -51,12 +51,13 @@ def _predict(
     model_path: str, data_path: str, out: str | None, gate: bool, level: float, how: dict[str, Any]
 ) -> None:
     from ..design.files import PARQUET, read_frame
-    from ..fitted import model_from_dict, read_file
+    from ..fitted import model_from_dict
+    from ..reading import read_json
 
     check_writable(out)
     if out and not is_stream(out):
         check_kind(out, (".csv", *PARQUET))
-    model = read_file(model_path, model_from_dict)
+    model = read_json(model_path, model_from_dict)
     if model.classes:
         refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
     table = _predictions(model, read_frame(data_path, **how), gate, level)

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..design import FormulaDesign, Observations
 from ..design.response import check_weights
 from ..errors import DataError
-from ..fitted import write_file
+from ..fitted import posterior, write_file
 from ..summary import glance, summary_text, tidy
 from ..tables import Table
 from ..threads import thread_count
@@ -179,7 +179,7 @@ class MoEBase(FitAttributes):
         y is what `fit` takes: with a formula it may be left out, and is untransformed where it is given.
         """
         joint = self._fitted().log_joint(*self._with_response(X, y))
-        return np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
+        return posterior(joint)
 
     def log_density(self, X: Any, y: Any = None) -> np.ndarray:
         """log p(y | x) in the user's units, shape (n,); y as in `responsibilities`.

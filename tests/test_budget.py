@@ -168,12 +168,17 @@ def test_a_file_whose_parts_do_not_agree(change, match, kept, tmp_path):
         load_model(tmp_path / "m.json")
 
 
-def test_names_that_the_formula_does_not_make(kept, tmp_path):
+@pytest.mark.parametrize("name", ["bs(z, df=4)[1]", "x", "bs(x, df=4)", "g[T.v]:x", ""])
+def test_names_of_other_factors_are_refused_where_the_file_is_read(name, kept, tmp_path):
     changed = json.loads(json.dumps(kept))
-    changed["design"]["experts"]["names"][0] = "bs(z, df=4)[1]"
+    changed["design"]["experts"]["names"][1] = name
     (tmp_path / "m.json").write_text(json.dumps(changed))
-    with pytest.raises(DataError, match=r"makes the columns .* but was fitted with bs\(z"):
-        load_model(tmp_path / "m.json").predict(data() | {"y": np.ones(60)})
+    if name == "bs(x, df=4)":  # a name of this factor, but not one that it makes: told apart by evaluation
+        with pytest.raises(DataError, match=r"makes the columns .* but was fitted with"):
+            load_model(tmp_path / "m.json").predict(data() | {"y": np.ones(60)})
+        return
+    with pytest.raises(DataError, match=r"m\.json: the formula part .* makes no column"):
+        load_model(tmp_path / "m.json")
 
 
 def test_knots_in_a_file_that_make_it_too_wide():

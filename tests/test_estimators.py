@@ -516,7 +516,7 @@ class TestFile:
                 lambda d: d["estimator"]["parameters"].update({"n_experts": {"$call": "os.system"}}),
                 "unknown kind",
             ),
-            (lambda d: d["covariances"][0]["lower"].pop(), "damaged covariance"),
+            (lambda d: d["covariances"][0]["lower"].pop(), "covariance of 8 parameters must be"),
             (lambda d: d["fit"].pop("entropy"), "damaged"),
         ],
     )

@@ -13,7 +13,7 @@ import moestro
 ROOT = Path(moestro.__file__).parent
 ORDER = [
     ["errors"],
-    ["tables", "threads", "writing"],
+    ["tables", "threads", "writing", "reading"],
     ["design"],
     ["rows"],
     ["gates", "experts", "penalties"],

@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from .design import Scaling
 from .experts import Family
-from .gates import Gate, log_sum_exp
+from .gates import Gate, log_softmax, log_sum_exp
 
 ROWS = 16384  # predicted at a time
 
@@ -144,8 +144,7 @@ class Model:
 
     def log_gate(self, theta: np.ndarray, z: np.ndarray) -> np.ndarray:
         """log pi (n, k)."""
-        v = self.scores(theta, z)
-        return v - log_sum_exp(v)
+        return log_softmax(self.scores(theta, z))
 
     def log_joint(self, theta: np.ndarray, z: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """log pi_e(z) + log f_e(y | x), shape (n, k), y-only terms of the family left out."""

@@ -84,7 +84,8 @@ def _predict(
     how: dict[str, Any],
 ) -> None:
     from ..design.files import PARQUET, read_frame
-    from ..fitted import model_from_dict, read_file
+    from ..fitted import model_from_dict
+    from ..reading import read_json
 
     check_writable(out)
     if out and not is_stream(out):
@@ -94,7 +95,7 @@ def _predict(
         raise DataError(
             "--history and --groups go together: rows that were seen, and the column of ids in both files"
         )
-    model = read_file(model_path, model_from_dict)
+    model = read_json(model_path, model_from_dict)
     if model.classes:
         refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
     frame = read_frame(data_path, **how)

@@ -162,20 +162,16 @@ def _sizes(text: str | None) -> tuple[int, ...] | None:
 
 
 def _arms(path: str | None) -> Any:
-    from ..errors import FileError
+    from ..errors import DataError
+    from ..reading import read_json
     from ..studies import Arm
 
-    if path is None:
-        return None
-    try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
-        raise FileError(f"{path}: is not a complete JSON file ({error})") from error
-    if not isinstance(data, list):
-        raise FileError(f"{path}: a design is a list of arms")
-    return [Arm.from_dict(arm) for arm in data]
+    def arms(data: Any) -> Any:
+        if not isinstance(data, list):
+            raise DataError("a design is a list of arms")
+        return [Arm.from_dict(arm) for arm in data]
+
+    return None if path is None else read_json(path, arms)
 
 
 @study.command()

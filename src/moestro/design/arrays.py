@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..reading import texts, whole
 from .transforms import NAMED, apply_transform, learn_transform
 
 
@@ -96,13 +97,15 @@ class ArrayDesign:
         """Inverse of `to_dict`."""
         if data["transform"] is not None and data["transform"] not in NAMED:
             raise DataError(f"unknown gate transform {data['transform']!r} in the model file")
-        return cls(
-            tuple(data["names"]),
-            None if data["experts"] is None else tuple(data["experts"]),
-            None if data["gate"] is None else tuple(data["gate"]),
-            data["transform"],
-            int(data["width"]),
+        columns = texts(data["names"], "names of columns")
+        experts, gate = (
+            None if data[side] is None else tuple(whole(j, "column", 0, len(columns) - 1) for j in data[side])
+            for side in ("experts", "gate")
         )
+        width = 0 if data["transform"] is None else len(columns if gate is None else gate)
+        if data["width"] != width:  # a transform with a name works on each column alone
+            raise DataError(f"the model file's gate transform makes {width} columns: it says otherwise")
+        return cls(columns, experts, gate, data["transform"], width)
 
 
 def _columns(features: Sequence[str | int] | None, names: Sequence[str], what: str) -> tuple[int, ...] | None:

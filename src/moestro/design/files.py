@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import sys
+from collections import Counter
 from typing import Any
 
 from ..errors import FileError
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 PARQUET = (".parquet", ".pq")
+COLUMNS = 20_000  # of a CSV file
+BLOCK = 2**20
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 
 
@@ -74,33 +76,40 @@ def _read_csv(path: str, separator: str | None, decimal: str) -> Any:
         present = [s for s in ",;\t" if s in line]
         separator = present[0] if len(present) == 1 else ","
     names = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
-    twice = [name for i, name in enumerate(names) if name and name in names[:i]]
+    twice = [name for name, times in Counter(names).items() if name and times > 1]
     if twice:
         raise FileError(f"{path}: has two columns named '{twice[0]}': rename one")
     other = [s for s in OTHER_SEPARATORS if s in line]
     if len(names) == 1 and other:
         what = OTHER_SEPARATORS[other[0]]
         raise FileError(f"{path}: seems to be separated by {what}: give separator={other[0]!r} (--separator)")
-    frame = pandas.read_csv(source(), sep=separator, decimal=decimal, skipinitialspace=True)
-    if not isinstance(frame.index, pandas.RangeIndex):
+    if len(names) > COLUMNS:
         raise FileError(
-            f"{path}: rows have {len(names) + frame.index.nlevels} fields, but the first line names "
-            f"{len(names)} columns: "
+            f"{path}: names {len(names)} columns, at most {COLUMNS} are read: give a matrix in Python"
+        )
+    _refuse_nul(path, source())
+    how: dict[str, Any] = {"sep": separator, "decimal": decimal, "skipinitialspace": True}
+    frame = pandas.read_csv(source(), **how)
+    first = pandas.read_csv(source(), header=None, skiprows=1, nrows=1, **how) if len(frame) else frame
+    if first.shape[1] > frame.shape[1]:  # pandas took the first fields for the names of the rows
+        raise FileError(
+            f"{path}: rows have {first.shape[1]} fields, but the first line names {frame.shape[1]} columns: "
             "name every column, and quote fields with commas"
         )
     return frame
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """The data of a JSON file; NaN and infinity, which are no JSON, are refused."""
+def _refuse_nul(path: str, source: Any) -> None:
+    """A NUL in a number makes its column text, and a NUL in text is not seen: neither is data."""
+    from pandas.io.common import get_handle
 
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is not a number")
-
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file, parse_constant=refuse)
-    except OSError as error:
-        raise FileError(f"{os.fspath(path)}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"{os.fspath(path)}: is not a complete JSON file ({error})") from error
+    line = 1
+    with get_handle(source, "rb", compression="infer", is_text=False) as opened:
+        while block := opened.handle.read(BLOCK):
+            at = block.find(b"\0")
+            if at >= 0:
+                line += block[:at].count(b"\n")
+                raise FileError(
+                    f"{path}: cannot be read (a NUL character in line {line}: it is no text file)"
+                )
+            line += block.count(b"\n")

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..reading import sentence, texts
 from .frames import columns, refuse_unusable, row_count
-from .grammar import parse, short, split, variables
+from .grammar import parse, refuse_names, short, split, variables
 from .materialise import make_spec, materialise, needed, plain, refuse_state
 
 
@@ -96,12 +97,18 @@ class FormulaSide:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> FormulaSide:
-        text, levels = str(data["text"]), {str(k): tuple(v) for k, v in data["levels"].items()}
+        text, levels = sentence(data["text"], "formula"), {k: tuple(v) for k, v in data["levels"].items()}
         read = tuple(variables(text))
         if tuple(data["variables"]) != read:
             raise DataError(f"the model file's columns are not those of its formula part '{short(text)}'")
+        if any(not isinstance(v, bool | int | float | str) for known in levels.values() for v in known):
+            raise DataError(
+                f"the model file has levels of '{short(text)}' that are neither numbers nor texts"
+            )
         refuse_state(text, levels, data["state"])
-        return cls(text, tuple(str(name) for name in data["names"]), read, levels, data["state"])
+        names = texts(data["names"], "names of columns")
+        refuse_names(text, names)
+        return cls(text, names, read, levels, data["state"])
 
 
 @dataclass(frozen=True)
@@ -190,8 +197,8 @@ class FormulaDesign:
     def from_dict(cls, data: dict[str, Any]) -> FormulaDesign:
         gate, state = data["gate"], data.get("response_state", {})
         design = cls(
-            str(data["text"]),
-            str(data["response"]),
+            sentence(data["text"], "formula"),
+            sentence(data["response"], "response"),
             FormulaSide.from_dict(data["experts"]),
             None if gate is None else FormulaSide.from_dict(gate),
             state,

@@ -13,6 +13,7 @@ from ..errors import DataError
 from ..tables import Table
 
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+NO_VALUES = (list, tuple, dict, set, bytes, np.ndarray)  # what Parquet and frames may hold in a cell
 MANY_LEVELS = 20  # up to so many different texts are categories, whatever they are
 
 
@@ -59,6 +60,16 @@ def refuse_unusable(found: dict[str, np.ndarray]) -> None:
         if values.dtype.kind in "mM" or any(isinstance(v, date) for v in values[:100].tolist()):
             raise DataError(
                 f"column '{name}' holds dates: turn it into a number, such as days since a fixed date"
+            )
+    for name, values in found.items():
+        odd = (
+            next((v for v in values.tolist() if isinstance(v, NO_VALUES)), None)
+            if values.dtype.kind == "O"
+            else None
+        )
+        if odd is not None:
+            raise DataError(
+                f"column '{name}' holds values of type {type(odd).__name__}: give numbers or texts"
             )
     gaps = {name: bad for name, values in found.items() if (bad := missing(values)).any()}
     if gaps:

@@ -6,7 +6,8 @@ Everything is checked on syntax trees, before a term is formed or an expression 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -105,6 +106,19 @@ def refuse_wide(text: str, known: Callable[[Any], int]) -> None:
         What the data or a file tell of a factor's columns, beside its text: how many there are at least.
     """
     _refuse_columns(text, parse(text), known)
+
+
+def refuse_names(text: str, names: Sequence[str]) -> None:
+    """Refuse names of columns that the terms of a part do not make in this order: each factor's own text, the
+    last ones with a level or a number in brackets."""
+    at = 0
+    for term in parse(text):
+        shapes = [re.escape(factor.expr) + r"(\[.*\])?" for factor in term.factors]
+        made = re.compile(":".join(shapes), re.DOTALL)
+        while at < len(names) and made.fullmatch(names[at]):
+            at += 1
+    if at < len(names):
+        raise DataError(f"the formula part '{short(text)}' makes no column '{short(names[at])}'")
 
 
 def syntax(factor: Any) -> ast.expr | None:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..design import FormulaDesign, Observations
 from ..design.response import check_weights
 from ..errors import DataError
-from ..fitted import write_file
+from ..fitted import posterior, write_file
 from ..fitted.groups import group_joint
 from ..threads import thread_count
 from .described import Described
@@ -197,7 +197,7 @@ class MoEBase(Described):
         joint, of_row = self._fitted().log_joint(*data), slice(None)
         if groups is not None:
             joint, of_row = group_joint(self._fitted(), *data, ids_of(self, groups, X))
-        r = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
+        r = posterior(joint)
         return r if per == "group" else r[of_row]
 
     def log_density(self, X: Any, y: Any = None, groups: Any = None) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from ..design import FormulaDesign
 from ..design.response import check_weights
 from ..errors import DataError
-from ..fitted import FittedModel
+from ..fitted import FittedModel, posterior
 from ..inference.classification import Classification, classify, profile_means, quantile_residuals
 from ..inference.margins import margins
 from ..inference.pseudo import pseudo_r2
@@ -34,8 +34,7 @@ class Described(Trust):
         """Posterior probability of each expert, (n, k)."""
 
     def _posterior(self, x: Any, z: Any, y: np.ndarray) -> np.ndarray:
-        joint = self._fitted().log_joint(x, z, y)
-        return np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
+        return posterior(self._fitted().log_joint(x, z, y))
 
     def _rows(self, X: Any, y: Any, sample_weight: Any, what: str) -> tuple[Any, Any, np.ndarray, np.ndarray]:
         """x, z, y and weights: those given, or the training data."""

@@ -8,16 +8,19 @@ import numpy as np
 
 from ..design import ArrayDesign
 from ..errors import DataError
-from ..fitted import FittedModel, LocatedModel, model_from_dict, read_file
+from ..fitted import FittedModel, LocatedModel, model_from_dict
 from ..fitted.values import decode
 from ..gates import TopKGate
+from ..reading import read_json, whole
 from ..selection import Sweep, choose
 from .classifier import MoEClassifier
 from .cross_validated import MoEClassifierCV, MoERegressorCV
 from .found import ATTRIBUTES, Found
+from .kinds import Classifier
 from .located import LocatedMoERegressor
 from .regressor import MoERegressor
 
+THREADS = 10**4
 ESTIMATORS: dict[str, Any] = {
     kind.__name__: kind
     for kind in (MoEClassifier, MoERegressor, LocatedMoERegressor, MoEClassifierCV, MoERegressorCV)
@@ -32,7 +35,7 @@ def load_model(path: Any) -> Any:
     What the command wrote, and files of earlier versions, do not say how the fit was searched: these words
     are at their defaults then, and `selection_` has the chosen fit alone.
     """
-    return read_file(path, _estimator)
+    return read_json(path, _estimator)
 
 
 def _estimator(data: Any) -> Any:
@@ -42,9 +45,40 @@ def _estimator(data: Any) -> Any:
         return _guessed(model)
     if words["class"] not in ESTIMATORS:
         raise DataError(f"unknown estimator {words['class']!r} in the model file")
+    kind, parameters = ESTIMATORS[words["class"]], decode(words["parameters"])
+    _check_words(model, kind, parameters)
     attributes = {n: decode(words["attributes"][n]) for n in ATTRIBUTES if n in words["attributes"]}
+    _check_attributes(model, attributes)
     found = Found.from_dict(model, decode(words["found"]))
-    return _fitted(ESTIMATORS[words["class"]](**decode(words["parameters"])), attributes, found)
+    return _fitted(kind(**parameters), attributes, found)
+
+
+def _check_words(model: FittedModel | LocatedModel, kind: Any, parameters: dict[str, Any]) -> None:
+    """Refuse an estimator that cannot have fitted the model."""
+    located = isinstance(model, LocatedModel)
+    if issubclass(kind, LocatedMoERegressor) != located or issubclass(kind, Classifier) != bool(
+        model.classes
+    ):
+        raise DataError(f"the model file has a model that {kind.__name__} does not fit")
+    text = None if isinstance(model.design, ArrayDesign) else model.design.text
+    if parameters["formula"] != text:
+        raise DataError("the model file's formula is not that of its design")
+    if parameters["n_jobs"] is not None:
+        whole(parameters["n_jobs"], "n_jobs", -THREADS, THREADS)
+
+
+def _check_attributes(model: FittedModel | LocatedModel, attributes: dict[str, Any]) -> None:
+    """Refuse attributes that are not the model's own."""
+    design = model.design
+    names = design.names if isinstance(design, ArrayDesign) else design.variables
+    count = whole(attributes["n_features_in_"], "number of features", 0, len(names))
+    given = attributes.get("feature_names_in_")
+    known = None if given is None else np.asarray(given, dtype=object).tolist()
+    if count != len(names) or known not in (None, list(names)):
+        raise DataError("the model file's features are not the columns of its design")
+    classes = np.asarray(attributes.get("classes_", ()))
+    if classes.tolist() != list(model.classes):
+        raise DataError("the model file's classes are not those of its model")
 
 
 def _guessed(model: FittedModel | LocatedModel) -> Any:

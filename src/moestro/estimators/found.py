@@ -13,12 +13,14 @@ from ..errors import DataError
 from ..fitted import FittedModel, LocatedModel
 from ..fitted.values import encode
 from ..inference import KINDS
+from ..reading import flags, number, texts
 from ..selection import DDSE, Dendrogram, Djump
 from ..tables import Table
 from .paths import RegularizationPath
 
 KEPT = ("observed", "sandwich")  # covariances that a file may hold
 KEPT_SIZE = 200  # parameters up to which it holds them unless told otherwise
+KINDS_OF = {"selection": Table, "slope": Djump | DDSE | None, "dendrogram": Dendrogram | None}
 ATTRIBUTES = ("n_features_in_", "feature_names_in_", "classes_")  # what `fit` sets beside what it found
 
 
@@ -142,8 +144,15 @@ class Found:
     @classmethod
     def from_dict(cls, model: FittedModel | LocatedModel, data: dict[str, Any]) -> Found:
         """Inverse of `to_dict`."""
+        for name, kinds in KINDS_OF.items():
+            if not isinstance(data[name], kinds):
+                raise DataError(f"the model file's {name} is of the wrong kind")
         p = data["penalised"]
-        penalised = None if p is None else Penalised(**p, path=None)
+        penalised = None
+        if p is not None:
+            support = flags(np.asarray(p["support"]).tolist(), len(np.asarray(p["support"])), "support")
+            strength = number(p["alpha"], "strength", 0.0)
+            penalised = Penalised(strength, list(texts(p["selected"], "selected columns")), support, None)
         return cls(model, data["selection"], None, data["slope"], data["dendrogram"], penalised)
 
 

@@ -1,8 +1,9 @@
 """A fitted model, and the file it is kept in."""
 
-from .file import read_file, write_file
+from .file import write_file
 from .located import LocatedModel
 from .model import FittedModel
+from .outputs import posterior
 from .read import model_from_dict
 
-__all__ = ["FittedModel", "LocatedModel", "model_from_dict", "read_file", "write_file"]
+__all__ = ["FittedModel", "LocatedModel", "model_from_dict", "posterior", "write_file"]

@@ -4,40 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from ..design import Design, Scaling, Units, design_from_dict
-from ..design.files import read_json
-from ..errors import DataError, FileError
-from ..experts import known_as, make_family
-from ..gates import GATES, make_gate
-from ..inference import Covariance
+from ..design import Design, FormulaDesign, Scaling, Units, design_from_dict
+from ..errors import DataError
+from ..experts import FAMILIES, known_as, make_family
+from ..gates import GATES, Gate, make_gate
+from ..inference import KINDS, Covariance
 from ..measure import measure_of
 from ..model import Model
 from ..problems import MixtureFit
+from ..reading import check_format, flag, flags, number, numbers, sentence, whole
 from ..solvers import Coordinates
 from ..writing import write
-from .parts import agrees, fit_from_dict, fit_to_dict, from_triangle, triangle
+from .parts import MOST, fit_from_dict, fit_to_dict, from_triangle, triangle
+from .values import decode, labels
 
 FORMAT = "moestro.model/2"
 READABLE = ("moestro.model/1", FORMAT)  # the first has neither covariances nor the estimator's words
 
+LARGEST, SMALLEST = 1e300, 1e-300  # of a column's centre and scale
+ROUNDING = 1e-9  # between a parameter and its bound
+
 Parts = tuple[Design, Units, MixtureFit, dict[str, Covariance]]
-T = TypeVar("T")
-
-
-def read_file(path: str | os.PathLike[str], parse: Callable[[Any], T]) -> T:
-    """What `parse` makes of a JSON file. Nothing in the file is executed."""
-    data = read_json(path)
-    try:
-        return parse(data)
-    except DataError as error:
-        raise FileError(f"{os.fspath(path)}: {error}") from error
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError, OverflowError) as error:
-        raise FileError(f"{os.fspath(path)}: the model file is incomplete or damaged: {error!r}") from error
 
 
 def write_file(path: str | os.PathLike[str], data: Any) -> None:
@@ -81,44 +73,64 @@ def to_dict(
 
 
 def from_dict(data: Any) -> Parts:
-    """Inverse of `to_dict`; older formats are read too."""
-    if not isinstance(data, dict) or data.get("format") not in READABLE:
-        raise DataError(f"not a moestro model: expected format '{FORMAT}'")
+    """Inverse of `to_dict`; older formats are read too. Whatever does not agree is refused."""
+    check_format(data, READABLE, "a moestro model")
     design = design_from_dict(data["design"])
-    u, m, f = data["units"], data["model"], data["fit"]
-    units = Units(
+    m, f = data["model"], data["fit"]
+    units = _units_from_dict(data["units"], design)
+    name, shared = m["family"], flag(m["shared_variance"], "mark of a shared variance")
+    if name not in FAMILIES:
+        raise DataError(f"unknown family {name!r} in the model file")
+    family = make_family(name, classes=len(units.classes), shared_variance=shared)
+    if bool(family.labels) != bool(units.classes) or len(units.classes) == 1:
+        raise DataError(f"the model file has {len(units.classes)} classes for {name} experts")
+    k, q, p = whole(m["k"], "number of experts", 1, MOST), len(design.gate_names), len(design.expert_names)
+    model = Model(_gate_from_dict(m), family, k, q + 1, p + 1)
+    theta = numbers(data["theta"], (model.size,), "parameters")
+    coordinates = Coordinates.of(model, units.x_scaling, units.z_scaling)
+    inside = coordinates.expand(coordinates.collapse(theta))
+    if (np.abs(theta - inside) > ROUNDING * (1 + np.abs(theta))).any():
+        raise DataError("the model file has parameters outside their bounds, or that should be equal or zero")
+    fit = MixtureFit(
+        model=model,
+        coordinates=coordinates,
+        theta=theta,
+        n_parameters=whole(f["n_parameters"], "number of free parameters", 0, model.size),
+        group_sizes=_group_sizes(data.get("group_sizes")),
+        **fit_from_dict(f, model.k),
+    )
+    known = [_covariance_from_dict(c, model) for c in data.get("covariances", [])]
+    return design, units, fit, {c.kind: c for c in known}
+
+
+def _gate_from_dict(m: dict[str, Any]) -> Gate:
+    options = m.get("gate_options", {})
+    if m["gate"] not in GATES or not isinstance(options, dict):
+        raise DataError(f"unknown gate {m['gate']!r} in the model file")
+    return make_gate(m["gate"], **decode(options))
+
+
+def _units_from_dict(u: dict[str, Any], design: Design) -> Units:
+    response = sentence(u["response"], "response")
+    if isinstance(design, FormulaDesign) and response != design.response:
+        raise DataError(f"the model file's response '{response}' is not that of its formula")
+    return Units(
         _scaling_from_dict(u["x"], len(design.expert_names)),
         _scaling_from_dict(u["z"], len(design.gate_names)),
         design.expert_names,
         design.gate_names,
-        float(u["y_center"]),
-        float(u["y_scale"]),
-        str(u["response"]),
-        tuple(u["classes"]),
+        number(u["y_center"], "centre of the response", -LARGEST, LARGEST),
+        number(u["y_scale"], "scale of the response", SMALLEST, LARGEST),
+        response,
+        labels(u["classes"], "classes"),
     )
-    family = make_family(m["family"], classes=len(units.classes), shared_variance=bool(m["shared_variance"]))
-    gate = make_gate(m["gate"], **m.get("gate_options", {}))
-    model = Model(gate, family, int(m["k"]), len(design.gate_names) + 1, len(design.expert_names) + 1)
-    theta = np.array(data["theta"], dtype=float)
-    if theta.shape != (model.size,) or not np.isfinite(theta).all():
-        raise DataError(f"the model file has {theta.size} parameters, expected {model.size} finite numbers")
-    fit = MixtureFit(
-        model=model,
-        coordinates=Coordinates.of(model, units.x_scaling, units.z_scaling),
-        theta=theta,
-        n_parameters=int(f["n_parameters"]),
-        group_sizes=_group_sizes(data.get("group_sizes")),
-        **fit_from_dict(f, model.k),
-    )
-    known = [_covariance_from_dict(c, model.size) for c in data.get("covariances", [])]
-    return design, units, fit, {c.kind: c for c in known}
 
 
 def _group_sizes(data: Any) -> tuple[int, int, int] | None:
     if data is None:
         return None
-    count, least, most = data
-    return int(count), int(least), int(most)
+    count, least, most = (whole(size, "number or size of groups", 1, 2**53) for size in data)
+    return count, least, most
 
 
 def _scaling_to_dict(scaling: Scaling) -> dict[str, Any]:
@@ -130,10 +142,14 @@ def _scaling_to_dict(scaling: Scaling) -> dict[str, Any]:
 
 
 def _scaling_from_dict(data: dict[str, Any], columns: int) -> Scaling:
-    center, inv_scale = np.array(data["center"], dtype=float), np.array(data["inv_scale"], dtype=float)
-    if center.shape != (columns,) or inv_scale.shape != (columns,):
-        raise DataError(f"the model file scales {center.size} columns, expected {columns}")
-    return Scaling(center, inv_scale, tuple((int(j), str(why)) for j, why in data["aliased"]))
+    center = numbers(data["center"], (columns,), "centres of columns", -LARGEST, LARGEST)
+    inv_scale = numbers(data["inv_scale"], (columns,), "reciprocal scales of columns", 0.0, LARGEST)
+    aliased = tuple(
+        (whole(j, "aliased column", 0, columns - 1), sentence(why, "reason")) for j, why in data["aliased"]
+    )
+    if any(inv_scale[j] for j, _ in aliased):
+        raise DataError("the model file scales a column that carries nothing new")
+    return Scaling(center, inv_scale, aliased)
 
 
 def _covariance_to_dict(covariance: Covariance) -> dict[str, Any]:
@@ -145,8 +161,9 @@ def _covariance_to_dict(covariance: Covariance) -> dict[str, Any]:
     }
 
 
-def _covariance_from_dict(data: dict[str, Any], size: int) -> Covariance:
-    identified = np.array(data["identified"], dtype=bool)
-    agrees("marks of identified parameters", len(identified), size)
-    experts = tuple(int(e) for e in data["experts"])
-    return Covariance(from_triangle(data["lower"], size), identified, str(data["kind"]), experts)
+def _covariance_from_dict(data: dict[str, Any], model: Model) -> Covariance:
+    if data["kind"] not in KINDS:
+        raise DataError(f"unknown kind of covariance {data['kind']!r} in the model file")
+    identified = flags(data["identified"], model.size, "marks of identified parameters")
+    experts = tuple(whole(e, "expert", 0, model.k - 1) for e in data["experts"])
+    return Covariance(from_triangle(data["lower"], model.size), identified, data["kind"], experts)

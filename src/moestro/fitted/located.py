@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..design import Design, Observations, design_from_dict
+from ..design import Design, FormulaDesign, Observations, design_from_dict
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
 from ..inference import (
@@ -28,9 +28,11 @@ from ..inference.atoms import Moved
 from ..inference.covariance import FORMULAS
 from ..inference.delta import STEP, by_directions, refuse_unknown
 from ..located import LocatedFit, LocatedLaw, LocatedMeasure, Specification
+from ..reading import check_format, flag, number, numbers, texts
 from ..selection import Dendrogram
 from .file import write_file
-from .parts import agrees, finite, fit_from_dict, fit_to_dict, from_triangle, is_symmetric, triangle
+from .outputs import finite, no_nan, quiet
+from .parts import agrees, fit_from_dict, fit_to_dict, from_triangle, is_symmetric, triangle
 
 FORMAT = "moestro.located-model/2"
 FIRST = "moestro.located-model/1"  # has one covariance or none, as a whole matrix, and no estimator's words
@@ -101,21 +103,30 @@ class LocatedModel:
 
     def log_gate(self, x: np.ndarray, z: None = None) -> np.ndarray:
         """log g_i(x), shape (n, k)."""
-        return self.measure.log_gate(x)
+        with quiet():
+            return finite(self.measure.log_gate(x), "gate")
 
     def distribution(self, x: np.ndarray, z: None = None) -> PredictiveDistribution | LocatedLaw:
         """The law of Y at each row: with quantiles of a single response, with covariances of several."""
-        law = self.measure.law(x)
+        law = self._law(x)
         return law.single() if self.single else law
+
+    def _law(self, x: np.ndarray) -> LocatedLaw:
+        with quiet():
+            law = self.measure.law(x)
+        finite(law.log_weights, "gate")
+        finite(law.means, "prediction")
+        return law
 
     def marginals(self, x: np.ndarray, z: None = None) -> dict[str, PredictiveDistribution]:
         """The law of each response at each row, by its name."""
-        law = self.measure.law(x)
+        law = self._law(x)
         return {name: law.marginal(j) for j, name in enumerate(self.responses)}
 
     def mean(self, x: np.ndarray, z: None = None) -> np.ndarray:
         """E[Y | x], shape (n,) or (n, q)."""
-        mean = self.measure.law(x).mean()
+        with quiet():
+            mean = finite(self._law(x).mean(), "prediction")
         return mean[:, 0] if self.single else mean
 
     def expert_means(self, x: np.ndarray) -> np.ndarray:
@@ -155,11 +166,13 @@ class LocatedModel:
 
     def log_joint(self, x: np.ndarray, z: None, y: np.ndarray) -> np.ndarray:
         """log of each component's density of (x, y), shape (n, k)."""
-        return self.measure.log_joint(x, y)
+        with quiet():
+            return no_nan(self.measure.log_joint(x, y), "density")
 
     def log_density(self, x: np.ndarray, z: None, y: np.ndarray) -> np.ndarray:
         """log p(y | x), shape (n,)."""
-        return self.measure.log_density(x, y)
+        with quiet():
+            return no_nan(self.measure.log_density(x, y), "density")
 
     # File
 
@@ -186,9 +199,8 @@ class LocatedModel:
     @classmethod
     def from_dict(cls, data: Any) -> LocatedModel:
         """Inverse of `to_dict`; the first format is read too."""
-        if not isinstance(data, dict) or data.get("format") not in (FIRST, FORMAT):
-            raise DataError(f"not a located model: expected format '{FORMAT}'")
-        spec = Specification(**{**data["specification"], "blocks": _tuples(data["specification"]["blocks"])})
+        first = check_format(data, (FIRST, FORMAT), "a located model") == FIRST
+        spec = _specification(data["specification"])
         fitted = LocatedMeasure.from_dict(data["measure"])
         measure = fitted.inverse() if spec.direction == "inverse" else fitted
         fit = LocatedFit(
@@ -196,19 +208,22 @@ class LocatedModel:
             fitted=fitted,
             specification=spec,
             n_parameters=spec.n_parameters(fitted.k, fitted.d, fitted.q),
-            gradient_norm=float(finite(data["fit"]["gradient_norm"], (), "gradient_norm")),
+            gradient_norm=number(data["fit"]["gradient_norm"], "gradient", 0.0),
             **fit_from_dict(data["fit"], fitted.k),
         )
         design = design_from_dict(data["design"])
-        responses = tuple(str(name) for name in data["responses"])
+        responses = texts(data["responses"], "responses")
         agrees("columns", len(design.expert_names), measure.d)
         agrees("responses", len(responses), measure.q)
-        if bool(data["single"]) and measure.q != 1:
+        single = flag(data["single"], "mark of a single response")
+        if single and measure.q != 1:
             raise DataError("the model file has several responses and says that there is one")
         if spec.student != (fitted.degrees_of_freedom is not None) or spec.degree != fitted.degree:
             raise DataError("the model file's measure is not of its specification")
-        model = cls(design, responses, bool(data["single"]), fit)
-        kept = [c for c in [data["covariance"]] if c] if data["format"] == FIRST else data["covariances"]
+        if isinstance(design, FormulaDesign) and responses != (design.response,):
+            raise DataError("the model file's response is not that of its formula")
+        model = cls(design, responses, single, fit)
+        kept = [c for c in [data["covariance"]] if c] if first else data["covariances"]
         return replace(model, covariances={c["kind"]: _covariance(c, model.terms) for c in kept})
 
 
@@ -216,15 +231,21 @@ def _covariance(data: dict[str, Any], terms: Terms) -> LocatedCovariance:
     if data["kind"] not in KINDS:
         raise DataError(f"unknown kind of covariance {data['kind']!r} in the model file")
     size = len(terms.names([""] * terms.d, [""] * terms.q))
-    notes = tuple(str(n) for n in data["notes"])
+    notes = texts(data["notes"], "notes")
     agrees("notes", len(notes), size)
     lower = data.get("lower")
     if lower is None:  # the first format
-        matrix = finite(data["matrix"], (size, size), "covariances")
+        matrix = numbers(data["matrix"], (size, size), "covariances")
         if not is_symmetric(matrix):
             raise DataError("the model file has a damaged covariance: it is not symmetric")
         lower = triangle(matrix)
     return LocatedCovariance(from_triangle(lower, size), notes, str(data["kind"]))
+
+
+def _specification(data: Any) -> Specification:
+    for name in ("tied", "gate_tied", "student"):
+        flag(data[name], name)
+    return Specification(**{**data, "blocks": _tuples(data["blocks"])})
 
 
 def _tuples(value: Any) -> Any:

@@ -19,9 +19,11 @@ from ..inference.delta import STEP, by_directions, refuse_unknown, root_of
 from ..measure import MixingMeasure, measure_of
 from ..model import ActiveModel
 from ..problems import MixtureFit
+from ..reading import read_json
 from ..rows import Rows
 from ..selection import CRITERIA, Dendrogram
-from .file import from_dict, read_file, to_dict, write_file
+from .file import from_dict, to_dict, write_file
+from .outputs import finite, no_nan, quiet
 
 BLOCK = 16384
 
@@ -92,9 +94,10 @@ class FittedModel:
         source = x if z is None else z
         part = self._on(source)
         out = np.empty((source.shape[0], self.fit.model.k))
-        for at, block in part.blocks(source, "gate"):
-            out[at] = part.model.log_gate(part.theta, part.z_scaling.apply(block))
-        return out
+        with quiet():
+            for at, block in part.blocks(source, "gate"):
+                out[at] = part.model.log_gate(part.theta, part.z_scaling.apply(block))
+        return finite(out, "gate")
 
     def _on(self, source: Any) -> ActiveModel:
         """The model, on all columns; of a sparse matrix on those that carry slopes, so that no other is made
@@ -115,9 +118,10 @@ class FittedModel:
         """Linear predictors and nuisances of the experts, scaled response, shape (n, k, m)."""
         model, part = self.fit.model, self._on(x)
         out = np.empty((x.shape[0], model.k, model.m + model.family.nuisances))
-        for at, block in part.blocks(x, "experts"):
-            out[at] = part.model.predictors(part.theta, part.x_scaling.apply(block))
-        return out
+        with quiet():
+            for at, block in part.blocks(x, "experts"):
+                out[at] = part.model.predictors(part.theta, part.x_scaling.apply(block))
+        return finite(out, "prediction")
 
     def distribution(self, x: Any, z: Any, log_weights: np.ndarray | None = None) -> PredictiveDistribution:
         """The predictive distribution of each row, by the gate's weights or by these (n, k)."""
@@ -142,8 +146,9 @@ class FittedModel:
             g = np.exp(self.log_gate(source[at], None) if log_weights is None else log_weights[at])
             mean = model.family.mean(self.eta(x[at]))
             mixed = np.einsum("nk,nkc->nc", g, mean) if mean.ndim == 3 else np.einsum("nk,nk->n", g, mean)
-            out.append(mixed if mean.ndim == 3 else self.units.y_center + self.units.y_scale * mixed)
-        return np.concatenate(out)
+            with quiet():
+                out.append(mixed if mean.ndim == 3 else self.units.y_center + self.units.y_scale * mixed)
+        return finite(np.concatenate(out), "prediction")
 
     def expert_means(self, x: Any) -> np.ndarray:
         """E[Y | x, expert] (n, k, 1), or class probabilities (n, k, K)."""
@@ -181,14 +186,15 @@ class FittedModel:
 
     def log_experts(self, x: Any, y: np.ndarray) -> np.ndarray:
         """log f_i(y | x) in the user's units, shape (n, k)."""
-        u = (y - self.units.y_center) / self.units.y_scale
-        family = self.fit.model.family
-        base = np.asarray(family.log_base(u) - np.log(self.units.y_scale))
-        return family.log_density(self.eta(x), u[:, None]) + base.reshape(-1, 1)
+        family, eta = self.fit.model.family, self.eta(x)
+        with quiet():
+            u = (y - self.units.y_center) / self.units.y_scale
+            base = np.asarray(family.log_base(u) - np.log(self.units.y_scale)).reshape(-1, 1)
+            return no_nan(family.log_density(eta, u[:, None]) + base, "density")
 
     def log_joint(self, x: Any, z: Any, y: np.ndarray) -> np.ndarray:
         """log g_i(x) f_i(y | x) in the user's units, shape (n, k)."""
-        return self.log_gate(x, z) + self.log_experts(x, y)
+        return no_nan(self.log_gate(x, z) + self.log_experts(x, y), "density")
 
     def log_density(self, x: Any, z: Any, y: np.ndarray) -> np.ndarray:
         """log p(y | x) in the user's units, shape (n,)."""
@@ -212,4 +218,4 @@ class FittedModel:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> FittedModel:
         """Read a model that `save` wrote, or an estimator's `save`. Nothing in the file is executed."""
-        return read_file(path, cls.from_dict)
+        return read_json(path, cls.from_dict)

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..reading import number, numbers, sentence, whole
 from ..search import Evidence, Fit
 from ..solvers import Status, StatusKind
-from ..tables import Table
-from .values import decode, encode
+from .values import encode, table
 
 NUMBERS = ("log_likelihood", "weight_sum", "entropy")
+MOST = 10**6  # experts, iterations: no fit has more
 ASYMMETRY = 1e-6  # between two entries that should be one, relative to the roots of their diagonal entries
 
 
@@ -40,14 +41,16 @@ def fit_from_dict(data: dict[str, Any], k: int) -> dict[str, Any]:
     model itself counts."""
     status, evidence = data["status"], data.get("evidence")
     return {
-        **{name: float(finite(data[name], (), name)) for name in NUMBERS},
+        **{name: number(data[name], name) for name in NUMBERS},
         "status": Status(
-            StatusKind(status["kind"]), str(status["sentence"]), tuple(int(e) for e in status["experts"])
+            StatusKind(status["kind"]),
+            sentence(status["sentence"], "status"),
+            tuple(whole(e, "expert", 0, k - 1) for e in status["experts"]),
         ),
-        "n_iter": int(data["n_iter"]),
-        "mass": finite(data["mass"], (k,), "masses"),
-        "starts": _table(data["starts"]),
-        "history": _table(data["history"]),
+        "n_iter": whole(data["n_iter"], "number of iterations", 0, 2**53),
+        "mass": numbers(data["mass"], (k,), "masses", 0.0),
+        "starts": table(data["starts"]),
+        "history": table(data["history"]),
         "evidence": None if evidence is None else Evidence.from_dict(evidence),
     }
 
@@ -59,9 +62,8 @@ def triangle(matrix: np.ndarray) -> list[float]:
 
 def from_triangle(values: Any, size: int) -> np.ndarray:
     """Inverse of `triangle`, of a covariance of `size` parameters."""
-    matrix, lower = np.zeros((size, size)), np.array(values, dtype=float)
-    if lower.shape != (size * (size + 1) // 2,) or not np.isfinite(lower).all():
-        raise DataError(f"the model file has a damaged covariance of {size} parameters")
+    lower = numbers(values, (size * (size + 1) // 2,), f"covariance of {size} parameters")
+    matrix = np.zeros((size, size))
     matrix[np.tril_indices(size)] = lower
     matrix = matrix + np.tril(matrix, -1).T
     if (np.diag(matrix) < 0).any():
@@ -76,21 +78,7 @@ def is_symmetric(matrix: np.ndarray) -> bool:
     return bool((np.abs(matrix - matrix.T) <= ASYMMETRY * np.outer(size, size)).all())
 
 
-def finite(values: Any, shape: tuple[int, ...], what: str) -> np.ndarray:
-    """`values` as finite numbers of this shape."""
-    out = np.array(values, dtype=float)
-    if out.shape != shape or not np.isfinite(out).all():
-        raise DataError(f"the model file's {what} must be finite numbers of shape {shape}")
-    return out
-
-
 def agrees(what: str, found: int, expected: int) -> None:
     """Refuse a file that contradicts itself."""
     if found != expected:
         raise DataError(f"the model file has {found} {what}, expected {expected}")
-
-
-def _table(data: dict[str, list[Any]]) -> Table:
-    if len({len(cells) for cells in data.values()}) > 1:
-        raise DataError("a table in the model file has columns of unequal length")
-    return Table({str(name): decode(cells) for name, cells in data.items()})

@@ -11,5 +11,5 @@ from .model import FittedModel
 def model_from_dict(data: Any) -> FittedModel | LocatedModel:
     """What `FittedModel.to_dict` or `LocatedModel.to_dict` made."""
     kind = data.get("format") if isinstance(data, dict) else None
-    located = str(kind).startswith("moestro.located-model/")
+    located = isinstance(kind, str) and kind.startswith("moestro.located-model/")
     return (LocatedModel if located else FittedModel).from_dict(data)

@@ -17,11 +17,14 @@ from ..errors import DataError
 from ..gates import GATES, make_gate
 from ..located import LocatedMeasure
 from ..measure import MixingMeasure
-from ..penalties import PENALTIES
-from ..selection import DDSE, Dendrogram, Djump
+from ..reading import numbers, sentence, whole
 from ..tables import Table
+from .records import RECORDS, make_record
 
-RECORDS: dict[str, type] = {kind.__name__: kind for kind in (*PENALTIES.values(), Djump, DDSE, Dendrogram)}
+SCALARS = (bool, int, float, str)
+RANGE = 10**5  # numbers in a range
+ARRAY = 2**24  # bytes of an array of texts, each as long as the longest
+STATE = 624  # words of a Mersenne twister, and the place after the last
 
 
 def encode(value: Any, what: str) -> Any:
@@ -77,22 +80,79 @@ def decode(value: Any) -> Any:
     return DECODERS[kind](value)
 
 
+def labels(values: Any, what: str) -> tuple[Any, ...]:
+    """Different numbers or texts."""
+    if not isinstance(values, list) or any(not isinstance(v, SCALARS) for v in values):
+        raise DataError(f"the model file's {what} must be a list of numbers or texts")
+    if len(set(values)) < len(values):
+        raise DataError(f"the model file's {what} must differ from each other")
+    return tuple(values)
+
+
+def table(data: Any) -> Table:
+    """Columns of equal length; a cell is a number, text, or nothing."""
+    if not isinstance(data, dict) or any(not isinstance(cells, list) for cells in data.values()):
+        raise DataError("a table in the model file must be made of lists")
+    if len({len(cells) for cells in data.values()}) > 1:
+        raise DataError("a table in the model file has columns of unequal length")
+    columns = {name: [decode(cell) for cell in cells] for name, cells in data.items()}
+    if any(
+        cell is not None and not isinstance(cell, SCALARS) for cells in columns.values() for cell in cells
+    ):
+        raise DataError("a table in the model file has a cell that is neither a number nor text")
+    return Table(columns)
+
+
+def _range(bounds: Any) -> range:
+    start, stop, step = (whole(b, "range", -RANGE, RANGE) for b in bounds)
+    return range(start, stop, step)
+
+
+def _array(values: Any, kind: Any) -> np.ndarray:
+    """An array of numbers, texts or objects: the width of texts is that of the longest, whatever the file
+    says."""
+    dtype = np.dtype(sentence(kind, "type of an array"))
+    if dtype.kind not in "biufUO" or (dtype.kind != "U" and dtype.itemsize > 16):
+        raise DataError(f"the model file has an array of type {kind!r}")
+    if dtype.kind != "U":
+        return np.array(values, dtype=dtype)
+    if not isinstance(values, list) or any(not isinstance(v, str) for v in values):
+        raise DataError("the model file has an array of texts with other values")
+    longest = max(map(len, values), default=0)
+    if 4 * longest * len(values) > ARRAY:
+        raise DataError("the model file has an array of texts that are too long")
+    return np.array(values, dtype=dtype if 4 * longest <= dtype.itemsize <= 400 else str)
+
+
 def _random_state(state: Any) -> np.random.RandomState:
+    """The generator's own reader believes its place among the words."""
+    name, words, place, has_gauss, gauss = decode(state)
+    if name != "MT19937" or not isinstance(words, np.ndarray) or words.shape != (STATE,):
+        raise DataError("the model file has a damaged state of a random generator")
+    words = numbers(words.tolist(), (STATE,), "random state", 0, 2**32 - 1).astype(np.uint32)
+    place, has_gauss = whole(place, "random state", 0, STATE), whole(has_gauss, "random state", 0, 1)
     out = np.random.RandomState()
-    out.set_state(decode(state))
+    out.set_state((name, words, place, has_gauss, float(numbers(gauss, (), "random state"))))
     return out
 
 
+def _pairs(pairs: Any) -> dict[Any, Any]:
+    keys = [decode(k) for k, _ in pairs]
+    if any(not isinstance(k, SCALARS) for k in keys):
+        raise DataError("the model file has a dictionary whose keys are neither numbers nor texts")
+    return {k: decode(v) for k, (_, v) in zip(keys, pairs, strict=True)}
+
+
 DECODERS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "$float": lambda d: float(d["$float"]),
+    "$float": lambda d: float(sentence(d["$float"], "number")),
     "$tuple": lambda d: tuple(decode(d["$tuple"])),
-    "$range": lambda d: range(*d["$range"]),
-    "$array": lambda d: np.array(decode(d["$array"]), dtype=np.dtype(d["dtype"])),
-    "$pairs": lambda d: {decode(k): decode(v) for k, v in d["$pairs"]},
-    "$table": lambda d: Table({n: decode(cells) for n, cells in d["$table"].items()}),
+    "$range": lambda d: _range(d["$range"]),
+    "$array": lambda d: _array(decode(d["$array"]), d["dtype"]),
+    "$pairs": lambda d: _pairs(d["$pairs"]),
+    "$table": lambda d: table(d["$table"]),
     "$measure": lambda d: MixingMeasure.from_dict(d["$measure"]),
     "$located": lambda d: LocatedMeasure.from_dict(d["$located"]),
     "$random_state": lambda d: _random_state(d["$random_state"]),
     "$gate": lambda d: make_gate(d["$gate"], **decode(d["options"])),
-    "$record": lambda d: RECORDS[d["$record"]](**decode(d["fields"])),
+    "$record": lambda d: make_record(d["$record"], decode(d["fields"])),
 }

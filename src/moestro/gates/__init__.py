@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DataError
-from .base import Gate, LinearGate, log_sum_exp
+from .base import Gate, LinearGate, log_softmax, log_sum_exp
 from .cosine import CosineGate, PerturbedCosineGate
 from .laplace import LaplaceGate
 from .sigmoid import SigmoidGate
@@ -58,6 +58,7 @@ __all__ = [
     "SoftmaxGate",
     "TemperatureGate",
     "TopKGate",
+    "log_softmax",
     "log_sum_exp",
     "make_gate",
 ]

@@ -20,6 +20,13 @@ def log_sum_exp(a: np.ndarray) -> np.ndarray:
     return top + np.log(np.exp(a - top).sum(axis=-1, keepdims=True))
 
 
+def log_softmax(a: np.ndarray) -> np.ndarray:
+    """a - log sum exp a, without the digits that the sum of a large entry and a logarithm loses: the
+    exponentials sum to one however large the entries are."""
+    below = a - a.max(axis=-1, keepdims=True)
+    return below - np.log(np.exp(below).sum(axis=-1, keepdims=True))
+
+
 class Gate(ABC):
     """Base of all gates; one of your own needs `scores`, `features` and `score_curvature`.
 

@@ -19,7 +19,8 @@ import numpy as np
 
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
-from ..gates import log_sum_exp
+from ..gates import log_softmax, log_sum_exp
+from ..reading import check_format, described_by, parse_json, whole
 from . import polynomial
 from .inverse import inverse
 from .law import LocatedLaw
@@ -28,6 +29,7 @@ from .normal import colour, distances, log_density
 FORMAT = "moestro.located/2"
 FIRST = "moestro.located/1"  # calls the degrees of freedom "tails"
 BLOCK = 4096
+MOST, DEGREE = 10**6, 100  # columns and degree in a file
 PARTS = ("weights", "means", "covariances", "slopes", "intercepts", "noise")
 
 
@@ -162,8 +164,7 @@ class LocatedMeasure:
 
     def log_gate(self, x: np.ndarray) -> np.ndarray:
         """log of the gate's weights at x, shape (n, k)."""
-        joint = self._log_located(x)
-        return joint - log_sum_exp(joint)
+        return log_softmax(self._log_located(x))
 
     def log_joint(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """log pi_i + log p_i(x, y), shape (n, k)."""
@@ -255,20 +256,15 @@ class LocatedMeasure:
     @classmethod
     def from_json(cls, text: str) -> LocatedMeasure:
         """Inverse of `to_json`."""
-        try:
-            data = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DataError(f"the located measure is not valid JSON: {error}") from error
-        return cls.from_dict(data)
+        return cls.from_dict(parse_json(text, "the located measure"))
 
     @classmethod
     def from_dict(cls, data: Any) -> LocatedMeasure:
         """Inverse of `to_dict`."""
-        if not isinstance(data, dict) or data.get("format") not in (FIRST, FORMAT):
-            raise DataError(f"not a located measure: expected format '{FORMAT}'")
-        try:
-            d, q, degree = int(data["d"]), int(data["q"]), int(data["degree"])
-            k = len(data["weights"])
+        check_format(data, (FIRST, FORMAT), "a located measure")
+        with described_by("the located measure"):
+            d, q = whole(data["d"], "columns of x", 0, MOST), whole(data["q"], "columns of y", 1, MOST)
+            k, degree = len(data["weights"]), whole(data["degree"], "degree", 1, DEGREE)
             shapes = {
                 "means": (k, d), "covariances": (k, d, d), "slopes": (k, q, polynomial.count(d, degree)),
                 "intercepts": (k, q), "noise": (k, q, q), "weights": (k,),
@@ -277,10 +273,6 @@ class LocatedMeasure:
             nu = data["tails" if data["format"] == FIRST else "degrees_of_freedom"]
             nu = None if nu is None else np.array(nu, dtype=float)
             measure = cls(**parts, degrees_of_freedom=nu, degree=degree)
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError(f"the located measure is incomplete: {error!r}") from error
         if not all(np.isfinite(a).all() for a in (measure.weights, *measure.components().values())):
             raise DataError("the located measure has entries that are not finite")
         for e, C in ((e, C) for part in (measure.covariances, measure.noise) for e, C in enumerate(part)):

@@ -9,6 +9,7 @@ translation (beta_0 + t_1, beta_1 + t_2) of all atoms.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +21,7 @@ from ..errors import DataError
 from ..experts import FAMILIES, Family, make_family
 from ..gates import GATES, Gate, make_gate
 from ..model import Model
+from ..reading import check_format, described_by, numbers, parse_json
 
 FORMAT = "moestro.measure/1"
 
@@ -259,16 +261,15 @@ class MixingMeasure:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> MixingMeasure:
         """Inverse of `to_dict`."""
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            raise DataError(f"not a mixing measure: expected format '{FORMAT}'")
-        try:
+        check_format(data, (FORMAT,), "a mixing measure")
+        with described_by("the mixing measure"):
             arrays = {
-                name: np.array(data[name], dtype=float).reshape(shape)
+                name: numbers(data[name], (math.prod(shape),), name).reshape(shape)
                 for name, shape in data["shapes"].items()
             }
             if data["family"] not in FAMILIES or data["gate"] not in GATES:
                 raise DataError(f"unknown family '{data['family']}' or gate '{data['gate']}'")
-            return cls(
+            measure = cls(
                 **arrays,
                 family=data["family"],
                 gate=data["gate"],
@@ -278,16 +279,17 @@ class MixingMeasure:
                 gate_names=tuple(data["gate_names"]),
                 classes=tuple(data["classes"]),
             )
-        except (KeyError, TypeError) as error:
-            raise DataError(f"the mixing measure is incomplete: {error}") from error
+        law = measure.law
+        if measure.intercepts.shape[1] != law.predictors or measure.nuisances.shape[1] != law.nuisances:
+            raise DataError(f"the mixing measure has no {law.name} experts: their parameters do not agree")
+        if not np.isfinite(measure.gate_parameters).all():
+            raise DataError("the mixing measure has entries that are not finite")
+        return measure
 
     @classmethod
     def from_json(cls, text: str) -> MixingMeasure:
         """Inverse of `to_json`."""
-        try:
-            return cls.from_dict(json.loads(text))
-        except json.JSONDecodeError as error:
-            raise DataError(f"the mixing measure is not valid JSON: {error}") from error
+        return cls.from_dict(parse_json(text, "the mixing measure"))
 
 
 def _with_constant(x: np.ndarray) -> np.ndarray:

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ..reading import number, sentence, whole
+
+MOST = 10**9  # runs of a search
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -63,6 +67,14 @@ class Evidence:
     def from_dict(cls, data: dict[str, Any]) -> Evidence:
         """Inverse of `to_dict`."""
         made = cls(**data)
+        for name in ("found", "runs", "optima"):
+            whole(data[name], name, 0, MOST)
+        number(made.chance_of_better, "chance of a better optimum", 0.0, 1.0)
+        for name in ("best", "passes"):
+            number(data[name], name)
+        for name in ("best_unusable", "budget"):
+            number(0.0 if data[name] is None else data[name], name)
+        sentence(made.unusable, "reason of a refusal")
         return replace(made, budget=math.inf) if made.budget is None else made
 
     def __str__(self) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, FileError
+from ..reading import read_json, whole
 from ..threads import one_blas_thread
 from ..writing import append_line, is_temporary, lock, write
 from .design import Plan, Row, Study
@@ -51,11 +52,17 @@ def prepare_folder(plan: Plan, folder: Path) -> None:
 def read_design(folder: Path) -> dict[str, Any]:
     """The plan that a folder holds results of."""
     try:
-        return json.loads((folder / DESIGN).read_text())
-    except OSError as error:
-        raise FileError(f"{folder}: holds no study results") from error
-    except ValueError as error:
-        raise FileError(f"{folder / DESIGN}: is not a complete JSON file") from error
+        return read_json(folder / DESIGN, _mapping)
+    except FileError as error:
+        if not (folder / DESIGN).is_file():
+            raise FileError(f"{folder}: holds no study results") from error
+        raise
+
+
+def _mapping(data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise DataError("is no design of a study")
+    return data
 
 
 def read_rows(folder: Path) -> list[Row]:
@@ -63,10 +70,23 @@ def read_rows(folder: Path) -> list[Row]:
     path = folder / LINES
     if not path.exists():
         return []
-    with open(path, encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file if line.endswith("\n")]
+    rows = []
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            if line.endswith(b"\n"):  # one that is not was being written when its process ended
+                rows.append(_row(line, f"{path}: line {number}"))
     rows.sort(key=lambda r: (r["arm_index"], r["n"], r["replicate"]))
     return rows
+
+
+def _row(line: bytes, what: str) -> Row:
+    try:
+        row = _mapping(json.loads(line))
+        for name in ("arm_index", "n", "replicate"):
+            whole(row[name], name, 0, 2**53)
+    except (ValueError, KeyError, RecursionError) as error:
+        raise FileError(f"{what} is damaged ({error}): delete it, and its fit is made again") from error
+    return row
 
 
 @contextmanager

@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 EXTRAS := formula,plots
+JOBS ?= 2
+# A test file is run by one of JOBS processes, each with one thread unless a test asks for more.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(wildcard core/*) $(shell find src -name '*.py' -o -name '*.csv' -o -name '*.bz2' -o -name '*.json')
 
 .PHONY: demo test test-all test-elsewhere lint types wheel-test docs bench studies clean
@@ -17,7 +20,7 @@ $(STAMP): $(SOURCES)
 	touch $@
 
 $(VENV)/.test: $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pytest hypothesis
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pytest pytest-xdist hypothesis
 	touch $@
 
 $(VENV)/.all: $(VENV)/.test
@@ -31,11 +34,11 @@ demo: $(STAMP)
 	  --out demo-output/voters.json --plot demo-output/voters.png
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # With every extra, and the marker slow: more seeds, more fits.
 test-all: $(VENV)/.all
-	$(BIN)/python -m pytest -m "not study"
+	$(PYTEST) -m "not study"
 
 # The suite as other machines would run it, about an hour: see CONTRIBUTING.
 test-elsewhere: $(VENV)/.test .venv-oldest/.test

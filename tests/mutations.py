@@ -11,8 +11,8 @@ NUMBERS = [
 OTHERS = [
     None, True, False, "", "x", "nan", "1e999", "a" * 70_000, "\x00", "é\u2028", [], [[]], {},
     {"$float": "inf"}, {"$float": "nan"}, {"$call": "os.system"}, {"$tuple": []}, {"$range": [0, 10**9, 1]},
-    {"$array": [1.0], "dtype": "O"}, {"$array": ["a"], "dtype": "<U100000000"}, {"$array": [1], "dtype": "V9"},
-    {"$pairs": [[{"$tuple": []}, 1]]},
+    {"$array": [1.0], "dtype": "O"}, {"$array": ["a"], "dtype": "<U100000000"},
+    {"$array": [1], "dtype": "V9"}, {"$pairs": [[{"$tuple": []}, 1]]},
     {"$record": "L1", "fields": {}}, {"$gate": "softmax", "options": {}}, [0.0] * 1000, ["x"] * 1000,
 ]  # fmt: skip
 RAW = ["1e999", "-1e999", "NaN", "Infinity", "9" * 5000, "[" * 5000, '"\\ud800"', "01", "'x'"]

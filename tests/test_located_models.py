@@ -208,7 +208,7 @@ def test_measures_go_through_json(options):
         back = LocatedMeasure.from_json(m.to_json())
         np.testing.assert_array_equal(back.joint_log_density(columns, y), m.joint_log_density(columns, y))
     for text, words in (
-        ("{", "not valid JSON"),
+        ("{", "not a complete JSON file"),
         ("{}", "not a located measure"),
         (m.to_json().replace('"noise"', '"noises"'), "incomplete"),
     ):

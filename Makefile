@@ -24,7 +24,7 @@ $(VENV)/.test: $(STAMP)
 	touch $@
 
 $(VENV)/.all: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[all]" polars transformers ruff basedpyright
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[all]" polars statsmodels transformers ruff basedpyright
 	touch $@
 
 demo: $(STAMP)

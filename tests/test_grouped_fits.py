@@ -112,7 +112,7 @@ class TestStandardErrors:
         return x, np.zeros((len(y), 1)), y, ids
 
     def test_the_sandwich_is_that_of_statsmodels_clusters(self):
-        import statsmodels.api as sm
+        sm = pytest.importorskip("statsmodels.api")
 
         x, z, y, ids = self.one_expert()
         fit, rows, units = fitted("gaussian", x, z, y, ids, k=1)

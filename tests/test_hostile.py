@@ -256,6 +256,16 @@ def test_bombs(name, tmp_path):
         tracemalloc.stop()
 
 
+def test_no_file_is_written_that_could_not_be_read(tmp_path, monkeypatch):
+    model = MoERegressor(2, n_starts=2, random_state=0).fit(*two_lines(60))
+    monkeypatch.setattr("moestro.reading.VALUES", 20)
+    with pytest.raises(
+        FileError, match=r"m\.json: .* holds more than 20 values .* save it without covariances"
+    ):
+        model.save(tmp_path / "m.json")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_device_is_not_read_for_ever():
     start = time.process_time()
     with pytest.raises(FileError, match="larger than"):

@@ -69,14 +69,19 @@ def parse_json(text: str | bytes, what: str = "") -> Any:
         raise DataError(f"{what} {error}".strip()) from error
 
 
-def _parse(text: str | bytes) -> Any:
-    raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+def check_size(raw: bytes) -> None:
+    """Refuse JSON text that is too large to be read."""
     most = SIZE if raw.isascii() else SIZE // 4
     if len(raw) > most:
-        raise DataError(f"is larger than {most // 2**20} MB: no model is")
+        raise DataError(f"is larger than {most // 2**20} MB")
     containers = raw.count(b"[") + raw.count(b"{")
     if raw.count(b",") > VALUES or containers > CONTAINERS or raw.count(b":") > KEYS:
-        raise DataError(f"holds more than {VALUES} values or {CONTAINERS} lists or keys: no model does")
+        raise DataError(f"holds more than {VALUES} values or {CONTAINERS} lists or keys")
+
+
+def _parse(text: str | bytes) -> Any:
+    raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    check_size(raw)
     try:
         data = json.loads(raw.decode("utf-8"), parse_constant=_refuse, parse_int=_integer)
     except RecursionError as error:

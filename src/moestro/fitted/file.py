@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from ..design import Design, FormulaDesign, Scaling, Units, design_from_dict
-from ..errors import DataError
+from ..errors import DataError, FileError
 from ..experts import FAMILIES, known_as, make_family
 from ..gates import GATES, Gate, make_gate
 from ..inference import KINDS, Covariance
 from ..measure import measure_of
 from ..model import Model
 from ..problems import MixtureFit
-from ..reading import check_format, flag, flags, number, numbers, sentence, whole
+from ..reading import check_format, check_size, flag, flags, number, numbers, sentence, whole
 from ..solvers import Coordinates
 from ..writing import write
 from .parts import MOST, fit_from_dict, fit_to_dict, from_triangle, triangle
@@ -33,8 +33,22 @@ Parts = tuple[Design, Units, MixtureFit, dict[str, Covariance]]
 
 
 def write_file(path: str | os.PathLike[str], data: Any) -> None:
-    """Write JSON, whole or not at all."""
-    write(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
+    """Write JSON, whole or not at all.
+
+    Raises
+    ------
+    FileError
+        Of a model that is larger than what would be read again.
+    """
+    text = json.dumps(data, indent=1, allow_nan=False) + "\n"
+    try:
+        check_size(text.encode())
+    except DataError as error:
+        raise FileError(
+            f"{os.fspath(path)}: the file of this model {error}, and could not be read again: "
+            "save it without covariances (cov=()), or pickle the estimator"
+        ) from error
+    write(path, text)
 
 
 def to_dict(

@@ -74,7 +74,7 @@ bool solve_one(double* M, const double* g, size_t size, double* x) {
     }
     for (size_t j = size; j-- > 0;) {
         const double* row = M + j * size;
-        for (size_t t = j + 1; t < size; ++t) x[j] -= row[t] * x[t];
+        for (size_t t = size; --t > j;) x[j] -= row[t] * x[t];
         x[j] /= row[j];
     }
     return true;

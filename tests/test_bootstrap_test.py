@@ -74,7 +74,7 @@ def test_a_third_line_is_not_found():
     np.testing.assert_array_equal(test.draws, again.draws)
 
 
-@pytest.mark.slow
+@pytest.mark.study
 def test_its_size():
     """5 % of 200 tests reject one expert where there is one, within three binomial standard deviations."""
     rejected = []

@@ -18,7 +18,7 @@ from .errors import DataError, FileError
 
 SIZE = 2**25  # bytes of a file; a quarter of it where a character may take four
 VALUES = 10**6  # numbers and texts
-CONTAINERS = KEYS = 10**5  # lists and dictionaries, and entries of these: the dearest for their length
+CONTAINERS = KEYS = 5 * 10**4  # lists and dictionaries, and entries of these: the dearest for their length
 DEPTH = 40
 WHOLE, DIGITS = 2**64, 20  # seeds and states of generators are below it
 TEXT = 2**16  # characters of one name or sentence

@@ -22,6 +22,19 @@ struct Buffers {
     bool given;                 // responsibilities are the caller's
 };
 
+// Cuts a workspace into columns of kBlock numbers.
+struct Carver {
+    double* at;
+    double* operator()(size_t columns) {
+        double* taken = at;
+        at += columns * kBlock;
+        return taken;
+    }
+};
+
+// Rows up to a whole number of pairs of vectors.
+int padded(int rows) { return (rows + 2 * W - 1) / (2 * W) * (2 * W); }
+
 // (x - center) * inv_scale, feature-major, after a row of ones; rows past the end are zero.
 void pack(const Design& d, int64_t first, int rows, int len, double* out) {
     for (int i = 0; i < len; ++i) out[i] = i < rows ? 1.0 : 0.0;

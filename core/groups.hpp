@@ -25,8 +25,6 @@ void pack_first(const Design& d, const int64_t* offsets, int groups, int len, do
     }
 }
 
-int padded(int rows) { return (rows + 2 * W - 1) / (2 * W) * (2 * W); }
-
 template <class F>
 struct GroupPass {
     const Problem& pr;
@@ -46,12 +44,7 @@ struct GroupPass {
         const size_t scores = rq.order >= 3 ? size_t(k) * of : 0, most = rq.order >= 3 ? size_t(std::max(of, q)) : 0;
         const size_t of_rows = size_t(p) + 2 + 2 * T + k + size_t(k) * m;
         const size_t of_units = size_t(q) + 2 + 2 * g + 2 * k + (rq.responsibilities ? k : 0) + (pr.sparse() ? k : 0) + 3;
-        double* memory = ws.take(kBlock * (of_rows + of_units + slots + strip + 2 * scores + most));
-        const auto carve = [&](size_t count) {
-            double* taken = memory;
-            memory += count * kBlock;
-            return taken;
-        };
+        Carver carve{ws.take(kBlock * (of_rows + of_units + slots + strip + 2 * scores + most))};
         units.given = rq.responsibilities != nullptr;
         rows.x = carve(p);
         rows.y = carve(1);

@@ -23,12 +23,7 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
           Partial& part, bool (*tick)(void*), void* tick_state) {
     const int k = pr.k, g = k - 1, m = pr.m, mm = m + Careful::nuisance, T = pr.logits(), p = pr.p(), q = pr.q();
     const size_t slots = plan.slots.size(), strip = rq.order >= 2 ? kStrip : 0;
-    double* memory = ws.take(kBlock * (size_t(p) + q + 2 + 2 * T + 2 * k + k * m + 2 * k + 3 + slots + strip) + size_t(k) * W);
-    const auto carve = [&](size_t count) {
-        double* taken = memory;
-        memory += count * kBlock;
-        return taken;
-    };
+    Carver carve{ws.take(kBlock * (size_t(p) + q + 2 + 2 * T + 2 * k + k * m + 2 * k + 3 + slots + strip) + size_t(k) * W)};
     Buffers b{};
     b.given = rq.responsibilities != nullptr;
     b.x = carve(p);
@@ -47,7 +42,7 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
     b.total = carve(1);
     b.weights = carve(slots);
     b.products = carve(strip);
-    V* mass = reinterpret_cast<V*>(memory);
+    V* mass = reinterpret_cast<V*>(carve.at);
     for (int e = 0; e < k; ++e) mass[e] = V{};
 
     alignas(64) double constant[kBlock];
@@ -69,7 +64,7 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
 
     for (int64_t start = first; start < last; start += kBlock) {
         const int rows = int(last - start < kBlock ? last - start : kBlock);
-        const int len = (rows + 2 * W - 1) / (2 * W) * (2 * W);
+        const int len = padded(rows);
         pack(pr.x, start, rows, len, b.x);
         if (!pr.shared) pack(pr.z, start, rows, len, b.z);
         for (int i = 0; i < len; ++i) {

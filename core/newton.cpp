@@ -15,16 +15,6 @@ struct Point {
     std::vector<double> mass, g, D, H;
 };
 
-// A' M A of the map theta = A phi, added up.
-void restrict_matrix(const Space& space, const std::vector<double>& full, std::vector<double>& out) {
-    const size_t P = size_t(space.size), Q = size_t(std::sqrt(double(full.size())) + 0.5);
-    out.assign(P * P, 0.0);
-    for (size_t i = 0; i < Q; ++i)
-        if (space.owner[i] >= 0)
-            for (size_t j = 0; j < Q; ++j)
-                if (space.owner[j] >= 0) out[space.owner[i] * P + space.owner[j]] += full[i * Q + j];
-}
-
 class Run {
 public:
     Run(const Problem& problem, const Space& space, const Region& region, const Isa& isa, bool (*interrupted)())
@@ -104,19 +94,29 @@ private:
             out.g.assign(sp.size, 0.0);
             for (size_t i = 0; i < theta.size(); ++i)
                 if (sp.owner[i] >= 0) out.g[sp.owner[i]] += s.gradient[i];
-            restrict_matrix(sp, s.information, out.D);
-            restrict_matrix(sp, s.curvature, out.H);
+            restrict(s.information, out.D);
+            restrict(s.curvature, out.H);
         }
         return s.value + rg.offset;
     }
 
-    // g where the coordinate can move uphill inside the box, else NaN-free zero; returns its largest size.
+    // A' M A of the map theta = A phi.
+    void restrict(const std::vector<double>& M, std::vector<double>& out) const {
+        const size_t P = size_t(sp.size), Q = theta.size();
+        out.assign(P * P, 0.0);
+        for (size_t i = 0; i < Q; ++i)
+            if (sp.owner[i] >= 0)
+                for (size_t j = 0; j < Q; ++j)
+                    if (sp.owner[j] >= 0) out[sp.owner[i] * P + sp.owner[j]] += M[i * Q + j];
+    }
+
+    // g where the coordinate can move uphill inside the box, else zero; returns its largest size, NaN where one is.
     double inward(const double* phi, const std::vector<double>& gradient, std::vector<double>& g) const {
         double norm = 0.0;
         for (int i = 0; i < sp.size; ++i) {
             const bool held = (phi[i] <= sp.lower[i] && gradient[i] < 0) || (phi[i] >= sp.upper[i] && gradient[i] > 0);
             g[i] = held ? 0.0 : gradient[i];
-            norm = std::max(norm, std::abs(g[i]));
+            if (std::abs(g[i]) > norm || std::isnan(g[i])) norm = std::abs(g[i]);
         }
         return norm;
     }
@@ -159,22 +159,15 @@ NewtonEnds newton_all(const Problem& pr, const Space& space, const Region& regio
     out.mass.resize(count * k);
     out.iterations.resize(count);
     out.converged.resize(count);
-    std::atomic<bool> stop{false};
-    each(count, threads, [&](size_t s, bool main) {
-        if (stop.load(std::memory_order_relaxed)) return;
-        try {
-            Point at;
-            bool converged;
-            Run run(pr, space, region, isa, main ? interrupted : nullptr);
-            out.iterations[s] = run.climb(out.phi.data() + s * P, at, converged, stop);
-            out.value[s] = at.value;
-            out.converged[s] = converged;
-            std::copy(at.mass.begin(), at.mass.end(), out.mass.begin() + s * k);
-        } catch (const std::exception&) {  // interrupted, or no memory: nothing may leave a thread
-            stop.store(true);
-        }
+    each(count, threads, [&](size_t s, bool main, const std::atomic<bool>& stop) {
+        Point at;
+        bool converged;
+        Run run(pr, space, region, isa, main ? interrupted : nullptr);
+        out.iterations[s] = run.climb(out.phi.data() + s * P, at, converged, stop);
+        out.value[s] = at.value;
+        out.converged[s] = converged;
+        std::copy(at.mass.begin(), at.mass.end(), out.mass.begin() + s * k);
     });
-    if (stop.load()) throw std::runtime_error("interrupted");
     return out;
 }
 

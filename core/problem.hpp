@@ -1,5 +1,6 @@
 // Plain descriptions shared by every instruction-set path. No Python here.
 #pragma once
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -148,8 +149,9 @@ Stacked evaluate_all(const Problem&, const double* thetas, size_t count, int ord
 void solve_all(const double* M, const double* g, size_t count, size_t size, int threads, double* p, double* solved);
 // x = M^-1 g, overwriting M (size, size); false, and x = 0, where M is not positive definite.
 bool solve_one(double* M, const double* g, size_t size, double* x);
-// work(i, main) for every i below count, on up to `threads` threads; each i is done whole by one of them.
-void each(size_t count, int threads, const std::function<void(size_t, bool)>& work);
+// work(i, main, stop) for every i below count, on up to `threads` threads; each i is done whole by one of them. What a work throws
+// sets `stop`, which a long one looks at, and leaves from the caller's thread.
+void each(size_t count, int threads, const std::function<void(size_t, bool, const std::atomic<bool>&)>& work);
 
 MixturePart mixture_sums(const Mixture&, const Isa&, int threads);
 

@@ -7,6 +7,7 @@ import pytest
 
 import disturbed
 from moestro.design import ArrayDesign
+from moestro.engine import Order
 from moestro.experts import make_family
 from moestro.gates import SoftmaxGate
 from moestro.model import Model
@@ -94,6 +95,19 @@ def problem(name, k, d=2, e=None, n=60, weights=True, seed=0):
     if family.tied_nuisances:
         model.nuisances(theta)[:] = model.nuisances(theta)[0]
     return model, rows, theta
+
+
+def differences(objective, phi, h=1e-5):
+    """Gradient and Hessian at phi by central differences of the value and of the gradient."""
+    steps = h * np.eye(len(phi))
+
+    def value(p):
+        return objective.evaluate(p, Order.VALUE).value
+
+    def gradient(p):
+        return objective.evaluate(p, Order.GRADIENT).gradient
+
+    return tuple(np.array([(f(phi + s) - f(phi - s)) / (2 * h) for s in steps]) for f in (value, gradient))
 
 
 def _one_row(x, z, y, w):

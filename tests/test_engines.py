@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from conftest import FAMILIES, problem
+from conftest import FAMILIES, differences, problem
 from moestro import _core
 from moestro.engine import ArrayEngine, NativeEngine, Order, make_engine
 from moestro.errors import DataError
@@ -30,17 +30,7 @@ def test_derivatives_against_central_differences(family, k, d, e, weights):
     objective = Objective(ArrayEngine(model, rows), Coordinates.of(model, rows.x_scaling, rows.z_scaling))
     phi = objective.coordinates.collapse(theta)
     at = objective.evaluate(phi, Order.CURVATURE)
-    h = 1e-5
-    steps = h * np.eye(len(phi))
-
-    def value(p):
-        return objective.evaluate(p, Order.VALUE).value
-
-    def gradient(p):
-        return objective.evaluate(p, Order.GRADIENT).gradient
-
-    numeric = np.array([(value(phi + s) - value(phi - s)) / (2 * h) for s in steps])
-    hessian = np.array([(gradient(phi + s) - gradient(phi - s)) / (2 * h) for s in steps])
+    numeric, hessian = differences(objective, phi)
     # Central differences: truncation h^2, rounding 1e-16 / h, relative to the largest entry.
     assert close(at.gradient, numeric, 1e-7)
     assert close(at.curvature, hessian, 1e-7)

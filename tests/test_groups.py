@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conftest import FAMILIES, problem
+from conftest import FAMILIES, differences, problem
 from moestro import _core
 from moestro.design import ArrayDesign
 from moestro.engine import ArrayEngine, NativeEngine, Order, make_engine, unit_scores
@@ -218,17 +218,7 @@ class TestReference:
         )
         phi = objective.coordinates.collapse(theta)
         at = objective.evaluate(phi, Order.CURVATURE)
-        h = 1e-5
-        steps = h * np.eye(len(phi))
-
-        def value(p):
-            return objective.evaluate(p, Order.VALUE).value
-
-        def gradient(p):
-            return objective.evaluate(p, Order.GRADIENT).gradient
-
-        numeric = np.array([(value(phi + s) - value(phi - s)) / (2 * h) for s in steps])
-        hessian = np.array([(gradient(phi + s) - gradient(phi - s)) / (2 * h) for s in steps])
+        numeric, hessian = differences(objective, phi)
         # Central differences: truncation h^2, rounding 1e-16 / h, relative to the largest entry.
         assert close(at.gradient, numeric, 1e-7)
         assert close(at.curvature, hessian, 1e-7)

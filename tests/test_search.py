@@ -14,7 +14,7 @@ from moestro.experts import make_family
 from moestro.gates import SoftmaxGate
 from moestro.model import Model
 from moestro.problems import MixtureProblem, fit_mixture, fit_mixtures
-from moestro.problems.ranking import Ranking, spacing
+from moestro.problems.ranking import Ranking
 from moestro.problems.smaller import duplicated
 from moestro.rows import Rows, sample_rows
 from moestro.search import Evidence, Options
@@ -243,12 +243,12 @@ class TestRanking:
     def test_spacing_is_that_of_rounded_responses_alone(self):
         rng = np.random.default_rng(0)
         x, y = rng.standard_normal((300, 1)), rng.standard_normal(300)
-        assert spacing(Rows.plain(x, None, y, None)) == 0
-        assert spacing(Rows.plain(x, None, np.round(y, 1), None)) == pytest.approx(0.1)
-        assert spacing(Rows.plain(x, None, 2.5 * np.round(y, 1), None)) == pytest.approx(0.25)
+        assert Rows.plain(x, None, y, None).spacing == 0
+        assert Rows.plain(x, None, np.round(y, 1), None).spacing == pytest.approx(0.1)
+        assert Rows.plain(x, None, 2.5 * np.round(y, 1), None).spacing == pytest.approx(0.25)
         twice = Rows.plain(np.r_[x, x], None, np.r_[y, y], None)
-        assert spacing(twice.merged()) == 0
-        assert spacing(Rows.plain(x, None, np.full(300, 2.0), None)) == 0
+        assert twice.merged().spacing == 0
+        assert Rows.plain(x, None, np.full(300, 2.0), None).spacing == 0
 
     def test_a_thin_expert_is_named_with_its_rows(self):
         rng = np.random.default_rng(0)

@@ -43,11 +43,7 @@ class ArrayEngine:
         information = np.zeros((P, P)) if order >= Order.INFORMATION else None
         curvature = np.zeros((P, P)) if order >= Order.CURVATURE else None
         for block in self.rows.blocks(self.block):
-            u = model.scores(theta, block.z)
-            eta = model.predictors(theta, block.x)
-            log_pi = u - log_sum_exp(u)
-            joint = log_pi + block.sum(model.family.log_density(eta, block.y[:, None]))
-            L = log_sum_exp(joint)
+            eta, log_pi, joint, L = self._densities(theta, block)
             if responsibilities is None:
                 r = np.exp(joint - L)
                 value += float(block.w @ L[:, 0])
@@ -98,25 +94,27 @@ class ArrayEngine:
         density, resp, score = [], [], []
         shift = np.log(self.rows.y_scale)
         for block in self.rows.blocks(self.block):
-            u = model.scores(theta, block.z)
-            log_pi = u - log_sum_exp(u)
-            eta = model.predictors(theta, block.x)
-            joint = log_pi + block.sum(model.family.log_density(eta, block.y[:, None]))
-            L = log_sum_exp(joint)
+            eta, log_pi, joint, L = self._densities(theta, block)
             r = np.exp(joint - L)
             base = np.broadcast_to(model.family.log_base(block.y) - shift, block.y.shape)
             density.append(L[:, 0] + block.sum(base))
             resp.append(r)
             if scores:
                 d = np.zeros((len(block.y), model.n_gate))
-                first = slice(None) if block.groups is None else block.groups.first
-                d[first] = block.w[:, None] * (r - np.exp(log_pi))[:, : model.n_gate]
+                d[block.first] = block.w[:, None] * (r - np.exp(log_pi))[:, : model.n_gate]
                 wr = block.spread(block.w[:, None] * r)
                 s = wr[:, :, None] * model.family.score(eta, block.y[:, None])
                 score.append(np.concatenate([d, s.reshape(len(d), -1)], axis=1))
         return Rowwise(
             np.concatenate(density), np.concatenate(resp), np.concatenate(score) if scores else None
         )
+
+    def _densities(self, theta: np.ndarray, block: Block) -> tuple[np.ndarray, ...]:
+        """Linear predictors eta (b, k, m), log pi_e, log pi_e + sum_i l_e(i), (u, k), and L (u, 1)."""
+        u, eta = self.model.scores(theta, block.z), self.model.predictors(theta, block.x)
+        log_pi = u - log_sum_exp(u)
+        joint = log_pi + block.sum(self.model.family.log_density(eta, block.y[:, None]))
+        return eta, log_pi, joint, log_sum_exp(joint)
 
     def _missing(
         self,
@@ -185,10 +183,9 @@ def expert_features(model: Model, x: np.ndarray) -> list[list[Feature]]:
 def unit_scores(model: Model, theta: np.ndarray, block: Block, scores: np.ndarray) -> np.ndarray:
     """Weighted scores of theta of each unit of a block, (u, P), from those of its rows' logits, (b, T)."""
     out = np.zeros((len(block.z), model.size))
-    first = slice(None) if block.groups is None else block.groups.first
     gate = model.gate.features(model.gate_coefficients(theta), model.gate_shared(theta), block.z)
     for t, (feature, at) in enumerate(gate):
-        out[:, at] += scores[first, t, None] * feature
+        out[:, at] += scores[block.first, t, None] * feature
     experts = [one for own in expert_features(model, block.x) for one in own]
     for t, (feature, at) in enumerate(experts, len(gate)):
         out[:, at] = block.sum(scores[:, t, None] * feature)

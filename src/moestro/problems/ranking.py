@@ -31,7 +31,6 @@ from ..rows import Rows
 from ..solvers import Coordinates
 
 ROWS = 2.0  # rows a parameter of its own that an expert as wide as the response needs
-LOOKED_AT = 100_000  # rows that say how the response was rounded
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Ranking:
         """The ranking of fits on `rows`, a `share` of all rows."""
         total, w = rows.row_weight_sum, rows.row_weights
         present = rows.n if w is None else int(np.count_nonzero(w))
-        rounded = spacing(rows) / rows.y_scale / np.sqrt(12.0) if coordinates.model.family.nuisances else 0.0
+        rounded = rows.spacing / rows.y_scale / np.sqrt(12.0) if coordinates.model.family.nuisances else 0.0
         return cls(coordinates, max(total, float(present)) / total / share, by, rounded)
 
     def narrow(self, phi: np.ndarray) -> np.ndarray:
@@ -89,18 +88,3 @@ class Ranking:
         collapsed = self.coordinates.collapsed(phi).any() or self.narrow(phi).any()
         kind = 0 if collapsed else 1 if self.thin(phi, mass).any() else 2
         return kind, float(value)
-
-
-def spacing(rows: Rows) -> float:
-    """How finely the response is recorded, in the user's units: the median over rows of the distance to the
-    nearest other value, where at least half of the rows share theirs with another row; else 0."""
-    step = rows.n // LOOKED_AT + 1
-    y, w = rows.y[::step], rows.row_weights
-    values, count = np.unique(y if w is None else y[w[::step] > 0], return_counts=True)
-    if len(values) < 2 or 2 * count[count > 1].sum() < count.sum():
-        return 0.0
-    gap = np.diff(values)
-    nearest = np.minimum(np.r_[np.inf, gap], np.r_[gap, np.inf])
-    order = np.argsort(nearest)
-    middle = np.searchsorted(np.cumsum(count[order]), count.sum() / 2)
-    return float(nearest[order][middle])

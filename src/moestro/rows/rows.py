@@ -11,6 +11,8 @@ import numpy as np
 from ..design.scaling import Scaling
 from .groups import Groups, merge_groups
 
+LOOKED_AT = 100_000  # rows that say how the response was rounded
+
 
 @dataclass(frozen=True)
 class Block:
@@ -31,6 +33,11 @@ class Block:
     def spread(self, a: np.ndarray) -> np.ndarray:
         """What a unit has, at each of its rows: (u, ...) to (b, ...)."""
         return a if self.groups is None else self.groups.spread(a)
+
+    @property
+    def first(self) -> slice | np.ndarray:
+        """The first row of each unit."""
+        return slice(None) if self.groups is None else self.groups.first
 
     @property
     def sizes(self) -> np.ndarray | int:
@@ -106,6 +113,21 @@ class Rows:
     @property
     def row_weight_sum(self) -> float:
         return float(self.n if self.row_weights is None else self.row_weights.sum())
+
+    @cached_property
+    def spacing(self) -> float:
+        """How finely the response is recorded, in the user's units: the median over rows of the distance to
+        the nearest other value, where at least half of the rows share theirs with another row; else 0."""
+        step = self.n // LOOKED_AT + 1
+        y, w = self.y[::step], self.row_weights
+        values, count = np.unique(y if w is None else y[w[::step] > 0], return_counts=True)
+        if len(values) < 2 or 2 * count[count > 1].sum() < count.sum():
+            return 0.0
+        gap = np.diff(values)
+        nearest = np.minimum(np.r_[np.inf, gap], np.r_[gap, np.inf])
+        order = np.argsort(nearest)
+        middle = np.searchsorted(np.cumsum(count[order]), count.sum() / 2)
+        return float(nearest[order][middle])
 
     def _cuts(self, size: int) -> Iterator[tuple[slice, slice, Groups | None]]:
         """Consecutive rows, their units and groups, about `size` rows at a time; a unit is never split."""

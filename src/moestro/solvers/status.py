@@ -57,8 +57,7 @@ def thin_status(status: Status, thin: np.ndarray, rows: np.ndarray, what: str, r
     """
     if not thin.any():
         return status
-    which = tuple(int(e) for e in np.flatnonzero(thin))
-    each = " and ".join(f"{what} {e + 1} on {rows[e]:.1f} rows" for e in which)
+    which, each = _on_rows(thin, rows, what)
     sentence = (
         f"{each}: too few for its parameters, so its coefficients are not reliable. Use fewer experts or "
     )
@@ -68,10 +67,15 @@ def thin_status(status: Status, thin: np.ndarray, rows: np.ndarray, what: str, r
 def narrow_status(narrow: np.ndarray, rows: np.ndarray, rounding: float) -> Status:
     """The status of a fit whose experts in `narrow`, boolean (k,), are narrower than the `rounding` of the
     response."""
-    which = tuple(int(e) for e in np.flatnonzero(narrow))
-    each = " and ".join(f"expert {e + 1} on {rows[e]:.1f} rows" for e in which)
+    which, each = _on_rows(narrow, rows, "expert")
     sentence = (
         f"{each}: narrower than the response is rounded (standard deviation {rounding:.2g}), so it describes "
         "a heap of equal values. Use fewer experts or a shared variance"
     )
     return Status(StatusKind.COLLAPSED, sentence, which)
+
+
+def _on_rows(those: np.ndarray, rows: np.ndarray, what: str) -> tuple[tuple[int, ...], str]:
+    """Their numbers, and each with its rows in words."""
+    which = tuple(int(e) for e in np.flatnonzero(those))
+    return which, " and ".join(f"{what} {e + 1} on {rows[e]:.1f} rows" for e in which)

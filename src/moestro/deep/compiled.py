@@ -12,51 +12,52 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .fused import compute, differentiate
+from .fused import Operands, compute, differentiate, keep, kept
+
+OPERANDS = (
+    "Tensor x, Tensor weight, Tensor w1, Tensor? b1, Tensor w2, Tensor? b2, Tensor token, Tensor counts, "
+    "str activation, bool gated"
+)
 
 
-@torch.library.custom_op("moestro::chosen_experts", mutates_args=())
-def chosen_experts(
-    x: Tensor, weight: Tensor, w1: Tensor, b1: Tensor | None, w2: Tensor, b2: Tensor | None,
-    token: Tensor, counts: Tensor, activation: str, gated: bool,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+@torch.library.custom_op(
+    "moestro::chosen_experts", mutates_args=(), schema=f"({OPERANDS}) -> (Tensor, Tensor)"
+)
+def chosen_experts(*given: Any) -> tuple[Tensor, Tensor]:
     """Output and first layer of `moestro.deep.fused.compute`."""
-    return compute(x, weight, w1, b1, w2, b2, token, counts, activation, gated)
+    return compute(Operands(*given))
 
 
-@torch.library.custom_op("moestro::chosen_experts_backward", mutates_args=())
-def chosen_experts_backward(
-    g: Tensor, x: Tensor, weight: Tensor, w1: Tensor, b1: Tensor | None, w2: Tensor, b2: Tensor | None,
-    token: Tensor, counts: Tensor, z: Tensor, activation: str, gated: bool,
-) -> list[Tensor]:  # fmt: skip
+@torch.library.custom_op(
+    "moestro::chosen_experts_backward",
+    mutates_args=(),
+    schema=f"(Tensor g, Tensor z, {OPERANDS}) -> Tensor[]",
+)
+def chosen_experts_backward(g: Tensor, z: Tensor, *given: Any) -> list[Tensor]:
     """All gradients, those of missing biases left out."""
-    needed = [True] * 6
-    found = differentiate(
-        g.contiguous(), x, weight, w1, b1, w2, b2, token, counts, z, activation, gated, needed
-    )
+    found = differentiate(g.contiguous(), z, Operands(*given), [True] * 6)
     return [v for v in found if v is not None]
 
 
 @chosen_experts.register_fake
-def _(x: Any, weight: Any, w1: Any, b1: Any, w2: Any, b2: Any, token: Any, *_rest: Any) -> Any:
-    return torch.empty_like(x), x.new_empty(token.shape[0], w1.shape[1])
+def _(*given: Any) -> Any:
+    of = Operands(*given)
+    return torch.empty_like(of.x), of.x.new_empty(of.token.shape[0], of.w1.shape[1])
 
 
 @chosen_experts_backward.register_fake
-def _(_g: Any, x: Any, weight: Any, w1: Any, b1: Any, w2: Any, b2: Any, *_rest: Any) -> Any:
-    return [torch.empty_like(v) for v in (x, weight, w1, b1, w2, b2) if v is not None]
+def _(_g: Any, _z: Any, *given: Any) -> Any:
+    return [torch.empty_like(v) for v in Operands(*given).leaves() if v is not None]
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    *parts, activation, gated = inputs
-    ctx.save_for_backward(*parts, output[1])
-    ctx.activation, ctx.gated = activation, gated
+    keep(ctx, Operands(*inputs), output[1])
 
 
 def _gradient(ctx: Any, g: Tensor, _z: Tensor) -> tuple[Any, ...]:
-    parts = ctx.saved_tensors
-    found = iter(chosen_experts_backward(g, *parts, ctx.activation, ctx.gated))
-    return (*(None if v is None else next(found) for v in parts[:6]), *[None] * 4)
+    of, z = kept(ctx)
+    found = iter(chosen_experts_backward(g, z, *of))
+    return (*(None if v is None else next(found) for v in of.leaves()), *[None] * 4)
 
 
 chosen_experts.register_autograd(_gradient, setup_context=_keep)

@@ -12,12 +12,13 @@ from torch.nn import functional as F
 from ..errors import DataError
 from .assignment import Assignment
 from .compiled import chosen_experts
-from .fused import ACTIVATIONS, ChosenExperts, Weights, activate
+from .fused import ACTIVATIONS, ChosenExperts, Operands, activate
 from .precision import autocast_type, full_precision
 from .routers.base import check_size
 
 FEW = 256  # pairs an expert: on a CPU the grouped product is the faster one below (docs/deep.md)
 BACKENDS = ("auto", "dense", "sorted", "grouped_mm")
+Weights = tuple[Tensor, Tensor | None, Tensor, Tensor | None]
 
 
 class MLPExperts(nn.Module):
@@ -149,10 +150,10 @@ def sorted_slices(experts: MLPExperts, x: Tensor, assignment: Assignment, weight
         counts = assignment.tally(assignment.kept.long())
     order = key.argsort(stable=True)
     weight, token = assignment.weight[order].to(x.dtype), assignment.token[order]
-    given = (x, weight, *weights, token, counts, experts.activation, experts.gated)
+    of = Operands(x, weight, *weights, token, counts, experts.activation, experts.gated)
     if torch.compiler.is_compiling():
-        return chosen_experts(*given)[0]
-    return ChosenExperts.apply(*given)  # type: ignore[return-value]
+        return chosen_experts(*of)[0]
+    return ChosenExperts.apply(*of)  # type: ignore[return-value]
 
 
 def grouped(experts: MLPExperts, x: Tensor, assignment: Assignment, weights: Weights) -> Tensor:

@@ -12,8 +12,8 @@ numbers of pairs are read on the host: on an accelerator that waits for it once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,7 +25,38 @@ DERIVATIVES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of the gradien
     "gelu": lambda g, z: torch.ops.aten.gelu_backward(g, z),
     "silu": lambda g, z: torch.ops.aten.silu_backward(g, z),
 }
-Weights = tuple[Tensor, Tensor | None, Tensor, Tensor | None]
+
+
+class Operands(NamedTuple):
+    """What the chosen experts are computed from, for m pairs of a token and an expert, sorted by expert.
+
+    Attributes
+    ----------
+    x : Tensor of shape (t, d_model)
+    weight : Tensor of shape (m,)
+    w1, b1, w2, b2 : Tensor
+        Of all experts; a bias may be None.
+    token : Tensor of shape (m,)
+    counts : Tensor of shape (n_experts,)
+        Pairs of each expert.
+    activation : str
+    gated : bool
+    """
+
+    x: Tensor
+    weight: Tensor
+    w1: Tensor
+    b1: Tensor | None
+    w2: Tensor
+    b2: Tensor | None
+    token: Tensor
+    counts: Tensor
+    activation: str
+    gated: bool
+
+    def leaves(self) -> tuple[Tensor | None, ...]:
+        """Those that are differentiated: x, weight, w1, b1, w2 and b2."""
+        return self[:6]
 
 
 def activate(h: Tensor, activation: str, gated: bool) -> Tensor:
@@ -37,11 +68,9 @@ def activate(h: Tensor, activation: str, gated: bool) -> Tensor:
     return function(a) * b
 
 
-def compute(
-    x: Tensor, weight: Tensor, w1: Tensor, b1: Tensor | None, w2: Tensor, b2: Tensor | None,
-    token: Tensor, counts: Tensor, activation: str, gated: bool,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Output (t, d_model) and z (m, inner); pairs sorted by expert, `counts` of them for each."""
+def compute(of: Operands) -> tuple[Tensor, Tensor]:
+    """Output (t, d_model) and z (m, inner)."""
+    x, weight, w1, b1, w2, b2, token, counts, activation, gated = of
     out, z = torch.zeros_like(x), x.new_empty(len(token), w1.shape[1])
     for e, at in _slices(counts):
         t, slot = token[at], z[at]
@@ -56,17 +85,15 @@ def compute(
     return out, z
 
 
-def differentiate(
-    g: Tensor, x: Tensor, weight: Tensor, w1: Tensor, b1: Tensor | None, w2: Tensor, b2: Tensor | None,
-    token: Tensor, counts: Tensor, z: Tensor, activation: str, gated: bool, needed: list[bool],
-) -> list[Tensor | None]:  # fmt: skip
-    """Gradients of x, weight, w1, b1, w2 and b2, where `needed`."""
+def differentiate(g: Tensor, z: Tensor, of: Operands, needed: Sequence[bool]) -> list[Tensor | None]:
+    """Gradients of the leaves where `needed`, for g = d out (t, d_model) and the z of `compute`."""
+    x, weight, w1, _, w2, b2, token, counts, activation, gated = of
     slices = _slices(counts)
     new = torch.empty_like if len(slices) == len(counts) else torch.zeros_like
     makers = (torch.zeros_like, torch.zeros_like, new, new, new, new)
     gx, gw, gw1, gb1, gw2, gb2 = out = [
         make(v) if v is not None and need else None
-        for make, v, need in zip(makers, (x, weight, w1, b1, w2, b2), needed, strict=True)
+        for make, v, need in zip(makers, of.leaves(), needed, strict=True)
     ]
     for e, at in slices:
         t, w = token[at], weight[at, None]
@@ -91,11 +118,9 @@ def differentiate(
     return out
 
 
-def plain(
-    x: Tensor, weight: Tensor, w1: Tensor, b1: Tensor | None, w2: Tensor, b2: Tensor | None,
-    token: Tensor, counts: Tensor, activation: str, gated: bool,
-) -> Tensor:  # fmt: skip
+def plain(of: Operands) -> Tensor:
     """The output by operations that autograd knows: what second derivatives go through."""
+    x, weight, w1, b1, w2, b2, token, counts, activation, gated = of
     out = torch.zeros_like(x)
     for e, at in _slices(counts):
         z = F.linear(x[token[at]], w1[e], None if b1 is None else b1[e])
@@ -104,31 +129,41 @@ def plain(
     return out
 
 
+def keep(ctx: Any, of: Operands, z: Tensor) -> None:
+    """Save for the gradient."""
+    *tensors, ctx.activation, ctx.gated = of
+    ctx.save_for_backward(*tensors, z)
+
+
+def kept(ctx: Any) -> tuple[Operands, Tensor]:
+    """What `keep` saved."""
+    *tensors, z = ctx.saved_tensors
+    return Operands(*tensors, ctx.activation, ctx.gated), z
+
+
 class ChosenExperts(torch.autograd.Function):
     """`compute` with `differentiate` as its gradient."""
 
     @staticmethod
     def forward(ctx: Any, *given: Any) -> Tensor:
-        out, z = compute(*given)
-        *tensors, ctx.activation, ctx.gated = given
-        ctx.save_for_backward(*tensors, z)
+        of = Operands(*given)
+        out, z = compute(of)
+        keep(ctx, of, z)
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        *tensors, z = ctx.saved_tensors
-        parts = tensors[:6]
-        needed = list(ctx.needs_input_grad[:6])
+        of, z = kept(ctx)
+        needed = ctx.needs_input_grad[:6]
         if torch.is_grad_enabled():  # this gradient will be differentiated again
-            leaves = [v for v, need in zip(parts, needed, strict=True) if need]
-            given: tuple[Any, ...] = (*tensors, ctx.activation, ctx.gated)
-            out = plain(*given)
+            leaves = [v for v, need in zip(of.leaves(), needed, strict=True) if v is not None and need]
             found = iter(
-                torch.autograd.grad(out, leaves, gradients[0], create_graph=True, materialize_grads=True)
+                torch.autograd.grad(
+                    plain(of), leaves, gradients[0], create_graph=True, materialize_grads=True
+                )
             )
             return (*(next(found) if need else None for need in needed), *[None] * 4)
-        known: tuple[Any, ...] = (gradients[0].contiguous(), *tensors, z, ctx.activation, ctx.gated, needed)
-        return (*differentiate(*known), *[None] * 4)
+        return (*differentiate(gradients[0].contiguous(), z, of, needed), *[None] * 4)
 
 
 def _slices(counts: Tensor) -> list[tuple[int, slice]]:

@@ -167,14 +167,12 @@ def _response(model: Any, frame: Any) -> np.ndarray:
 
 def _posteriors(model: Any, frame: Any) -> dict[str, Any]:
     """The most probable expert of each row, and the probability of each."""
-    from ..fitted import FittedModel
+    from ..fitted import FittedModel, assigned, posterior
 
     if isinstance(model, FittedModel) and model.fit.group_sizes is not None:
         raise DataError("--posterior is of single rows, and this model's rows share their expert in groups")
     joint = model.log_joint(*_matrices(model, frame), _response(model, frame))
-    r = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
-    posteriors = {f"posterior({e + 1})": r[:, e] for e in range(r.shape[1])}
-    return {"expert": np.argmax(r, axis=1) + 1, **posteriors}
+    return assigned(posterior(joint))
 
 
 def _weights(model: Any, frame: Any, groups: str, seen: Any) -> np.ndarray:

@@ -194,9 +194,9 @@ class MoEBase(Described):
         if per not in ("row", "group") or (per == "group" and groups is None):
             raise DataError(f"per={per!r} must be 'row', or 'group' where groups are given")
         data = self._with_response(X, y)
-        joint, of_row = self._fitted().log_joint(*data), slice(None)
-        if groups is not None:
-            joint, of_row = group_joint(self._fitted(), *data, ids_of(self, groups, X))
+        if groups is None:
+            return posterior(self._fitted().log_joint(*data))
+        joint, of_row = group_joint(self._fitted(), *data, ids_of(self, groups, X))
         r = posterior(joint)
         return r if per == "group" else r[of_row]
 

@@ -104,6 +104,21 @@ def test_what_is_refused(tmp_path):
             bootstrap_test(a, b)
 
 
+def test_gates_of_other_columns_are_not_nested():
+    """Two gates that read one column each, but not the same, are of one size and not one in the other."""
+    x, y = two_lines(60)
+    data = {"x": x[:, 0], "t": np.sin(7 * x[:, 0]), "y": y}
+
+    def fit(gate, k):
+        return MoERegressor.from_formula(f"y ~ x | {gate}", data, n_experts=k, random_state=0, n_starts=2)
+
+    with pytest.raises(DataError, match="same data"):
+        bootstrap_test(fit("x", 1), fit("t", 2))
+    one = MoERegressor.from_formula("y ~ x", data, n_experts=1, random_state=0, n_starts=2)
+    twice = fit("x", 2)  # the same columns, written a second time
+    assert bootstrap_test(one, twice, n_replicates=1, random_state=0).k == 1
+
+
 def test_the_table_of_a_sweep_by_hand():
     x, y = two_lines(100)
     moe = MoERegressor("bic", max_experts=2, **FEW).fit(x, y)

@@ -91,6 +91,8 @@ def test_predict_assigns_rows_to_experts(tmp_path):
     np.testing.assert_allclose([float(r["posterior(2)"]) for r in rows], expected["posterior(2)"], rtol=1e-8)
     (tmp_path / "x.csv").write_text("stretchratio\n1.5\n2.0\n")
     refuses("predict", path, tmp_path / "x.csv", "--posterior", match="tuned")
+    (tmp_path / "far.csv").write_text("stretchratio,tuned\n1.5,2.0\n2.0,1e200\n")  # no expert has a density
+    refuses("predict", path, tmp_path / "far.csv", "--posterior", match="no finite responsibilities in row 2")
 
 
 def test_predict_numbers_and_parquet(tmp_path):

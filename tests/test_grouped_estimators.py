@@ -132,6 +132,12 @@ class TestPosterior:
         law = moe.predict_distribution(new, groups="person", history=(data, None, "person"))
         np.testing.assert_allclose(law.mean(), given, rtol=1e-9)
 
+    def test_a_history_that_no_expert_explains_is_refused(self, data, moe):
+        past = {name: values[:1] for name, values in data.items()} | {"y": np.array([1e200])}
+        for predict in (moe.predict, moe.predict_distribution):
+            with pytest.raises(DataError, match="no finite weights given the history in"):
+                predict(data, groups="person", history=(past, None, "person"))
+
     def test_a_history_predicts_better(self):
         train, test = visits(200, 1, choice=True), visits(200, 2, choice=True)
         moe = MoEClassifier(2, formula="y ~ x | age", random_state=0).fit(train, groups="person")

@@ -99,12 +99,13 @@ def _predict(
     if model.classes:
         refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
     frame = read_frame(data_path, **how)
+    at = _matrices(model, frame)
     given = {}
     if history is not None and groups is not None:
-        given["log_weights"] = _weights(model, frame, groups, read_frame(history, **how))
-    table = _predictions(model, frame, gate, level, given)
+        given["log_weights"] = _weights(model, at, frame, groups, read_frame(history, **how))
+    table = _predictions(model, at, gate, level, given)
     if posterior:
-        table |= _posteriors(model, frame)
+        table |= _posteriors(model, at, frame)
     if out and out.lower().endswith(PARQUET):
         _write_parquet(table, out)
         return
@@ -117,29 +118,29 @@ def _predict(
 
 
 def _predictions(
-    model: Any, frame: Any, gate: bool, level: float, given: dict[str, np.ndarray]
+    model: Any, at: tuple[Any, Any], gate: bool, level: float, given: dict[str, np.ndarray]
 ) -> dict[str, Any]:
-    """Columns of predictions, by the gate's weights unless others are `given`; of several responses each by
-    its name."""
-    x, z = _matrices(model, frame)
+    """Columns of predictions at these columns of experts and gate, by the gate's weights unless others are
+    `given`; of several responses each by its name."""
     table: dict[str, Any] = {}
     if model.classes:
-        proba = model.mean(x, z, **given)
+        proba = model.mean(*at, **given)
         labels = np.array(model.classes, dtype=object)
         table["predicted"] = labels[np.argmax(proba, axis=1)]
         table.update({f"p({label})": proba[:, c] for c, label in enumerate(model.classes)})
     else:
-        for name, law in model.marginals(x, z, **given).items():
+        for name, law in model.marginals(*at, **given).items():
             low, middle, high = law.quantile(np.array([(1 - level) / 2, 0.5, (1 + level) / 2])).T
             parts = {"mean": law.mean(), "std": law.std(), "low": low, "median": middle, "high": high}
             table |= {part if model.single else f"{part}({name})": v for part, v in parts.items()}
     if gate:
-        weights = np.exp(given["log_weights"] if given else model.log_gate(x, z))
+        weights = np.exp(given["log_weights"] if given else model.log_gate(*at))
         table.update({f"gate({e + 1})": weights[:, e] for e in range(weights.shape[1])})
     return table
 
 
 def _matrices(model: Any, frame: Any) -> tuple[Any, Any]:
+    """The columns of experts and gate."""
     from ..design import FormulaDesign
     from ..design.frames import columns
 
@@ -165,19 +166,16 @@ def _response(model: Any, frame: Any) -> np.ndarray:
     return numeric_response(values, model.responses[0])
 
 
-def _posteriors(model: Any, frame: Any) -> dict[str, Any]:
+def _posteriors(model: Any, at: tuple[Any, Any], frame: Any) -> dict[str, Any]:
     """The most probable expert of each row, and the probability of each."""
-    from ..fitted import FittedModel
+    from ..fitted import FittedModel, assigned, posterior
 
     if isinstance(model, FittedModel) and model.fit.group_sizes is not None:
         raise DataError("--posterior is of single rows, and this model's rows share their expert in groups")
-    joint = model.log_joint(*_matrices(model, frame), _response(model, frame))
-    r = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
-    posteriors = {f"posterior({e + 1})": r[:, e] for e in range(r.shape[1])}
-    return {"expert": np.argmax(r, axis=1) + 1, **posteriors}
+    return assigned(posterior(model.log_joint(*at, _response(model, frame))))
 
 
-def _weights(model: Any, frame: Any, groups: str, seen: Any) -> np.ndarray:
+def _weights(model: Any, at: tuple[Any, Any], frame: Any, groups: str, seen: Any) -> np.ndarray:
     """log of the experts' weights (n, k), given what was seen of the groups."""
     from ..design import FormulaDesign
     from ..design.groups import group_ids
@@ -188,8 +186,7 @@ def _weights(model: Any, frame: Any, groups: str, seen: Any) -> np.ndarray:
             "--history needs a model that was fitted by a formula, which says what the response is"
         )
     past = (_matrices(model, seen)[0], _response(model, seen), group_ids(groups, seen))
-    x, z = _matrices(model, frame)
-    return log_weights_after(model, x, z, group_ids(groups, frame), past)
+    return log_weights_after(model, *at, group_ids(groups, frame), past)
 
 
 def _csv(table: dict[str, Any]) -> str:

@@ -173,12 +173,15 @@ class MoEBase(Described):
 
     def _with_response(self, X: Any, y: Any) -> tuple[Any, Any, np.ndarray]:
         x, z = self._matrices(X)
+        return x, z, self._response(read_response(self._fitted().design, X, y), x.shape[0])
+
+    def _response(self, values: np.ndarray, n: int) -> np.ndarray:
+        """The response of n rows as the family understands it."""
         model = self._fitted()
-        values = read_response(model.design, X, y)
-        expected = (x.shape[0],) if model.single else (x.shape[0], len(model.responses))
+        expected = (n,) if model.single else (n, len(model.responses))
         if values.shape != expected:
             raise DataError(f"y has shape {values.shape}, expected {expected}")
-        return x, z, self._encode(values, model.responses[0], fitting=False)
+        return self._encode(values, model.responses[0], fitting=False)
 
     def gate_proba(self, X: Any) -> np.ndarray:
         """Prior weight g_i(x) of each expert, shape (n, k)."""
@@ -194,9 +197,9 @@ class MoEBase(Described):
         if per not in ("row", "group") or (per == "group" and groups is None):
             raise DataError(f"per={per!r} must be 'row', or 'group' where groups are given")
         data = self._with_response(X, y)
-        joint, of_row = self._fitted().log_joint(*data), slice(None)
-        if groups is not None:
-            joint, of_row = group_joint(self._fitted(), *data, ids_of(self, groups, X))
+        if groups is None:
+            return posterior(self._fitted().log_joint(*data))
+        joint, of_row = group_joint(self._fitted(), *data, ids_of(self, groups, X))
         r = posterior(joint)
         return r if per == "group" else r[of_row]
 

@@ -53,8 +53,8 @@ def bootstrap_test(
         raise DataError(
             "the bootstrap needs the training data, which a file or a pickle does not carry: fit again"
         )
-    if not all(np.array_equal(getattr(rows, part), getattr(other, part)) for part in ("x", "y")):
-        raise DataError("both estimators must be fitted to the same data")
+    if not all(map(np.array_equal, _data(rows), _data(other))):
+        raise DataError("both estimators must be fitted to the same data and columns")
     if rows.w is not None or other.w is not None:
         raise DataError("weighted rows cannot be drawn: fit without weights")
     if isinstance(a, FittedModel):
@@ -67,6 +67,11 @@ def bootstrap_test(
         a.fit, b.fit, ratio,
         n_replicates=n_replicates, enough=enough, seed=random_state, threads=thread_count(n_jobs),
     )  # fmt: skip
+
+
+def _data(rows: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Columns of the experts, columns of the gate, response."""
+    return rows.x, rows.x if rows.z is None else rows.z, rows.y
 
 
 def _comparable(smaller: Any, larger: Any) -> None:

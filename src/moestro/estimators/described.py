@@ -11,7 +11,7 @@ import numpy as np
 from ..design import FormulaDesign
 from ..design.response import check_weights
 from ..errors import DataError
-from ..fitted import FittedModel, posterior
+from ..fitted import FittedModel, assigned, posterior
 from ..inference.classification import Classification, classify, profile_means, quantile_residuals
 from ..inference.margins import margins
 from ..inference.pseudo import pseudo_r2
@@ -62,9 +62,7 @@ class Described(Trust):
 
         Columns expert, posterior(1), ..., posterior(k); y and groups as in `responsibilities`.
         """
-        r = self.responsibilities(X, y, groups)
-        posteriors = {f"posterior({e + 1})": r[:, e] for e in range(r.shape[1])}
-        return Table({"expert": np.argmax(r, axis=1) + 1, **posteriors})
+        return Table(assigned(self.responsibilities(X, y, groups)))
 
     def classification(
         self,

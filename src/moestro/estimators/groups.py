@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ..design.groups import group_ids
 from ..errors import DataError
 from ..fitted.groups import log_weights_after
@@ -21,12 +19,13 @@ def ids_of(estimator: Any, groups: Any, X: Any) -> Any:
     return group_ids(groups, X)
 
 
-def weights_given(estimator: Any, X: Any, groups: Any, history: Any) -> dict[str, np.ndarray]:
-    """`log_weights` of a prediction, (n, k): of the experts at the rows of X, given a history (X, y, groups)
-    of their groups; nothing without one, where they are the gate's."""
+def inputs_of(estimator: Any, X: Any, groups: Any, history: Any) -> tuple[Any, ...]:
+    """What a model predicts from: the columns of X for experts and gate and, given a history (X, y, groups)
+    of its groups, log-weights of the experts (n, k), which are the gate's without one."""
+    x, z = estimator._matrices(X)
     if history is None:
         if groups is None:
-            return {}
+            return x, z
         raise DataError(
             "groups say nothing about a prediction without a history: give history=(X, y, groups) of "
             "rows that were seen, or leave groups out"
@@ -40,5 +39,4 @@ def weights_given(estimator: Any, X: Any, groups: Any, history: Any) -> dict[str
     past, y, ids = history
     past_x, _, past_y = estimator._with_response(past, y)
     seen = (past_x, past_y, ids_of(estimator, ids, past))
-    x, z = estimator._matrices(X)
-    return {"log_weights": log_weights_after(estimator._fitted(), x, z, ids_of(estimator, groups, X), seen)}
+    return x, z, log_weights_after(estimator._fitted(), x, z, ids_of(estimator, groups, X), seen)

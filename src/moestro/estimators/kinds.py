@@ -14,7 +14,7 @@ from ..errors import DataError
 from ..experts import Family, Multinomial, make_family
 from ..located import LocatedLaw
 from .base import MoEBase
-from .groups import weights_given
+from .groups import inputs_of
 from .helpers import read_response
 
 
@@ -43,14 +43,14 @@ class Regressor(RegressorMixin, MoEBase):
             Rows of the past; y is None where a formula reads it from X. The gate's weights of a group are
             replaced by its posterior ones; a group that is not in the history keeps the gate's.
         """
-        return self._fitted().mean(*self._matrices(X), **weights_given(self, X, groups, history))
+        return self._fitted().mean(*inputs_of(self, X, groups, history))
 
     def predict_distribution(
         self, X: Any, *, groups: Any = None, history: Any = None
     ) -> PredictiveDistribution | LocatedLaw:
         """The predictive distribution of each row: mean, variance, pdf, cdf, quantile, sample; of several
         responses mean, covariance, density, sample. Groups and history as in `predict`."""
-        return self._fitted().distribution(*self._matrices(X), **weights_given(self, X, groups, history))
+        return self._fitted().distribution(*inputs_of(self, X, groups, history))
 
     def sample(self, X: Any, random_state: Any = None) -> np.ndarray:
         """One response drawn for each row, shape (n,), or (n, q) of several."""
@@ -113,18 +113,10 @@ class Classifier(ClassifierMixin, MoEBase):
     def predict_proba(self, X: Any, *, groups: Any = None, history: Any = None) -> np.ndarray:
         """Class probabilities, shape (n, K), columns as in ``classes_``.
 
-        Given `history`, rows that were seen of the same `groups`, they are P(Y = s | x, history).
-
-        Parameters
-        ----------
-        X : array-like or frame of shape (n, d)
-        groups : str or array-like of shape (n,), optional
-            Ids as in `fit`, beside a history.
-        history : tuple (X, y, groups), optional
-            Rows of the past; y is None where a formula reads it from X. The gate's weights of a group are
-            replaced by its posterior ones; a group that is not in the history keeps the gate's.
+        Given `history`, rows that were seen of the same `groups`, they are P(Y = s | x, history); both as in
+        `MoERegressor.predict`.
         """
-        return self._fitted().mean(*self._matrices(X), **weights_given(self, X, groups, history))
+        return self._fitted().mean(*inputs_of(self, X, groups, history))
 
     def predict(self, X: Any, *, groups: Any = None, history: Any = None) -> np.ndarray:
         """Most probable class, shape (n,); groups and history as in `predict_proba`."""

@@ -8,7 +8,6 @@ import numpy as np
 
 from ..api import fit_located_design, number_of_experts
 from ..design import Observations
-from ..errors import DataError
 from ..located import LocatedLaw, LocatedMeasure
 from ..selection.located import specifications
 from .found import Found
@@ -155,15 +154,9 @@ class LocatedMoERegressor(Regressor):
 
     def inverse_distribution(self, y: Any) -> LocatedLaw:
         """The law of X at each response: mean, covariance, log-density, sample. For experts of degree 1."""
-        model = self._fitted()
-        values = np.asarray(y)
-        n = len(np.atleast_1d(values))
-        expected = (n,) if model.single else (n, len(model.responses))
-        if values.shape != expected:
-            raise DataError(f"y has shape {values.shape}, expected {expected}")
-        return model.inverse_measure.law(
-            self._encode(values, model.responses[0], fitting=False).reshape(n, -1)
-        )
+        n = len(np.atleast_1d(y))
+        response = self._response(np.asarray(y), n).reshape(n, -1)
+        return self.inverse_measure_.law(response)
 
     def joint_log_density(self, X: Any, y: Any = None) -> np.ndarray:
         """log p(x, y), shape (n,): what the fit maximises the sum of."""

@@ -3,7 +3,7 @@
 from .file import write_file
 from .located import LocatedModel
 from .model import FittedModel
-from .outputs import posterior
+from .outputs import assigned, posterior
 from .read import model_from_dict
 
-__all__ = ["FittedModel", "LocatedModel", "model_from_dict", "posterior", "write_file"]
+__all__ = ["FittedModel", "LocatedModel", "assigned", "model_from_dict", "posterior", "write_file"]

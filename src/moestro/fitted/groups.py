@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..design.groups import refuse_groups
+from ..gates import log_softmax
 from ..rows import Groups, encode_groups, sort_groups
 from ..rows.groups import check_constant
 from .model import FittedModel
+from .outputs import no_nan, quiet
 
 
 def group_joint(model: FittedModel, x: Any, z: Any, y: np.ndarray, ids: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +39,8 @@ def log_weights_after(
     own, own_labels = encode_groups(ids, x.shape[0])
     at = np.array([number.get(label, -1) for label in own_labels], dtype=np.int64)[own]
     joint = model.log_gate(x, z) + np.where(at[:, None] >= 0, evidence[at], 0.0)
-    return joint - np.logaddexp.reduce(joint, axis=1, keepdims=True)
+    with quiet():
+        return no_nan(log_softmax(joint), "weights given the history")
 
 
 def _refuse_located(model: Any, ids: Any) -> None:

@@ -31,6 +31,12 @@ def posterior(joint: np.ndarray) -> np.ndarray:
         return finite(np.exp(log_softmax(joint)), "responsibilities")
 
 
+def assigned(r: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns of responsibilities (n, k): the most probable expert of each row, counted from 1, and the
+    posterior of each."""
+    return {"expert": np.argmax(r, axis=1) + 1, **{f"posterior({e + 1})": p for e, p in enumerate(r.T)}}
+
+
 def _refuse(values: np.ndarray, bad: np.ndarray, what: str) -> np.ndarray:
     if bad.any():
         rows = bad.reshape(len(bad), -1).max(axis=1)

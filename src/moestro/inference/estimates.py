@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from ..errors import DataError
 
@@ -107,7 +107,7 @@ def critical(level: float) -> float:
     """Normal quantile of a two-sided interval."""
     if not 0 < level < 1:
         raise DataError(f"level must lie between 0 and 1, got {level!r}")
-    return float(norm.isf((1 - level) / 2))
+    return -float(ndtri((1 - level) / 2))
 
 
 def two_sided(z: float) -> float:

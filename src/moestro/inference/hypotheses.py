@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from ..errors import DataError
 from ..tables import Table
@@ -140,7 +140,7 @@ def wald_test(h: Hypotheses, estimates: Estimates) -> HypothesisTest:
         }
     )
     return HypothesisTest(
-        "Wald", statistic, len(gap), float(chi2.sf(statistic, len(gap))), table, estimates.kind
+        "Wald", statistic, len(gap), float(chdtrc(len(gap), statistic)), table, estimates.kind
     )
 
 

@@ -104,8 +104,13 @@ class TestClusters:
     @pytest.mark.parametrize(
         ("ids", "words"),
         [
-            (None, "needs cluster=ids"), (np.arange(7), "7 ids, the fit has 200 rows"),
-            (np.zeros(200), "one cluster only"), (np.where(np.arange(200), 1.0, np.nan), "missing ids"),
+            (None, "needs cluster=ids"), (np.arange(7), r"cluster has shape \(7,\), expected \(200,\)"),
+            ((np.arange(200), np.arange(7)), r"cluster has shape \(7,\), expected \(200,\)"),
+            (np.zeros(200), "one cluster only"), (7, "one id a row, got 7"),
+            (np.where(np.arange(200), 1.0, np.nan), "cluster is missing in row 1:"),
+            (["a", np.nan] * 100, r"cluster is missing in 100 rows \(the first is row 2\)"),
+            ([[1, "a"], [2, np.nan]] * 100, r"cluster is missing in 100 rows \(the first is row 2\)"),
+            ((), "cluster has no ids"), (np.empty((200, 0)), "cluster has no ids"),
         ],
     )  # fmt: skip
     def test_what_is_refused(self, lines, ids, words):

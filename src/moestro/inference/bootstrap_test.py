@@ -18,6 +18,7 @@ from ..problems import MixtureFit, fit_above, fit_mixture
 from ..rows import Rows
 from ..search import Options
 from ..solvers.pool import Pool
+from .estimates import p_text
 
 STARTS = (
     4  # uninformed starts of a refit, beside both estimates and the smaller refit with each expert in two
@@ -53,11 +54,11 @@ class BootstrapTest:
     stopped: bool
 
     def __str__(self) -> str:
-        p = "< 0.001" if self.p < 0.001 else f"= {self.p:.3f}"
         how = f"{self.exceeded} of {len(self.draws)} replicates at least as large"
+        how += ", stopped early" if self.stopped else ""
         return (
             f"Bootstrap likelihood-ratio test of {self.k} experts against {self.more}: "
-            f"2 log ratio {self.statistic:.3f}, p {p} ({how}{', stopped early' if self.stopped else ''})"
+            f"2 log ratio {self.statistic:.3f}, {p_text(self.p)} ({how})"
         )
 
 

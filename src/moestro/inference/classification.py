@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtri, xlogy
 
 from ..tables import Table
-from .estimates import critical
+from .estimates import critical, interval_of_share
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,11 @@ def classify(
         None if a is None or a >= 1 or not 0 < s < 1 else a / (1 - a) * (1 - s) / s
         for a, s in zip(own, shares, strict=True)
     ]
-    low, high = zip(
-        *(_of_share(s, e, critical(level)) for s, e in zip(shares, std_errors, strict=True)), strict=True
-    )
+    intervals = [
+        (None, None) if se is None or not 0 < s < 1 else interval_of_share(s, se, critical(level))
+        for s, se in zip(shares, std_errors, strict=True)
+    ]
+    low, high = zip(*intervals, strict=True)
     posteriors = {"assigned": list(range(1, k + 1)), "weight": sizes.tolist()}
     posteriors |= {f"posterior({e + 1})": [row[e] for row in average] for e in range(k)}
     table = {
@@ -72,14 +74,6 @@ def classify(
     }  # fmt: skip
     entropy = -float(w @ xlogy(r, r).sum(axis=1))
     return Classification(Table(posteriors), Table(table), 1.0 - entropy / (n * math.log(k)))
-
-
-def _of_share(share: float, se: float | None, width: float) -> tuple[float | None, float | None]:
-    """An interval on the logit scale."""
-    if se is None or not 0 < share < 1:
-        return None, None
-    odds, half = math.log(share / (1 - share)), width * se / (share * (1 - share))
-    return 1 / (1 + math.exp(half - odds)), 1 / (1 + math.exp(-half - odds))
 
 
 def profile_means(r: np.ndarray, w: np.ndarray, columns: dict[str, np.ndarray]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from ..errors import DataError
+from ..rows import encode_groups
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,10 @@ class Clusters:
         cluster."""
         if ids is None:
             raise DataError("cov='cluster' needs cluster=ids, the cluster of each row")
-        columns = list(ids) if isinstance(ids, tuple) else [np.asarray(ids)]
-        columns = [c for a in columns for c in (np.asarray(a).T if np.ndim(a) == 2 else [np.asarray(a)])]
-        if any(c.shape != (n,) for c in columns):
-            raise DataError(f"cluster has {len(columns[0])} ids, the fit has {n} rows")
-        codes = [_codes(c) for c in columns]
+        several = ids if isinstance(ids, tuple) else (ids,)
+        codes = [encode_groups(column, n, "cluster")[0] for a in several for column in _columns(a)]
+        if not codes:
+            raise DataError("cluster has no ids: give the cluster of each row")
         groupings = []
         for size in range(1, len(codes) + 1):
             for which in combinations(codes, size):
@@ -88,13 +89,11 @@ class Meat:
         return (vectors * np.maximum(values, 0.0)) @ vectors.T
 
 
-def _codes(ids: np.ndarray) -> np.ndarray:
-    if any(v is None or v != v for v in ids.tolist()):
-        raise DataError("cluster has missing ids: remove those rows first")
-    try:
-        return np.unique(ids, return_inverse=True)[1]
-    except TypeError as error:
-        raise DataError("cluster ids must be of one type, numbers or text") from error
+def _columns(ids: Any) -> Iterable[Any]:
+    """The dimensions of ids; numbers in lists do not become text because of one that is."""
+    if np.ndim(ids) != 2:
+        return [ids]
+    return np.asarray(ids, dtype=object if isinstance(ids, list) else None).T
 
 
 def _codes_of_rows(codes: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from ..errors import DataError
 
@@ -107,12 +107,23 @@ def critical(level: float) -> float:
     """Normal quantile of a two-sided interval."""
     if not 0 < level < 1:
         raise DataError(f"level must lie between 0 and 1, got {level!r}")
-    return float(norm.isf((1 - level) / 2))
+    return -float(ndtri((1 - level) / 2))
 
 
 def two_sided(z: float) -> float:
     """P(|Z| > |z|) of a standard normal Z."""
     return math.erfc(abs(z) / math.sqrt(2.0))
+
+
+def interval_of_share(share: float, se: float, width: float) -> tuple[float, float]:
+    """On the logit scale."""
+    odds, half = math.log(share / (1 - share)), width * se / (share * (1 - share))
+    return 1 / (1 + math.exp(half - odds)), 1 / (1 + math.exp(-half - odds))
+
+
+def p_text(p: float) -> str:
+    """A p value in a sentence: "p = 0.123"."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def _interval(kind: str, estimate: float, variance: float, width: float) -> tuple[float | None, ...]:
@@ -128,6 +139,4 @@ def _interval(kind: str, estimate: float, variance: float, width: float) -> tupl
         factor = math.exp(width * se / estimate)
         return se, None, None, estimate / factor, estimate * factor
     assert kind == SHARE
-    odds, half = math.log(estimate / (1 - estimate)), width * se / (estimate * (1 - estimate))
-    low, high = (1 / (1 + math.exp(-odds + s * half)) for s in (1, -1))
-    return se, None, None, low, high
+    return se, None, None, *interval_of_share(estimate, se, width)

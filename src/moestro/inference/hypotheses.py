@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from ..errors import DataError
 from ..tables import Table
-from .estimates import Estimates, two_sided
+from .estimates import Estimates, p_text, two_sided
 
 NUMBER = re.compile(r"\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?")
 RANK = 1e-10  # of a covariance scaled to correlations, below which hypotheses say the same
@@ -102,10 +102,9 @@ class HypothesisTest:
     kind: str
 
     def __str__(self) -> str:
-        p = "< 0.001" if self.p < 0.001 else f"= {self.p:.3f}"
         kind = f" ({self.kind})" if self.kind else ""
         what = ", ".join(self.table["hypothesis"])
-        return f"{self.name} test{kind} of {what}: chi2({self.df}) = {self.statistic:.3f}, p {p}"
+        return f"{self.name} test{kind} of {what}: chi2({self.df}) = {self.statistic:.3f}, {p_text(self.p)}"
 
 
 def wald_test(h: Hypotheses, estimates: Estimates) -> HypothesisTest:
@@ -140,7 +139,7 @@ def wald_test(h: Hypotheses, estimates: Estimates) -> HypothesisTest:
         }
     )
     return HypothesisTest(
-        "Wald", statistic, len(gap), float(chi2.sf(statistic, len(gap))), table, estimates.kind
+        "Wald", statistic, len(gap), float(chdtrc(len(gap), statistic)), table, estimates.kind
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import null_space
 from scipy.optimize import brentq, minimize
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 from ..design import Units
 from ..engine import Evaluation, Order, make_engine
@@ -116,7 +116,7 @@ class Restricted:
         statistic = max(statistic, 0.0)
         df = len(h.r)
         table = Table({"hypothesis": list(h.texts)})
-        return HypothesisTest(name, statistic, df, float(chi2.sf(statistic, df)), table, "")
+        return HypothesisTest(name, statistic, df, float(chdtrc(df, statistic)), table, "")
 
     def profile(self, i: int, estimate: float, se: float, level: float) -> tuple[float | None, float | None]:
         """Values b of parameter i at which 2 (L - L(b)) reaches the chi-squared quantile; None where it does

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from ..solvers.newton import is_definite, solve_definite
+from .quadratic import add_norms
 from .subproblem import RIDGE, Local, Subproblem
 
 SADDLE = 1e-5  # downward curvature relative to D that is left
@@ -22,18 +23,13 @@ def _alive(problem: Subproblem, at: Local) -> tuple[np.ndarray, np.ndarray, np.n
     alive = (at.v > lower) & (at.v < upper)
     alive[n:] &= (slopes != 0) | ((terms.l1 == 0) & (terms.group < 0))
     inner = np.flatnonzero(alive)
-    g, H = at.gradient.copy(), at.curvature[np.ix_(inner, inner)].copy()
-    g[n:] += terms.l2 * slopes + terms.l1 * np.sign(slopes)
+    full, H = at.gradient.copy(), at.curvature[np.ix_(inner, inner)]
+    full[n:] += terms.l2 * slopes + terms.l1 * np.sign(slopes)
+    g = full[inner]
     H.reshape(-1)[:: len(inner) + 1] += np.concatenate([np.zeros(n), terms.l2])[inner]
     group = np.concatenate([np.full(n, -1), terms.group])[inner]
-    for name in np.unique(group[group >= 0]):
-        own = np.flatnonzero(group == name)
-        x = at.v[inner[own]]
-        size = float(np.linalg.norm(x))
-        weight = terms.group_weight[name]
-        g[inner[own]] += weight * x / size
-        H[np.ix_(own, own)] += weight / size * (np.eye(len(x)) - np.outer(x, x) / size**2)
-    return inner, g[inner], H
+    add_norms(g, H, at.v[inner], group, terms.group_weight)
+    return inner, g, H
 
 
 def _moved(problem: Subproblem, at: Local, inner: np.ndarray, step: np.ndarray) -> np.ndarray:

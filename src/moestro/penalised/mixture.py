@@ -20,7 +20,7 @@ from ..solvers import Coordinates, Status
 from ..solvers.pool import Pool
 from .begin import from_responsibilities
 from .likelihood import Likelihood
-from .restricted import Restricted, whole_model
+from .restricted import Restricted, on_support, whole_model
 from .screening import SCREENED, relevant
 from .solve import Solution, solve
 from .status import diagnose
@@ -144,10 +144,7 @@ class PenalisedProblem(Defaults):
     def _at(self, point: np.ndarray) -> tuple[Restricted, np.ndarray, float]:
         """The likelihood of the slopes of a point that are not zero, its parameters there, and the
         penalty."""
-        u, slopes = point[: self.likelihood.n_free], point[self.likelihood.n_free :]
-        at = np.flatnonzero(slopes)
-        part = Restricted(self._one, at)
-        return part, np.concatenate([u, slopes[at]]), self.terms.value(slopes)
+        return *on_support(self._one, point), self.terms.value(point[self.likelihood.n_free :])
 
     def values(self, points: Sequence[np.ndarray], pool: Pool) -> Sequence[tuple[float, np.ndarray]]:
         def value(point: np.ndarray) -> tuple[float, np.ndarray]:
@@ -182,7 +179,7 @@ class PenalisedProblem(Defaults):
     def fit(self, end: End, **common: Any) -> PenalisedFit:
         """Parameters of the whole model, experts in decreasing order of mass."""
         pr, solution = self.likelihood, end.outcome
-        model, theta = whole_model(pr, solution.u, solution.slopes)
+        model, theta = whole_model(pr, end.point)
         order = np.argsort(-solution.mass, kind="stable")
         trace = [replace(i, value=-pr.n * i.value) for i in solution.trace]
         return PenalisedFit(

@@ -52,8 +52,7 @@ class RegularizationPath:
 
     def measure(self, index: int) -> Any:
         """The `MixingMeasure` at the index-th strength, experts in the order of the path."""
-        at = self._path.points[index]
-        model, theta = whole_model(self._path.likelihood, at.u, at.slopes)
+        model, theta = whole_model(self._path.likelihood, self._path.points[index].point)
         return measure_of(model, self._model.units, theta)
 
     def columns(self, index: int) -> list[str]:

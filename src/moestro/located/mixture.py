@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..search import End, Fit, budget_of, entropy, history
+from ..search import Defaults, End, Fit, budget_of, entropy, history
 from ..search.starts import ROTATION, STRATEGIES, auto_starts
 from ..solvers import Status, thin_status
 from ..solvers.pool import Pool
@@ -31,7 +31,6 @@ RUN_TOL, RUN_EM = 1e-4, 80  # of runs, by EM: near enough to tell optima apart
 PASSES = 1000  # an expert, that a search may take
 DEAR, DEAR_EM = 50.0, 25  # passes an expert and steps of a run where M-steps are dear
 SHARP, GENTLE = 2.0, 0.1  # slope, per standard deviation, of the cut that makes two components of one
-WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +59,7 @@ class LocatedFit(Fit):
 
 
 @dataclass(frozen=True)
-class LocatedProblem:
+class LocatedProblem(Defaults):
     """The joint log-likelihood of a located model on rows; points are `polish.Point`.
 
     Attributes
@@ -122,14 +121,6 @@ class LocatedProblem:
     @property
     def few_steps(self) -> int:
         return 5 if has_newton(self.model) else 20
-
-    @property
-    def at_once(self) -> int:
-        return 10**6
-
-    @property
-    def wide(self) -> bool:
-        return self.n * self.size > WIDE
 
     # Memberships
 

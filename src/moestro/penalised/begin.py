@@ -24,10 +24,7 @@ QUANTILES = 2000  # rows that windows are looked at
 def from_responsibilities(likelihood: Likelihood, r: np.ndarray) -> np.ndarray:
     """The point (u, slopes) of M-steps with memberships r (n, k), on the columns of each side whose slopes
     begin steepest."""
-    rows, k, m = likelihood.rows, likelihood.k, likelihood.m
-    y, nu = rows.scaled_y, likelihood.family.nuisances
-    eta = np.concatenate([likelihood.family.marginal(y, rows.weights), np.zeros(nu)])
-    s = likelihood.family.score(np.broadcast_to(eta, (rows.n, m + nu)), y)
+    rows, k, s = likelihood.rows, likelihood.k, likelihood.marginal_scores
     gate = r[:, : k - 1] - r[:, : k - 1].mean(axis=0)
     scores = np.concatenate([gate, (r[:, :, None] * s[:, None, :]).reshape(rows.n, -1)], axis=1)
     steep = np.abs(likelihood.gradient(rows.weights[:, None] * scores))

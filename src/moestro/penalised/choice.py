@@ -15,7 +15,7 @@ from ..engine import Order
 from ..tables import Table
 from .likelihood import Likelihood
 from .path import AlphaPath
-from .restricted import Restricted
+from .restricted import on_support
 from .solve import Solution
 
 CRITERIA = ("ebic", "bic", "aic", "cv")
@@ -71,5 +71,5 @@ def table(
 
 def log_likelihood(likelihood: Likelihood, a: Solution) -> float:
     """Of other rows, given a fit."""
-    part = Restricted(likelihood, a.support)
-    return -part.evaluate(np.concatenate([a.u, a.slopes[a.support]]), Order.VALUE)[0] * likelihood.n
+    part, v = on_support(likelihood, a.point)
+    return -part.evaluate(v, Order.VALUE)[0] * likelihood.n

@@ -195,6 +195,13 @@ class Likelihood:
         doubtful = many or self.thin(point, mass).any()
         return 0 if self.collapsed(point).any() else 1 if doubtful else 2, float(value)
 
+    @cached_property
+    def marginal_scores(self) -> np.ndarray:
+        """Scores of every row at the marginal law of y, (n, m + nuisances)."""
+        y, family = self.rows.scaled_y, self.family
+        eta = np.concatenate([family.marginal(y, self.rows.weights), np.zeros(family.nuisances)])
+        return family.score(np.broadcast_to(eta, (len(y), len(eta))), y)
+
     def pooled(self) -> np.ndarray:
         """The point with equal gate weights and every expert at the marginal law of y, without slopes."""
         point = np.zeros(self.n_free + self.size)

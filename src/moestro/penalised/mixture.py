@@ -13,22 +13,21 @@ import numpy as np
 from ..engine import Order
 from ..penalties import Terms
 from ..problems import MixtureFit
-from ..search import End, Fit, budget_of, entropy, history
-from ..search.starts import ROTATION, STRATEGIES, auto_starts
+from ..search import Defaults, End, budget_of, entropy, history
+from ..search.problem import WIDE
+from ..search.starts import STRATEGIES
 from ..solvers import Coordinates, Status
 from ..solvers.pool import Pool
 from .begin import from_responsibilities
 from .likelihood import Likelihood
-from .restricted import Restricted, whole_model
+from .restricted import Restricted, on_support, whole_model
 from .screening import SCREENED, relevant
 from .solve import Solution, solve
 from .status import diagnose
 
 VIEWED = (3, 6, SCREENED)  # columns of a side that a start or a move looks at
 RUN_TOL, RUN_LIMIT = 1e-4, 30  # of runs: near enough to tell optima apart
-FEW_STEPS = 5
 PASSES = 300  # an expert, that a search may take
-WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +47,7 @@ class PenalisedFit(MixtureFit):
 
 
 @dataclass(frozen=True)
-class PenalisedProblem:
+class PenalisedProblem(Defaults):
     """The penalised log-likelihood -n F at one strength; points are (u, slopes) in one vector.
 
     Attributes
@@ -84,24 +83,8 @@ class PenalisedProblem:
         return self.likelihood.rows.w
 
     @property
-    def rotation(self) -> Sequence[str]:
-        return ROTATION
-
-    @property
-    def n_starts(self) -> int:
-        return auto_starts(self.k)
-
-    @property
     def budget(self) -> float:
         return budget_of(self, PASSES)
-
-    @property
-    def few_steps(self) -> int:
-        return FEW_STEPS
-
-    @property
-    def at_once(self) -> int:
-        return 10**6
 
     @property
     def wide(self) -> bool:
@@ -140,15 +123,6 @@ class PenalisedProblem:
     def by_mass(self, point: np.ndarray) -> np.ndarray:
         return point  # the order is that of the path; `fit` sorts
 
-    def nested(self, below: Fit) -> Sequence[np.ndarray]:
-        return ()
-
-    def duplicated(self, below: Fit) -> Sequence[np.ndarray]:
-        return ()
-
-    def simpler(self) -> None:
-        return None
-
     # Runs
 
     def settle(self, points: Sequence[np.ndarray], pool: Pool) -> Sequence[End]:
@@ -170,10 +144,7 @@ class PenalisedProblem:
     def _at(self, point: np.ndarray) -> tuple[Restricted, np.ndarray, float]:
         """The likelihood of the slopes of a point that are not zero, its parameters there, and the
         penalty."""
-        u, slopes = point[: self.likelihood.n_free], point[self.likelihood.n_free :]
-        at = np.flatnonzero(slopes)
-        part = Restricted(self._one, at)
-        return part, np.concatenate([u, slopes[at]]), self.terms.value(slopes)
+        return *on_support(self._one, point), self.terms.value(point[self.likelihood.n_free :])
 
     def values(self, points: Sequence[np.ndarray], pool: Pool) -> Sequence[tuple[float, np.ndarray]]:
         def value(point: np.ndarray) -> tuple[float, np.ndarray]:
@@ -208,7 +179,7 @@ class PenalisedProblem:
     def fit(self, end: End, **common: Any) -> PenalisedFit:
         """Parameters of the whole model, experts in decreasing order of mass."""
         pr, solution = self.likelihood, end.outcome
-        model, theta = whole_model(pr, solution.u, solution.slopes)
+        model, theta = whole_model(pr, end.point)
         order = np.argsort(-solution.mass, kind="stable")
         trace = [replace(i, value=-pr.n * i.value) for i in solution.trace]
         return PenalisedFit(

@@ -25,14 +25,7 @@ def finish(
         r = (g + M @ (out - start) + l1 * np.sign(out))[at]
         H = M[np.ix_(at, at)]
         own = group[at]
-        for name in np.unique(own[own >= 0]):
-            members = np.flatnonzero(own == name)
-            x = out[at[members]]
-            size = float(np.linalg.norm(x))
-            if size == 0:
-                return out
-            r[members] += weight[name] * x / size
-            H[np.ix_(members, members)] += weight[name] / size * (np.eye(len(x)) - np.outer(x, x) / size**2)
+        add_norms(r, H, out[at], own, weight)
         try:
             step = -np.linalg.solve(H, r)
         except np.linalg.LinAlgError:
@@ -51,6 +44,18 @@ def finish(
         ):
             break
     return out
+
+
+def add_norms(g: np.ndarray, H: np.ndarray, x: np.ndarray, group: np.ndarray, weight: np.ndarray) -> None:
+    """Add the gradient and the Hessian of sum_j weight_j ||x_j|| to g and H, not finite where a group is at
+    zero; `group` (n,) is -1 for none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for j in np.unique(group[group >= 0]):
+            at = np.flatnonzero(group == j)
+            own = x[at]
+            size = float(np.linalg.norm(own))
+            g[at] += weight[j] * own / size
+            H[np.ix_(at, at)] += weight[j] / size * (np.eye(len(at)) - np.outer(own, own) / size**2)
 
 
 def _first_wall(

@@ -197,7 +197,16 @@ class Restricted:
         return scores * np.concatenate([np.ones(k - 1), factor.ravel()])
 
 
-def whole_model(likelihood: Likelihood, u: np.ndarray, slopes: np.ndarray) -> tuple[Model, np.ndarray]:
+def on_support(
+    likelihood: Likelihood, point: np.ndarray, everything: bool = False
+) -> tuple[Restricted, np.ndarray]:
+    """The likelihood of the slopes of a point (u, slopes) that are not zero, and its v there."""
+    u, slopes = point[: likelihood.n_free], point[likelihood.n_free :]
+    part = Restricted(likelihood, np.flatnonzero(slopes), everything)
+    return part, np.concatenate([u, slopes[part.working]])
+
+
+def whole_model(likelihood: Likelihood, point: np.ndarray) -> tuple[Model, np.ndarray]:
     """Model on all columns and its parameters."""
-    every = Restricted(likelihood, np.flatnonzero(slopes), everything=True)
-    return every.model, every.theta(np.concatenate([u, slopes[every.working]]))
+    every, v = on_support(likelihood, point, everything=True)
+    return every.model, every.theta(v)

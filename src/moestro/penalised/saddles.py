@@ -6,6 +6,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import eigh
 
+from ..solvers.newton import is_definite, solve_definite
+from .quadratic import add_norms
 from .subproblem import RIDGE, Local, Subproblem
 
 SADDLE = 1e-5  # downward curvature relative to D that is left
@@ -21,39 +23,34 @@ def _alive(problem: Subproblem, at: Local) -> tuple[np.ndarray, np.ndarray, np.n
     alive = (at.v > lower) & (at.v < upper)
     alive[n:] &= (slopes != 0) | ((terms.l1 == 0) & (terms.group < 0))
     inner = np.flatnonzero(alive)
-    g, H = at.gradient.copy(), at.curvature[np.ix_(inner, inner)].copy()
-    g[n:] += terms.l2 * slopes + terms.l1 * np.sign(slopes)
+    full, H = at.gradient.copy(), at.curvature[np.ix_(inner, inner)]
+    full[n:] += terms.l2 * slopes + terms.l1 * np.sign(slopes)
+    g = full[inner]
     H.reshape(-1)[:: len(inner) + 1] += np.concatenate([np.zeros(n), terms.l2])[inner]
     group = np.concatenate([np.full(n, -1), terms.group])[inner]
-    for name in np.unique(group[group >= 0]):
-        own = np.flatnonzero(group == name)
-        x = at.v[inner[own]]
-        size = float(np.linalg.norm(x))
-        weight = terms.group_weight[name]
-        g[inner[own]] += weight * x / size
-        H[np.ix_(own, own)] += weight / size * (np.eye(len(x)) - np.outer(x, x) / size**2)
-    return inner, g[inner], H
+    add_norms(g, H, at.v[inner], group, terms.group_weight)
+    return inner, g, H
+
+
+def _moved(problem: Subproblem, at: Local, inner: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Where a step in the coordinates `inner` leads within the box."""
+    out = at.v.copy()
+    out[inner] += step
+    return np.clip(out, *problem.box())
 
 
 def on_manifold(problem: Subproblem, at: Local) -> Local | None:
     """Newton's step among the slopes that are not zero, where only the penalty's own curvature makes the
     objective convex."""
-    try:
-        np.linalg.cholesky(at.curvature + 1e-3 * at.information + RIDGE * np.eye(len(at.v)))
+    if is_definite(at.curvature + 1e-3 * at.information + RIDGE * np.eye(len(at.v))):
         return None  # the proximal step sees enough
-    except np.linalg.LinAlgError:
-        pass
     inner, g, H = _alive(problem, at)
-    try:
-        np.linalg.cholesky(H)
-        step = -np.linalg.solve(H, g)
-    except np.linalg.LinAlgError:
+    ahead = solve_definite(H, g)
+    if ahead is None:
         return None
-    lower, upper = problem.box()
+    step = -ahead
     for length in (1.0, 0.3, 0.1):
-        trial = at.v.copy()
-        trial[inner] += length * step
-        trial = np.clip(trial, lower, upper)
+        trial = _moved(problem, at, inner, length * step)
         if problem.value(trial) < at.objective + 1e-4 * length * float(g @ step):
             return problem.look(trial)
     return None
@@ -63,14 +60,10 @@ def leave_saddle(problem: Subproblem, at: Local) -> Local | None:
     """A better point along the direction in which the objective curves down most, beside D; None where there
     is none."""
     inner, _, H = _alive(problem, at)
-    lower, upper = problem.box()
     D = at.information[np.ix_(inner, inner)].copy()
     D.reshape(-1)[:: len(inner) + 1] += RIDGE + 1e-8 * np.diag(D)
-    try:
-        np.linalg.cholesky(H + SADDLE * D)
+    if is_definite(H + SADDLE * D):
         return None
-    except np.linalg.LinAlgError:
-        pass
     try:
         _, vectors = eigh(H, D, subset_by_index=[0, 0])
     except np.linalg.LinAlgError:
@@ -79,9 +72,7 @@ def leave_saddle(problem: Subproblem, at: Local) -> Local | None:
     best, least = None, at.objective - SADDLE_GAIN * (1 + abs(at.objective))
     for length in SADDLE_LENGTHS:
         for sign in (1.0, -1.0):
-            trial = at.v.copy()
-            trial[inner] += sign * length * direction
-            trial = np.clip(trial, lower, upper)
+            trial = _moved(problem, at, inner, sign * length * direction)
             value = problem.value(trial)
             if np.isfinite(value) and value < least:
                 best, least = trial, value

@@ -20,9 +20,7 @@ def relevant(likelihood: Likelihood, columns: Columns) -> np.ndarray:
 
     Experts with opposite slopes leave no correlation of y and x, but one of y^2 and x^2.
     """
-    y, w, family = likelihood.rows.scaled_y, likelihood.rows.weights, likelihood.family
-    eta = np.concatenate([family.marginal(y, w), np.zeros(family.nuisances)])
-    s = family.score(np.broadcast_to(eta, (len(y), len(eta))), y)
+    w, s = likelihood.rows.weights, likelihood.marginal_scores
     square = s[:, : likelihood.m] ** 2
     square = square - np.average(square, axis=0, weights=w)
 

@@ -13,6 +13,7 @@ import numpy as np
 from .. import _core
 from ..engine import Order
 from ..penalties import Terms
+from ..solvers.newton import is_definite
 from .quadratic import finish
 from .restricted import Restricted
 
@@ -101,9 +102,7 @@ class Subproblem:
         M = at.curvature[np.ix_(inner, inner)] + lam * D
         extra = np.concatenate([np.zeros(self.n_free), terms.l2])
         M.reshape(-1)[:: len(M) + 1] += extra + RIDGE * (1.0 + np.diag(D))
-        try:
-            np.linalg.cholesky(M)
-        except np.linalg.LinAlgError:
+        if not is_definite(M):
             return None
         group = np.concatenate([np.full(self.n_free, -1), terms.group]).astype(np.int32)
         lower, upper = (b[inner] for b in self.box())

@@ -13,8 +13,8 @@ import numpy as np
 from ..engine import Evaluation, Order, make_engine
 from ..model import Model
 from ..rows import Rows, sample_rows
-from ..search import End, Fit, budget_of, entropy, history
-from ..search.starts import ROTATION, STRATEGIES, auto_starts
+from ..search import Defaults, End, Fit, budget_of, entropy, history
+from ..search.starts import STRATEGIES
 from ..solvers import Coordinates, Objective, Solver, Status, narrow_status, run, thin_status
 from ..solvers.base import Cancelled
 from ..solvers.diagnosis import diagnose
@@ -32,10 +32,8 @@ LONG_EM = 60  # instead of Newton's where a Hessian costs more than it tells
 MANY = 300  # parameters from which it does
 RUN_TOL = 1e-4  # gradient per row at which runs end: near enough to tell optima apart
 RUN_LIMIT = 50
-FEW_STEPS = 5
 PASSES = 4000  # an expert, that a search may take
 STACK_BYTES = 60e6  # of matrices and memberships held at once by runs done side by side
-WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +57,7 @@ class MixtureFit(Fit):
 
 
 @dataclass(frozen=True)
-class MixtureProblem:
+class MixtureProblem(Defaults):
     """The log-likelihood of a model on rows, in the free coordinates phi: its points. Where rows come in
     groups, a group is what the search calls a unit: it has one share in every expert.
 
@@ -110,28 +108,12 @@ class MixtureProblem:
         return np.ones(self.rows.n_units) if grouped else self.rows.w
 
     @property
-    def rotation(self) -> Sequence[str]:
-        return ROTATION
-
-    @property
-    def n_starts(self) -> int:
-        return auto_starts(self.k)
-
-    @property
     def budget(self) -> float:
         return budget_of(self, PASSES)
 
     @property
-    def few_steps(self) -> int:
-        return FEW_STEPS
-
-    @property
     def at_once(self) -> int:
         return max(1, int(STACK_BYTES / (8 * (4 * self.size**2 + self.n * self.k))))
-
-    @property
-    def wide(self) -> bool:
-        return self.n * self.size > WIDE
 
     @cached_property
     def objective(self) -> Objective:
@@ -174,9 +156,6 @@ class MixtureProblem:
 
     def duplicated(self, below: Fit) -> Sequence[np.ndarray]:
         return [self.coordinates.collapse(theta) for theta in duplicated(below)]
-
-    def simpler(self) -> None:
-        return None
 
     # Runs
 

@@ -5,12 +5,13 @@ from .evidence import Evidence
 from .fit import Fit, entropy, history
 from .options import RANKINGS, Options, seed_sequence
 from .path import check_options, fit_path, fit_problem
-from .problem import End, Problem, budget_of
+from .problem import Defaults, End, Problem, budget_of
 from .starts import STRATEGIES, auto_starts
 
 __all__ = [
     "RANKINGS",
     "STRATEGIES",
+    "Defaults",
     "End",
     "Evidence",
     "Fit",

@@ -12,10 +12,14 @@ import numpy as np
 from ..solvers.pool import Pool
 from ..solvers.status import Status
 from .fit import Fit
+from .starts import ROTATION, auto_starts
 
 # Passes over the searched rows that a search may take, where rows x parameters make a pass dear; it may
 # always take LEAST.
 WORK, LEAST = 4e8, 400
+FEW_STEPS = 5  # Newton steps: most problems have an exact Hessian
+ALL = 10**6  # runs, more than there are
+WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
 
 
 def budget_of(problem: Problem, passes: float) -> float:
@@ -146,3 +150,36 @@ class Problem(Protocol):
     def subset(self, rows: np.ndarray) -> Problem: ...  # of these units
 
     def fit(self, end: End, **common: Any) -> Fit: ...  # frozen, in the user's units
+
+
+class Defaults:
+    """What most problems answer: the usual starts, and no points or models from elsewhere."""
+
+    @property
+    def rotation(self) -> Sequence[str]:
+        return ROTATION
+
+    @property
+    def n_starts(self: Problem) -> int:
+        return auto_starts(self.k)
+
+    @property
+    def few_steps(self) -> int:
+        return FEW_STEPS
+
+    @property
+    def at_once(self) -> int:
+        return ALL
+
+    @property
+    def wide(self: Problem) -> bool:
+        return self.n * self.size > WIDE
+
+    def nested(self, below: Fit) -> Sequence[Any]:
+        return ()
+
+    def duplicated(self, below: Fit) -> Sequence[Any]:
+        return ()
+
+    def simpler(self) -> Problem | None:
+        return None

@@ -51,7 +51,7 @@ class Newton:
                 return left
 
         def propose(lam: float) -> tuple[np.ndarray | None, float] | None:
-            p = _solve(lam * D - H, g)
+            p = solve_definite(lam * D - H, g)
             if p is None:
                 return None
             target = np.clip(phi[inner] + p, *box)
@@ -78,11 +78,19 @@ class Newton:
         return _end(objective, State(phi, e, lam), 0.0, stuck=True)
 
 
-def _solve(M: np.ndarray, g: np.ndarray) -> np.ndarray | None:
-    """M^-1 g, or None where M is not positive definite."""
+def is_definite(M: np.ndarray) -> bool:
+    """Whether a symmetric M is positive definite."""
     try:
         np.linalg.cholesky(M)
-        return np.linalg.solve(M, g)
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def solve_definite(M: np.ndarray, g: np.ndarray) -> np.ndarray | None:
+    """M^-1 g, or None where M is not positive definite."""
+    try:
+        return np.linalg.solve(M, g) if is_definite(M) else None
     except np.linalg.LinAlgError:
         return None
 
@@ -106,11 +114,8 @@ def _leave_saddle(
     objective: Target, state: State, inner: np.ndarray, A: np.ndarray, D: np.ndarray
 ) -> tuple[State, Info] | None:
     """A better point along the direction of largest upward curvature relative to D, if there is one."""
-    try:
-        np.linalg.cholesky(A + SADDLE * D)
+    if is_definite(A + SADDLE * D):
         return None
-    except np.linalg.LinAlgError:
-        pass
     try:
         root = np.linalg.cholesky(D)
     except np.linalg.LinAlgError:  # rows fewer than coefficients at the variance bound: no direction to trust

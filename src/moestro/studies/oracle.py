@@ -8,7 +8,7 @@ import numpy as np
 from ..design import ArrayDesign
 from ..errors import DataError
 from ..experts import Gaussian
-from ..penalised import TOL, Likelihood, Restricted, Solution, fit_penalised
+from ..penalised import TOL, Likelihood, Solution, fit_penalised, on_support
 from ..penalties import OracleL1
 from ..rows import read_wide
 from ..search import Options
@@ -95,8 +95,8 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
 
 def log_fit(likelihood: Likelihood, fit: Solution, y: np.ndarray) -> np.ndarray:
     """log s(y | x) of a fit for y (n, draws)."""
-    part = Restricted(likelihood, fit.support)
-    theta = part.theta(np.concatenate([fit.u, fit.slopes[fit.support]]))
+    part, v = on_support(likelihood, fit.point)
+    theta = part.theta(v)
     block = next(part.rows.blocks(part.rows.n))
     scaled = (y - likelihood.rows.y_center) / likelihood.rows.y_scale
     return np.column_stack(

@@ -351,7 +351,7 @@ class TestTable:
         ):
             assert words in text
         assert "nan" not in text
-        assert " se " not in moe.summary()
+        assert "std. error" not in moe.summary(None)
 
 
 class TestWhereThereIsNoNumber:

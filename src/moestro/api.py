@@ -13,7 +13,7 @@ from .design.groups import group_ids, refuse_groups
 from .design.response import check_weights, encode_classes, numeric_response
 from .errors import DataError
 from .experts import Family, make_family
-from .fitted import FittedModel, LocatedModel
+from .fitted import FittedModel, LocatedModel, Sample
 from .gates import Gate, SoftmaxGate, make_gate
 from .located import LocatedFit, Specification
 from .model import Model
@@ -23,6 +23,7 @@ from .selection import CRITERIA, Choice, Dendrogram, LocatedModels, Mixtures, Sw
 from .selection.choice import SLOPES, check_criterion
 from .selection.located import specifications
 from .selection.sweep import FOLDS
+from .summary import sweep_text
 from .threads import thread_count
 
 
@@ -60,7 +61,7 @@ class Selection:
     tree: Dendrogram | None = None
 
     def __str__(self) -> str:
-        return str(self.table)
+        return sweep_text(self.table)
 
 
 def fit_design(
@@ -81,7 +82,7 @@ def fit_design(
     )  # fmt: skip
     largest = Model(gate, family, max(ks, default=1), rows.q, rows.p)
     found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)
-    return Result(FittedModel(data.design, units, found.chosen), rows, found)
+    return Result(FittedModel(data.design, units, found.chosen, sample=Sample.of(data)), rows, found)
 
 
 def fit_located_design(
@@ -103,7 +104,8 @@ def fit_located_design(
         raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
     located = LocatedModels(data.x, data.y, models, data.w, contrast)
     found = sweep(located, ks, options, criterion, started, finished, n_folds)
-    return Result(LocatedModel(data.design, data.responses, data.y.ndim == 1, found.chosen), data, found)
+    chosen = LocatedModel(data.design, data.responses, data.y.ndim == 1, found.chosen, sample=Sample.of(data))
+    return Result(chosen, data, found)
 
 
 def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]:
@@ -241,7 +243,9 @@ def select_experts(
         shared_variance=shared, gate=make_gate(**{"gate": "softmax", **how}), criterion=criterion,
     )  # fmt: skip
     design, units = result.model.design, result.model.units
-    models: dict[int, Any] = {f.model.k: FittedModel(design, units, f) for f in result.sweep.fits}
+    models: dict[int, Any] = {
+        f.model.k: FittedModel(design, units, f, sample=result.model.sample) for f in result.sweep.fits
+    }
     return Selection(result.sweep.table(), result.model, models, result.sweep.choice, result.sweep.tree)
 
 

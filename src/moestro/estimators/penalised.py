@@ -11,7 +11,7 @@ from ..api import number_of_experts
 from ..design import ArrayDesign, Design, Observations
 from ..design.groups import refuse_groups
 from ..errors import DataError
-from ..fitted import FittedModel
+from ..fitted import FittedModel, Sample
 from ..gates import make_gate
 from ..penalised import ACCEPTED, TOL, ChosenFit, Likelihood, columns_of, fit_penalised, names_of
 from ..penalties import Penalty, make_penalty
@@ -61,7 +61,7 @@ def fit_at(
     own, names = family.has_variance and penalty.scale == "expert", (units.gate_names, units.expert_names)
     likelihood = Likelihood(family, k, rows, *names, own_scale=own, threads=options.threads)
     found = fit_penalised(likelihood, penalty, options=options, **how)
-    return FittedModel(data.design, units, found.fit), found
+    return FittedModel(data.design, units, found.fit, sample=Sample.of(data)), found
 
 
 def found_of(model: FittedModel, found: ChosenFit) -> Found:

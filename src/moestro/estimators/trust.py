@@ -204,9 +204,36 @@ class Trust(FitAttributes):
             self._found = replace(self._found, model=replace(model, covariances=known))
         return covariance
 
-    def summary(self, cov: str | None = None, **how: Any) -> str:
-        """The fit as text; with `cov` the coefficients have standard errors, words as in `inference`."""
-        return summary_text(self._fitted(), None if cov is None else self._covariance(cov, **how))
+    def summary(self, cov: str | None = "auto", **how: Any) -> str:
+        """The fit as text of at most a hundred columns: what is doubtful, how the search and the fit ended,
+        the experts' shares, coefficients with standard errors, the experts in words.
+
+        Parameters
+        ----------
+        cov : str or None
+            As in `inference`; "auto" is "observed", or a line that says why there are none; None leaves them
+            out.
+        **how
+            As in `inference`.
+        """
+        model, covariance, without = self._fitted(), None, ""
+        try:
+            if cov is not None:
+                covariance = self._covariance("observed" if cov == "auto" else cov, **how)
+        except DataError as error:
+            if cov != "auto":
+                raise
+            without = str(error)
+        return summary_text(model, covariance, without=without, more=self._facts())
+
+    def _facts(self) -> list[tuple[str, str]]:
+        """What a summary says of the penalty."""
+        p = self._found.penalised
+        if p is None:
+            return []
+        count = len(p.selected)
+        columns = f"{count} column{'s have' if count != 1 else ' has'} a slope"
+        return [("Penalty", f"strength {p.alpha:.4g}; {columns}")]
 
     def tidy(self) -> Table:
         """One row a coefficient, in the user's units."""

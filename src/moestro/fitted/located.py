@@ -28,11 +28,12 @@ from ..inference.atoms import Moved
 from ..inference.covariance import FORMULAS
 from ..inference.delta import STEP, by_directions, refuse_unknown
 from ..located import LocatedFit, LocatedLaw, LocatedMeasure, Specification
-from ..reading import check_format, flag, number, numbers, texts
+from ..reading import check_format, flag, number, numbers, texts, whole
 from ..selection import Dendrogram
 from .file import write_file
 from .outputs import finite, no_nan, quiet
 from .parts import agrees, fit_from_dict, fit_to_dict, from_triangle, is_symmetric, triangle
+from .sample import Sample
 
 FORMAT = "moestro.located-model/2"
 FIRST = "moestro.located-model/1"  # has one covariance or none, as a whole matrix, and no estimator's words
@@ -51,6 +52,8 @@ class LocatedModel:
     fit : LocatedFit
     covariances : mapping of str to LocatedCovariance
         Of the estimates, by their kind, where they were computed before.
+    sample : Sample or None
+        The rows of the fit.
     """
 
     design: Design
@@ -58,6 +61,7 @@ class LocatedModel:
     single: bool
     fit: LocatedFit
     covariances: Mapping[str, LocatedCovariance] = field(default_factory=dict)
+    sample: Sample | None = None
 
     classes: ClassVar[tuple] = ()
 
@@ -186,8 +190,9 @@ class LocatedModel:
             "specification": asdict(self.fit.specification),
             "measure": self.fit.fitted.to_dict(),
             "fit": fit_to_dict(self.fit) | {"gradient_norm": float(self.fit.gradient_norm)},
+            "sample": None if self.sample is None else self.sample.to_dict(),
             "covariances": [
-                {"kind": c.kind, "notes": list(c.notes), "lower": triangle(c.matrix)}
+                {"kind": c.kind, "notes": list(c.notes), "lower": triangle(c.matrix), "vague": list(c.vague)}
                 for c in self.covariances.values()
             ],
         }
@@ -222,7 +227,7 @@ class LocatedModel:
             raise DataError("the model file's measure is not of its specification")
         if isinstance(design, FormulaDesign) and responses != (design.response,):
             raise DataError("the model file's response is not that of its formula")
-        model = cls(design, responses, single, fit)
+        model = cls(design, responses, single, fit, sample=Sample.from_dict(data.get("sample")))
         kept = [c for c in [data["covariance"]] if c] if first else data["covariances"]
         return replace(model, covariances={c["kind"]: _covariance(c, model.terms) for c in kept})
 
@@ -239,7 +244,8 @@ def _covariance(data: dict[str, Any], terms: Terms) -> LocatedCovariance:
         if not is_symmetric(matrix):
             raise DataError("the model file has a damaged covariance: it is not symmetric")
         lower = triangle(matrix)
-    return LocatedCovariance(from_triangle(lower, size), notes, str(data["kind"]))
+    vague = tuple(whole(e, "expert", 0, terms.k - 1) for e in data.get("vague", []))
+    return LocatedCovariance(from_triangle(lower, size), notes, str(data["kind"]), vague=vague)
 
 
 def _specification(data: Any) -> Specification:

@@ -24,6 +24,7 @@ from ..rows import Rows
 from ..selection import CRITERIA, Dendrogram
 from .file import from_dict, to_dict, write_file
 from .outputs import finite, no_nan, quiet
+from .sample import Sample
 
 BLOCK = 16384
 
@@ -40,12 +41,15 @@ class FittedModel:
     covariances : mapping of str to Covariance
         Of the estimate, by their kind, where they were computed before: what a file keeps of the training
         data.
+    sample : Sample or None
+        The rows of the fit.
     """
 
     design: Design
     units: Units
     fit: MixtureFit
     covariances: Mapping[str, Covariance] = field(default_factory=dict)
+    sample: Sample | None = None
 
     single: ClassVar[bool] = True  # the response is one column
 
@@ -204,7 +208,7 @@ class FittedModel:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON description."""
-        return to_dict(self.design, self.units, self.fit, self.covariances)
+        return to_dict(self.design, self.units, self.fit, self.covariances, self.sample)
 
     @classmethod
     def from_dict(cls, data: Any) -> FittedModel:

@@ -20,8 +20,9 @@ from ..solvers import StatusKind
 from ..solvers.coordinates import Objective
 from ..solvers.diagnosis import FLAT, directions
 from .clusters import Clusters, Meat
-from .estimates import Estimates, Term
+from .estimates import PLACE, REAL, VAGUE, Estimates, Term
 from .refits import Refits, covariance_of
+from .shares import average_gate, share_errors
 
 LOADED = 0.05  # share of a null direction's largest entry from which a coefficient has no standard error
 KINDS = ("observed", "sandwich", "bootstrap", "cluster", "jackknife")
@@ -45,6 +46,8 @@ class Covariance:
         Experts whose entries load on directions without information.
     draws : ndarray of shape (B, P) or None
         theta of each refit.
+    shares : ndarray of shape (2, k) or None
+        The experts' shares of the units, see `shares`, and their standard errors, NaN where there is none.
     """
 
     matrix: np.ndarray
@@ -52,6 +55,13 @@ class Covariance:
     kind: str
     experts: tuple[int, ...]
     draws: np.ndarray | None = None
+    shares: np.ndarray | None = None
+
+    @property
+    def vague(self) -> np.ndarray:
+        """Boolean (P,): parameters whose standard error is there, and enormous on scaled columns: an interval
+        is wider than twenty units of a linear predictor for each standard deviation of its column."""
+        return self.identified & (np.sqrt(np.maximum(np.diag(self.matrix), 0.0)) > VAGUE)
 
     def spread(self, draws: np.ndarray) -> np.ndarray:
         """Covariance (m, m) of numbers (B, m) of the refits."""
@@ -105,7 +115,15 @@ def covariance(
     part_of = fit.model.part_of()
     lost = np.zeros(fit.model.size, dtype=bool)
     lost[used] = ~identified[owner]
-    return Covariance(matrix, marked, kind, tuple(sorted({int(i) for i in part_of[lost]})))
+    return Covariance(
+        matrix, marked, kind, tuple(sorted({int(i) for i in part_of[lost]})),
+        shares=_shares(fit, rows, matrix, ~lost),
+    )  # fmt: skip
+
+
+def _shares(fit: MixtureFit, rows: Rows, matrix: np.ndarray, known: np.ndarray) -> np.ndarray:
+    errors = share_errors(fit.model, fit.theta, rows, matrix, known)
+    return np.stack([average_gate(fit.model, fit.theta, rows), errors])
 
 
 def _meat(
@@ -158,14 +176,18 @@ def refitted(
         [fit_mixture(fit.model, replace(rows, w=new), options).theta for new in refits.weights(w)]
     )
     used = fit.coordinates.owner >= 0
-    return Covariance(covariance_of(refits.kind, draws), used, refits.kind, (), draws)
+    drawn = np.array([average_gate(fit.model, theta, rows) for theta in draws])
+    errors = np.sqrt(np.diag(covariance_of(refits.kind, drawn)))
+    shares = np.stack([average_gate(fit.model, fit.theta, rows), errors])
+    return Covariance(covariance_of(refits.kind, draws), used, refits.kind, (), draws, shares)
 
 
 def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = None) -> Estimates:
     """In the user's units, with the notes of a coefficient table."""
     theta = to_user(fit.model, units, fit.theta)
     names = fit.model.names(units.gate_names, units.expert_names, units.predictors())
-    terms = tuple(Term(*name) for name in names)
+    free = fit.model.size - fit.model.k * fit.model.family.nuisances
+    terms = tuple(Term(*name, kind=REAL if i < free else PLACE) for i, name in enumerate(names))
     held = fit.coordinates.owner < 0
     # A gate's weights do not change when all biases move together, so one of them stays at zero.
     zero = np.zeros(len(held), dtype=bool)

@@ -19,7 +19,7 @@ from .atoms import Atom
 from .clusters import Clusters
 from .covariance import FORMULAS, KINDS
 from .delta import root_of
-from .estimates import Estimates
+from .estimates import VAGUE, Estimates
 from .louis import information
 from .refits import Refits, covariance_of
 from .terms import Terms
@@ -47,6 +47,8 @@ class LocatedCovariance:
         R R' is the covariance in the blocks of the atoms; a file does not keep it.
     draws : tuple of LocatedMeasure or None
         Of the refits.
+    vague : tuple of int
+        Experts with an enormous standard error, in the units of their atoms.
     """
 
     matrix: np.ndarray
@@ -54,6 +56,7 @@ class LocatedCovariance:
     kind: str
     root: np.ndarray | None = None
     draws: tuple[LocatedMeasure, ...] | None = None
+    vague: tuple[int, ...] = ()
 
     def spread(self, draws: np.ndarray) -> np.ndarray:
         """Covariance (m, m) of numbers (B, m) of the refits."""
@@ -110,7 +113,13 @@ def located_covariance(
         for t, b, s in zip(_listed(terms), (at_user[:, bound] != 0).any(axis=1), singular, strict=True)
     ]
     kept = np.array([not note for note in notes])
-    return LocatedCovariance(matrix * np.outer(kept, kept), tuple(notes), kind, link[:, free] @ root)
+    root = link[:, free] @ root
+    wide = np.sqrt((root**2).sum(axis=1)) > VAGUE
+    ends = np.cumsum([a.size for a in atoms])
+    vague = tuple(
+        e for e, end in enumerate(ends) if e not in lost and wide[end - atoms[e].size + 1 : end].any()
+    )
+    return LocatedCovariance(matrix * np.outer(kept, kept), tuple(notes), kind, root, vague=vague)
 
 
 def located_refitted(

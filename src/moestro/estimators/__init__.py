@@ -1,7 +1,7 @@
 """scikit-learn estimators."""
 
 from .classifier import MoEClassifier
-from .compared import bootstrap_test
+from .compared import bootstrap_test, compare
 from .cross_validated import MoEClassifierCV, MoERegressorCV
 from .files import load_model
 from .located import LocatedMoERegressor
@@ -20,6 +20,7 @@ __all__ = [
     "Stability",
     "alpha_path",
     "bootstrap_test",
+    "compare",
     "confident_lower_bound",
     "load_model",
     "stability_selection",

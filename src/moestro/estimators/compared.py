@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ from ..fitted import FittedModel
 from ..inference.bootstrap_test import BootstrapTest, located_ratio, mixture_ratio
 from ..inference.bootstrap_test import bootstrap_test as drawn_test
 from ..solvers import StatusKind
+from ..summary import Comparison, comparison
+from ..summary.comparison import refuse_different
 from ..threads import thread_count
 
 
@@ -67,6 +70,45 @@ def bootstrap_test(
         a.fit, b.fit, ratio,
         n_replicates=n_replicates, enough=enough, seed=random_state, threads=thread_count(n_jobs),
     )  # fmt: skip
+
+
+def compare(
+    *fits: Any,
+    names: Sequence[str] | None = None,
+    cov: str | None = "auto",
+    below: str = "se",
+) -> Comparison:
+    """Several fits of the same rows side by side: coefficients by expert, log-likelihood, AIC, BIC.
+
+    Parameters
+    ----------
+    *fits : estimators
+        Fitted on the same rows, responses and weights.
+    names : sequence of str, optional
+        What they are called; "(1)", "(2)", ... unless told.
+    cov : str or None
+        As in `summary`.
+    below : {"se", "p", "none"}
+        What stands below an estimate, whose stars say how small p is.
+
+    Returns
+    -------
+    Comparison
+        As text one table of at most a hundred columns; ``coefficients`` and ``fits`` are tables.
+
+    Examples
+    --------
+    >>> from moestro import MoERegressor, compare, load_dataset
+    >>> tone = load_dataset("tone")
+    >>> how = {"data": tone, "random_state": 0}
+    >>> one, two = (MoERegressor.from_formula("tuned ~ stretchratio", n_experts=k, **how) for k in (1, 2))
+    >>> compare(one, two).fits["df"]
+    [3, 8]
+    """
+    names = [f"({i})" for i in range(1, len(fits) + 1)] if names is None else list(names)
+    models = [fit._fitted() for fit in fits]
+    refuse_different(models, names)
+    return comparison(models, [fit._trusted(cov)[0] for fit in fits], names, below)
 
 
 def _data(rows: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

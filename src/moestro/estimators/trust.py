@@ -216,15 +216,19 @@ class Trust(FitAttributes):
         **how
             As in `inference`.
         """
-        model, covariance, without = self._fitted(), None, ""
+        model, (covariance, without) = self._fitted(), self._trusted(cov, **how)
+        return summary_text(model, covariance, without=without, more=self._facts())
+
+    def _trusted(self, cov: str | None, **how: Any) -> tuple[Any, str]:
+        """The covariance, or of "auto" None and why there is none."""
+        if cov is None:
+            return None, ""
         try:
-            if cov is not None:
-                covariance = self._covariance("observed" if cov == "auto" else cov, **how)
+            return self._covariance("observed" if cov == "auto" else cov, **how), ""
         except DataError as error:
             if cov != "auto":
                 raise
-            without = str(error)
-        return summary_text(model, covariance, without=without, more=self._facts())
+            return None, str(error)
 
     def _facts(self) -> list[tuple[str, str]]:
         """What a summary says of the penalty."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from ..tables import Table
 from .coefficients import coefficients
+from .comparison import Comparison, comparison
 from .glance import glance
 from .sweep import sweep_text
 from .text import summary_text
@@ -15,4 +16,4 @@ def tidy(model: Any, covariance: Any = None, level: float = 0.95) -> Table:
     return coefficients(model.estimates(covariance), level)
 
 
-__all__ = ["glance", "summary_text", "sweep_text", "tidy"]
+__all__ = ["Comparison", "comparison", "glance", "summary_text", "sweep_text", "tidy"]

@@ -96,6 +96,7 @@ def _fit_plain(
 ) -> None:
     from dataclasses import replace
 
+    from ..inference import Request
     from ..summary import summary_text, sweep_text
     from ..threads import thread_count
 
@@ -116,7 +117,7 @@ def _fit_plain(
     model, covariance = result.model, None
     if cov != "none":
         threads = thread_count(options["threads"])
-        covariance = model.estimate_covariance(result.rows, cov, options["engine"], threads)
+        covariance = model.estimate_covariance(result.rows, Request(cov), options["engine"], threads)
         model = replace(model, covariances={cov: covariance})
     say(summary_text(model, covariance))
     if out:

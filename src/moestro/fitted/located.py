@@ -14,18 +14,17 @@ from ..design import Design, FormulaDesign, Observations, design_from_dict
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
 from ..inference import (
+    FORMULAS,
     KINDS,
-    Clusters,
     Estimates,
     LocatedCovariance,
-    Refits,
+    Request,
     Terms,
     located_covariance,
     located_estimates,
     located_refitted,
 )
 from ..inference.atoms import Moved
-from ..inference.covariance import FORMULAS
 from ..inference.delta import STEP, by_directions, refuse_unknown
 from ..located import LocatedFit, LocatedLaw, LocatedMeasure, Specification
 from ..reading import check_format, flag, number, numbers, texts, whole
@@ -89,15 +88,12 @@ class LocatedModel:
         return replace(tree, stages=stages)
 
     def estimate_covariance(
-        self, rows: Observations, kind: str, engine: str = "auto", threads: int = 1, cluster: Any = None,
-        n_bootstrap: int = 100, seed: int | None = None,
-    ) -> LocatedCovariance:  # fmt: skip
+        self, rows: Observations, request: Request, engine: str = "auto", threads: int = 1
+    ) -> LocatedCovariance:
         """Covariance of the estimates on the rows of the fit."""
-        if kind in FORMULAS:
-            return located_covariance(self.fit, rows.x, rows.y, rows.w, kind, cluster)
-        clusters = None if cluster is None else Clusters.of(cluster, len(rows.y), rows.w)
-        refits = Refits(kind, n_bootstrap, seed, clusters)
-        return located_refitted(self.fit, rows.x, rows.y, rows.w, refits, threads=threads)
+        if request.kind in FORMULAS:
+            return located_covariance(self.fit, rows.x, rows.y, rows.w, request)
+        return located_refitted(self.fit, rows.x, rows.y, rows.w, request, threads=threads)
 
     def estimates(self, covariance: LocatedCovariance | None = None) -> Estimates:
         """Names, numbers, covariance and notes in the user's units."""

@@ -13,9 +13,9 @@ import scipy.sparse as sp
 
 from ..design import Design, Units
 from ..distribution import PredictiveDistribution
-from ..inference import Covariance, Estimates, Refits, covariance, mixture_estimates, refitted
-from ..inference.covariance import FORMULAS, clusters_of
+from ..inference import FORMULAS, Covariance, Estimates, Request, covariance, mixture_estimates, refitted
 from ..inference.delta import STEP, by_directions, refuse_unknown, root_of
+from ..inference.influence import influence
 from ..measure import MixingMeasure, measure_of
 from ..model import ActiveModel
 from ..problems import MixtureFit
@@ -74,14 +74,16 @@ class FittedModel:
         return self.units.classes
 
     def estimate_covariance(
-        self, rows: Rows, kind: str, engine: str = "auto", threads: int = 1, cluster: Any = None,
-        n_bootstrap: int = 100, seed: int | None = None,
-    ) -> Covariance:  # fmt: skip
+        self, rows: Rows, request: Request, engine: str = "auto", threads: int = 1
+    ) -> Covariance:
         """Covariance of the estimate on the rows of the fit."""
-        if kind in FORMULAS:
-            return covariance(self.fit, rows, kind, engine, threads, cluster)
-        clusters = clusters_of(rows, cluster)
-        return refitted(self.fit, rows, Refits(kind, n_bootstrap, seed, clusters), engine, threads)
+        by = covariance if request.kind in FORMULAS else refitted
+        return by(self.fit, rows, request, engine, threads)
+
+    def influence(self, rows: Rows, found: Covariance, engine: str = "auto", threads: int = 1) -> np.ndarray:
+        """Change (units, P) of each parameter without each unit, by one step; `found` is the observed
+        covariance."""
+        return influence(self.fit, self.units, rows, found, engine, threads)
 
     def estimates(self, covariance: Covariance | None = None) -> Estimates:
         """Names, numbers, covariance and notes in the user's units."""

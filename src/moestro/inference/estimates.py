@@ -53,6 +53,8 @@ class Estimates:
         Parameters that the model holds at a number: they are known.
     kind : str
         Of the covariance.
+    draws : ndarray of shape (B, U) or None
+        Of the refits.
     """
 
     terms: tuple[Term, ...]
@@ -61,6 +63,7 @@ class Estimates:
     notes: tuple[str, ...]
     fixed: np.ndarray
     kind: str = ""
+    draws: np.ndarray | None = None
 
     @cached_property
     def places(self) -> dict[str, int]:

@@ -42,7 +42,12 @@ def summary_text(
     for label, text in (*_facts(model), *more):
         lines += paragraph(label, text)
     if covariance is not None:
-        lines += paragraph("Std. errors", str(ERRORS.get(covariance.kind, covariance.kind)))
+        how = str(ERRORS.get(covariance.kind, covariance.kind))
+        if covariance.draws is not None:
+            how += f", {len(covariance.draws)} refits"
+        if covariance.failed:
+            how += f"; {covariance.failed} more were not usable and are left out"
+        lines += paragraph("Std. errors", how)
     elif without:
         lines += paragraph("Std. errors", f"none: {without}")
     estimates = model.estimates(covariance)

@@ -20,7 +20,7 @@ from ..solvers.diagnosis import FLAT, directions
 from .clusters import Clusters, Joint, Meat
 from .estimates import PLACE, REAL, VAGUE, Estimates, Term
 from .refits import covariance_of
-from .request import Request, joint
+from .request import OBSERVED, Request, joint
 from .shares import average_gate, share_errors
 from .survey import Survey
 
@@ -70,7 +70,7 @@ class Covariance:
 
 
 def covariance(
-    fit: MixtureFit, rows: Rows, request: Request, engine: str = "auto", threads: int = 1
+    fit: MixtureFit, rows: Rows, request: Request = OBSERVED, engine: str = "auto", threads: int = 1
 ) -> Covariance:
     """Covariance of `fit` on its `rows`, of a kind in `request.FORMULAS`.
 

@@ -19,7 +19,7 @@ from .delta import root_of
 from .estimates import VAGUE, Estimates
 from .louis import information
 from .refits import codes_of, covariance_of, generators, repeat, weights_of
-from .request import Request, joint
+from .request import OBSERVED, Request, joint
 from .survey import Survey
 from .terms import Terms
 
@@ -66,7 +66,7 @@ class LocatedCovariance:
 
 
 def located_covariance(
-    fit: LocatedFit, x: np.ndarray, y: np.ndarray, w: np.ndarray | None, request: Request
+    fit: LocatedFit, x: np.ndarray, y: np.ndarray, w: np.ndarray | None, request: Request = OBSERVED
 ) -> LocatedCovariance:
     """Covariance of a fit on its rows x (n, d), y (n,) or (n, q), weights w (n,).
 

@@ -61,6 +61,9 @@ class Request:
             raise DataError(f"resample={self.resample!r} is unknown: choose one of {', '.join(RESAMPLES)}")
 
 
+OBSERVED = Request("observed")
+
+
 def joint(request: Request, n: int, w: np.ndarray | None) -> Clusters | Survey | None:
     """Rows that a request puts together: clusters, primary units, or None."""
     if request.kind == "survey":

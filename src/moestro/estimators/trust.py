@@ -219,7 +219,7 @@ class Trust(FitAttributes):
         model = self._fitted()
         if not isinstance(model, FittedModel):
             raise DataError(
-                f"located experts have no {what}: use wald_test, or cov='bootstrap', or softmax-gated experts"
+                f"located experts have no {what}: fit softmax-gated ones, or use wald_test, cov='bootstrap'"
             )
         if self._found.penalised is not None:
             raise DataError(f"a penalised fit has no {what}: it has no likelihood of its own")

@@ -169,6 +169,11 @@ class FittedModel:
             drawn = np.array([function(self._at(theta)) for theta in covariance.draws])
             return function(self), covariance.spread(drawn)
         refuse_unknown(self.estimates(covariance))
+        return self._by_delta(function, covariance)
+
+    def _by_delta(
+        self, function: Callable[[FittedModel], np.ndarray], covariance: Covariance
+    ) -> tuple[np.ndarray, np.ndarray]:
         found, theta = function(self), self.fit.theta
         root = STEP * root_of(covariance.matrix)
         pairs = ((self._at(theta + step), self._at(theta - step)) for step in root.T)
@@ -184,7 +189,8 @@ class FittedModel:
 
         if covariance is None or not covariance.identified[self.fit.coordinates.owner >= 0].all():
             return average(self), [None] * self.fit.k
-        found, matrix = self.uncertainty(average, covariance)
+        drawn = covariance.draws is not None  # else the gate's parameters alone count, thin experts or not
+        found, matrix = (self.uncertainty if drawn else self._by_delta)(average, covariance)
         return found, np.sqrt(np.maximum(np.diag(matrix), 0.0)).tolist()
 
     def _at(self, theta: np.ndarray) -> FittedModel:

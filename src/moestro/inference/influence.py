@@ -31,7 +31,8 @@ def influence(
 
 def accelerations(changes: np.ndarray) -> np.ndarray:
     """a = sum u^3 / (6 (sum u^2)^1.5) of each column, u the influence of a row (Efron, 1987): of BCa
-    intervals."""
-    u = -changes
+    intervals; zero where no row has any."""
+    size = np.abs(changes).max(axis=0, initial=0.0)
+    u = -changes / np.where(size > 0, size, 1.0)
     second = (u**2).sum(axis=0)
-    return (u**3).sum(axis=0) / (6.0 * np.maximum(second, 1e-300) ** 1.5)
+    return np.where(size > 0, (u**3).sum(axis=0) / (6.0 * np.where(size > 0, second, 1.0) ** 1.5), 0.0)

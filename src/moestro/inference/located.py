@@ -88,6 +88,11 @@ def located_covariance(
     atoms = [Atom.of(fit.fitted, e, shape) for e in range(fit.k)]
     found = information(atoms, u, v, np.ones(len(u)) if weights is None else weights, clusters)
     if abs(found.value - fit.log_likelihood) > 1e-6 * (1 + abs(fit.log_likelihood)):
+        if fit.status.kind == StatusKind.COLLAPSED:
+            raise DataError(
+                "a variance collapsed: at its floor no sum over the rows is exact, and there are no standard "
+                "errors. Use fewer experts, or a tied covariance"
+            )
         raise DataError("the rows are not those of the fit: the data were changed since, fit again")
     terms = Terms.of(fit.measure, fit.specification)
     ill = ILL.get(fit.status.kind, "")

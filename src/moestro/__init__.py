@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         confident_lower_bound,
         load_model,
         stability_selection,
+        vuong_test,
     )
     from .fitted import FittedModel
     from .measure import MixingMeasure
@@ -43,6 +44,7 @@ _HOME = {
     "stability_selection": "estimators",
     "confident_lower_bound": "estimators",
     "load_model": "estimators",
+    "vuong_test": "estimators",
     "MixingMeasure": "measure",
     "PredictiveDistribution": "distribution",
     "FittedModel": "fitted",
@@ -71,6 +73,7 @@ __all__ = [
     "load_model",
     "select_experts",
     "stability_selection",
+    "vuong_test",
 ]
 
 

@@ -1,7 +1,7 @@
 """scikit-learn estimators."""
 
 from .classifier import MoEClassifier
-from .compared import bootstrap_test, compare
+from .compared import bootstrap_test, compare, vuong_test
 from .cross_validated import MoEClassifierCV, MoERegressorCV
 from .files import load_model
 from .located import LocatedMoERegressor
@@ -24,4 +24,5 @@ __all__ = [
     "confident_lower_bound",
     "load_model",
     "stability_selection",
+    "vuong_test",
 ]

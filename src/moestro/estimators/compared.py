@@ -11,6 +11,8 @@ from ..errors import DataError
 from ..fitted import FittedModel
 from ..inference.bootstrap_test import BootstrapTest, located_ratio, mixture_ratio
 from ..inference.bootstrap_test import bootstrap_test as drawn_test
+from ..inference.vuong import VuongTest
+from ..inference.vuong import vuong_test as vuong_of
 from ..solvers import StatusKind
 from ..summary import Comparison, comparison
 from ..summary.comparison import refuse_different
@@ -49,17 +51,7 @@ def bootstrap_test(
     >>> bootstrap_test(one, two, n_replicates=19, random_state=0).p
     0.05
     """
-    a, b = smaller._fitted(), larger._fitted()
-    _comparable(smaller, larger)
-    rows, other = smaller._found.rows, larger._found.rows
-    if rows is None or other is None:
-        raise DataError(
-            "the bootstrap needs the training data, which a file or a pickle does not carry: fit again"
-        )
-    if not all(map(np.array_equal, _data(rows), _data(other))):
-        raise DataError("both estimators must be fitted to the same data and columns")
-    if rows.w is not None or other.w is not None:
-        raise DataError("weighted rows cannot be drawn: fit without weights")
+    a, b, rows, other = _tested(smaller, larger, "the bootstrap")
     if isinstance(a, FittedModel):
         if rows.groups is not None or other.groups is not None:
             raise DataError("the bootstrap draws single rows: fit without groups")
@@ -70,6 +62,36 @@ def bootstrap_test(
         a.fit, b.fit, ratio,
         n_replicates=n_replicates, enough=enough, seed=random_state, threads=thread_count(n_jobs),
     )  # fmt: skip
+
+
+def vuong_test(smaller: Any, larger: Any) -> VuongTest:
+    """Vuong-Lo-Mendell-Rubin test of k experts against more, as Mplus and Stata print it, of softmax-gated
+    experts; its law is not proved for mixtures, and `bootstrap_test` is to be preferred.
+
+    Parameters
+    ----------
+    smaller, larger : MoEClassifier or MoERegressor
+        Fitted to the same data, without weights and penalties.
+    """
+    a, b, rows, other = _tested(smaller, larger, "the test")
+    if not isinstance(a, FittedModel):
+        raise DataError("located experts have no Vuong test: use bootstrap_test")
+    engine, threads = smaller._found.engine, thread_count(smaller.n_jobs)
+    return vuong_of(a.fit, b.fit, (rows, other), engine, threads)
+
+
+def _tested(smaller: Any, larger: Any, what: str) -> tuple[Any, Any, Any, Any]:
+    """Both models and their rows; refuses fits of other data, and weighted ones."""
+    a, b = smaller._fitted(), larger._fitted()
+    _comparable(smaller, larger)
+    rows, other = smaller._found.rows, larger._found.rows
+    if rows is None or other is None:
+        raise DataError(f"{what} needs the training data, which a file or a pickle does not carry: fit again")
+    if not all(map(np.array_equal, _data(rows), _data(other))):
+        raise DataError("both estimators must be fitted to the same data and columns")
+    if rows.w is not None or other.w is not None:
+        raise DataError("weighted rows cannot be drawn, and have no such law: fit without weights")
+    return a, b, rows, other
 
 
 def compare(

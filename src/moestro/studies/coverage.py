@@ -221,8 +221,8 @@ STUDY = Study(
         "the model of a single row is then right. Heteroscedastic: the log standard deviation grows "
         "with the column, rates have a gamma factor, groups scale their predictors. Coefficients are "
         "those of the experts; shares, average slopes and means (at -1 and 1) are given the columns. "
-        f"The bootstrap ({DRAWS} draws) and profiles are computed for about every fifth data set, "
-        "profiles not for located experts. A data set whose fit is separated, thin or collapsed has "
-        "no intervals and is not counted."
+        f"The bootstrap ({DRAWS} draws of weights of rows, not of clusters) and profiles are computed "
+        "for about every fifth data set, profiles not for located experts. A data set whose fit is "
+        "separated, thin or collapsed has no intervals and is not counted."
     ),
 )

@@ -152,10 +152,8 @@ def _intervals(
     out: dict[str, Intervals] = {}
     if data.groups is None:
         shares = moe.classification(**how).shares
-        weights = getattr(goal.measure_, "weights", None)
-        whole = (
-            goal.gate_proba(data.x).mean(axis=0) if type(goal).__name__ != "LocatedMoERegressor" else weights
-        )
+        located = type(goal).__name__ == "LocatedMoERegressor"
+        whole = goal.measure_.weights if located else goal.gate_proba(data.x).mean(axis=0)
         out["shares"] = of(shares)[:1], [float(whole[order[0]])]
     slope = (average(data.x + STEP) - average(data.x - STEP)) / (2 * STEP)
     out["slopes"] = of(moe.margins(data.x, of="mixture", **how)), slope.tolist()

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 from conftest import three_classes, two_lines
 from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor, compare, load_model
 from moestro.cli.main import main
+from moestro.penalties import L1
 from moestro.tables import WIDTH, width_of
 
 FEW = {"random_state": 0, "n_starts": 2}
@@ -76,7 +77,7 @@ def test_what_cannot_be_compared(fits):
 
 def test_penalised_fits_have_no_errors(fits):
     x, y = two_lines(150)
-    side = compare(fits[1], MoERegressor(2, penalty="l1", random_state=0).fit(x, y))
+    side = compare(fits[1], MoERegressor(2, penalty=L1(alpha=0.05), random_state=0).fit(x, y))
     assert side.fits["std_errors"] == ["observed", "none"]
     assert "Std. errors" in str(side)
 

@@ -10,8 +10,14 @@ from moestro.inference.intervals import drawn_interval
 from moestro.inference.refits import codes_of, repeat, weights_of
 from moestro.inference.refitted import matched
 from moestro.inference.survey import Survey
+from moestro.penalties import L1
 
 FEW = {"random_state": 0, "n_starts": 2}
+
+
+def and_slow(first, *others):
+    """Cases of which the first is always run, the others by `make test-all`."""
+    return [first, *(pytest.param(o, marks=pytest.mark.slow) for o in others)]
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +132,7 @@ class TestSurvey:
 
 
 class TestBootstrap:
-    @pytest.mark.parametrize("kind", [MoERegressor, LocatedMoERegressor])
+    @pytest.mark.parametrize("kind", and_slow(MoERegressor, LocatedMoERegressor))
     @pytest.mark.parametrize("resample", ["weights", "rows", "parametric"])
     def test_all_agree_where_the_model_is_right(self, lines, kind, resample):
         moe = kind(2, **FEW).fit(*lines)
@@ -154,7 +160,7 @@ class TestBootstrap:
         with pytest.raises(DataError, match="interval='t'"):
             drawn_interval("t", 0.0, skew, 0.9)
 
-    @pytest.mark.parametrize("interval", ["percentile", "basic", "bca"])
+    @pytest.mark.parametrize("interval", and_slow("bca", "percentile", "basic"))
     def test_intervals_of_a_fit(self, lines, interval):
         moe = MoERegressor(1).fit(*lines)
         a = moe.inference("bootstrap", n_bootstrap=100, random_state=0)
@@ -214,7 +220,7 @@ def two_way():
 
 
 class TestInfluence:
-    @pytest.mark.parametrize("name", ["plain", "weighted", "grouped"])
+    @pytest.mark.parametrize("name", and_slow("grouped", "plain", "weighted"))
     def test_by_leaving_rows_out(self, lines, name):
         """Refits without each row, or group; what one step leaves out is of second order."""
         x, y = lines
@@ -245,7 +251,7 @@ class TestInfluence:
         with pytest.raises(DataError, match="located experts have no influence"):
             LocatedMoERegressor(1).fit(*lines).influence()
         with pytest.raises(DataError, match="a penalised fit has no influence"):
-            MoERegressor(1, penalty="l1", random_state=0).fit(*lines).influence()
+            MoERegressor(1, penalty=L1(alpha=0.05), random_state=0).fit(*lines).influence()
 
 
 def test_a_unit_of_the_same_name_in_another_stratum_is_another_one():

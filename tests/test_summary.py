@@ -5,6 +5,7 @@ import pytest
 
 from conftest import three_classes, two_lines
 from moestro import LocatedMoERegressor, MoEClassifier, MoERegressor, load_dataset
+from moestro.penalties import L1
 from moestro.summary import sweep_text
 from moestro.summary.layout import columns, number, p_cell, wrap
 from moestro.tables import WIDTH, Table, shortened, width_of
@@ -48,7 +49,7 @@ def fits():
         "classes": lambda: MoEClassifier(2, **FEW).fit(X, c),
         "temperature": lambda: MoERegressor(2, gate="temperature", **FEW).fit(x, y),
         "sparse": lambda: MoERegressor(3, top_k=2, **FEW).fit(x, y),
-        "penalised": lambda: MoERegressor(2, penalty="l1", random_state=0).fit(x, y),
+        "penalised": lambda: MoERegressor(2, penalty=L1(alpha=0.05), random_state=0).fit(x, y),
         "located": lambda: LocatedMoERegressor(2, **FEW).fit(x, y),
         "two responses": lambda: LocatedMoERegressor(2, student=True, **FEW).fit(x, two),
         "flat": lambda: MoEClassifier(2, expert_features=[], gate_features=[], **FEW).fit(x, y > 0),

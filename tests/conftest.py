@@ -56,7 +56,11 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.slow)
 
 
-FAMILIES = ("multinomial", "gaussian", "shared", "poisson")
+COMPILED = ("multinomial", "gaussian", "shared", "poisson")
+FAMILIES = (
+    *COMPILED, "negative-binomial", "binomial", "binomial-probit",
+    "binomial-cloglog", "gamma", "inverse-gaussian", "lognormal", "beta", "student",
+)  # fmt: skip
 GATES = ("softmax",)
 CLASSES = 4
 
@@ -70,7 +74,12 @@ def response(name, n, rng):
         return np.concatenate([np.arange(CLASSES), rng.integers(0, CLASSES, max(n - CLASSES, 0))])[:n].astype(
             float
         )
-    return rng.poisson(2, n).astype(float) if name == "poisson" else 3 + 2 * rng.standard_normal(n)
+    if name == "poisson":
+        return rng.poisson(2, n).astype(float)
+    law = family_of(name)
+    if law.scales_response:
+        return 3 + 2 * rng.standard_normal(n)
+    return law.sample(np.tile(np.append([0.7] * law.predictors, [0.0] * law.nuisances), (n, 1)), rng)
 
 
 def problem(name, k, d=2, e=None, n=60, weights=True, seed=0):

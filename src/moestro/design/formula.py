@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import DataError
 from ..reading import sentence, texts
 from .frames import columns, refuse_unusable, row_count
-from .grammar import parse, refuse_names, short, split, variables
+from .grammar import offsets, parse, refuse_names, short, split, variables
 from .materialise import make_spec, materialise, needed, plain, refuse_state
 
 
@@ -54,14 +54,15 @@ class FormulaSide:
         }
         return cls(
             text,
-            tuple(n for n in names if n != "Intercept"),
+            tuple(n for n in names if n not in ("Intercept", *offsets(text))),
             tuple(variables(text)),
             levels,
             {k: plain(v) for k, v in spec.transform_state.items() if v},
         )
 
     def matrix(self, data: Any) -> np.ndarray:
-        """Columns (n, d) of new data, with the remembered levels and transforms."""
+        """Columns (n, d) of new data, with the remembered levels and transforms; last the sum of the offsets,
+        where there are any."""
         if not self.variables:
             return np.empty((row_count(data), 0))
         found = needed(self.text, data)
@@ -78,13 +79,17 @@ class FormulaSide:
                     )
         out = materialise(make_spec(self.text, self.levels, self.state), found)
         got = [str(c) for c in out.model_spec.column_names]
-        if [name for name in got if name != "Intercept"] != list(self.names):
+        known = offsets(self.text)
+        if [name for name in got if name not in ("Intercept", *known)] != list(self.names):
             raise DataError(
                 f"the formula part '{short(self.text)}' makes the columns {short(', '.join(got))}, but was "
                 f"fitted with {short(', '.join(self.names))}"
             )
         matrix = np.asarray(out, dtype=float)
-        return np.ascontiguousarray(matrix[:, [j for j, name in enumerate(got) if name != "Intercept"]])
+        own = np.ascontiguousarray(matrix[:, [got.index(name) for name in self.names]])
+        if not known:
+            return own
+        return np.column_stack([own, matrix[:, [got.index(name) for name in known]].sum(axis=1)])
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -132,6 +137,9 @@ class FormulaDesign:
                 parse(part)
         if (rows := row_count(data)) < 2:
             raise DataError(f"the data have {rows} row{'' if rows == 1 else 's'}: at least 2 are needed")
+        for part, of in ((response, "response"), (gate, "gate")):
+            if part is not None and offsets(part):
+                raise DataError(f"an offset belongs to the experts' part of a formula, not to the {of}")
         read = sorted({name for part in (response, experts, gate or "1") for name in variables(part)})
         refuse_unusable(columns(data, read))  # of all parts at once, so that one message names every gap
         side = FormulaSide.learn(experts, data)
@@ -142,11 +150,16 @@ class FormulaDesign:
         return self.experts.names
 
     @property
+    def known(self) -> int:
+        """1 where the experts have an offset, else 0."""
+        return int(bool(offsets(self.experts.text)))
+
+    @property
     def gate_names(self) -> tuple[str, ...]:
         return self.experts.names if self.gate_side is None else self.gate_side.names
 
     def matrices(self, data: Any) -> tuple[np.ndarray, np.ndarray | None]:
-        """Experts' columns and the gate's; None where they are the same."""
+        """Experts' columns, the offset last, and the gate's; None where they are the same."""
         return self.experts.matrix(data), None if self.gate_side is None else self.gate_side.matrix(data)
 
     @property

@@ -19,7 +19,7 @@ class Observations:
     ----------
     design : Design
     x : ndarray or scipy.sparse of shape (n, d)
-        Columns of the experts.
+        Columns of the experts and, last, their offset where the design has one.
     z : like x, or None
         Columns of the gate where they differ.
     y : ndarray of shape (n,), or (n, q) of several responses

@@ -10,6 +10,7 @@ from ..errors import DataError
 from ..fitted import FittedModel
 from ..inference.bootstrap_test import BootstrapTest, located_ratio, mixture_ratio
 from ..inference.bootstrap_test import bootstrap_test as drawn_test
+from ..rows import Rows
 from ..solvers import StatusKind
 from ..threads import thread_count
 
@@ -71,7 +72,8 @@ def bootstrap_test(
 
 def _data(rows: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Columns of the experts, columns of the gate, response."""
-    return rows.x, rows.x if rows.z is None else rows.z, rows.y
+    x = rows.inputs if isinstance(rows, Rows) else rows.x
+    return x, x if rows.z is None else rows.z, rows.y
 
 
 def _comparable(smaller: Any, larger: Any) -> None:

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state, column_or_1d, get_tags
 from sklearn.utils.validation import validate_data
 
-from ..design import ArrayDesign, Design, FormulaDesign
+from ..design import ArrayDesign, Design, FormulaDesign, check_offset
 from ..design.formula import response_data, with_response
 from ..design.frames import frame_names, text_columns
+from ..design.grammar import with_offset
 from ..errors import DataError, SearchWarning
 from ..search import Evidence, Options
 from ..threads import thread_count
 
 
-def read_arrays(estimator: Any, X: Any, y: Any) -> tuple[ArrayDesign, Any, Any, np.ndarray, tuple[str, ...]]:
-    """What `fit` reads without a formula: the design, the experts' columns, the gate's (None: the same), the
-    response (n,), or (n, q) where the estimator takes several, and its names."""
+def read_arrays(
+    estimator: Any, X: Any, y: Any, offset: Any = None
+) -> tuple[ArrayDesign, Any, Any, np.ndarray, tuple[str, ...]]:
+    """What `fit` reads without a formula: the design, the experts' columns with the offset last where there
+    is one, the gate's (None: the same), the response (n,), or (n, q) where the estimator takes several, and
+    its names."""
     several = get_tags(estimator).target_tags.multi_output
     responses = frame_names(y) if several else []
     numbers = not is_classifier(estimator)
@@ -30,9 +36,30 @@ def read_arrays(estimator: Any, X: Any, y: Any) -> tuple[ArrayDesign, Any, Any, 
     words = estimator.get_params(deep=False)
     parts = (words.get(name) for name in ("expert_features", "gate_features", "gate_transform"))
     design = ArrayDesign.learn(X, labels, *parts)
+    if offset is not None:
+        design, X = replace(design, known=1), beside(X, given_offset(offset, X.shape[0]))
     if y.ndim == 1:
         responses = ["y"]
     return design, *design.matrices(X), y, tuple(responses or (f"y{j}" for j in range(y.shape[1])))
+
+
+def given_offset(offset: Any, n: int) -> np.ndarray:
+    """An offset (n,) that is given beside a matrix."""
+    if isinstance(offset, str):
+        raise DataError(
+            f"offset={offset!r} names a column, which without a formula would be a feature too: "
+            "give the numbers themselves"
+        )
+    return check_offset(offset, n)
+
+
+def beside(X: Any, offset: np.ndarray) -> np.ndarray:
+    """A matrix with the offset as its last column."""
+    if sp.issparse(X):
+        raise DataError(
+            "an offset goes with a dense matrix: sparse ones are for penalised fits, which take none"
+        )
+    return np.column_stack([X, offset])
 
 
 def checked(estimator: Any, X: Any, **fitting: Any) -> Any:
@@ -44,7 +71,7 @@ def checked(estimator: Any, X: Any, **fitting: Any) -> Any:
 
 
 def read_formula(
-    estimator: Any, data: Any, y: Any = None
+    estimator: Any, data: Any, y: Any = None, offset: Any = None
 ) -> tuple[FormulaDesign, Any, Any, np.ndarray, tuple[str, ...]]:
     """What `fit` reads by the estimator's `formula`: as `read_arrays`.
 
@@ -55,6 +82,7 @@ def read_formula(
     formula = estimator.formula
     if not isinstance(formula, str):
         raise DataError(f"formula must be text such as 'y ~ x1 + x2 | z1', got {formula!r}")
+    formula = with_offset(formula, offset)
     for name in ("gate_features", "expert_features", "gate_transform"):
         if getattr(estimator, name, None) is not None:
             raise DataError(f"{name} cannot be given beside a formula: write the gate's part after '|'")

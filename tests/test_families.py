@@ -9,7 +9,7 @@ from scipy import optimize, special, stats
 
 import moestro
 from conftest import family_of
-from moestro import MoERegressor
+from moestro import LocatedMoERegressor, MoERegressor, select_experts
 from moestro.cli.main import main
 from moestro.errors import DataError
 from moestro.experts import FAMILIES
@@ -136,6 +136,80 @@ def test_every_family_has_a_witness():
     assert set(WITNESSES) == set(LAWS) == set(SMALL)
 
 
+class TestTrials:
+    """Successes in known numbers of trials, as two columns or prop(successes, trials)."""
+
+    def data(self, n=150, seed=0):
+        rng = np.random.default_rng(seed)
+        a, t = rng.standard_normal(n), rng.integers(1, 30, n)
+        u = np.where(rng.random(n) < 0.5, 1 + a, -1.5 - 0.5 * a)
+        return {"a": a, "t": t.astype(float), "s": rng.binomial(t, special.expit(u)).astype(float)}
+
+    @pytest.mark.parametrize("link", ["binomial", "binomial-probit", "binomial-cloglog"])
+    def test_one_expert_is_a_generalised_linear_model(self, link):
+        sm = pytest.importorskip("statsmodels.api")
+        d = self.data()
+        moe = MoERegressor(1, family=link).fit(d["a"][:, None], np.column_stack([d["s"], d["t"]]))
+        links = sm.families.links
+        how = {"binomial": links.Logit, "binomial-probit": links.Probit, "binomial-cloglog": links.CLogLog}
+        both = np.column_stack([d["s"], d["t"] - d["s"]])
+        other = sm.GLM(both, sm.add_constant(d["a"]), family=sm.families.Binomial(how[link]())).fit()
+        assert moe.log_likelihood_ == pytest.approx(other.llf, abs=1e-6)
+
+    def test_two_experts_are_the_maximum_of_a_likelihood_written_anew(self):
+        d = self.data()
+        moe = MoERegressor.from_formula("prop(s, t) ~ a | 1", d, family="binomial", random_state=0)
+
+        def loss(p):
+            f = [stats.binom.logpmf(d["s"], d["t"], special.expit(p[i] + p[i + 1] * d["a"])) for i in (1, 3)]
+            return -np.logaddexp(f[0] - np.logaddexp(0, -p[0]), f[1] - np.logaddexp(0, p[0])).sum()
+
+        best = optimize.minimize(loss, [0.0, 1.0, 0.5, -1.0, -0.5], method="BFGS")
+        assert moe.log_likelihood_ == pytest.approx(-best.fun, abs=1e-6)
+        again = MoERegressor.from_formula(moe.formula, d, family="binomial", random_state=0, engine="array")
+        assert again.log_likelihood_ == pytest.approx(moe.log_likelihood_, rel=1e-10)
+
+    def test_what_follows_knows_them(self, tmp_path):
+        d = self.data()
+        moe = MoERegressor.from_formula("prop(s, t) ~ a", d, family="binomial", random_state=0)
+        X, Y = d["a"][:, None], np.column_stack([d["s"], d["t"]])
+        arrays = MoERegressor(family="binomial", random_state=0).fit(X, Y)
+        assert arrays.log_likelihood_ == moe.log_likelihood_
+        for m, at in ((moe, (d,)), (moe, (d, Y)), (arrays, (X, Y))):
+            assert m.log_density(*at).sum() == pytest.approx(moe.log_likelihood_, rel=1e-12)
+            assert abs(m.quantile_residuals(*at, random_state=0).std() - 1) < 0.15
+            assert m.score(*at) == pytest.approx(moe.score(d))
+        assert (moe.predict(d) < 1).all()  # of one trial
+        moe.save(tmp_path / "m.json")
+        again = moestro.load_model(tmp_path / "m.json")
+        np.testing.assert_array_equal(again.responsibilities(d), moe.responsibilities(d))
+
+    def test_a_trial_a_row_in_groups_is_the_same_likelihood(self):
+        d = self.data(60)
+        one = MoERegressor.from_formula("prop(s, t) ~ a | 1", d, family="binomial", random_state=0)
+        ids = np.repeat(np.arange(60), d["t"].astype(int))
+        y = np.concatenate([np.arange(t) < s for s, t in zip(d["s"], d["t"], strict=True)]).astype(float)
+        rows = {"y": y, "a": d["a"][ids]}
+        many = MoERegressor.from_formula("y ~ a | 1", rows, groups=ids, family="binomial", random_state=0)
+        ways = np.log(special.comb(d["t"], d["s"])).sum()
+        assert many.log_likelihood_ + ways == pytest.approx(one.log_likelihood_, abs=1e-6)
+
+    def test_who_counts_no_trials_says_so(self):
+        d = self.data()
+        for fit, says in (
+            (lambda: MoERegressor.from_formula("prop(s, t) ~ a", d), "binomial experts"),
+            (lambda: LocatedMoERegressor.from_formula("prop(s, t) ~ a", d), "binomial experts"),
+            (lambda: select_experts("prop(s, t) ~ a", d), "count no trials"),
+            (lambda: MoERegressor.from_formula("prop(s, q) ~ a", d, family="binomial"), "'q' is missing"),
+            (
+                lambda: MoERegressor.from_formula("prop(s, t) ~ a", d, family="binomial", penalty="l1"),
+                "penalised fits",
+            ),
+        ):
+            with pytest.raises(DataError, match=says):
+                fit()
+
+
 def test_counts_that_are_not_overdispersed_end_as_poisson_ones():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((200, 1))
@@ -182,8 +256,11 @@ def test_numbers_without_outliers_end_as_gaussian_ones():
     [
         ("negative-binomial", [-1.0, 2.0, 3.0, 1.0], "counts"),
         ("negative-binomial", [0.5, 2.0, 3.0, 1.0], "counts"),
-        ("binomial", [0.0, 1.0, 2.0, 1.0], "1 for a success"),
-        ("binomial-probit", [0.0, 1.0, 0.3, 1.0], "1 for a success"),
+        ("binomial", [0.0, 1.0, 2.0, 1.0], "2 successes in 1 trials"),
+        ("binomial-probit", [0.0, 1.0, 0.3, 1.0], "successes and trials"),
+        ("binomial", [[0, 2], [3, 2], [1, 2], [1, 2]], "row 2 has 3 successes in 2 trials"),
+        ("binomial", [[0, 2], [1, 0], [1, 2], [1, 2]], "whole numbers of at least 1"),
+        ("binomial", [[0, 2, 1]] * 4, "3 columns"),
         ("gamma", [0.0, 1.0, 2.0, 3.0], "positive numbers"),
         ("gamma", [2.0, 2.0, 2.0, 2.0], "constant"),
         ("inverse-gaussian", [-1.0, 1.0, 2.0, 3.0], "positive numbers"),

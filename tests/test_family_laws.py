@@ -34,7 +34,8 @@ def case(name, grouped, offset, weights, k=2, n=60):
     model, rows, theta = problem(name, k, e=1, n=n, weights=weights)
     rng = np.random.default_rng(1)
     if offset:
-        rows = replace(rows, known=rows.y_scale * rng.uniform(-1, 1, (n, 1)))
+        trials = [] if rows.known is None else [rows.known[:, 1]]
+        rows = replace(rows, known=np.column_stack([rows.y_scale * rng.uniform(-1, 1, n), *trials]))
     if grouped:
         sizes = np.array([3, 1, 4, 2, 5, 1, 7] * (n // 23 + 1))
         sizes = sizes[np.cumsum(sizes) <= n]
@@ -116,12 +117,13 @@ class TestEveryFamily:
         values = []
         for ux, s, c_, d_ in ((1.0, 0.0, 1.0, 0.0), (100.0, -3.0, c, d)):
             x = ux * rows.x + s
-            if rows.known is not None:
-                x = np.column_stack([x, c_ * rows.known])
+            if offset:
+                x = np.column_stack([x, c_ * rows.known[:, 0]])
+            trials = rows.known[:, 1] if name == "trials" else None
             ids = None if rows.groups is None else rows.groups.spread(np.arange(rows.n_units))
-            design = ArrayDesign(("a", "b", "c"), (0, 1), (2,), known=int(rows.known is not None))
+            design = ArrayDesign(("a", "b", "c"), (0, 1), (2,), known=int(offset))
             again, units = read(
-                design, x, rows.z, c_ * rows.y + d_, rows.row_weights, model.family, groups=ids
+                design, x, rows.z, c_ * rows.y + d_, rows.row_weights, model.family, groups=ids, trials=trials
             )
             one = Model(model.gate, model.family, 1, again.q, again.p)
             objective = objective_of(one, again)

@@ -78,7 +78,7 @@ def fit_design(
     """Fit every k in `ks` and choose by `criterion`."""
     rows, units = read(
         data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate.scaling,
-        data.groups,
+        data.groups, data.trials,
     )  # fmt: skip
     largest = Model(gate, family, max(ks, default=1), rows.q, rows.p)
     found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)
@@ -138,8 +138,9 @@ def read_formula(
     x, z = design.matrices(data)
     design, raw = design.learn_response(data)
     y, labels = encode_classes(raw) if classes else (numeric_response(raw, design.response), ())
+    y, trials = (y[:, 0].copy(), y[:, 1].copy()) if y.ndim == 2 else (y, None)
     w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)
-    return Observations(design, x, z, y, w, (design.response,), labels, ids)
+    return Observations(design, x, z, y, w, (design.response,), labels, ids, trials)
 
 
 def fit_formula(

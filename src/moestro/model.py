@@ -134,13 +134,17 @@ class Model:
         return self.gate.scores(self.gate_coefficients(theta), self.gate_shared(theta), z)
 
     def predictors(self, theta: np.ndarray, x: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
-        """eta (n, k, m + nu), nuisances last; `known` (n, 1) is an offset of the linear predictors."""
+        """eta (n, k, m + nu), nuisances last; `known` (n, 1 or 2) is an offset of the linear predictors, and
+        the trials, which come after the nuisances."""
         coefficients = self.expert_coefficients(theta)
         eta = (x @ coefficients.reshape(-1, self.p).T).reshape(len(x), self.k, self.m)
         if known is not None:
             eta = eta + known[:, :1, None]
         nuisances = np.broadcast_to(self.nuisances(theta), (len(x), self.k, self.family.nuisances))
-        return np.concatenate([eta, nuisances], axis=2)
+        parts = [eta, nuisances]
+        if known is not None and known.shape[1] > 1:
+            parts.append(np.broadcast_to(known[:, None, 1:], (len(x), self.k, 1)))
+        return np.concatenate(parts, axis=2)
 
     def log_gate(self, theta: np.ndarray, z: np.ndarray) -> np.ndarray:
         """log pi (n, k)."""

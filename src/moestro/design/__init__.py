@@ -5,7 +5,7 @@ from typing import Any
 from ..errors import DataError
 from .arrays import ArrayDesign
 from .formula import FormulaDesign
-from .known import check_offset, refuse_offset, split_known
+from .known import append_trials, check_offset, refuse_offset, split_known, with_trials
 from .observations import Observations
 from .scaling import Scaling, fit_scaling
 from .transforms import apply_transform, learn_transform
@@ -29,6 +29,7 @@ __all__ = [
     "Observations",
     "Scaling",
     "Units",
+    "append_trials",
     "apply_transform",
     "check_offset",
     "design_from_dict",
@@ -36,4 +37,5 @@ __all__ = [
     "learn_transform",
     "refuse_offset",
     "split_known",
+    "with_trials",
 ]

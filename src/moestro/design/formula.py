@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -132,15 +133,17 @@ class FormulaDesign:
     @classmethod
     def learn(cls, text: str, data: Any) -> FormulaDesign:
         response, experts, gate = split(text)
-        for part in (response, experts, gate):
+        plain = _plain_names(response)
+        for part in (None if plain else response, experts, gate):
             if part is not None:
                 parse(part)
         if (rows := row_count(data)) < 2:
             raise DataError(f"the data have {rows} row{'' if rows == 1 else 's'}: at least 2 are needed")
-        for part, of in ((response, "response"), (gate, "gate")):
+        for part, of in ((None if plain else response, "response"), (gate, "gate")):
             if part is not None and offsets(part):
                 raise DataError(f"an offset belongs to the experts' part of a formula, not to the {of}")
-        read = sorted({name for part in (response, experts, gate or "1") for name in variables(part)})
+        own = plain or variables(response)
+        read = sorted({*own, *(name for part in (experts, gate or "1") for name in variables(part))})
         refuse_unusable(columns(data, read))  # of all parts at once, so that one message names every gap
         side = FormulaSide.learn(experts, data)
         return cls(text, response, side, None if gate is None else FormulaSide.learn(gate, data))
@@ -180,15 +183,16 @@ class FormulaDesign:
     def read_response(self, data: Any) -> np.ndarray:
         """The response (n,): a column as it is, or an expression of columns with the remembered
         transforms."""
-        name = self._plain_response
-        if name is not None:
-            return columns(data, [name])[name]
+        names = self._plain_response
+        if names is not None:
+            found = list(columns(data, names).values())
+            return found[0] if len(found) == 1 else np.column_stack(found)
         spec = make_spec(f"0 + {self.response}", None, self.response_state)
         return self._one_column(materialise(spec, needed(self.response, data)))
 
     @property
-    def _plain_response(self) -> str | None:
-        return _plain_name(self.response)
+    def _plain_response(self) -> list[str] | None:
+        return _plain_names(self.response)
 
     def _one_column(self, out: Any) -> np.ndarray:
         values = np.asarray(out, dtype=float)
@@ -216,7 +220,8 @@ class FormulaDesign:
             None if gate is None else FormulaSide.from_dict(gate),
             state,
         )
-        refuse_state(design.response, {}, state)
+        if design._plain_response is None or state:
+            refuse_state(design.response, {}, state)
         sides = (design.experts.text, None if design.gate_side is None else design.gate_side.text)
         if split(design.text) != (design.response, *sides):
             raise DataError(f"the model file's formula '{short(design.text)}' is not that of its parts")
@@ -232,8 +237,10 @@ def with_response(text: str, data: Any, y: np.ndarray) -> dict[str, np.ndarray]:
 
 def response_data(response: str, y: np.ndarray) -> dict[str, np.ndarray]:
     """y (n,) under the name of the one column that a response reads."""
-    plain = _plain_name(response)
-    names = [plain] if plain is not None else variables(response)
+    names = _plain_names(response)
+    if names is not None and y.ndim == len(names):
+        return dict(zip(names, y.reshape(len(y), -1).T, strict=True))
+    names = names or variables(response)
     if len(names) != 1:
         read = ", ".join(names) or "no column"
         raise DataError(
@@ -242,7 +249,12 @@ def response_data(response: str, y: np.ndarray) -> dict[str, np.ndarray]:
     return {names[0]: y}
 
 
-def _plain_name(response: str) -> str | None:
-    """The response's column where it is no expression."""
+PROPORTION = re.compile(r"prop\(\s*(\w+|`[^`]+`)\s*,\s*(\w+|`[^`]+`)\s*\)")
+
+
+def _plain_names(response: str) -> list[str] | None:
+    """The response's column, or successes and trials, where they are no expression."""
+    if found := PROPORTION.fullmatch(response):
+        return [name.strip("`") for name in found.groups()]
     plain = response.isidentifier() or response.startswith("`")
-    return response.strip("`") if plain else None
+    return [response.strip("`")] if plain else None

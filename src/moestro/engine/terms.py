@@ -101,10 +101,18 @@ class TermsEngine:
     def _terms(self, piece: Piece, thetas: np.ndarray, order: Order) -> list[Terms]:
         """(log-density (n, k), scores (n, k, m), information and curvature (n, k, m, m)) at each theta."""
         model, law, n = self.model, self.model.family, piece.rows.n
-        raw = np.empty((len(thetas), model.k, model.m + law.nuisances, n))  # rows next to each other
+        free = model.m + law.nuisances
+        known = piece.rows.known
+        trials = 0 if known is None else known.shape[1] - 1
+        raw = np.empty((len(thetas), model.k, free + trials, n))  # rows next to each other
         for s, theta in enumerate(thetas):
-            piece.problem.predictors(theta, raw[s], self.isa)
-            raw[s, :, model.m :] = model.nuisances(theta)[:, :, None]
+            if known is not None and trials:
+                own = np.empty((model.k, free, n))
+                piece.problem.predictors(theta, own, self.isa)
+                raw[s, :, :free], raw[s, :, free:] = own, known[:, 1]
+            else:
+                piece.problem.predictors(theta, raw[s], self.isa)
+            raw[s, :, model.m : free] = model.nuisances(theta)[:, :, None]
         eta = raw.transpose(0, 3, 1, 2)
         shape = (len(thetas), n, model.k)
         with np.errstate(all="ignore"):

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..design import FormulaDesign, Observations
+from ..design import FormulaDesign, Observations, append_trials
 from ..design.response import check_weights
 from ..errors import DataError
 from ..fitted import posterior, write_file
@@ -39,6 +39,15 @@ class MoEBase(Described):
     def _classes(self) -> tuple:
         """Labels of the classes; none for numbers."""
 
+    @property
+    def _takes_trials(self) -> bool:
+        """Whether y may have two columns, successes and trials."""
+        return False
+
+    def _split_trials(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Successes (n,) and trials (n,) of a response with two columns; y and None of any other."""
+        return (y[:, 0].copy(), y[:, 1].copy()) if self._takes_trials and y.ndim == 2 else (y, None)
+
     @abstractmethod
     def _estimate(self, data: Observations) -> Found:
         """Fit and choose."""
@@ -57,7 +66,8 @@ class MoEBase(Described):
         y : array-like of shape (n,)
             With a `formula` it may be left out: the response is then read from the frame. Where it is given
             it takes the place of the column that the formula's response reads, in that column's own units:
-            with "log(price) ~ size" y is the price.
+            with "log(price) ~ size" y is the price. Binomial experts take two columns too, (n, 2), successes
+            and trials; in a formula ``prop(successes, trials) ~ x``.
         sample_weight : array-like of shape (n,), optional
             Real-valued, at least 0: weight 0 is a deleted row, weight 2 a row written twice; with groups a
             deleted group and one that was seen twice, so it is constant within a group.
@@ -113,8 +123,10 @@ class MoEBase(Described):
         read = read_arrays if self.formula is None else read_formula
         design, x, z, y, responses = read(self, X, y, offset)
         y = self._encode(y, responses[0], fitting=True)
+        y, trials = self._split_trials(y)
         w = check_weights(sample_weight, len(y))
-        found = self._estimate(Observations(design, x, z, y, w, responses, self._classes, ids))
+        data = Observations(design, x, z, y, w, responses, self._classes, ids, trials)
+        found = self._estimate(data)
         self._store(found)
         if found.searched:
             warn_if_weak(found.model.fit.evidence)
@@ -202,11 +214,17 @@ class MoEBase(Described):
 
     def _with_response(self, X: Any, y: Any, offset: Any = None) -> tuple[Any, Any, np.ndarray]:
         x, z = self._matrices(X, offset)
-        return x, z, self._response(read_response(self._fitted().design, X, y), x.shape[0])
+        response = self._response(read_response(self._fitted().design, X, y), x.shape[0])
+        y, trials = self._split_trials(response)
+        if self._takes_trials:
+            x = append_trials(x, self._fitted().design.known, y, trials)
+        return x, z, y
 
     def _response(self, values: np.ndarray, n: int) -> np.ndarray:
         """The response of n rows as the family understands it."""
         model = self._fitted()
+        if self._takes_trials and values.shape == (n, 2):
+            return self._encode(values, model.responses[0], fitting=False)
         expected = (n,) if model.single else (n, len(model.responses))
         if values.shape != expected:
             raise DataError(f"y has shape {values.shape}, expected {expected}")

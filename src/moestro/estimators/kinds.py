@@ -67,11 +67,13 @@ class Regressor(RegressorMixin, MoEBase):
         Scorers by name, such as "neg_mean_squared_error", do not know of the transform: with one, leave
         `scoring` out.
         """
-        return r2_score(
-            read_response(self._fitted().design, X, y),
-            self.predict(X, offset=offset),
-            sample_weight=sample_weight,
-        )
+        y, trials = self._split_trials(np.asarray(read_response(self._fitted().design, X, y)))
+        if trials is not None:  # proportions, each of so many trials
+            y, sample_weight = (
+                y / trials,
+                trials * (1.0 if sample_weight is None else np.asarray(sample_weight)),
+            )
+        return r2_score(y, self.predict(X, offset=offset), sample_weight=sample_weight)
 
 
 class SoftmaxRegressor(Regressor):
@@ -79,6 +81,10 @@ class SoftmaxRegressor(Regressor):
 
     family: str | Family
     shared_variance: bool
+
+    @property
+    def _takes_trials(self) -> bool:
+        return self._family().takes_trials
 
     def _family(self) -> Family:
         family = make_family(self.family, classes=2, shared_variance=self.shared_variance)

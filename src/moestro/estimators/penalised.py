@@ -55,6 +55,10 @@ def fit_at(
     check_options(options, k)
     if options.tol > ACCEPTED:
         raise DataError(f"with a penalty tol must be positive and at most {ACCEPTED:g}, got {options.tol!r}")
+    if data.trials is not None:
+        raise DataError(
+            "penalised fits count no trials yet: leave the penalty out, or write each trial as a row"
+        )
     family, merge = estimator._family(), how.get("criterion") != "cv"
     if family.nuisances and not family.has_variance:
         raise DataError(

@@ -77,6 +77,11 @@ class Family(Protocol):
         """Whether a known number may be added to its one linear predictor."""
         ...
 
+    @property
+    def takes_trials(self) -> bool:
+        """Whether y counts successes in known numbers of trials, which may stand after eta's nuisances."""
+        ...
+
     def check_response(self, y: np.ndarray) -> None:
         """Raise DataError if y cannot come from this family."""
         ...
@@ -158,4 +163,5 @@ class Facts:
     has_variance: bool = False
     scales_response: bool = False
     takes_offset: bool = True
+    takes_trials: bool = False
     nuisance_step = None

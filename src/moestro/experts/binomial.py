@@ -1,12 +1,15 @@
-"""Binomial experts of one trial a row: a success, y = 1, has probability p, link(p) = eta_0, by a logit,
-probit or cloglog link.
+"""Binomial experts: y successes in n trials of probability p, link(p) = eta_0, by a logit, probit or cloglog
+link.
 
-    log f = y ln p + (1 - y) ln(1 - p)
+    log f = y ln p + (n - y) ln(1 - p) + ln (n choose y)
+
+The trials n of a row are known: they stand in eta_1, and are one where it is left out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +27,7 @@ class Binomial(Facts):
     name: str = "binomial"
 
     discrete = True
+    takes_trials = True
 
     @classmethod
     def make(cls, name: str, classes: int, shared_variance: bool) -> Binomial:
@@ -31,12 +35,17 @@ class Binomial(Facts):
         return cls(name)
 
     def check_response(self, y: np.ndarray) -> None:
-        if ((y != 0) & (y != 1)).any():
-            wrong = y[(y != 0) & (y != 1)][0]
+        if (y < 0).any() or (y != np.floor(y)).any():
+            wrong = y[(y < 0) | (y != np.floor(y))][0]
             raise DataError(
-                f"a binomial response is 1 for a success and 0 for none, and this one has {wrong:g}: "
-                "write each trial as a row"
+                f"a binomial response counts successes, and this one has {wrong:g}: of a proportion give two "
+                "columns, successes and trials"
             )
+
+    @staticmethod
+    def _split(eta: np.ndarray) -> tuple[np.ndarray, Any]:
+        """The predictor and the trials."""
+        return eta[..., 0], eta[..., 1] if eta.shape[-1] > 1 else 1.0
 
     def log_base(self, y: np.ndarray) -> float:
         return 0.0
@@ -71,34 +80,49 @@ class Binomial(Facts):
         return a, -rate, second, -rate
 
     def log_density(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        log_p, log_q = self._logs(eta[..., 0])
-        return y * log_p + (1 - y) * log_q
+        from scipy.special import gammaln
+
+        u, n = self._split(eta)
+        log_p, log_q = self._logs(u)
+        out = y * log_p + (n - y) * log_q
+        return out if eta.shape[-1] == 1 else out + gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1)
 
     def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        of_p, of_q, *_ = self._slopes(eta[..., 0])
-        return (y * of_p + (1 - y) * of_q)[..., None]
+        u, n = self._split(eta)
+        of_p, of_q, *_ = self._slopes(u)
+        return (y * of_p + (n - y) * of_q)[..., None]
 
     def curvature(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        *_, of_p, of_q = self._slopes(eta[..., 0])
-        return (y * of_p + (1 - y) * of_q)[..., None, None]
+        u, n = self._split(eta)
+        *_, of_p, of_q = self._slopes(u)
+        return (y * of_p + (n - y) * of_q)[..., None, None]
 
     def information(self, eta: np.ndarray) -> np.ndarray:
-        of_p, of_q, *_ = self._slopes(eta[..., 0])
-        return (-of_p * of_q)[..., None, None]
+        u, n = self._split(eta)
+        of_p, of_q, *_ = self._slopes(u)
+        return (-n * of_p * of_q)[..., None, None]
 
     def mean(self, eta: np.ndarray) -> np.ndarray:
-        return np.exp(self._logs(eta[..., 0])[0])
+        u, n = self._split(eta)
+        return n * np.exp(self._logs(u)[0])
 
     def variance(self, eta: np.ndarray) -> np.ndarray:
-        log_p, log_q = self._logs(eta[..., 0])
-        return np.exp(log_p + log_q)
+        u, n = self._split(eta)
+        log_p, log_q = self._logs(u)
+        return n * np.exp(log_p + log_q)
 
     def sample(self, eta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return (rng.random(eta.shape[:-1]) < self.mean(eta)).astype(float)
+        u, n = self._split(eta)
+        p = np.exp(self._logs(u)[0])
+        return rng.binomial(np.broadcast_to(n, p.shape).astype(np.int64), p).astype(float)
 
     def cdf(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        y = np.asarray(y)
-        return np.where(y < 0, 0.0, np.where(y >= 1, 1.0, np.exp(self._logs(eta[..., 0])[1])))
+        from scipy.special import betaincc
+
+        u, n = self._split(eta)
+        y, p = np.floor(y), np.exp(self._logs(u)[0])
+        inside = np.clip(y, 0.0, np.maximum(n - 1.0, 0.0))
+        return np.where(y < 0, 0.0, np.where(y >= n, 1.0, betaincc(inside + 1, n - inside, p)))
 
     def marginal(self, y: np.ndarray, w: np.ndarray, offset: np.ndarray | float = 0.0) -> np.ndarray:
         from scipy.special import logit, ndtri

@@ -87,11 +87,16 @@ class FittedModel:
         """AIC, BIC or ICL of the fit."""
         return CRITERIA[name](self.fit)
 
-    # Predictions: x (n, d), (n, d + 1) with an offset, and z (n, e) or None as `design.matrices` gives them.
+    # Predictions: x (n, d), with an offset (n, d + 1), with trials (n, d + 2), and z (n, e) or None as
+    # `design.matrices` gives them.
 
     def gate_columns(self, x: Any, z: Any) -> Any:
         """Columns of the gate, (n, e)."""
-        return split_known(x, self.design.known)[0] if z is None else z
+        return self._split(x)[0] if z is None else z
+
+    def _split(self, x: Any) -> tuple[Any, np.ndarray | None]:
+        """The experts' columns, and the offset and trials that stand after them."""
+        return split_known(x, x.shape[1] - len(self.design.expert_names))
 
     def log_gate(self, x: Any, z: Any) -> np.ndarray:
         """log g_i(x), shape (n, k)."""
@@ -120,11 +125,12 @@ class FittedModel:
 
     def eta(self, x: Any) -> np.ndarray:
         """Linear predictors and nuisances of the experts, scaled response, shape (n, k, m)."""
-        x, known = split_known(x, self.design.known)
+        x, known = self._split(x)
         if known is not None:
             known = np.column_stack([known[:, :1] / self.units.y_scale, known[:, 1:]])
         model, part = self.fit.model, self._on(x)
-        out = np.empty((x.shape[0], model.k, model.m + model.family.nuisances))
+        trials = 0 if known is None else known.shape[1] - 1
+        out = np.empty((x.shape[0], model.k, model.m + model.family.nuisances + trials))
         with quiet():
             for at, block in part.blocks(x, "experts"):
                 own = None if known is None else known[at]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ..design import Design, Units, fit_scaling, split_known
+from ..design import Design, Units, fit_scaling, split_known, with_trials
 from ..errors import DataError
 from .groups import check_constant, encode_groups, group_weights, sort_groups
 from .rows import MERGE_LIMIT, Rows
@@ -23,6 +23,9 @@ class Scalable(Protocol):
 
     @property
     def takes_offset(self) -> bool: ...
+
+    @property
+    def takes_trials(self) -> bool: ...
 
 
 class Given(NamedTuple):
@@ -46,6 +49,7 @@ def read(
     classes: tuple = (),
     gate_scaling: str = "affine",
     groups: Any = None,
+    trials: np.ndarray | None = None,
 ) -> tuple[Rows, Units]:
     """Rows with their scaling, and the units that turn results back.
 
@@ -63,10 +67,18 @@ def read(
     groups : array-like of shape (n,) or None
         Ids of the groups that share their expert. Their rows become neighbours: the order of the rows is then
         not that of the arguments.
+    trials : ndarray of shape (n,) or None
+        In which y counts successes; None where each row is one trial.
     """
     x, known = split_known(x, design.known)
     if known is not None and not family.takes_offset:
         raise DataError(f"{family.name} experts take no offset: it belongs to one linear predictor")
+    if trials is not None and not family.takes_trials:
+        raise DataError(
+            f"{family.name} experts count no trials: successes and trials are of family='binomial'"
+        )
+    if family.takes_trials:
+        known = with_trials(known, y, trials)
     if gate_scaling != "affine" and z is None:
         z = x  # the same columns, scaled differently
     given = Given(x, z, y, w, known)

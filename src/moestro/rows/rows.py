@@ -68,8 +68,9 @@ class Rows:
         The response that experts see is ``(y - y_center) / y_scale``.
     groups : Groups or None
         None where every row has an expert of its own.
-    known : ndarray of shape (n, 1) or None
-        What is known of the linear predictors: the offset that is added to them, in the user's units.
+    known : ndarray of shape (n, 1 or 2) or None
+        What is known of the linear predictors: the offset that is added to them, in the user's units, and the
+        trials in which y counts successes.
     """
 
     x: np.ndarray

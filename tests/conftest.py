@@ -59,7 +59,7 @@ def pytest_collection_modifyitems(items):
 COMPILED = ("multinomial", "gaussian", "shared", "poisson")
 FAMILIES = (
     *COMPILED, "negative-binomial", "binomial", "binomial-probit",
-    "binomial-cloglog", "gamma", "inverse-gaussian", "lognormal", "beta", "student", "trials",
+    "binomial-cloglog", "gamma", "inverse-gaussian", "lognormal", "beta", "student", "trials", "weibull",
 )  # fmt: skip
 GATES = ("softmax",)
 CLASSES = 4

@@ -29,6 +29,7 @@ LAWS = {
         y, special.expit(u) * np.exp(-v[0]), special.expit(-u) * np.exp(-v[0])
     ),
     "student": lambda y, u, v: stats.t.logpdf(y, np.exp(v[1]), u, np.exp(v[0] / 2)),
+    "weibull": lambda y, u, v: stats.weibull_min.logpdf(y, np.exp(-v[0]), scale=np.exp(u)),
 }
 
 
@@ -99,6 +100,9 @@ WITNESSES = {
     "lognormal": lambda sm, y, X: sm.OLS(np.log(y), X).fit().llf - np.log(y).sum(),
     "beta": lambda sm, y, X: _beta(y, X),
     "student": lambda sm, y, X: _t_model(y, X),
+    "weibull": lambda sm, y, X: (
+        -optimize.minimize(lambda p: -LAWS["weibull"](y, X @ p[:3], p[3:]).sum(), np.zeros(4), tol=1e-9).fun
+    ),
 }
 
 

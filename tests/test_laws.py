@@ -63,6 +63,7 @@ TABLE = {
     "inverse gaussian": softmax("inverse-gaussian"),
     "lognormal": softmax("lognormal"),
     "beta": softmax("beta"),
+    "weibull": softmax("weibull"),
     "student experts": softmax("student"),
     "constant gate": softmax(gate_features=[]),
     "top-k by score": softmax(n_experts=3, top_k=2),

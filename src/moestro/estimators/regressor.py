@@ -25,8 +25,8 @@ class MoERegressor(SoftmaxRegressor):
     family : str or Family, default="gaussian"
         Law of the response given the expert: of numbers "gaussian", "student"; of counts "poisson",
         "negative-binomial"; of 0 and 1 "binomial", "binomial-probit", "binomial-cloglog"; of positive numbers
-        "gamma", "inverse-gaussian", "lognormal"; of proportions "beta". Or an object with the methods of
-        `moestro.experts.Family`.
+        "gamma", "inverse-gaussian", "lognormal", "weibull"; of proportions "beta". Or an object with the
+        methods of `moestro.experts.Family`.
     shared_variance : bool, default=False
         One variance for all Gaussian experts.
     formula : str or None

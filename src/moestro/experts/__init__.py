@@ -12,6 +12,7 @@ from .multinomial import Multinomial
 from .negative_binomial import NegativeBinomial
 from .poisson import Poisson
 from .student import Student
+from .weibull import Weibull
 
 FAMILIES = {
     "multinomial": Multinomial,
@@ -26,6 +27,7 @@ FAMILIES = {
     "lognormal": Lognormal,
     "beta": Beta,
     "student": Student,
+    "weibull": Weibull,
 }
 
 
@@ -64,6 +66,7 @@ __all__ = [
     "NegativeBinomial",
     "Poisson",
     "Student",
+    "Weibull",
     "known_as",
     "make_family",
 ]

@@ -85,7 +85,7 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--family", type=FamilyName(), default="gaussian", show_default=True, help=(
                 "Law of the response given the expert: of numbers gaussian, student; of classes multinomial; "
                 "of counts poisson, negative-binomial; of positive numbers gamma, inverse-gaussian, "
-                "lognormal; of shares beta; of 0 and 1 binomial, binomial-probit, binomial-cloglog."
+                "lognormal, weibull; of shares beta; of 0 and 1 binomial, binomial-probit, binomial-cloglog."
             )),
             click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
             click.option("--groups", metavar="COLUMN", help=(

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .design import FormulaDesign, Observations
+from .design import FormulaDesign, Observations, refuse_offset
+from .design.grammar import with_offset
 from .design.groups import group_ids, refuse_groups
 from .design.response import check_weights, encode_classes, numeric_response
 from .errors import DataError
@@ -78,7 +79,7 @@ def fit_design(
     """Fit every k in `ks` and choose by `criterion`."""
     rows, units = read(
         data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate.scaling,
-        data.groups,
+        data.groups, data.trials,
     )  # fmt: skip
     largest = Model(gate, family, max(ks, default=1), rows.q, rows.p)
     found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)
@@ -100,6 +101,7 @@ def fit_located_design(
     """Fit every located model for every k in `ks`, and choose by `criterion`; words as in `LocatedModels` and
     `sweep`."""
     refuse_groups(data.groups, "located models")
+    refuse_offset(data.design.known, "located models")
     if data.z is not None:
         raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
     located = LocatedModels(data.x, data.y, models, data.w, contrast)
@@ -125,16 +127,22 @@ def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]
 
 
 def read_formula(
-    formula: str, data: Any, sample_weight: Any = None, classes: bool = False, groups: Any = None
+    formula: str,
+    data: Any,
+    sample_weight: Any = None,
+    classes: bool = False,
+    groups: Any = None,
+    offset: str | None = None,
 ) -> Observations:
-    """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`, and `groups` a
-    column's name or ids (n,)."""
-    design = FormulaDesign.learn(formula, data)
+    """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`, `groups` a column's
+    name or ids (n,), and `offset` a column's name."""
+    design = FormulaDesign.learn(with_offset(formula, offset), data)
     x, z = design.matrices(data)
     design, raw = design.learn_response(data)
     y, labels = encode_classes(raw) if classes else (numeric_response(raw, design.response), ())
+    y, trials = (y[:, 0].copy(), y[:, 1].copy()) if y.ndim == 2 else (y, None)
     w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)
-    return Observations(design, x, z, y, w, (design.response,), labels, ids)
+    return Observations(design, x, z, y, w, (design.response,), labels, ids, trials)
 
 
 def fit_formula(
@@ -146,13 +154,14 @@ def fit_formula(
     *,
     sample_weight: Any = None,
     groups: Any = None,
+    offset: str | None = None,
     shared_variance: bool = False,
     gate: Gate | None = None,
     **how: Any,
 ) -> Result:
     """Fit "y ~ experts | gate" on a frame, by a softmax gate unless another is given; `how` as in
     `fit_design`."""
-    given = read_formula(formula, data, sample_weight, family == "multinomial", groups)
+    given = read_formula(formula, data, sample_weight, family == "multinomial", groups, offset)
     made = make_family(family, classes=len(given.classes), shared_variance=shared_variance)
     return fit_design(given, made, ks, options, gate=gate or SoftmaxGate(), **how)
 
@@ -169,6 +178,7 @@ def select_experts(
     n_jobs: int | None = None,
     sample_weight: Any = None,
     groups: Any = None,
+    offset: str | None = None,
     **how: Any,
 ) -> Selection:
     """Fit a range of numbers of experts, each also from the fit before it, and choose one.
@@ -181,8 +191,8 @@ def select_experts(
     model : {"softmax", "located"}
         Experts behind a softmax gate (or another one, by ``gate``), or Gaussian-gated experts of
         `moestro.located`.
-    family : {"gaussian", "multinomial", "poisson"}
-        Of softmax-gated experts; located ones are Gaussian.
+    family : str
+        Of softmax-gated experts, as in `MoERegressor`, or "multinomial"; located ones are Gaussian.
     n_experts : sequence of int
     criterion : {"bic", "aic", "icl", "djump", "ddse", "cv", "dendrogram"}
         "dendrogram" fits the largest number only, and merges.
@@ -192,6 +202,8 @@ def select_experts(
     sample_weight : array-like of shape (n,), optional
     groups : str or array-like of shape (n,), optional
         Of softmax-gated models: the column, or the ids, of rows that share their expert.
+    offset : str, optional
+        Of softmax-gated models: the column of an offset, the same as ``+ offset(column)`` in the formula.
     **how
         For softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``; for located models ``direction``,
         ``covariance``, ``gate_covariance``, ``tied``, ``degree``, ... of `LocatedMoERegressor`: of lists,
@@ -220,7 +232,7 @@ def select_experts(
             raise DataError(f"located experts are Gaussian: family={family!r} needs model='softmax'")
         search = {n: how.pop(n) for n in ("n_starts", "tol", "max_iter", "rank_by") if n in how}
         chosen = {n: how.pop(n) for n in ("contrast", "n_folds") if n in how}
-        given = read_formula(formula, data, sample_weight, groups=groups)
+        given = read_formula(formula, data, sample_weight, groups=groups, offset=offset)
         found = fit_located_design(
             given, specifications(**how), ks, replace(options, **search), criterion=criterion, **chosen
         )
@@ -239,7 +251,7 @@ def select_experts(
         )
     shared = how.pop("shared_variance", False)
     result = fit_formula(
-        formula, data, family, ks, options, sample_weight=sample_weight, groups=groups,
+        formula, data, family, ks, options, sample_weight=sample_weight, groups=groups, offset=offset,
         shared_variance=shared, gate=make_gate(**{"gate": "softmax", **how}), criterion=criterion,
     )  # fmt: skip
     design, units = result.model.design, result.model.units

@@ -48,5 +48,6 @@ def run_sweep(
             return fit_located_design(data, specifications(**located), ks, search, **how)
         gate = make_gate(options["gate"], options["top_k"], options["rank_on"])
         how |= {"sample_weight": weights, "groups": options["groups"], "gate": gate}
+        how["offset"] = options["offset"]
         how |= {"shared_variance": options["shared_variance"]}
         return fit_formula(formula, frame, options["family"], ks, search, **how)

@@ -27,6 +27,8 @@ class ArrayDesign:
         M of the modified gate, applied to the gate's columns.
     width : int
         Number of columns that the transform returns.
+    known : int
+        1 where the experts have an offset: a column of X after those with names.
     """
 
     names: tuple[str, ...]
@@ -34,6 +36,7 @@ class ArrayDesign:
     gate: tuple[int, ...] | None = None
     transform: Any = None
     width: int = 0
+    known: int = 0
 
     @classmethod
     def learn(
@@ -67,7 +70,13 @@ class ArrayDesign:
         return tuple(f"{label}[{j}]" for j in range(self.width))
 
     def matrices(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Experts' columns and the gate's; None where they are the same."""
+        """Experts' columns, the offset last, and the gate's; None where they are the same."""
+        if self.known:
+            own, gate = self._sides(x[:, : -self.known])
+            return np.column_stack([own, x[:, -self.known :]]), gate
+        return self._sides(x)
+
+    def _sides(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         if self.transform is None and self.gate == self.experts:
             return (x if self.experts is None else x[:, list(self.experts)]), None
         z = x if self.gate is None else x[:, list(self.gate)]
@@ -90,6 +99,7 @@ class ArrayDesign:
             "gate": None if self.gate is None else list(self.gate),
             "transform": self.transform,
             "width": self.width,
+            "known": self.known,
         }
 
     @classmethod
@@ -105,7 +115,8 @@ class ArrayDesign:
         width = 0 if data["transform"] is None else len(columns if gate is None else gate)
         if data["width"] != width:  # a transform with a name works on each column alone
             raise DataError(f"the model file's gate transform makes {width} columns: it says otherwise")
-        return cls(columns, experts, gate, data["transform"], width)
+        known = whole(data.get("known", 0), "number of offsets", 0, 1)
+        return cls(columns, experts, gate, data["transform"], width, known)
 
 
 def _columns(features: Sequence[str | int] | None, names: Sequence[str], what: str) -> tuple[int, ...] | None:

@@ -67,7 +67,7 @@ def materialise(spec: Any, needed: dict[str, np.ndarray]) -> Any:
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("error", DataMismatchWarning)  # unseen categories would become zeros
-            out = spec.get_model_matrix(pandas.DataFrame(needed), context={})
+            out = spec.get_model_matrix(pandas.DataFrame(needed), context={"offset": _as_it_is})
     except Exception as error:
         reason = " ".join(str(error).split())
         raise DataError(
@@ -79,6 +79,11 @@ def materialise(spec: Any, needed: dict[str, np.ndarray]) -> Any:
         if bad.any():
             raise DataError(f"'{name}' is not a finite number in {which_rows(bad)}")
     return out
+
+
+def _as_it_is(values: Any) -> Any:
+    """An offset is a column whose coefficient is known."""
+    return values
 
 
 def refuse_state(text: str, levels: dict[str, tuple], state: Any) -> None:

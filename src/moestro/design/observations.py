@@ -19,7 +19,7 @@ class Observations:
     ----------
     design : Design
     x : ndarray or scipy.sparse of shape (n, d)
-        Columns of the experts.
+        Columns of the experts and, last, their offset where the design has one.
     z : like x, or None
         Columns of the gate where they differ.
     y : ndarray of shape (n,), or (n, q) of several responses
@@ -31,6 +31,8 @@ class Observations:
         Labels of the classes; none for numbers.
     groups : array-like of shape (n,) or None
         Ids of the rows that share their expert.
+    trials : ndarray of shape (n,) or None
+        In which y counts successes.
     """
 
     design: Design
@@ -41,6 +43,7 @@ class Observations:
     responses: tuple[str, ...] = ("y",)
     classes: tuple = ()
     groups: Any = None
+    trials: np.ndarray | None = None
 
     @property
     def response(self) -> str:

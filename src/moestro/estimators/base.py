@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..design import FormulaDesign, Observations
+from ..design import FormulaDesign, Observations, append_trials
 from ..design.response import check_weights
 from ..errors import DataError
 from ..fitted import posterior, write_file
@@ -19,7 +19,7 @@ from ..threads import thread_count
 from .described import Described
 from .found import Found, Penalised, describe
 from .groups import ids_of
-from .helpers import checked, read_arrays, read_formula, read_response, warn_if_weak
+from .helpers import beside, checked, given_offset, read_arrays, read_formula, read_response, warn_if_weak
 from .paths import RegularizationPath
 
 
@@ -39,13 +39,24 @@ class MoEBase(Described):
     def _classes(self) -> tuple:
         """Labels of the classes; none for numbers."""
 
+    @property
+    def _takes_trials(self) -> bool:
+        """Whether y may have two columns, successes and trials."""
+        return False
+
+    def _split_trials(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Successes (n,) and trials (n,) of a response with two columns; y and None of any other."""
+        return (y[:, 0].copy(), y[:, 1].copy()) if self._takes_trials and y.ndim == 2 else (y, None)
+
     @abstractmethod
     def _estimate(self, data: Observations) -> Found:
         """Fit and choose."""
 
     # Fitting
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None, offset: Any = None
+    ) -> Self:
         """Fit by maximum likelihood.
 
         Parameters
@@ -55,7 +66,8 @@ class MoEBase(Described):
         y : array-like of shape (n,)
             With a `formula` it may be left out: the response is then read from the frame. Where it is given
             it takes the place of the column that the formula's response reads, in that column's own units:
-            with "log(price) ~ size" y is the price.
+            with "log(price) ~ size" y is the price. Binomial experts take two columns too, (n, 2), successes
+            and trials; in a formula ``prop(successes, trials) ~ x``.
         sample_weight : array-like of shape (n,), optional
             Real-valued, at least 0: weight 0 is a deleted row, weight 2 a row written twice; with groups a
             deleted group and one that was seen twice, so it is constant within a group.
@@ -64,16 +76,28 @@ class MoEBase(Described):
             visits of one patient), or the name of their column in a frame. The gate's columns are then those
             of the groups, constant within each; the likelihood is a product over groups, and criteria, robust
             standard errors and cross-validation count groups. Located and penalised fits refuse them.
+        offset : str or array-like of shape (n,), optional
+            Added to the linear predictor of every expert with the coefficient one: of counts the logarithm of
+            the exposure. With a formula the name of a column, the same as ``+ offset(column)`` in it, read
+            again from the rows that are predicted; else numbers, which `predict` needs too. Located and
+            penalised fits and classes refuse it.
 
         Returns
         -------
         self
         """
-        return self._fit(X, y, sample_weight, groups)
+        return self._fit(X, y, sample_weight, groups, offset)
 
     @classmethod
     def from_formula(
-        cls, formula: str, data: Any, *, sample_weight: Any = None, groups: Any = None, **parameters: Any
+        cls,
+        formula: str,
+        data: Any,
+        *,
+        sample_weight: Any = None,
+        groups: Any = None,
+        offset: str | None = None,
+        **parameters: Any,
     ) -> Self:
         """The estimator with this formula, fitted on a frame: ``cls(formula=formula,
         **parameters).fit(data)``.
@@ -87,18 +111,22 @@ class MoEBase(Described):
         sample_weight : array-like of shape (n,), optional
         groups : str or array-like of shape (n,), optional
             The column, or the ids, of rows that share their expert: ``groups="person"``.
+        offset : str, optional
+            The column of an offset: the same as ``+ offset(column)`` in the experts' part.
         **parameters
             Of the estimator. `predict` and the others then take frames with the same columns.
         """
-        return cls(**{"formula": formula, **parameters})._fit(data, None, sample_weight, groups)
+        return cls(**{"formula": formula, **parameters})._fit(data, None, sample_weight, groups, offset)
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any, offset: Any) -> Self:
         ids = ids_of(self, groups, X)
         read = read_arrays if self.formula is None else read_formula
-        design, x, z, y, responses = read(self, X, y)
+        design, x, z, y, responses = read(self, X, y, offset)
         y = self._encode(y, responses[0], fitting=True)
+        y, trials = self._split_trials(y)
         w = check_weights(sample_weight, len(y))
-        found = self._estimate(Observations(design, x, z, y, w, responses, self._classes, ids))
+        data = Observations(design, x, z, y, w, responses, self._classes, ids, trials)
+        found = self._estimate(data)
         self._store(found)
         if found.searched:
             warn_if_weak(found.model.fit.evidence)
@@ -165,19 +193,38 @@ class MoEBase(Described):
 
     # Prediction
 
-    def _matrices(self, X: Any) -> tuple[Any, Any]:
-        model = self._fitted()
-        if isinstance(model.design, FormulaDesign):
-            return model.design.matrices(X)
-        return model.design.matrices(checked(self, X))
+    def _matrices(self, X: Any, offset: Any = None) -> tuple[Any, Any]:
+        design = self._fitted().design
+        if isinstance(design, FormulaDesign):
+            return design.matrices(X)
+        return design.matrices(self._numbers(X, offset))
 
-    def _with_response(self, X: Any, y: Any) -> tuple[Any, Any, np.ndarray]:
-        x, z = self._matrices(X)
-        return x, z, self._response(read_response(self._fitted().design, X, y), x.shape[0])
+    def _numbers(self, X: Any, offset: Any = None) -> Any:
+        """The matrix X as it was fitted, with its offset."""
+        X, design = checked(self, X), self._fitted().design
+        if offset is not None:
+            if not design.known:
+                raise DataError("this model was fitted without an offset: leave it out")
+            return beside(X, given_offset(offset, X.shape[0]))
+        if design.known:
+            raise DataError(
+                "this model was fitted with an offset: give offset=, one number for each row of X"
+            )
+        return X
+
+    def _with_response(self, X: Any, y: Any, offset: Any = None) -> tuple[Any, Any, np.ndarray]:
+        x, z = self._matrices(X, offset)
+        response = self._response(read_response(self._fitted().design, X, y), x.shape[0])
+        y, trials = self._split_trials(response)
+        if self._takes_trials:
+            x = append_trials(x, self._fitted().design.known, y, trials)
+        return x, z, y
 
     def _response(self, values: np.ndarray, n: int) -> np.ndarray:
         """The response of n rows as the family understands it."""
         model = self._fitted()
+        if self._takes_trials and values.shape == (n, 2):
+            return self._encode(values, model.responses[0], fitting=False)
         expected = (n,) if model.single else (n, len(model.responses))
         if values.shape != expected:
             raise DataError(f"y has shape {values.shape}, expected {expected}")
@@ -185,9 +232,13 @@ class MoEBase(Described):
 
     def gate_proba(self, X: Any) -> np.ndarray:
         """Prior weight g_i(x) of each expert, shape (n, k)."""
-        return np.exp(self._fitted().log_gate(*self._matrices(X)))
+        formula = isinstance(self._fitted().design, FormulaDesign)
+        anything = None if formula or not self._fitted().design.known else np.zeros(len(X))
+        return np.exp(self._fitted().log_gate(*self._matrices(X, anything)))
 
-    def responsibilities(self, X: Any, y: Any = None, groups: Any = None, per: str = "row") -> np.ndarray:
+    def responsibilities(
+        self, X: Any, y: Any = None, groups: Any = None, per: str = "row", *, offset: Any = None
+    ) -> np.ndarray:
         """Posterior probability of each expert given (x, y), shape (n, k).
 
         y is what `fit` takes: with a formula it may be left out, and is untransformed where it is given.
@@ -196,14 +247,14 @@ class MoEBase(Described):
         """
         if per not in ("row", "group") or (per == "group" and groups is None):
             raise DataError(f"per={per!r} must be 'row', or 'group' where groups are given")
-        data = self._with_response(X, y)
+        data = self._with_response(X, y, offset)
         if groups is None:
             return posterior(self._fitted().log_joint(*data))
         joint, of_row = group_joint(self._fitted(), *data, ids_of(self, groups, X))
         r = posterior(joint)
         return r if per == "group" else r[of_row]
 
-    def log_density(self, X: Any, y: Any = None, groups: Any = None) -> np.ndarray:
+    def log_density(self, X: Any, y: Any = None, groups: Any = None, *, offset: Any = None) -> np.ndarray:
         """log p(y | x) in the user's units, shape (n,); y as in `responsibilities`.
 
         With `groups` that of all rows of a group together, shape (G,), in the order in which groups first
@@ -212,7 +263,7 @@ class MoEBase(Described):
         With a formula whose response is transformed it is the density of the transformed response: with
         "log(price) ~ size" that of log(price).
         """
-        data = self._with_response(X, y)
+        data = self._with_response(X, y, offset)
         if groups is None:
             return self._fitted().log_density(*data)
         return np.logaddexp.reduce(group_joint(self._fitted(), *data, ids_of(self, groups, X))[0], axis=1)

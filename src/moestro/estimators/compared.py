@@ -13,6 +13,7 @@ from ..inference.bootstrap_test import BootstrapTest, located_ratio, mixture_rat
 from ..inference.bootstrap_test import bootstrap_test as drawn_test
 from ..inference.vuong import VuongTest
 from ..inference.vuong import vuong_test as vuong_of
+from ..rows import Rows
 from ..solvers import StatusKind
 from ..summary import Comparison, comparison
 from ..summary.comparison import refuse_different
@@ -135,7 +136,8 @@ def compare(
 
 def _data(rows: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Columns of the experts, columns of the gate, response."""
-    return rows.x, rows.x if rows.z is None else rows.z, rows.y
+    x = rows.inputs if isinstance(rows, Rows) else rows.x
+    return x, x if rows.z is None else rows.z, rows.y
 
 
 def _comparable(smaller: Any, larger: Any) -> None:

@@ -12,6 +12,7 @@ from ..design.frames import columns
 from ..errors import DataError
 from ..inference.margins import RELATIVE, Effect, Quantity
 
+OFFSET = "(offset)"  # what the known column of a matrix is called
 PARTS = ("mixture", "expert", "gate")
 
 
@@ -19,7 +20,8 @@ def columns_of(design: Design, X: Any) -> dict[str, np.ndarray]:
     """The columns that a design reads, by name; X is a frame, or numbers (n, d) that were checked."""
     if isinstance(design, FormulaDesign):
         return {n: np.asarray(v) for n, v in columns(X, design.variables).items()}
-    return {n: X[:, j] for j, n in enumerate(design.names)}
+    own = {n: X[:, j] for j, n in enumerate(design.names)}
+    return own | ({OFFSET: X[:, -1]} if design.known else {})
 
 
 def matrices(design: Design, data: Mapping[str, np.ndarray]) -> tuple[Any, Any]:
@@ -46,7 +48,7 @@ def effects_of(
         if variables is not None:
             raise DataError("predictions are of no variables: leave them out")
         return [Effect("", "", ((1.0, matrices(design, data)),))]
-    wanted = list(data) if variables is None else list(variables)
+    wanted = [n for n in data if n != OFFSET] if variables is None else list(variables)
     unknown = [n for n in (*wanted, *(contrasts or ())) if n not in data]
     if unknown:
         raise DataError(f"'{unknown[0]}' is not a column of the model: these are {', '.join(data)}")

@@ -19,10 +19,10 @@ def ids_of(estimator: Any, groups: Any, X: Any) -> Any:
     return group_ids(groups, X)
 
 
-def inputs_of(estimator: Any, X: Any, groups: Any, history: Any) -> tuple[Any, ...]:
+def inputs_of(estimator: Any, X: Any, groups: Any, history: Any, offset: Any = None) -> tuple[Any, ...]:
     """What a model predicts from: the columns of X for experts and gate and, given a history (X, y, groups)
     of its groups, log-weights of the experts (n, k), which are the gate's without one."""
-    x, z = estimator._matrices(X)
+    x, z = estimator._matrices(X, offset)
     if history is None:
         if groups is None:
             return x, z
@@ -32,11 +32,12 @@ def inputs_of(estimator: Any, X: Any, groups: Any, history: Any) -> tuple[Any, .
         )
     if groups is None:
         raise DataError("a history needs groups=, the group of each row of X")
-    if not isinstance(history, tuple | list) or len(history) != 3:
+    if not isinstance(history, tuple | list) or len(history) not in (3, 4):
         raise DataError(
-            "history must be (X, y, groups) of rows that were seen; y is None where a formula reads it"
+            "history must be (X, y, groups) of rows that were seen, and the offset where the model has one; "
+            "y is None where a formula reads it"
         )
-    past, y, ids = history
-    past_x, _, past_y = estimator._with_response(past, y)
+    past, y, ids, *seen_offset = history
+    past_x, _, past_y = estimator._with_response(past, y, *seen_offset)
     seen = (past_x, past_y, ids_of(estimator, ids, past))
     return x, z, log_weights_after(estimator._fitted(), x, z, ids_of(estimator, groups, X), seen)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..api import number_of_experts
-from ..design import ArrayDesign, Design, Observations
+from ..design import ArrayDesign, Design, Observations, refuse_offset
 from ..design.groups import refuse_groups
 from ..errors import DataError
 from ..fitted import FittedModel, Sample
@@ -50,11 +50,21 @@ def fit_at(
 ) -> tuple[FittedModel, ChosenFit]:
     """k experts with a penalty; `how` as in `penalised.fit_penalised`."""
     refuse_groups(data.groups, "penalised fits")
+    refuse_offset(data.design.known, "penalised fits")
     options = replace(options_of(estimator, TOL), seed=seed)
     check_options(options, k)
     if options.tol > ACCEPTED:
         raise DataError(f"with a penalty tol must be positive and at most {ACCEPTED:g}, got {options.tol!r}")
+    if data.trials is not None:
+        raise DataError(
+            "penalised fits count no trials yet: leave the penalty out, or write each trial as a row"
+        )
     family, merge = estimator._family(), how.get("criterion") != "cv"
+    if family.nuisances and not family.has_variance:
+        raise DataError(
+            f"penalised fits do not know {family.name} experts, whose dispersion is no variance: "
+            "leave out the penalty, or use another family"
+        )
     rows, units = read_wide(
         data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, merge
     )

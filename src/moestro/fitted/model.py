@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse as sp
 
-from ..design import Design, Units
+from ..design import Design, Units, split_known
 from ..distribution import PredictiveDistribution
 from ..inference import FORMULAS, Covariance, Estimates, Request, covariance, mixture_estimates, refitted
 from ..inference.delta import STEP, by_directions, refuse_unknown, root_of
@@ -93,11 +93,20 @@ class FittedModel:
         """AIC, BIC or ICL of the fit."""
         return CRITERIA[name](self.fit)
 
-    # Predictions: x (n, d) and z (n, e) or None as `design.matrices` gives them.
+    # Predictions: x (n, d), with an offset (n, d + 1), with trials (n, d + 2), and z (n, e) or None as
+    # `design.matrices` gives them.
+
+    def gate_columns(self, x: Any, z: Any) -> Any:
+        """Columns of the gate, (n, e)."""
+        return self._split(x)[0] if z is None else z
+
+    def _split(self, x: Any) -> tuple[Any, np.ndarray | None]:
+        """The experts' columns, and the offset and trials that stand after them."""
+        return split_known(x, x.shape[1] - len(self.design.expert_names))
 
     def log_gate(self, x: Any, z: Any) -> np.ndarray:
         """log g_i(x), shape (n, k)."""
-        source = x if z is None else z
+        source = self.gate_columns(x, z)
         part = self._on(source)
         out = np.empty((source.shape[0], self.fit.model.k))
         with quiet():
@@ -122,11 +131,16 @@ class FittedModel:
 
     def eta(self, x: Any) -> np.ndarray:
         """Linear predictors and nuisances of the experts, scaled response, shape (n, k, m)."""
+        x, known = self._split(x)
+        if known is not None:
+            known = np.column_stack([known[:, :1] / self.units.y_scale, known[:, 1:]])
         model, part = self.fit.model, self._on(x)
-        out = np.empty((x.shape[0], model.k, model.m + model.family.nuisances))
+        trials = 0 if known is None else known.shape[1] - 1
+        out = np.empty((x.shape[0], model.k, model.m + model.family.nuisances + trials))
         with quiet():
             for at, block in part.blocks(x, "experts"):
-                out[at] = part.model.predictors(part.theta, part.x_scaling.apply(block))
+                own = None if known is None else known[at]
+                out[at] = part.model.predictors(part.theta, part.x_scaling.apply(block), own)
         return finite(out, "prediction")
 
     def distribution(self, x: Any, z: Any, log_weights: np.ndarray | None = None) -> PredictiveDistribution:
@@ -146,10 +160,12 @@ class FittedModel:
         """E[Y | x] (n,), or class probabilities (n, K), by the gate's weights or by these (n, k)."""
         model = self.fit.model
         out = []
-        source = x if z is None else z
         for start in range(0, max(x.shape[0], 1), BLOCK):
             at = slice(start, start + BLOCK)
-            g = np.exp(self.log_gate(source[at], None) if log_weights is None else log_weights[at])
+            gate = (
+                self.log_gate(x[at], None if z is None else z[at]) if log_weights is None else log_weights[at]
+            )
+            g = np.exp(gate)
             mean = model.family.mean(self.eta(x[at]))
             mixed = np.einsum("nk,nkc->nc", g, mean) if mean.ndim == 3 else np.einsum("nk,nk->n", g, mean)
             with quiet():

@@ -117,7 +117,7 @@ def mixture_ratio(
     def ratio(own: np.random.SeedSequence) -> float:
         draw, search = own.spawn(2)
         rng = np.random.default_rng(draw)
-        drawn = [smaller.model.sample(smaller.theta, b.z, b.x, rng)[0] for b in rows.blocks()]
+        drawn = [smaller.model.sample(smaller.theta, b.z, b.x, rng, b.known)[0] for b in rows.blocks()]
         fresh = replace(rows, y=rows.y_center + rows.y_scale * np.concatenate(drawn))
         options = Options(engine=engine, n_starts=STARTS, tol=TOL, seed=search, nested=False)
         low = fit_mixture(smaller.model, fresh, replace(options, initial=(smaller.theta,), only_initial=True))

@@ -17,7 +17,7 @@ LOOKED_AT = 100_000  # rows that say how the response was rounded
 @dataclass(frozen=True)
 class Block:
     """Scaled rows, b of them in u units: ``x`` (b, p) and ``z`` (u, q) with a leading one, ``y`` (b,), ``w``
-    (u,), ``at`` the slice of the units."""
+    (u,), ``at`` the slice of the units, ``known`` (b, c) what is known of the predictors."""
 
     x: np.ndarray
     z: np.ndarray
@@ -25,6 +25,7 @@ class Block:
     w: np.ndarray
     at: slice
     groups: Groups | None = None
+    known: np.ndarray | None = None
 
     def sum(self, a: np.ndarray) -> np.ndarray:
         """Sums over the rows of each unit: (b, ...) to (u, ...)."""
@@ -67,6 +68,9 @@ class Rows:
         The response that experts see is ``(y - y_center) / y_scale``.
     groups : Groups or None
         None where every row has an expert of its own.
+    known : ndarray of shape (n, 1 or 2) or None
+        What is known of the linear predictors: the offset that is added to them, in the user's units, and the
+        trials in which y counts successes.
     """
 
     x: np.ndarray
@@ -78,6 +82,7 @@ class Rows:
     y_center: float = 0.0
     y_scale: float = 1.0
     groups: Groups | None = None
+    known: np.ndarray | None = None
 
     @property
     def n(self) -> int:
@@ -86,6 +91,18 @@ class Rows:
     @property
     def n_units(self) -> int:
         return self.n if self.groups is None else self.groups.count
+
+    @property
+    def inputs(self) -> np.ndarray:
+        """The experts' columns and, last, what is known: what a fitted model predicts from."""
+        return self.x if self.known is None else np.column_stack([self.x, self.known])
+
+    @property
+    def scaled_known(self) -> np.ndarray | None:
+        """`known` (n, c) beside the scaled response."""
+        if self.known is None or self.y_scale == 1.0:
+            return self.known
+        return np.column_stack([self.known[:, :1] / self.y_scale, self.known[:, 1:]])
 
     @property
     def shared(self) -> bool:
@@ -142,13 +159,14 @@ class Rows:
 
     def blocks(self, size: int = 4096) -> Iterator[Block]:
         """Cut the rows into scaled blocks."""
+        known = self.scaled_known
         for at, units, groups in self._cuts(size):
             x = self.x_scaling.apply(self.x[at])
             first = slice(None) if groups is None else groups.first
             z = x[first] if self.z is None else self.z_scaling.apply(self.z[at][first])
             y = (self.y[at] - self.y_center) / self.y_scale
             w = np.ones(units.stop - units.start) if self.w is None else self.w[units]
-            yield Block(x, z, y, w, units, groups)
+            yield Block(x, z, y, w, units, groups, None if known is None else known[at])
 
     def parts(self, size: int) -> Iterator[Rows]:
         """Consecutive pieces of about `size` rows as views, without copies."""
@@ -160,6 +178,7 @@ class Rows:
                 y=self.y[at],
                 w=None if self.w is None else self.w[units],
                 groups=groups,
+                known=None if self.known is None else self.known[at],
             )
 
     def take(self, index: np.ndarray) -> Rows:
@@ -175,6 +194,7 @@ class Rows:
             y=self.y[rows],
             w=w,
             groups=groups,
+            known=None if self.known is None else self.known[rows],
         )
 
     def merged(self) -> Rows:
@@ -189,9 +209,9 @@ class Rows:
     @cached_property
     def _merged(self) -> Rows:
         if self.groups is not None:
-            columns = np.column_stack([self.y, self.x] if self.z is None else [self.y, self.x, self.z])
+            columns = np.column_stack([self.y, self.inputs, *([] if self.z is None else [self.z])])
             return self._copy(*merge_groups(columns, self.groups, self.w))
-        index, w = merge_rows(self.x, self.z, self.y, self.w)
+        index, w = merge_rows(self.inputs, self.z, self.y, self.w)
         return self._copy(index, None, w)
 
     @classmethod
@@ -202,12 +222,13 @@ class Rows:
         y: np.ndarray,
         w: np.ndarray | None,
         groups: Groups | None = None,
+        known: np.ndarray | None = None,
     ) -> Rows:
         """Rows in the user's units."""
         x_unit, z_unit = (
             Scaling(np.zeros(a.shape[1]), np.ones(a.shape[1])) for a in (x, x if z is None else z)
         )
-        return cls(x, z, y, w, x_unit, z_unit, groups=groups)
+        return cls(x, z, y, w, x_unit, z_unit, groups=groups, known=known)
 
     def on(self, x_scaling: Scaling, z_scaling: Scaling, y_center: float, y_scale: float) -> Rows:
         """The same rows with another scaling; those that are distinct are not looked for again."""
@@ -240,7 +261,7 @@ def merge_rows(
 
 def sample_rows(rows: Rows, seed: np.random.SeedSequence) -> np.ndarray:
     """A random order of the units that depends on what is in them, not on where they stand: indices (u,)."""
-    columns = [rows.y, *rows.x.T, *(() if rows.z is None else rows.z.T)]
+    columns = [rows.y, *rows.inputs.T, *(() if rows.z is None else rows.z.T)]
     return shuffled(columns, seed, rows.groups)
 
 

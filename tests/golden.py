@@ -59,15 +59,6 @@ def table():
         add(f"gate {gate}", softmax, "gaussian", gate=gate, n_starts=6, max_iter=200)
     for rank_on in ("score", "logit"):
         add(f"top-1 of 2 by {rank_on}", softmax, "gaussian", top_k=1, rank_on=rank_on, n_starts=6)
-    add(
-        "top-2 of 3 multinomial",
-        softmax,
-        "multinomial",
-        family="multinomial",
-        n_experts=3,
-        top_k=2,
-        n_starts=6,
-    )
     add("constant gate", softmax, "gaussian", gate_features=[])
     add("modified gate", softmax, "gaussian", gate_transform="tanh")
     for criterion in ("bic", "icl", "slope", "dendrogram"):

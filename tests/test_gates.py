@@ -23,12 +23,14 @@ from moestro.gates import (
     SoftmaxGate,
     TemperatureGate,
     TopKGate,
+    log_softmax,
     make_gate,
 )
+from moestro.gates.topk import RelaxedTopKGate
 from moestro.measure import from_user, measure_of, theta_of, to_user
 from moestro.model import Model
 from moestro.problems import fit_mixture
-from moestro.problems.sparse import move_boundaries
+from moestro.problems.boundaries import move_boundaries
 from moestro.rows import read
 from moestro.search import Options
 from moestro.solvers import EM, Coordinates, Objective, run
@@ -48,6 +50,7 @@ TABLE = [
     CosineGate(),
     PerturbedCosineGate(),
 ]
+SOFT = [RelaxedTopKGate(1, "score", 0.5), RelaxedTopKGate(2, "logit", 0.2)]  # fits pass through them only
 IDS = [f"{g.name}-{'-'.join(map(str, g.options().values()))}" for g in TABLE]
 
 
@@ -65,6 +68,21 @@ def small(gate, k=3, seed=0, n=60):
     return model, rows, units, theta
 
 
+def derivatives(gate):
+    model, rows, _, theta = small(gate)
+    engine = ArrayEngine(model, rows)
+    at = engine.evaluate(theta, Order.CURVATURE)
+    h = 1e-5
+    step = h * np.eye(model.size)
+    up = [engine.evaluate(theta + s, Order.GRADIENT) for s in step]
+    down = [engine.evaluate(theta - s, Order.GRADIENT) for s in step]
+    slope = np.array([a.value - b.value for a, b in zip(up, down, strict=True)]) / (2 * h)
+    bend = np.array([a.gradient - b.gradient for a, b in zip(up, down, strict=True)]) / (2 * h)
+    np.testing.assert_allclose(at.gradient, slope, atol=2e-6 * np.abs(slope).max())
+    np.testing.assert_allclose(at.curvature, bend, atol=2e-6 * np.abs(bend).max())
+    assert np.linalg.eigvalsh(at.information).min() >= -1e-9 * np.abs(at.information).max()
+
+
 def test_every_gate_is_in_the_table():
     assert {g.name for g in TABLE} == set(GATES)
 
@@ -72,18 +90,7 @@ def test_every_gate_is_in_the_table():
 @pytest.mark.parametrize("gate", TABLE, ids=IDS)
 class TestEveryGate:
     def test_derivatives_are_those_of_the_value(self, gate):
-        model, rows, _, theta = small(gate)
-        engine = ArrayEngine(model, rows)
-        at = engine.evaluate(theta, Order.CURVATURE)
-        h = 1e-5
-        step = h * np.eye(model.size)
-        up = [engine.evaluate(theta + s, Order.GRADIENT) for s in step]
-        down = [engine.evaluate(theta - s, Order.GRADIENT) for s in step]
-        slope = np.array([a.value - b.value for a, b in zip(up, down, strict=True)]) / (2 * h)
-        bend = np.array([a.gradient - b.gradient for a, b in zip(up, down, strict=True)]) / (2 * h)
-        np.testing.assert_allclose(at.gradient, slope, atol=2e-6 * np.abs(slope).max())
-        np.testing.assert_allclose(at.curvature, bend, atol=2e-6 * np.abs(bend).max())
-        assert np.linalg.eigvalsh(at.information).min() >= -1e-9 * np.abs(at.information).max()
+        derivatives(gate)
 
     def test_units_come_back(self, gate):
         model, rows, units, theta = small(gate)
@@ -167,7 +174,23 @@ class TestTopK:
         m = model.measure_
         switch = -(m.log_weights[0] - m.log_weights[1]) / (m.gate_slopes[0, 0] - m.gate_slopes[1, 0])
         assert switch == pytest.approx(0.32, abs=0.02)
-        assert any("annealed" in s for s in model.starts_["strategy"])
+        assert model.search_.found >= 5
+
+
+@pytest.mark.parametrize("gate", SOFT, ids=["top-1 by score", "top-2 by logit"])
+def test_soft_boundaries(gate):
+    """Their derivatives, and their limits: the dense gate where they are wide, the sparse one where not."""
+    derivatives(gate)
+    rng = np.random.default_rng(1)
+    rows, z = rng.standard_normal((2, 3)), np.column_stack([np.ones(50), rng.standard_normal((50, 2))])
+    nothing = np.zeros(0)
+
+    def shares(gate):
+        return np.exp(log_softmax(gate.scores(rows, nothing, z)))
+
+    wide, hard = replace(gate, tau=1e9), replace(gate, tau=1e-9)
+    np.testing.assert_allclose(shares(wide), shares(SoftmaxGate()), atol=1e-8)
+    np.testing.assert_allclose(shares(hard), shares(TopKGate(gate.top_k, gate.rank_on)), atol=1e-8)
 
 
 def test_boundaries_are_moved_although_the_gradient_does_not_see_them():
@@ -186,7 +209,9 @@ def test_boundaries_are_moved_although_the_gradient_does_not_see_them():
     theta = theta_of(start, units)
     model = Model(gate, Gaussian(), 2, rows.q, rows.p)
     before = ArrayEngine(model, rows).evaluate(theta, Order.VALUE).value
-    moved = move_boundaries(model, rows, Options(), theta)
+    c = Coordinates.of(model, rows.x_scaling, rows.z_scaling)
+    phi = move_boundaries(Objective(ArrayEngine(model, rows), c), c.collapse(theta))
+    moved = c.expand(phi)
     found = measure_of(model, units, moved)
     assert ArrayEngine(model, rows).evaluate(moved, Order.VALUE).value > before + 50
     switch = -(found.log_weights[0] - found.log_weights[1]) / (
@@ -210,7 +235,8 @@ def test_a_maximum_at_a_jump_ends_converged():
     for seed in range(3):
         fit = fit_mixture(model, rows, Options(seed=seed, n_starts=4))
         kinds.add(str(fit.status.kind))
-        assert move_boundaries(model, rows, Options(), fit.theta) is None
+        c = fit.coordinates
+        assert move_boundaries(Objective(ArrayEngine(model, rows), c), c.collapse(fit.theta)) is None
     assert "stopped at the limit" not in kinds
 
 

@@ -78,7 +78,7 @@ class TestFits:
     def test_a_subsample_takes_whole_groups_and_ends_at_the_same_optimum(self, name, monkeypatch):
         x, z, y, ids, _ = persons(name, 400, 6)
         whole = fitted(name, x, z, y, ids, k=2)[0]
-        monkeypatch.setattr("moestro.search.path.SEARCH_ROWS", (600, 600))
+        monkeypatch.setattr("moestro.search.problem.SEARCH_ROWS", (600, 600))
         part = fitted(name, x, z, y, ids, k=2)[0]
         assert min(part.starts.columns["rows"]) == 600
         assert part.log_likelihood == pytest.approx(whole.log_likelihood, abs=1e-5)

@@ -67,7 +67,7 @@ TABLE = {
     "student experts": softmax("student"),
     "constant gate": softmax(gate_features=[]),
     "top-k by score": softmax(n_experts=3, top_k=2),
-    "top-k by logit": softmax(n_experts=3, top_k=2, rank_on="logit"),
+    "top-k by logit": softmax(n_experts=2, top_k=1, rank_on="logit"),
     "sigmoid": softmax(gate="sigmoid"),
     "laplace": softmax(gate="laplace"),
     "temperature": softmax(gate="temperature"),

@@ -150,6 +150,7 @@ class Rates:
     rotation, n_starts = ROTATION, property(lambda self: auto_starts(self.k))
     budget = property(lambda self: 800.0 if self.k > 1 else np.inf)
     few_steps, at_once, wide = 20, 100, False
+    same_value, search_rows = 0.02, 12_000
 
     @cached_property
     def view_(self):

@@ -13,7 +13,7 @@ from ..rows import MERGE_LIMIT, Rows
 from ..search import Fit, Options, check_options, fit_path, fit_problem
 from ..solvers import EM, LBFGS, Coordinates, Newton, Solver
 from .mixture import NEWTON_LIMIT, MixtureFit, MixtureProblem
-from .sparse import fit_sparse
+from .sparse import SparseProblem
 
 SOLVERS: dict[str, type] = {"newton": Newton, "em": EM, "lbfgs": LBFGS}
 
@@ -49,10 +49,7 @@ def fit_mixtures(
     nested = options.nested and not options.only_initial and not model.gate.path(largest)
 
     def one(k: int, own: Options, below: Fit | None) -> MixtureFit:
-        wanted = replace(model, k=k)
-        if model.gate.path(k):
-            return fit_sparse(_fit, wanted, rows, replace(own, nested=False))
-        return _fit(wanted, rows, own, below)
+        return _fit(replace(model, k=k), rows, own, below)
 
     return fit_path(one, ks, options, nested, started, finished)  # type: ignore[return-value]
 
@@ -62,10 +59,9 @@ def _fit(model: Model, rows: Rows, options: Options, below: Fit | None = None) -
         rows = rows.merged()
     _check_distinct(model, rows)
     c = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box)
-    if options.hold_gate:
-        c = c.holding(c.collapse(options.initial[0]), c.block == 0)
     solver = choose_solver(options.solver, c.size)
-    problem = MixtureProblem(rows, c, solver, options.engine, options.threads, options.rank_by)
+    kind = SparseProblem if model.gate.path(model.k) else MixtureProblem
+    problem = kind(rows, c, solver, options.engine, options.threads, options.rank_by)
     return fit_problem(problem, options, below)  # type: ignore[return-value]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -224,12 +224,10 @@ class MixtureProblem(Defaults):
     def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray:
         return sample_rows(self.rows, seed)
 
-    def subset(self, rows: np.ndarray) -> MixtureProblem:
+    def subset(self, rows: np.ndarray) -> Self:
         part = self.rows.take(rows).merged()
         share = self.share * part.row_weight_sum / self.rows.row_weight_sum
-        return MixtureProblem(
-            part, self.coordinates, self.solver, self.engine, self.threads, self.rank_by, share
-        )
+        return replace(self, rows=part, share=share)
 
     def fit(self, end: End, **common: Any) -> MixtureFit:
         theta = self.coordinates.expand(end.point)

@@ -1,130 +1,202 @@
-"""Fits of sparse gates, whose likelihood jumps where the ranking of the experts changes.
+"""A mixture under a sparse gate, whose likelihood jumps where the ranking of the experts changes.
 
 A gradient sees only the region of the present ranking, and with one expert selected it does not see the gate
-at all. So fits are annealed from the dense gate by EM, which keeps a step only where the observed
-log-likelihood does not fall; the solver asked for finishes within the region; and a pattern search moves the
-boundaries of the regions, again only uphill.
+at all. So a run begins under the dense gate and is annealed: the boundaries between the regions are soft at
+first and harden from gate to gate of `Gate.path`, with a few steps of EM at each. Every other run goes to the
+dense gate's optimum first; the others keep more of where they began, which is what a move from a good fit
+needs. The polish ends with the solver asked for within the region, and a pattern search that moves its
+boundaries, only ever uphill.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..engine import Order, make_engine
-from ..model import Model
-from ..rows import Rows
-from ..search import Options, seed_sequence
-from ..solvers.coordinates import Coordinates
-from ..solvers.status import StatusKind
-from ..tables import Table
+from ..engine import Evaluation, Order
+from ..gates import Gate, log_softmax
+from ..search import SEARCH_ROWS, End, budget_of, distinct
+from ..solvers import Outcome, Status, StatusKind
+from ..solvers.base import Cancelled
+from ..solvers.em import climb
+from ..solvers.pool import Pool
+from .boundaries import GAIN, move_boundaries
+from .mixture import MixtureProblem
 
-CHAINS = 4  # optima of the dense gate that a sparse one is annealed from
-CHAIN_STARTS = 6
-CHAIN_STEPS = 40
+STEPS = 8  # of EM at each gate of the path
+ROTATION = ("subsets", "regions", "kmeans", "regions", "balls", "regions", "segments", "residuals",
+            "bands", "patches", "scatter", "regions")  # fmt: skip
+STEEP = 2.0  # scores of a gate drawn at random, on scaled columns
+SOFTENED = 2  # gates of the path that the polish goes back to
 ROUNDS = 6  # of boundaries and experts in turn
-GAIN = 1e-3  # log-likelihood that a move of a boundary must bring: far below what data can tell
-FIRST_STEP, LAST_STEP = 0.3, 1e-5  # of the pattern search, relative to a coefficient's size
-SHRINK = 0.4
-
-Fitter = Callable[[Model, Rows, Options], Any]  # to a Fit
+PASSES = 1000  # an expert, that a search may take
+SAME_VALUE = 1.0  # log-likelihood within which ends in one basin differ: boundaries settle at the polish
 
 
-def fit_sparse(fit: Fitter, model: Model, rows: Rows, options: Options) -> Any:
-    """Best of the annealed and the given starts; `fit` is the fit of one smooth problem."""
-    path = model.gate.path(model.k)
-    chains = [("given", theta) for theta in options.initial]
-    if not options.only_initial:
-        for number, own in enumerate(seed_sequence(options.seed).spawn(CHAINS)):
-            starts = options.n_starts if number == 0 or options.n_starts != "auto" else CHAIN_STARTS
-            dense = replace(options, seed=own, n_starts=starts, initial=())
-            theta = fit(replace(model, gate=path[0]), rows, dense).theta
-            for gate in (*path[1:], model.gate):
-                short = _from(options, theta, solver="em", max_iter=CHAIN_STEPS)
-                theta = fit(replace(model, gate=gate), rows, short).theta
-            chains.append((f"annealed {number + 1}", theta))
-    fits = [_settle(fit, model, rows, options, theta) for _, theta in chains]
-    best = max(fits, key=lambda f: (f.status.usable, f.log_likelihood))
-    table = Table(
-        {
-            "start": list(range(1, len(fits) + 1)),
-            "strategy": [name for name, _ in chains],
-            "rows": [rows.n] * len(fits),
-            "log_likelihood": [f.log_likelihood for f in fits],
-            "iterations": [f.n_iter for f in fits],
-            "status": [("best: " if f is best else "polished: ") + str(f.status.kind) for f in fits],
-        }
-    )
-    return replace(best, starts=table)
-
-
-def _from(options: Options, theta: Any, **change: Any) -> Options:
-    return replace(options, initial=(theta,), only_initial=True, **change)
-
-
-def _settle(fit: Fitter, model: Model, rows: Rows, options: Options, theta: np.ndarray) -> Any:
-    """Experts and boundaries in turn, until neither gains."""
-    found = fit(model, rows, _from(options, theta))
-    iterations = found.n_iter
-    for _ in range(ROUNDS):
-        moved = move_boundaries(model, rows, options, found.theta)
-        if moved is None:
-            break
-        again = fit(model, rows, _from(options, moved))
-        iterations += again.n_iter
-        gain = again.log_likelihood - found.log_likelihood
-        if gain > 0:
-            found = again
-        if gain <= GAIN:
-            break
-    if found.status.kind == StatusKind.LIMIT:
-        found, iterations = _at_an_edge(fit, model, rows, options, found, iterations)
-    return replace(found, n_iter=iterations)
-
-
-def _at_an_edge(fit: Fitter, model: Model, rows: Rows, options: Options, found: Any, iterations: int) -> Any:
+@dataclass(frozen=True)
+class AtEdge(Outcome):
     """A maximum at a jump: the experts converge with the gate held there, and no boundary can be moved
     uphill."""
-    theta: np.ndarray | None = found.theta
-    for _ in range(ROUNDS):
-        again = fit(model, rows, _from(options, theta, hold_gate=True))
-        iterations += again.n_iter
-        theta = move_boundaries(model, rows, options, again.theta)
-        if theta is not None:
-            continue
-        if again.status.kind == StatusKind.LIMIT or again.log_likelihood < found.log_likelihood - GAIN:
-            break
-        sentence = f"{again.status.sentence}; the gate sits where the ranking of experts changes"
-        free = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box)
-        return replace(again, coordinates=free, status=replace(again.status, sentence=sentence)), iterations
-    return found, iterations
 
 
-def move_boundaries(model: Model, rows: Rows, options: Options, theta: np.ndarray) -> np.ndarray | None:
-    """theta with gate coefficients that raise the log-likelihood, found one at a time; None where none
-    does."""
-    c = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box)
-    engine = make_engine(model, rows, options.engine)
-    phi = c.collapse(theta)
-    gate = np.flatnonzero(c.block == 0)
+@dataclass(frozen=True)
+class SparseProblem(MixtureProblem):
+    """The log-likelihood of a model whose gate has a path, in the free coordinates phi, which all gates of
+    the path share."""
 
-    def value(at: np.ndarray) -> float:
-        return engine.evaluate(c.expand(at), Order.VALUE).value
+    @property
+    def budget(self) -> float:
+        return budget_of(self, PASSES)
 
-    start = best = value(phi)
-    step = FIRST_STEP
-    while step > LAST_STEP:
-        gained = False
-        for j in gate:
-            for sign in (1.0, -1.0):
-                trial = phi.copy()
-                trial[j] = np.clip(phi[j] + sign * step * max(abs(phi[j]), 0.1), c.lower[j], c.upper[j])
-                new = value(trial)
-                if np.isfinite(new) and new > best + GAIN:
-                    phi, best, gained = trial, new, True
-                    break
-        step = step if gained else step * SHRINK
-    return c.expand(phi) if best > start else None
+    @property
+    def search_rows(self) -> int:
+        return SEARCH_ROWS[0]  # a pass under soft boundaries is dear
+
+    @property
+    def rotation(self) -> Sequence[str]:
+        return ROTATION
+
+    def guess(self, strategy: str, rng: np.random.Generator) -> np.ndarray:
+        """Of the memberships too that a gate drawn at random gives: ranks without a bias cut the inputs in
+        cones around one point, which no start of the dense gate looks for."""
+        if strategy != "regions":
+            return super().guess(strategy, rng)
+        block = next(self.rows.blocks(self.rows.n))
+        rows = rng.standard_normal((self.model.n_gate, self.model.q)) * STEEP
+        return np.exp(log_softmax(self.model.gate.scores(rows, np.zeros(0), block.z)))
+
+    @property
+    def same_value(self) -> float:
+        return SAME_VALUE
+
+    @cached_property
+    def _easier(self) -> list[MixtureProblem]:
+        """The problems under the gates of the path, the dense one first."""
+        return [self._under(gate) for gate in self.model.gate.path(self.k)]
+
+    def _under(self, gate: Gate) -> MixtureProblem:
+        own = {f.name: getattr(self, f.name) for f in fields(MixtureProblem)}
+        c = replace(self.coordinates, model=replace(self.model, gate=gate))
+        return MixtureProblem(**{**own, "coordinates": c})
+
+    def begin(self, memberships: Sequence[np.ndarray], pool: Pool) -> Sequence[np.ndarray]:
+        return self._easier[0].begin(memberships, pool)
+
+    def settle(self, points: Sequence[np.ndarray], pool: Pool) -> Sequence[End]:
+        """Annealed from the dense gate: from its optimum, or after a few steps there, in turn."""
+        dense, *soft = self._easier
+        ends = dense.settle(points[::2], pool)
+        same = distinct(dense, ends)
+        warm = sorted(set(same))
+        cold = (
+            [*_climbed(dense, np.array(points[1::2]), pool.threads, pool.cancel)[0]]
+            if len(points) > 1
+            else []
+        )
+        phi = np.array([*(ends[i].point for i in warm), *cold])
+        for problem in (*soft, self):
+            phi, value = _climbed(problem, phi, pool.threads, pool.cancel)
+        mass = self.objective.evaluate_all(phi, Order.VALUE, threads=pool.threads).mass
+        steps, out = STEPS * len(self._easier), []
+        for i in range(len(points)):
+            from_dense = i % 2 == 0
+            at = warm.index(same[i // 2]) if from_dense else len(warm) + i // 2
+            before = ends[i // 2] if from_dense else End(None, 0.0, mass[at], STEPS, STEPS + 1)
+            own = not from_dense or same[i // 2] == i // 2  # a copy costs nothing more
+            out.append(
+                End(
+                    phi[at],
+                    float(value[at]),
+                    mass[at],
+                    before.iterations + steps,
+                    before.passes + own * (steps + len(self._easier) + 1),
+                )
+            )
+        return out
+
+    def advance(
+        self, point: np.ndarray, *, tol: float, max_iter: int | None, cancel: threading.Event | None
+    ) -> End:
+        """Experts and boundaries in turn, until neither gains; stopped by `max_iter`, as far as it leads."""
+        how: dict[str, Any] = {"tol": tol, "max_iter": max_iter, "cancel": cancel}
+        end = super().advance(point, **how)
+        iterations = end.iterations
+        for turn in range(1 + ROUNDS):
+            if _out_of_steps(end, max_iter):
+                break
+            at = end.point
+            moved = move_boundaries(self.objective, at) if turn else self._softened(at, cancel)
+            if moved is None:
+                break
+            again = super().advance(moved, **how)
+            iterations += again.iterations
+            gain = again.value - end.value
+            end = again if gain > 0 else end
+            if gain <= GAIN and turn:
+                break
+        if not _out_of_steps(end, max_iter) and self._is_stuck(end):
+            end, further = self._at_an_edge(end, how)
+            iterations += further
+        return replace(end, iterations=iterations)
+
+    def _softened(self, point: np.ndarray, cancel: threading.Event | None) -> np.ndarray:
+        """The point after steps under the hardest of the soft gates: all boundaries move at once."""
+        phi = point[None]
+        for problem in (*self._easier[-SOFTENED:], self):
+            phi, _ = _climbed(problem, phi, self.threads, cancel)
+        return phi[0]
+
+    def _at_an_edge(self, end: End, how: dict[str, Any]) -> tuple[End, int]:
+        """The experts' maximum with the gate held, where no boundary can be moved uphill; else `end`."""
+        point, iterations = end.point, 0
+        for _ in range(ROUNDS):
+            held = self._held(point)
+            again = held.advance(point, **how)
+            iterations += again.iterations
+            moved = move_boundaries(self.objective, again.point)
+            if moved is not None:
+                point = moved
+                continue
+            if held.diagnose(again).kind == StatusKind.LIMIT or again.value < end.value - GAIN:
+                break
+            outcome = AtEdge(**{f.name: getattr(again.outcome, f.name) for f in fields(Outcome)})
+            return replace(again, outcome=outcome), iterations
+        return end, iterations
+
+    def _held(self, point: np.ndarray) -> MixtureProblem:
+        """The problem with the gate of `point` held, so that its likelihood is smooth."""
+        c = self.coordinates
+        return replace(self, coordinates=c.holding(point, c.block == 0))._under(self.model.gate)
+
+    def _is_stuck(self, end: End) -> bool:
+        return super().diagnose(end).kind == StatusKind.LIMIT
+
+    def diagnose(self, end: End) -> Status:
+        if not isinstance(end.outcome, AtEdge):
+            return super().diagnose(end)
+        status = self._held(end.point).diagnose(end)
+        return replace(
+            status, sentence=f"{status.sentence}; the gate sits where the ranking of experts changes"
+        )
+
+
+def _climbed(
+    problem: MixtureProblem, phi: np.ndarray, threads: int, cancel: threading.Event | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Some steps of EM from each of phi (S, P), and the values there."""
+
+    def evaluate(at: np.ndarray) -> Evaluation:
+        if cancel is not None and cancel.is_set():
+            raise Cancelled
+        return problem.objective.evaluate_all(at, Order.INFORMATION, threads=threads)
+
+    return climb(problem.objective, phi, evaluate, STEPS)
+
+
+def _out_of_steps(end: End, max_iter: int | None) -> bool:
+    return max_iter is not None and not end.outcome.converged and not end.outcome.stuck

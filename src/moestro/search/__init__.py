@@ -1,15 +1,17 @@
 """The search for the best optimum of any problem: starts, moves, evidence, polish, and paths of fits of more
 and more experts."""
 
+from .candidates import distinct
 from .evidence import Evidence
 from .fit import Fit, entropy, history
 from .options import RANKINGS, Options, seed_sequence
 from .path import check_options, fit_path, fit_problem
-from .problem import Defaults, End, Problem, budget_of
+from .problem import SEARCH_ROWS, Defaults, End, Problem, budget_of
 from .starts import STRATEGIES, auto_starts
 
 __all__ = [
     "RANKINGS",
+    "SEARCH_ROWS",
     "STRATEGIES",
     "Defaults",
     "End",
@@ -20,6 +22,7 @@ __all__ = [
     "auto_starts",
     "budget_of",
     "check_options",
+    "distinct",
     "entropy",
     "fit_path",
     "fit_problem",

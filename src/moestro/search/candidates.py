@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,6 @@ from ..solvers.status import Status
 from ..tables import Table
 from .problem import End, Problem
 
-SAME_VALUE = 0.02  # log-likelihood within which two ends may be one optimum: runs stop a little below it
 SAME_DENSITY = 0.02  # mean |log p - log p'| over the rows within which they are
 
 
@@ -66,12 +66,12 @@ class Optima:
     problem: Problem
     known: list[Optimum] = field(default_factory=list)
 
-    def add(self, candidate: Candidate) -> None:
-        """Put a finished run to the optimum that it ended in; a move that fell back to its parent is no new
-        finding."""
+    def add(self, candidate: Candidate) -> Optimum | None:
+        """Put a finished run to the optimum that it ended in, which is returned; a move that fell back to its
+        parent is no new finding."""
         if not np.isfinite(candidate.value):
             candidate.note = "no finite log-likelihood"
-            return
+            return None
         here = self._place(candidate)
         candidate.note = "ended in an optimum"
         if here is not candidate.parent:
@@ -79,11 +79,12 @@ class Optima:
         if candidate.key > here.best.key:
             here.best = candidate
         self.known.sort(key=lambda o: o.key, reverse=True)
+        return here
 
     def _place(self, candidate: Candidate) -> Optimum:
         density = None
         for other in self.known:
-            if abs(other.best.value - candidate.value) > SAME_VALUE:
+            if abs(other.best.value - candidate.value) > self.problem.same_value:
                 continue
             if density is None:
                 density = self._density(candidate)
@@ -95,6 +96,13 @@ class Optima:
 
     def _density(self, candidate: Candidate) -> np.ndarray:
         return self.problem.rowwise(candidate.point)[1]
+
+
+def distinct(problem: Problem, ends: Sequence[End]) -> list[int]:
+    """For each end, the number of the first one that lies at the same optimum."""
+    optima, first = Optima(problem), dict[int, int]()
+    there = [optima.add(Candidate("", e.point, e.value, key=(0, e.value))) for e in ends]
+    return [first.setdefault(id(optimum), i) for i, optimum in enumerate(there)]
 
 
 def ranked(candidates: list[Candidate]) -> list[Candidate]:

@@ -40,8 +40,6 @@ class Options:
         Start from `initial` alone, and leave the order of the experts.
     box : float or None
         Bound of gate and expert coefficients on scaled columns; None takes the gate's and the family's own.
-    hold_gate : bool
-        Leave the gate where the one initial vector has it.
     rank_by : {"usable", "likelihood"}
         What chooses among local maxima: the likelihood of usable ones, or the likelihood alone.
     nested : bool
@@ -59,7 +57,6 @@ class Options:
     initial: tuple[Any, ...] = ()
     only_initial: bool = False
     box: float | None = None
-    hold_gate: bool = False
     rank_by: str = "usable"
     nested: bool = True
     progress: Progress | None = None

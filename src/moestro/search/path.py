@@ -18,9 +18,6 @@ from .problem import Problem
 from .search import evidence, explore
 from .stage import Stage
 
-# Rows of the first subsample: so many that rows x parameters is SEARCH_SIZE, within these limits; up to twice
-# as many are searched whole.
-SEARCH_SIZE, SEARCH_ROWS = 480_000, (5000, 12_000)
 LEVEL_GROWTH = 10
 OF_K = 2**31  # keeps the seeds of k apart from those that callers spawn
 BELOW = 1e-7  # relative loss of log-likelihood against one expert less that is rounding
@@ -137,7 +134,7 @@ def _levels(problem: Problem, seed: np.random.SeedSequence) -> tuple[list[Proble
     rows."""
     levels: list[Problem] = []
     judge: Problem | None = None
-    size = int(np.clip(SEARCH_SIZE / max(problem.size, 1), *SEARCH_ROWS))
+    size = problem.search_rows
     order = problem.shuffled(seed) if size * 2 < problem.n else None
     while order is not None and size * 2 < problem.n:
         units = size * len(order) // problem.n

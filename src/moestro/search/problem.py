@@ -17,6 +17,9 @@ from .starts import ROTATION, auto_starts
 # Passes over the searched rows that a search may take, where rows x parameters make a pass dear; it may
 # always take LEAST.
 WORK, LEAST = 4e8, 400
+SAME_VALUE = 0.02  # runs stop a little below an optimum
+# Rows of the first subsample: so many that rows x parameters is SEARCH_SIZE, within these limits.
+SEARCH_SIZE, SEARCH_ROWS = 480_000, (5000, 12_000)
 FEW_STEPS = 5  # Newton steps: most problems have an exact Hessian
 ALL = 10**6  # runs, more than there are
 WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
@@ -93,10 +96,16 @@ class Problem(Protocol):
     def n_starts(self) -> int: ...  # how many starts the search begins with
 
     @property
+    def search_rows(self) -> int: ...  # of the first subsample; up to twice as many rows are searched whole
+
+    @property
     def budget(self) -> float: ...  # passes over these rows that a search may take
 
     @property
     def few_steps(self) -> int: ...  # steps that tell finalists of a subsample apart on all rows
+
+    @property
+    def same_value(self) -> float: ...  # log-likelihood within which two ends may be one optimum
 
     def guess(
         self, strategy: str, rng: np.random.Generator
@@ -164,8 +173,16 @@ class Defaults:
         return auto_starts(self.k)
 
     @property
+    def search_rows(self: Problem) -> int:
+        return int(np.clip(SEARCH_SIZE / max(self.size, 1), *SEARCH_ROWS))
+
+    @property
     def few_steps(self) -> int:
         return FEW_STEPS
+
+    @property
+    def same_value(self) -> float:
+        return SAME_VALUE
 
     @property
     def at_once(self) -> int:

@@ -11,6 +11,8 @@ from ..errors import DataError
 from .groups import check_constant, encode_groups, group_weights, sort_groups
 from .rows import MERGE_LIMIT, Rows
 
+LARGEST = 1e150  # of a column in its own units: its square is a double
+
 
 class Scalable(Protocol):
     """What a family of experts says about its response."""
@@ -59,6 +61,8 @@ def read(
         if one.z is None
         else fit_scaling(one.z, design.gate_names, one.row_weights).limited(gate_scaling)
     )
+    if gate_scaling == "none" and one.z is not None:
+        _refuse_large(one.z, design.gate_names)
     center, scale = 0.0, 1.0
     if family.scales_response:
         used = y if w is None else y[w > 0]
@@ -72,6 +76,16 @@ def read(
         x_scaling, z_scaling, design.expert_names, design.gate_names, center, scale, response, classes
     )
     return plain.on(x_scaling, z_scaling, center, scale), units
+
+
+def _refuse_large(z: np.ndarray, names: tuple[str, ...]) -> None:
+    """Columns that no gate may scale, whose squares are no doubles."""
+    large = np.flatnonzero(np.abs(z).max(axis=0, initial=0.0) > LARGEST)
+    if len(large):
+        raise DataError(
+            f"the gate reads column '{names[large[0]]}' in its own units, in which it is too large for "
+            "double precision: rescale it, or use gate='softmax'"
+        )
 
 
 def _grouped(

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..design import Units
 from ..engine import Order, make_engine, unit_scores
-from ..errors import DataError
+from ..errors import DataError, quiet
 from ..measure import to_user, user_jacobian
 from ..problems import MixtureFit, fit_mixture
 from ..rows import Rows
@@ -184,5 +184,6 @@ def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = 
         for word, ok, gone in zip(absent, known, lost, strict=True)
     ]
     kept = np.array([not note for note in notes])
-    matrix = jacobian @ found.matrix @ jacobian.T * np.outer(kept, kept)
+    with quiet():
+        matrix = np.where(np.outer(kept, kept), jacobian @ found.matrix @ jacobian.T, 0.0)
     return Estimates(terms, theta, matrix, tuple(notes), zero, found.kind)

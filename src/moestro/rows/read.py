@@ -6,12 +6,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..design import Design, Units, fit_scaling
-from ..errors import DataError
+from ..design import Design, Scaling, Units, fit_scaling
+from ..errors import DataError, quiet
 from .groups import check_constant, encode_groups, group_weights, sort_groups
 from .rows import MERGE_LIMIT, Rows
 
 LARGEST = 1e150  # of a column in its own units: its square is a double
+SLOPE = 1e290  # of a slope per standard deviation, in the user's units
 
 
 class Scalable(Protocol):
@@ -72,10 +73,25 @@ def read(
             raise DataError(f"the response '{response}' is too large for double precision: rescale it")
         y_scaling = fit_scaling(one.y[:, None], (response,), one.row_weights)
         center, scale = float(y_scaling.center[0]), float(y_scaling.scale[0])
+        check_units(response, scale, design.expert_names, x_scaling)
     units = Units(
         x_scaling, z_scaling, design.expert_names, design.gate_names, center, scale, response, classes
     )
     return plain.on(x_scaling, z_scaling, center, scale), units
+
+
+def check_units(response: str, scale: float, names: tuple[str, ...], x: Scaling) -> None:
+    """Refuse a response whose variance, and columns whose slopes, are no doubles in the user's units."""
+    if not 1 / LARGEST <= scale <= LARGEST:
+        what = "large" if scale > 1 else "small"
+        raise DataError(f"the response '{response}' is too {what}: its variance is no double. Rescale it")
+    with quiet():
+        steep = np.flatnonzero(scale * x.inv_scale > SLOPE)
+    if len(steep):
+        raise DataError(
+            f"column '{names[steep[0]]}' is too small beside the response '{response}': its slope is no "
+            "double. Rescale it"
+        )
 
 
 def _refuse_large(z: np.ndarray, names: tuple[str, ...]) -> None:

@@ -17,6 +17,7 @@ from .starts import ROTATION, auto_starts
 # Passes over the searched rows that a search may take, where rows x parameters make a pass dear; it may
 # always take LEAST.
 WORK, LEAST = 4e8, 400
+DENSE = 100.0  # parameters from which a Hessian is what makes a pass dear
 FEW_STEPS = 5  # Newton steps: most problems have an exact Hessian
 ALL = 10**6  # runs, more than there are
 WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
@@ -27,7 +28,9 @@ def budget_of(problem: Problem, passes: float) -> float:
     they are dear."""
     if problem.k == 1:
         return np.inf
-    return float(np.clip(WORK / (problem.n * problem.size), LEAST, passes * problem.k))
+    n, size = problem.n, problem.size
+    dear = max(n * size, (n * size**2 + size**3 / 3) / DENSE)
+    return float(np.clip(WORK / dear, LEAST, passes * problem.k))
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,8 @@ LD_PRELOAD=$("${CXX:-c++}" -print-file-name="$library")
 export ASAN_OPTIONS=detect_leaks=0:alloc_dealloc_mismatch=0 UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=1:ignore_noninstrumented_modules=1
 
-if [ "$kind" = thread ]; then
-  tests=(tests/test_engines.py::test_bitwise_equal_for_any_number_of_threads tests/test_together.py)
-else
-  tests=(tests/test_engines.py tests/test_groups.py tests/test_located.py)
-fi
+tests=(tests/test_engines.py tests/test_groups.py tests/test_located.py)
+if [ "$kind" = thread ]; then tests+=(-k "threads"); fi
 for set in $("$python" -c "from moestro import _core; print(*_core.instruction_sets())") ""; do
   echo "== $kind, instruction set ${set:-that the dispatcher chooses}"
   MOESTRO_ISA=$set "$python" -m pytest -p no:cacheprovider -p no:xdist "${tests[@]}"

@@ -1,4 +1,4 @@
-"""Memory that runs out inside the compiled core: an exception, no thread left, and the next call is right."""
+"""Memory of the compiled core: where it runs out, an exception and a right next call; and none is kept."""
 
 import os
 import shutil
@@ -72,3 +72,37 @@ def test_the_nth_allocation_of_the_core_fails(tmp_path):
     done = subprocess.run(code, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout.split()[1]) > 30
+
+
+FITS = """
+import sys
+from conftest import two_lines
+from moestro import LocatedMoERegressor, MoEClassifier, MoERegressor
+
+x, y = two_lines(30)
+label = (y > 0).astype(int)
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 2**20
+
+def fits(count):
+    for i in range(count // 3):
+        MoERegressor(2, n_starts=1, max_iter=5, random_state=i).fit(x, y)
+        MoEClassifier(2, n_starts=1, max_iter=5, random_state=i).fit(x, label)
+        LocatedMoERegressor(1, n_starts=1, random_state=i).fit(x, y)
+
+fits(300)
+before = resident()
+fits(int(sys.argv[1]))
+print(resident() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_three_thousand_fits_leak_nothing():
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    code = [sys.executable, "-W", "ignore", "-c", FITS, "3000"]
+    done = subprocess.run(code, env=environment, capture_output=True, text=True, timeout=600, check=True)
+    assert float(done.stdout) < 4.0  # MB: a kilobyte and a half a fit is the allocator's own noise

@@ -7,7 +7,6 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
-#include <thread>
 
 #include "problem.hpp"
 
@@ -21,8 +20,8 @@ namespace avx512 { extern const Isa kIsa; }
 
 double* Workspace::take(size_t doubles) {
     if (size < doubles + 8) {
-        size = doubles + 8;
-        memory.reset(new double[size]);  // not initialised: every pass writes before it reads
+        memory.reset(new double[doubles + 8]);  // not initialised: every pass writes before it reads
+        size = doubles + 8;  // once it is there
     }
     const auto start = reinterpret_cast<uintptr_t>(memory.get());
     return reinterpret_cast<double*>((start + 63) / 64 * 64);
@@ -136,21 +135,15 @@ Sums evaluate(const Problem& pr, const Request& rq, const Isa& isa, int threads,
         part.gram.assign(plan.gram_size, 0.0);
         part.missing.assign(missing, 0.0);
     }
-    std::atomic<int64_t> next{0};
     std::atomic<bool> stop{false};
-    const auto work = [&](bool main) {
+    const auto now = std::chrono::steady_clock::now();
+    Ticker of_main{&stop, interrupted, now}, of_others{&stop, nullptr, now};
+    each(size_t(chunks), threads, [&](size_t c, bool main, const std::atomic<bool>&) {
         thread_local Workspace ws;  // small problems are called often
-        Ticker ticker{&stop, main ? interrupted : nullptr, std::chrono::steady_clock::now()};
-        for (int64_t c; !stop.load() && (c = next.fetch_add(1)) < chunks;) {
-            const int64_t first = chunk_start(pr, c, chunks), last = chunk_start(pr, c + 1, chunks);
-            isa.pass(pr, plan, rq, first, last, ws, parts[size_t(c)], &Ticker::call, &ticker);
-        }
-    };
-    std::vector<std::thread> pool;
-    const int64_t helpers = std::min<int64_t>(threads, chunks) - 1;
-    for (int64_t i = 0; i < helpers; ++i) pool.emplace_back(work, false);
-    work(true);
-    for (auto& thread : pool) thread.join();
+        if (stop.load()) return;
+        const int64_t first = chunk_start(pr, int64_t(c), chunks), last = chunk_start(pr, int64_t(c) + 1, chunks);
+        isa.pass(pr, plan, rq, first, last, ws, parts[c], &Ticker::call, main ? &of_main : &of_others);
+    });
     if (stop.load()) throw std::runtime_error("interrupted");
 
     Sums out;
@@ -182,21 +175,12 @@ MixturePart mixture_sums(const Mixture& mx, const Isa& isa, int threads) {
     const size_t size = size_t(mx.k) * mx.monomials();
     const int64_t chunks = chunk_count(mx.n, size), blocks = (mx.n + kBlock - 1) / kBlock;
     std::vector<MixturePart> parts(static_cast<size_t>(chunks));
-    std::atomic<int64_t> next{0};
-    const auto work = [&] {
+    each(size_t(chunks), threads, [&](size_t c, bool, const std::atomic<bool>&) {
         thread_local Workspace ws;
-        for (int64_t c; (c = next.fetch_add(1)) < chunks;) {
-            MixturePart& part = parts[size_t(c)];
-            part.first.assign(size, 0.0);
-            const int64_t first = c * blocks / chunks * kBlock;
-            isa.mixture(mx, first, std::min(mx.n, (c + 1) * blocks / chunks * kBlock), ws, part);
-        }
-    };
-    std::vector<std::thread> pool;
-    const int64_t helpers = std::min<int64_t>(threads, chunks) - 1;
-    for (int64_t i = 0; i < helpers; ++i) pool.emplace_back(work);
-    work();
-    for (auto& thread : pool) thread.join();
+        parts[c].first.assign(size, 0.0);
+        const int64_t first = int64_t(c) * blocks / chunks * kBlock;
+        isa.mixture(mx, first, std::min(mx.n, (int64_t(c) + 1) * blocks / chunks * kBlock), ws, parts[c]);
+    });
     MixturePart out = std::move(parts[0]);
     for (size_t c = 1; c < parts.size(); ++c) {
         out.value += parts[c].value;

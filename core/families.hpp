@@ -17,6 +17,7 @@ namespace moestro {
 namespace MOESTRO_ISA {
 
 constexpr double kPoissonCap = 300.0;  // keeps exp(eta)^2 finite; twin: experts/poisson.py
+constexpr double kExactCount = 65536.0;  // above it y eta - exp(eta) cancels; twin: experts/poisson.py
 constexpr double kFastLogit = 150.0;   // below it, products of two exponentials stay normal numbers
 
 static inline V at(const double* a, int row, int v) { return load(a + size_t(row) * kBlock + v); }
@@ -121,10 +122,35 @@ struct Poisson {
     inline void density(int, int len, const double* eta, const double* y, double* s, double* p, double* out) const {
         for (int v = 0; v < len; v += W) {
             const V u = vmin(load(eta + v), set1(kPoissonCap)), rate = exp_any(u), count = load(y + v);
+            const I large = count > set1(kExactCount);
+            V score = count - rate, density = count * u - rate;
+            if (any_true(large)) {
+                const V d = u - log_pos(large ? count : set1(1.0)), beyond = excess(d);
+                score = large ? -(count * (d + beyond)) : score;
+                density = large ? -(count * beyond) : density;
+            }
             store(p + v, rate);
-            store(s + v, count - rate);
-            store(out + v, count * u - rate);
+            store(s + v, score);
+            store(out + v, density);
         }
+    }
+    // exp(d) - 1 - d, below 1/2 by its series: the difference would cancel.
+    static inline V excess(V d) {
+        V q = set1(1.0 / 1307674368000.0);
+        q = q * d + set1(1.0 / 87178291200.0);
+        q = q * d + set1(1.0 / 6227020800.0);
+        q = q * d + set1(1.0 / 479001600.0);
+        q = q * d + set1(1.0 / 39916800.0);
+        q = q * d + set1(1.0 / 3628800.0);
+        q = q * d + set1(1.0 / 362880.0);
+        q = q * d + set1(1.0 / 40320.0);
+        q = q * d + set1(1.0 / 5040.0);
+        q = q * d + set1(1.0 / 720.0);
+        q = q * d + set1(1.0 / 120.0);
+        q = q * d + set1(1.0 / 24.0);
+        q = q * d + set1(1.0 / 6.0);
+        q = q * d + set1(1.0 / 2.0);
+        return vabs(d) < set1(0.5) ? q * d * d : exp_any(d) - set1(1.0) - d;
     }
     inline V information(int, int, int, const double*, const double* p, int v) const { return load(p + v); }
     inline V curvature(int, int, int, const double*, const double* p, int v) const { return -load(p + v); }

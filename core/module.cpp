@@ -39,7 +39,11 @@ Array give(std::vector<double>&& values, std::vector<size_t> shape) {
     return Array(kept->data(), shape.size(), shape.data(), owner);
 }
 
+unsigned long main_thread = 0;
+
+// Signals reach the main thread alone: no other one waits for the interpreter here.
 bool python_interrupt() {
+    if (PyThread_get_thread_ident() != main_thread) return false;
     nb::gil_scoped_acquire gil;
     return PyErr_CheckSignals() != 0;
 }
@@ -308,6 +312,7 @@ nb::tuple penalised_quadratic(Rows M, Vector g, Vector start, Vector l1, Integer
 }  // namespace
 
 NB_MODULE(_core, module) {
+    main_thread = nb::cast<unsigned long>(nb::module_::import_("threading").attr("main_thread")().attr("ident"));
     module.doc() = "Compiled sums over rows for moestro's native engine.";
     nb::class_<Region>(module, "Region")
         .def("__init__", [](Region* self, double start, double least, double floor, double stuck, double enough, double good, double poor,

@@ -27,7 +27,11 @@ void each(size_t count, int threads, const std::function<void(size_t, bool, cons
     };
     std::vector<std::thread> pool;
     const size_t helpers = std::min(size_t(std::max(threads, 1)), std::max(count, size_t(1))) - 1;
-    for (size_t i = 0; i < helpers; ++i) pool.emplace_back(loop, false);
+    pool.reserve(helpers);
+    try {
+        for (size_t i = 0; i < helpers; ++i) pool.emplace_back(loop, false);
+    } catch (...) {  // no more threads to be had: fewer give the same sums
+    }
     loop(true);
     for (auto& thread : pool) thread.join();
     if (thrown) std::rethrow_exception(thrown);

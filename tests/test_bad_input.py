@@ -211,3 +211,23 @@ def test_any_counts(x, y, k):
         reject()
     finite(model, x)
     assert "nan" not in model.summary("observed")
+
+
+def test_penalised_experts_with_a_variance_each_need_two_rows_each():
+    x, y = two_lines(3)
+    with pytest.raises(DataError, match=r"2 experts need at least 4 rows, the data have 3.*shared_variance"):
+        MoERegressor(2, penalty="l1").fit(x, y)
+
+
+@pytest.mark.parametrize(("scale", "what"), [(1e200, "large"), (1e-200, "small")])
+@pytest.mark.parametrize("penalty", [None, "l1"])
+def test_responses_whose_variance_is_no_double(scale, what, penalty):
+    x, y = two_lines(40)
+    with pytest.raises(DataError, match=f"'y' is too {what}: its variance is no double"):
+        MoERegressor(2, penalty=penalty).fit(x, scale * y)
+
+
+def test_a_slope_that_is_no_double():
+    x, y = two_lines(40)
+    with pytest.raises(DataError, match="'x0' is too small beside the response 'y'"):
+        MoERegressor(2).fit(1e-200 * x, 1e120 * y)

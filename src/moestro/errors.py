@@ -1,5 +1,7 @@
 """What is raised when the input cannot be used: one clear line that says what to do."""
 
+import numpy as np
+
 
 class DataError(ValueError):
     """The data cannot be used as given."""
@@ -11,3 +13,8 @@ class FileError(DataError):
 
 class SearchWarning(UserWarning):
     """The best optimum was found once only: another search may find a better one."""
+
+
+def quiet() -> np.errstate:
+    """No floating-point warnings inside: what is not finite is refused, or has a status, where it ends."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, quiet
 
 BLOCK = 8192
-SMALLEST = 1e-300  # a spread below it has no reciprocal in double precision
+LARGEST, SMALLEST = (
+    1e300,
+    1e-300,
+)  # of a centre and a spread: a spread below the second has no reciprocal in double precision
 ALIAS_TOLERANCE = 1e-10  # share of a column's variance left by the columns before it
 
 
@@ -98,7 +101,17 @@ def fit_scaling(x: np.ndarray, names: tuple[str, ...], weights: np.ndarray | Non
     x : ndarray of shape (n, d)
     names : tuple of str
     weights : ndarray of shape (n,) or None
+
+    Raises
+    ------
+    DataError
+        Where a mean or a standard deviation is above `LARGEST`.
     """
+    with quiet():
+        return _scaling(x, names, weights)
+
+
+def _scaling(x: np.ndarray, names: tuple[str, ...], weights: np.ndarray | None) -> Scaling:
     d = x.shape[1]
     if d == 0:
         return Scaling(np.zeros(0), np.zeros(0))
@@ -108,11 +121,8 @@ def fit_scaling(x: np.ndarray, names: tuple[str, ...], weights: np.ndarray | Non
         mean += w @ (block - x[0])
     if total <= 0:
         raise DataError("all sample weights are zero: give at least one row a positive weight")
-    with np.errstate(over="ignore"):
-        mean = x[0] + mean / total
-    if not np.isfinite(mean).all():
-        j = int(np.flatnonzero(~np.isfinite(mean))[0])
-        raise DataError(f"column '{names[j]}' is too large for double precision: rescale it")
+    mean = x[0] + mean / total
+    _refuse_large(mean, names)
     size = np.zeros(d)
     for block, _ in _blocks(x, weights):
         np.maximum(size, np.abs(block - mean).max(axis=0), out=size)
@@ -124,6 +134,7 @@ def fit_scaling(x: np.ndarray, names: tuple[str, ...], weights: np.ndarray | Non
     gram /= total
     deviation = np.sqrt(np.diag(gram))
     reach = np.maximum(np.abs(mean), np.abs(x[0])) / size
+    _refuse_large(np.where(np.isnan(deviation), np.inf, deviation * size), names)
     constant = (deviation <= 1e-13 * np.maximum(reach, 1e-300)) | (deviation * size < SMALLEST)
     aliased = [(int(j), "is constant") for j in np.flatnonzero(constant)]
     safe = np.where(constant, 1.0, deviation)
@@ -131,6 +142,12 @@ def fit_scaling(x: np.ndarray, names: tuple[str, ...], weights: np.ndarray | Non
     inv_scale = 1.0 / np.where(constant, 1.0, safe * size)
     inv_scale[[j for j, _ in aliased]] = 0.0
     return Scaling(mean, inv_scale, tuple(sorted(aliased)))
+
+
+def _refuse_large(sizes: np.ndarray, names: tuple[str, ...]) -> None:
+    large = np.flatnonzero(~(np.abs(sizes) <= LARGEST))
+    if len(large):
+        raise DataError(f"column '{names[large[0]]}' is too large for double precision: rescale it")
 
 
 def _blocks(x: np.ndarray, weights: np.ndarray | None):

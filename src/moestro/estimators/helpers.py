@@ -16,7 +16,7 @@ from ..design import ArrayDesign, Design, FormulaDesign, check_offset
 from ..design.formula import response_data, with_response
 from ..design.frames import frame_names, text_columns
 from ..design.grammar import short, with_offset
-from ..errors import DataError, SearchWarning
+from ..errors import DataError, SearchWarning, quiet
 from ..search import Evidence, Options
 from ..threads import thread_count
 
@@ -69,7 +69,10 @@ def checked(estimator: Any, X: Any, **fitting: Any) -> Any:
     matrices and never makes them dense."""
     refuse_text(X)
     sparse = ["csc", "csr"] if get_tags(estimator).input_tags.sparse else False
-    return validate_data(estimator, X, dtype=np.float64, accept_sparse=sparse, reset=bool(fitting), **fitting)
+    with quiet():  # it adds all entries up to look for NaN
+        return validate_data(
+            estimator, X, dtype=np.float64, accept_sparse=sparse, reset=bool(fitting), **fitting
+        )
 
 
 def read_formula(

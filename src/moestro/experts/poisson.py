@@ -1,4 +1,10 @@
-"""Poisson experts: y | eta ~ Poisson(exp(eta))."""
+"""Poisson experts: y | eta ~ Poisson(exp(eta)).
+
+log f = y eta - exp(eta) - log y!. Of large counts these terms are many digits longer than their sum, so f is
+then split at its largest value over all rates, which is at d = eta - log y = 0 (Loader, 2000):
+
+    log f = [y log y - y - log y!] - y (exp(d) - 1 - d),    the first bracket by Stirling's series.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +17,7 @@ from .base import Facts
 
 ETA_CAP = 300.0  # exp(300)^2 is still a double; twin: core/families.hpp
 LOG_RATE_BOUND = 100.0
+LARGE = 65536.0  # counts above it are split so: y eta - exp(eta) has lost 1e-10; twin: core/families.hpp
 LARGEST = 2.0**53  # whole numbers above it are not all doubles
 
 
@@ -42,16 +49,27 @@ class Poisson(Facts):
     def log_base(self, y: np.ndarray) -> np.ndarray:
         from scipy.special import gammaln
 
-        return -gammaln(y + 1.0)
+        y = np.asarray(y, dtype=float)
+        n = np.maximum(y, LARGE)
+        stirling = 0.5 * np.log(2 * np.pi * n) + 1 / (12 * n) - 1 / (360 * n**3)
+        return np.where(y > LARGE, -stirling, -gammaln(np.minimum(y, LARGE) + 1.0))
 
     def _rate(self, eta: np.ndarray) -> np.ndarray:
         return np.exp(np.minimum(eta[..., 0], ETA_CAP))
 
     def log_density(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return y * np.minimum(eta[..., 0], ETA_CAP) - self._rate(eta)
+        split, plain = self._split(eta, y), y * np.minimum(eta[..., 0], ETA_CAP) - self._rate(eta)
+        return plain if split is None else np.where(y > LARGE, y * (split - np.expm1(split)), plain)
 
     def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return (y - self._rate(eta))[..., None]
+        split, plain = self._split(eta, y), y - self._rate(eta)
+        return (plain if split is None else np.where(y > LARGE, -y * np.expm1(split), plain))[..., None]
+
+    def _split(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+        """eta - log y where a count is large; None where none is."""
+        if not (np.asarray(y) > LARGE).any():
+            return None
+        return np.minimum(eta[..., 0], ETA_CAP) - np.log(np.maximum(y, LARGE))
 
     def information(self, eta: np.ndarray) -> np.ndarray:
         return self._rate(eta)[..., None, None]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..design import Design, FormulaDesign, Scaling, Units, design_from_dict
+from ..design.scaling import LARGEST, SMALLEST
 from ..errors import DataError, FileError
 from ..experts import FAMILIES, known_as, make_family
 from ..gates import GATES, Gate, make_gate
@@ -27,7 +28,6 @@ from .values import decode, labels
 FORMAT = "moestro.model/2"
 READABLE = ("moestro.model/1", FORMAT)  # the first has neither covariances nor the estimator's words
 
-LARGEST, SMALLEST = 1e300, 1e-300  # of a column's centre and scale
 ROUNDING = 1e-9  # between a parameter and its bound
 
 Parts = tuple[Design, Units, MixtureFit, dict[str, Covariance], Sample | None]
@@ -115,7 +115,7 @@ def from_dict(data: Any) -> Parts:
         model=model,
         coordinates=coordinates,
         theta=theta,
-        n_parameters=whole(f["n_parameters"], "number of free parameters", 0, model.size),
+        n_parameters=whole(f["n_parameters"], "number of free parameters", 0, 2 * model.size),
         group_sizes=_group_sizes(data.get("group_sizes")),
         **fit_from_dict(f, model.k),
     )

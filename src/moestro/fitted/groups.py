@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from ..design.groups import refuse_groups
+from ..errors import quiet
 from ..gates import log_softmax
 from ..rows import Groups, encode_groups, sort_groups
 from ..rows.groups import check_constant
 from .model import FittedModel
-from .outputs import no_nan, quiet
+from .outputs import no_nan
 
 
 def group_joint(model: FittedModel, x: Any, z: Any, y: np.ndarray, ids: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..design import Design, FormulaDesign, Observations, design_from_dict
 from ..distribution import PredictiveDistribution
-from ..errors import DataError
+from ..errors import DataError, quiet
 from ..inference import (
     FORMULAS,
     KINDS,
@@ -30,7 +30,7 @@ from ..located import LocatedFit, LocatedLaw, LocatedMeasure, Specification
 from ..reading import check_format, flag, number, numbers, texts, whole
 from ..selection import Dendrogram
 from .file import write_file
-from .outputs import finite, no_nan, quiet
+from .outputs import finite, no_nan
 from .parts import agrees, fit_from_dict, fit_to_dict, from_triangle, is_symmetric, triangle
 from .sample import Sample
 

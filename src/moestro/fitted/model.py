@@ -13,6 +13,7 @@ import scipy.sparse as sp
 
 from ..design import Design, Units, split_known
 from ..distribution import PredictiveDistribution
+from ..errors import quiet
 from ..inference import FORMULAS, Covariance, Estimates, Request, covariance, mixture_estimates, refitted
 from ..inference.delta import STEP, by_directions, refuse_unknown, root_of
 from ..inference.influence import influence
@@ -23,7 +24,7 @@ from ..reading import read_json
 from ..rows import Rows
 from ..selection import CRITERIA, Dendrogram
 from .file import from_dict, to_dict, write_file
-from .outputs import finite, no_nan, quiet
+from .outputs import finite, no_nan
 from .sample import Sample
 
 BLOCK = 16384

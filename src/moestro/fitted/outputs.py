@@ -6,13 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..design.frames import which_rows
-from ..errors import DataError
+from ..errors import DataError, quiet
 from ..gates import log_softmax
-
-
-def quiet() -> np.errstate:
-    """No floating-point warnings: what is not finite is refused by its row."""
-    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def finite(values: np.ndarray, what: str) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..design import Units
 from ..engine import Order, make_engine, unit_scores
-from ..errors import DataError
+from ..errors import DataError, quiet
 from ..measure import to_user, user_jacobian
 from ..problems import MixtureFit
 from ..rows import Rows
@@ -174,6 +174,7 @@ def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = 
         for word, ok, gone in zip(absent, known, lost, strict=True)
     ]
     kept = np.array([not note for note in notes])
-    matrix = jacobian @ found.matrix @ jacobian.T * np.outer(kept, kept)
+    with quiet():
+        matrix = np.where(np.outer(kept, kept), jacobian @ found.matrix @ jacobian.T, 0.0)
     draws = None if found.draws is None else np.array([to_user(fit.model, units, t) for t in found.draws])
     return Estimates(terms, theta, matrix, tuple(notes), zero, found.kind, draws)

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import expit, ndtri
 
 from ..errors import DataError
 
@@ -121,8 +121,10 @@ def two_sided(z: float) -> float:
 
 def interval_of_share(share: float, se: float, width: float) -> tuple[float, float]:
     """On the logit scale."""
+    if not 0 < share < 1:
+        return 0.0, 1.0
     odds, half = math.log(share / (1 - share)), width * se / (share * (1 - share))
-    return 1 / (1 + math.exp(half - odds)), 1 / (1 + math.exp(-half - odds))
+    return float(expit(odds - half)), float(expit(odds + half))
 
 
 def p_text(p: float) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import block_diag
 
-from ..errors import DataError
+from ..errors import DataError, quiet
 from ..located import LocatedFit, LocatedMeasure, fit_located
 from ..located.data import columns_of
 from ..located.spread import Structure
@@ -105,12 +105,14 @@ def located_covariance(
     root, null = _root(complete[np.ix_(free, free)], observed[np.ix_(free, free)])
     size = np.sqrt(np.maximum(np.diag(complete), 1e-300))
     known = at_user[:, free] @ root
-    vague = np.linalg.norm((at_user / size)[:, free] @ null, axis=1)
-    singular = vague > LOADED * np.maximum(np.linalg.norm((at_user / size)[:, free], axis=1), 1e-300)
+    own = (at_user / size)[:, free]
+    own = own / np.maximum(np.abs(own).max(axis=1, keepdims=True, initial=0.0), 1e-300)  # squared below
+    singular = np.linalg.norm(own @ null, axis=1) > LOADED * np.maximum(np.linalg.norm(own, axis=1), 1e-300)
     if kind != "observed":
         half = root_of(root.T @ (link.T @ found.meat @ link)[np.ix_(free, free)] @ root)
         root, known = root @ half, known @ half
-    matrix = known @ known.T
+    with quiet():
+        matrix = known @ known.T
     notes = [
         ill if t.component in lost else "at bound" if b else "singular" if s else ""
         for t, b, s in zip(_listed(terms), (at_user[:, bound] != 0).any(axis=1), singular, strict=True)

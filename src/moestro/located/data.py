@@ -138,12 +138,15 @@ class Data:
             log_weights = np.maximum(np.log(measure.weights), -50.0)
         return Monomials(len(self.center)).natural(log_weights, mean, floored(covariance)).ravel()
 
+    def in_user_units(self, at: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+        """u and v of some rows as they were read, to rounding."""
+        p = self.p
+        u = self.u[at] * self.scale[:p] + self.center[:p]
+        return u, self.v[at] * self.scale[p:] + self.center[p:]
+
     def responsibilities(self, measure: LocatedMeasure) -> np.ndarray:
         """Posterior probabilities (n, k) under a measure in the user's units and the direction of the fit."""
-        p = self.p
-        u = self.u * self.scale[:p] + self.center[:p]
-        v = self.v * self.scale[p:] + self.center[p:]
-        joint = measure.log_joint(u, v)
+        joint = measure.log_joint(*self.in_user_units())
         return np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
 
     def _of_phi(self, problem: JointProblem, phi: np.ndarray) -> LocatedMeasure:

@@ -278,7 +278,12 @@ class LocatedMeasure:
         for e, C in ((e, C) for part in (measure.covariances, measure.noise) for e, C in enumerate(part)):
             size = np.sqrt(np.maximum(np.diag(C), 0.0))  # what an entry near zero is rounded to
             skew = np.abs(C - C.T) > 1e-9 * np.outer(size, size)
-            if skew.any() or (len(C) and np.linalg.eigvalsh(C)[0] <= 0):
+            # of correlations: columns may differ by a hundred digits
+            if (
+                skew.any()
+                or (size <= 0).any()
+                or (len(C) and np.linalg.eigvalsh(C / size / size[:, None])[0] <= 0)
+            ):
                 raise DataError(f"a covariance of atom {e + 1} is not positive definite")
         if measure.degrees_of_freedom is not None and not (measure.degrees_of_freedom > 0).all():
             raise DataError("the located measure has degrees of freedom that are not positive")

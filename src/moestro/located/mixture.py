@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..search import Defaults, End, Fit, budget_of, entropy, history
+from ..gates import log_softmax, log_sum_exp
+from ..search import Defaults, End, Fit, Said, audited, budget_of, entropy, history
 from ..search.starts import ROTATION, STRATEGIES, auto_starts
 from ..solvers import Status, thin_status
 from ..solvers.pool import Pool
@@ -27,6 +28,7 @@ SIMPLER = {"full": "diagonal", "blocks": "diagonal", "factors": "diagonal", "dia
 OWN = ("centres", "turned centres")  # strategies in the space of (x, y), two of three starts
 FEW = 4  # starts of a model whose M-steps are dear, beside that of the simpler one
 VIEWED = 12  # columns of u that starts and moves look at: more are projected at random
+PART = 65536  # rows looked at together once the fit is found
 RUN_TOL, RUN_EM = 1e-4, 80  # of runs, by EM: near enough to tell optima apart
 PASSES = 1000  # an expert, that a search may take
 DEAR, DEAR_EM = 50.0, 25  # passes an expert and steps of a run where M-steps are dear
@@ -250,7 +252,7 @@ class LocatedProblem(Defaults):
         fitted = self.data.measure(self.model, found.parameters)
         r = self.model.responsibilities(found.parameters)
         w = np.ones(len(r)) if self.data.weights is None else self.data.weights
-        return LocatedFit(
+        out = LocatedFit(
             measure=fitted if spec.direction == "direct" else fitted.inverse(),
             fitted=fitted,
             specification=spec,
@@ -263,3 +265,13 @@ class LocatedProblem(Defaults):
             history=history(found.trace),
             **common,
         )
+        return audited(out, self._said(out.measure))
+
+    def _said(self, measure: LocatedMeasure) -> Iterator[Said]:
+        """What a measure from x to y says of the rows, in the user's units."""
+        for start in range(0, self.n, PART):
+            at = slice(start, start + PART)
+            u, v = self.data.in_user_units(at)
+            joint = measure.log_joint(*((u, v) if self.specification.direction == "direct" else (v, u)))
+            w = None if self.data.weights is None else self.data.weights[at]
+            yield w, log_sum_exp(joint)[:, 0], np.exp(log_softmax(joint))

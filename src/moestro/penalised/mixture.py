@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..engine import Order
+from ..gates import log_softmax, log_sum_exp
+from ..model import ActiveModel
 from ..penalties import Terms
 from ..problems import MixtureFit
-from ..search import Defaults, End, budget_of, entropy, history
+from ..search import Defaults, End, Said, audited, budget_of, entropy, history
 from ..search.problem import WIDE
 from ..search.starts import STRATEGIES
 from ..solvers import Coordinates, Status
@@ -182,7 +184,7 @@ class PenalisedProblem(Defaults):
         model, theta = whole_model(pr, end.point)
         order = np.argsort(-solution.mass, kind="stable")
         trace = [replace(i, value=-pr.n * i.value) for i in solution.trace]
-        return PenalisedFit(
+        found = PenalisedFit(
             model=model,
             coordinates=Coordinates.of(model, pr.experts.scaling, pr.gate.scaling),
             theta=model.permute(theta, order),
@@ -196,3 +198,16 @@ class PenalisedProblem(Defaults):
             solution=solution,
             **common,
         )
+        return audited(found, self._said(found))
+
+    def _said(self, fit: PenalisedFit) -> Iterator[Said]:
+        """What a fit says of the rows, from the columns with slopes."""
+        rows, w = self.likelihood.rows, self.likelihood.rows.w
+        at = ActiveModel(fit.model, fit.theta, rows.experts.scaling, rows.gate.scaling, None, None)
+        at = at.with_slopes()
+        of_experts, of_gate = at.blocks(rows.experts.x, "experts"), at.blocks(rows.gate.x, "gate")
+        for (cut, x), (_, z) in zip(of_experts, of_gate, strict=True):
+            y = rows.scaled_y[cut]
+            joint = at.model.log_joint(at.theta, at.z_scaling.apply(z), at.x_scaling.apply(x), y)
+            base = at.model.family.log_base(y) - np.log(rows.y_scale)
+            yield None if w is None else w[cut], log_sum_exp(joint)[:, 0] + base, np.exp(log_softmax(joint))

@@ -50,6 +50,6 @@ def move_boundaries(objective: Objective, phi: np.ndarray) -> np.ndarray | None:
 def _densities(objective: Objective, phi: np.ndarray, block: Block) -> np.ndarray:
     """f_e of each unit of a block over the largest of them, (u, k)."""
     c = objective.coordinates
-    eta = c.model.predictors(c.expand(phi), block.x)
+    eta = c.model.predictors(c.expand(phi), block.x, block.known)
     log_f = block.sum(c.model.family.log_density(eta, block.y[:, None]))
     return np.exp(log_f - log_f.max(axis=1, keepdims=True))

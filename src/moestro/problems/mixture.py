@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
-from ..engine import Evaluation, Order, make_engine
+from ..engine import ArrayEngine, Evaluation, Order, make_engine
 from ..model import Model
 from ..rows import Rows, sample_rows
-from ..search import Defaults, End, Fit, budget_of, entropy, history
+from ..search import Defaults, End, Fit, Said, audited, budget_of, entropy, history
 from ..search.starts import STRATEGIES
 from ..solvers import Coordinates, Objective, Solver, Status, narrow_status, run, thin_status
 from ..solvers.base import Cancelled
@@ -33,6 +33,7 @@ MANY = 300  # parameters from which it does
 RUN_TOL = 1e-4  # gradient per row at which runs end: near enough to tell optima apart
 RUN_LIMIT = 50
 PASSES = 4000  # an expert, that a search may take
+PART = 65536  # rows looked at together once the fit is found
 STACK_BYTES = 60e6  # of matrices and memberships held at once by runs done side by side
 
 
@@ -231,7 +232,7 @@ class MixtureProblem(Defaults):
 
     def fit(self, end: End, **common: Any) -> MixtureFit:
         theta = self.coordinates.expand(end.point)
-        return MixtureFit(
+        found = MixtureFit(
             model=self.model,
             coordinates=self.coordinates,
             theta=theta,
@@ -244,6 +245,13 @@ class MixtureProblem(Defaults):
             history=history(end.outcome.trace),
             **common,
         )
+        return audited(found, self._said(theta))
+
+    def _said(self, theta: np.ndarray) -> Iterator[Said]:
+        """What theta says of the rows, by the readable engine, whichever found it."""
+        for part in self.rows.parts(PART):
+            at = ArrayEngine(self.model, part).rowwise(theta)
+            yield part.w, at.log_density, at.responsibilities
 
     def _group_sizes(self) -> tuple[int, int, int] | None:
         groups, w = self.rows.groups, self.rows.w
@@ -254,7 +262,7 @@ class MixtureProblem(Defaults):
 
     def _entropy(self, theta: np.ndarray) -> float:
         total = 0.0
-        for part in self.rows.parts(65536):
+        for part in self.rows.parts(PART):
             r = make_engine(self.model, part, self.engine, self.threads).rowwise(theta).responsibilities
             total += entropy(r, part.w)
         return total

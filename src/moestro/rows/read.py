@@ -6,10 +6,13 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ..design import Design, Units, fit_scaling, split_known, with_trials
-from ..errors import DataError
+from ..design import Design, Scaling, Units, fit_scaling, split_known, with_trials
+from ..errors import DataError, quiet
 from .groups import check_constant, encode_groups, group_weights, sort_groups
 from .rows import MERGE_LIMIT, Rows
+
+LARGEST = 1e150  # of a column in its own units: its square is a double
+SLOPE = 1e290  # of a slope per standard deviation, in the user's units
 
 
 class Scalable(Protocol):
@@ -91,6 +94,8 @@ def read(
         if one.z is None
         else fit_scaling(one.z, design.gate_names, one.row_weights).limited(gate_scaling)
     )
+    if gate_scaling == "none" and one.z is not None:
+        _refuse_large(one.z, design.gate_names)
     center, scale = 0.0, 1.0
     if family.scales_response:
         own = y if known is None else y - known[:, 0]
@@ -101,6 +106,7 @@ def read(
             raise DataError(f"the response '{response}' is too large for double precision: rescale it")
         y_scaling = fit_scaling(_less_offset(one)[:, None], (response,), one.row_weights)
         center, scale = float(y_scaling.center[0]), float(y_scaling.scale[0])
+        check_units(response, scale, design.expert_names, x_scaling)
     units = Units(
         x_scaling, z_scaling, design.expert_names, design.gate_names, center, scale, response, classes
     )
@@ -110,6 +116,30 @@ def read(
 def _less_offset(rows: Rows) -> np.ndarray:
     """What experts of a scaled response predict without their offset, (n,)."""
     return rows.y if rows.known is None else rows.y - rows.known[:, 0]
+
+
+def check_units(response: str, scale: float, names: tuple[str, ...], x: Scaling) -> None:
+    """Refuse a response whose variance, and columns whose slopes, are no doubles in the user's units."""
+    if not 1 / LARGEST <= scale <= LARGEST:
+        what = "large" if scale > 1 else "small"
+        raise DataError(f"the response '{response}' is too {what}: its variance is no double. Rescale it")
+    with quiet():
+        steep = np.flatnonzero(scale * x.inv_scale > SLOPE)
+    if len(steep):
+        raise DataError(
+            f"column '{names[steep[0]]}' is too small beside the response '{response}': its slope is no "
+            "double. Rescale it"
+        )
+
+
+def _refuse_large(z: np.ndarray, names: tuple[str, ...]) -> None:
+    """Columns that no gate may scale, whose squares are no doubles."""
+    large = np.flatnonzero(np.abs(z).max(axis=0, initial=0.0) > LARGEST)
+    if len(large):
+        raise DataError(
+            f"the gate reads column '{names[large[0]]}' in its own units, in which it is too large for "
+            "double precision: rescale it, or use gate='softmax'"
+        )
 
 
 def _grouped(design: Design, given: Given, ids: Any) -> Rows:

@@ -10,8 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..design import Design, Scaling, Units, fit_scaling
+from ..design.scaling import LARGEST
 from ..errors import DataError
-from .read import Scalable
+from .read import Scalable, check_units
 from .rows import MERGE_LIMIT, merge_rows, shuffled
 
 BLOCK = 8192
@@ -45,8 +46,9 @@ class Columns:
                 center = np.zeros_like(deviation)
             else:
                 center, deviation, reach = _dense_moments(x, w)
-        if not np.isfinite(deviation).all():
-            j = int(np.flatnonzero(~np.isfinite(deviation))[0])
+        large = np.flatnonzero(~(np.isfinite(deviation) & (np.abs(center) <= LARGEST)))
+        if len(large):
+            j = int(large[0])
             raise DataError(f"column '{names[j]}' is too large for double precision: rescale it")
         constant = deviation <= 1e-13 * np.maximum(reach, 1e-287)
         inv = np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, deviation))
@@ -177,6 +179,7 @@ def read_wide(
     if family.scales_response:
         of_y = fit_scaling(y[:, None], (response,), w)
         center, scale = float(of_y.center[0]), float(of_y.scale[0])
+        check_units(response, scale, design.expert_names, experts.scaling)
     names = design.expert_names, design.gate_names
     units = Units(experts.scaling, gate.scaling, *names, center, scale, response, classes)
     return WideRows(experts, gate, np.ascontiguousarray(y), w, center, scale), units

@@ -1,6 +1,7 @@
 """The search for the best optimum of any problem: starts, moves, evidence, polish, and paths of fits of more
 and more experts."""
 
+from .audit import Said, audited
 from .candidates import distinct
 from .evidence import Evidence
 from .fit import Fit, entropy, history
@@ -19,6 +20,8 @@ __all__ = [
     "Fit",
     "Options",
     "Problem",
+    "Said",
+    "audited",
     "auto_starts",
     "budget_of",
     "check_options",

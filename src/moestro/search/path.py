@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, quiet
 from ..solvers.pool import Pool
 from ..threads import one_blas_thread
 from .candidates import Candidate, starts_table
@@ -68,22 +68,22 @@ def fit_problem(problem: Problem, options: Options, below: Fit | None = None) ->
     whole = options.only_initial or problem.k == 1
     levels, judge = ([problem], None) if whole else _levels(problem, draw)
     work = levels[0].n * problem.size
-    with one_blas_thread(), Pool(options.threads if work > 5_000 else 1) as pool:
+    with quiet(), one_blas_thread(), Pool(options.threads if work > 5_000 else 1) as pool:
         stage = Stage(levels[0], pool, judge)
         _search(stage, options, below, search_seed)
         optima = [o.best for o in stage.optima.known] or stage.everyone[:1]
         best = polish(levels, options, stage.contenders() or optima, optima, pool)
         if below is not None and below.status.usable and _is_below(best, below):
             best = _from_below(problem, options, below, best, stage, pool)
-    assert best.end is not None and best.status is not None
-    share = levels[0].weight_sum / problem.weight_sum
-    return problem.fit(
-        best.end,
-        status=best.status,
-        n_iter=best.iterations,
-        starts=starts_table(stage.everyone, best),
-        evidence=None if options.only_initial else evidence(stage, share, best),
-    )
+        assert best.end is not None and best.status is not None
+        share = levels[0].weight_sum / problem.weight_sum
+        return problem.fit(
+            best.end,
+            status=best.status,
+            n_iter=best.iterations,
+            starts=starts_table(stage.everyone, best),
+            evidence=None if options.only_initial else evidence(stage, share, best),
+        )
 
 
 def _search(stage: Stage, options: Options, below: Fit | None, seed: np.random.SeedSequence) -> None:

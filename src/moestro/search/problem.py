@@ -20,6 +20,7 @@ WORK, LEAST = 4e8, 400
 SAME_VALUE = 0.02  # runs stop a little below an optimum
 # Rows of the first subsample: so many that rows x parameters is SEARCH_SIZE, within these limits.
 SEARCH_SIZE, SEARCH_ROWS = 480_000, (5000, 12_000)
+DENSE = 100.0  # parameters from which a Hessian is what makes a pass dear
 FEW_STEPS = 5  # Newton steps: most problems have an exact Hessian
 ALL = 10**6  # runs, more than there are
 WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
@@ -30,7 +31,9 @@ def budget_of(problem: Problem, passes: float) -> float:
     they are dear."""
     if problem.k == 1:
         return np.inf
-    return float(np.clip(WORK / (problem.n * problem.size), LEAST, passes * problem.k))
+    n, size = problem.n, problem.size
+    dear = max(n * size, (n * size**2 + size**3 / 3) / DENSE)
+    return float(np.clip(WORK / dear, LEAST, passes * problem.k))
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,9 @@ def near_a_line(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, share: i
     share = min(n, max(share, p + 1))
     picks = rng.integers(0, n, (tries, p + 1))
     A = features[picks]
-    gram = A.transpose(0, 2, 1) @ A + 1e-8 * np.eye(p)
+    gram = A.transpose(0, 2, 1) @ A
+    ridge = np.maximum(1e-8, 1e-14 * np.trace(gram, axis1=1, axis2=2))  # above the rounding of large entries
+    gram += ridge[:, None, None] * np.eye(p)
     coefficients = np.linalg.solve(gram, (A.transpose(0, 2, 1) @ y[picks][..., None]))[..., 0]
     distance = np.abs(y[:, None] - features @ coefficients.T)
     best = int(np.argmin(np.partition(distance, share - 1, axis=0)[share - 1]))

@@ -34,7 +34,13 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
     runaway = np.zeros(len(phi), dtype=bool)
     flat: tuple[int, ...] = ()
     if curvature is not None and len(phi):
-        found = directions(objective, phi, curvature)
+        try:
+            found = directions(objective, phi, curvature)
+        except np.linalg.LinAlgError:
+            return Status(
+                StatusKind.NOT_FINITE,
+                "the curvature of the log-likelihood is beyond double precision: rescale the columns",
+            )
         runaway, flat = found.runaway, _flat(c, found)
     if at_bound.any() or (outcome.converged and runaway.any()):
         lost = at_bound | runaway

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from ..errors import quiet
+
 
 def silent() -> None:
     """No progress."""
@@ -34,9 +36,15 @@ class Pool:
         """`function` of every item, in the order of the items; `tick` after each."""
         futures = None
         if self._executor is not None:
-            futures = [self._executor.submit(function, item) for item in items]
+            futures = [self._executor.submit(_quietly, function, item) for item in items]
         out = []
         for result in futures if futures is not None else (function(item) for item in items):
             out.append(result.result() if futures is not None else result)
             tick()
         return out
+
+
+def _quietly(function: Callable[[Any], Any], item: Any) -> Any:
+    """`function` of an item: a thread of its own has its own floating-point warnings."""
+    with quiet():
+        return function(item)

@@ -20,6 +20,7 @@ class StatusKind(StrEnum):
     EMPTY = "empty component"
     LIMIT = "stopped at the limit"
     NOT_FINITE = "not finite"
+    IMPRECISE = "imprecise"
 
 
 # Preferred first when starts are ranked: a collapsed or non-finite fit is no estimate.

@@ -28,6 +28,7 @@ ENDED = {
     "flat",
     "separated",
     "variance collapsed",
+    "imprecise",
     "trained",
 }  # statuses that a further iteration does not change
 

@@ -1,0 +1,205 @@
+"""One oracle for every estimator: a case is refused clearly, or what was fitted agrees with itself, or its
+status says what does not."""
+
+import copy
+import os
+import signal
+import tempfile
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import DataConversionWarning
+
+from fuzz.cases import Case
+from moestro import DataError, LocatedMoERegressor, load_model
+from moestro.errors import SearchWarning
+
+LIMIT = 20.0  # seconds of this process that a fit of a hundred rows may take
+AGREE = 1e-8  # ten times what the fit's own gate allows: a sum in another order is rounded differently
+OF_SKLEARN = "The number of unique classes is greater"  # what its check of classes says
+ALLOWED = (SearchWarning, DataConversionWarning)
+
+
+class Broken(AssertionError):
+    """A promise that was not kept."""
+
+
+class Late(Broken):
+    """A fit that took too long."""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Raise `Late` in the main thread after so many seconds of this process."""
+
+    def late(*_: Any) -> None:
+        raise Late(f"took more than {seconds:g} s")
+
+    before = signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def judge(case: Case, limit: float = LIMIT) -> str:
+    """What became of a case: "refused", or the kind of its status; raises `Broken` where a promise was not
+    kept."""
+    inputs = (case.X, case.y, case.sample_weight, case.groups, case.new)
+    before, threads = copy.deepcopy(inputs), set(threading.enumerate())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        verdict = _judged(case, limit)
+    leaked = [
+        w for w in caught if not (issubclass(w.category, ALLOWED) or str(w.message).startswith(OF_SKLEARN))
+    ]
+    if leaked:
+        w = leaked[0]
+        raise Broken(f"a warning leaked: {w.category.__name__}: {w.message} ({w.filename}:{w.lineno})")
+    if not all(_same(a, b) for a, b in zip(before, inputs, strict=True)):
+        raise Broken("an input was changed")
+    left = [t for t in threading.enumerate() if t not in threads]
+    deadline = time.monotonic() + 2.0
+    while any(t.is_alive() for t in left) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if any(t.is_alive() for t in left):
+        raise Broken(f"threads were left: {left}")
+    return verdict
+
+
+def _judged(case: Case, limit: float) -> str:
+    estimator = case.estimator(**case.words)
+    given = {n: v for n in ("sample_weight", "groups") if (v := getattr(case, n)) is not None}
+    with within(limit):
+        fitted = _attempt(lambda: estimator.fit(case.X, case.y, **given))
+    if fitted is None:
+        return "refused"
+    with within(limit):
+        try:
+            _consistent(estimator, case)
+        except Broken:
+            raise
+        except Exception as error:
+            raise Broken(f"after the fit: {_told(error)}") from error
+    return str(estimator.status_.kind)
+
+
+def _attempt(call: Any) -> Any:
+    """What `call` returns, or None where it refuses clearly; anything else is a broken promise."""
+    try:
+        return call()
+    except Late:
+        raise
+    except Exception as error:
+        own = isinstance(error, DataError) and "\n" not in str(error) and 10 < len(str(error)) < 500
+        last = traceback.extract_tb(error.__traceback__)[-1].filename
+        by_sklearn = isinstance(error, ValueError | TypeError) and f"{os.sep}sklearn{os.sep}" in last
+        if not (own or by_sklearn):
+            raise Broken(f"unclear exception: {_told(error)}") from error
+        return None
+
+
+def _told(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    where = next((f for f in reversed(frames) if "moestro" in f.filename), frames[-1])
+    return f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})"
+
+
+def _consistent(model: Any, case: Case) -> None:
+    X = case.X
+    status, ll = model.status_, model.log_likelihood_
+    _numbers(model, case, status, ll)
+    for name in ("predict", "gate_proba", "predict_proba"):
+        if not hasattr(model, name):
+            continue
+        for rows in (X, _like(X, case.new)):
+            out = _attempt(lambda name=name, rows=rows: getattr(model, name)(rows))
+            if out is None:
+                continue
+            if np.asarray(out).dtype.kind == "f" and not np.isfinite(out).all():
+                raise Broken(f"{name} is not finite")
+            if name != "predict" and np.abs(np.asarray(out).sum(axis=1) - 1).max(initial=0.0) > AGREE:
+                raise Broken(f"{name} does not sum to one")
+    text = str(_attempt(model.summary))
+    if "nan" in text.lower().replace("nanmo", "") and "nan" not in str(case.words):
+        raise Broken("a summary has NaN")
+    if status.usable:
+        text = str(_attempt(lambda: model.summary("observed")))
+        if "nan" in text:
+            raise Broken("a summary with standard errors has NaN")
+    _file(model, X)
+
+
+def _numbers(model: Any, case: Case, status: Any, ll: float) -> None:
+    X, y = case.X, case.y
+    if not np.isfinite(ll):
+        if str(status.kind) != "not finite":
+            raise Broken(f"log_likelihood_ = {ll} with status {status}")
+        return
+    k = {} if case.groups is None else {"groups": case.groups}
+    located = isinstance(model, LocatedMoERegressor)
+    y = np.ravel(y) if np.ndim(y) == 2 and not located else y
+    density = _attempt(lambda: model.joint_log_density(X, y) if located else model.log_density(X, y, **k))
+    r = _attempt(lambda: model.responsibilities(X, y, **k))
+    if density is None or r is None:
+        if status.usable and (case.sample_weight is None or np.all(case.sample_weight > 0)):
+            raise Broken(f"the rows of a fit that ended {status.kind} are refused")
+        return  # rows without a weight may have no density
+    w = _unit_weights(case)
+    seen = w > 0
+    total = float(w[seen] @ density[seen])
+    reach = float(w.sum() + w[seen] @ np.abs(density[seen]))
+    says = "hold" in status.sentence or "sum to one" in status.sentence or str(status.kind) == "not finite"
+    if not abs(total - ll) <= AGREE * reach and not says:
+        raise Broken(f"log_likelihood_ {ll!r}, its rows {total!r}, and status {status}")
+    if not np.abs(r.sum(axis=1) - 1).max(initial=0.0) <= AGREE:
+        raise Broken("responsibilities do not sum to one")
+    n = model.fit_.weight_sum
+    if abs(model.bic_ - (model.n_parameters_ * np.log(n) - 2 * ll)) > 1e-9 * (1 + abs(model.bic_)):
+        raise Broken("BIC is not that of the log-likelihood")
+
+
+def _unit_weights(case: Case) -> np.ndarray:
+    n = len(case.y)
+    w = np.ones(n) if case.sample_weight is None else np.asarray(case.sample_weight, dtype=float)
+    if case.groups is None:
+        return w
+    seen = dict.fromkeys(np.asarray(case.groups).tolist())
+    ids = np.asarray(case.groups).tolist()
+    return np.array([w[ids.index(g)] for g in seen])
+
+
+def _like(X: Any, new: np.ndarray) -> Any:
+    if hasattr(X, "columns"):
+        return type(X)(new, columns=X.columns)
+    return new
+
+
+def _file(model: Any, X: Any) -> None:
+    """A model that was written and read says the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.json")
+        if _attempt(lambda: (model.save(path, cov=()), True)) is None:
+            return
+        again = load_model(path)
+    if not (again.log_likelihood_ == model.log_likelihood_ or np.isnan(model.log_likelihood_)):
+        raise Broken("a file changed the log-likelihood")
+    a, b = (_attempt(lambda m=m: m.gate_proba(X)) for m in (model, again))
+    if (a is None) != (b is None) or (a is not None and not np.allclose(a, b, rtol=0, atol=1e-9)):
+        raise Broken("a file changed the gate")
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is None or isinstance(a, list):
+        return str(a) == str(b)
+    if hasattr(a, "equals"):
+        return bool(a.equals(b))
+    return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")

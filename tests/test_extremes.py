@@ -1,0 +1,105 @@
+"""Likelihoods at extreme scales, against fifty digits of the same parameters in the user's units."""
+
+from decimal import Decimal, getcontext, localcontext
+
+import numpy as np
+import pytest
+
+from moestro import LocatedMoERegressor, MoEClassifier, MoERegressor
+
+TAU = 2 * Decimal("3.14159265358979323846264338327950288419716939937511")
+
+
+def dot(row, column):
+    return sum((Decimal(float(a)) * Decimal(float(b)) for a, b in zip(row, column, strict=True)), Decimal(0))
+
+
+def log_sum(terms):
+    top = max(terms)
+    return top + sum((t - top).exp() for t in terms).ln()
+
+
+def gate(measure, x):
+    scores = [
+        Decimal(float(b)) + dot(s, x) for b, s in zip(measure.log_weights, measure.gate_slopes, strict=True)
+    ]
+    total = log_sum(scores)
+    return [s - total for s in scores]
+
+
+def expert(measure, e, x, y):
+    """log f_e(y | x) to fifty digits."""
+    eta = [
+        Decimal(float(b)) + dot(s, x) for b, s in zip(measure.intercepts[e], measure.slopes[e], strict=True)
+    ]
+    if measure.family == "gaussian":
+        variance = Decimal(float(measure.variances[e]))
+        return -((TAU * variance).ln() + (Decimal(float(y)) - eta[0]) ** 2 / variance) / 2
+    scores = [*eta, Decimal(0)]
+    return scores[int(y)] - log_sum(scores)
+
+
+def exact(model, X, y, w=None):
+    measure, total = model.measure_, Decimal(0)
+    with localcontext() as context:
+        context.prec = 50
+        assert getcontext().prec == 50
+        for i in range(len(X)):
+            g = gate(measure, X[i])
+            density = log_sum([g[e] + expert(measure, e, X[i], y[i]) for e in range(measure.k)])
+            total += density * Decimal(1.0 if w is None else float(w[i]))
+    return float(total)
+
+
+def lines(n=60):
+    r = np.random.default_rng(3)
+    x = r.normal(size=(n, 1))
+    y = np.where(x[:, 0] + 0.3 * r.normal(size=n) > 0, 1 + 2 * x[:, 0], -1 - x[:, 0]) + 0.2 * r.normal(size=n)
+    return x, y
+
+
+@pytest.mark.parametrize(
+    ("a", "scale", "b", "unit", "digits"),
+    [
+        (0.0, 1.0, 0.0, 1.0, 1e-10),
+        (1e8, 1.0, 0.0, 1.0, 1e-6),  # an intercept in the user's units is rounded to 1e-8
+        (0.0, 1.0, 1e8, 1.0, 1e-5),  # and so is the response itself
+        (0.0, 1e-150, 0.0, 1e100, 1e-9),
+        (0.0, 1e120, 0.0, 1e-120, 1e-9),
+        (1e4, 1e-3, -1e3, 1e-3, 1e-5),
+    ],
+)
+def test_gaussian_experts_of_any_offset_and_unit(a, scale, b, unit, digits):
+    x, y = lines()
+    X, Y = a + scale * x, b + unit * y
+    model = MoERegressor(2, n_starts=3, random_state=0).fit(X, Y)
+    value = exact(model, X, Y)
+    assert model.log_likelihood_ == pytest.approx(value, abs=digits * len(y))
+    assert model.log_density(X, Y).sum() == pytest.approx(value, abs=digits * len(y))
+    plain = MoERegressor(2, n_starts=3, random_state=0).fit(x, y).log_likelihood_
+    assert model.log_likelihood_ == pytest.approx(plain - len(y) * np.log(unit), abs=1e-6 * len(y))
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e6, 1e12])
+@pytest.mark.parametrize("kind", ["gaussian", "multinomial"])
+def test_weights_of_all_sizes(spread, kind):
+    """A weighted sum is held to its own size: weights differ by up to 24 digits."""
+    x, y = lines()
+    w = spread ** np.random.default_rng(0).uniform(-1, 1, len(y))
+    if kind == "multinomial":
+        y = (y > np.median(y)).astype(int)
+        model = MoEClassifier(2, n_starts=3, random_state=0).fit(x, y, sample_weight=w)
+    else:
+        model = MoERegressor(2, n_starts=3, random_state=0).fit(x, y, sample_weight=w)
+    value = exact(model, x, y, w)
+    reach = float(w @ (1 + np.abs(model.log_density(x, y))))
+    assert abs(model.log_likelihood_ - value) <= 1e-9 * reach
+
+
+def test_a_located_fit_far_from_zero():
+    x, y = lines()
+    near = LocatedMoERegressor(2, n_starts=3, random_state=0).fit(x, y)
+    for offset in (1e6, 1e8):
+        far = LocatedMoERegressor(2, n_starts=3, random_state=0).fit(x + offset, y)
+        assert far.log_likelihood_ == pytest.approx(near.log_likelihood_, abs=1e-5)
+        np.testing.assert_allclose(far.predict(x + offset), near.predict(x), atol=1e-5)

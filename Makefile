@@ -11,7 +11,7 @@ SEEDS ?= 10000
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(wildcard core/*) $(shell find src -name '*.py' -o -name '*.csv' -o -name '*.bz2' -o -name '*.json')
 
-.PHONY: demo test test-all test-elsewhere fuzz sanitize lint types wheel-test docs bench studies clean
+.PHONY: demo test test-all test-rest test-elsewhere fuzz sanitize lint types wheel-test docs bench studies clean
 
 # No active environment may leak in.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
@@ -36,11 +36,15 @@ demo: $(STAMP)
 	  --out demo-output/voters.json --plot demo-output/voters.png
 
 test: $(VENV)/.test
-	$(PYTEST)
+	$(PYTEST) --remember $(VENV)/passed
 
 # With every extra, and the marker slow: more seeds, more fits.
 test-all: $(VENV)/.all
 	$(PYTEST) -m "not study"
+
+# What `make test` left out: the tests that were skipped without an extra, and the slow ones.
+test-rest: $(VENV)/.all
+	$(PYTEST) -m "not study" --dist worksteal --beside $(VENV)/passed
 
 # The suite as other machines would run it, about an hour: see CONTRIBUTING.
 test-elsewhere: $(VENV)/.test .venv-oldest/.test

@@ -13,6 +13,7 @@ from moestro.gates import SoftmaxGate
 from moestro.model import Model
 from moestro.rows import read
 
+pytest_plugins = ("remembered",)
 disturbed.install()
 
 DATA = Path(__file__).parent / "data"
@@ -44,7 +45,9 @@ SLOW = {
     "test_same_fit_as_dense": ("csr_array-2",), "test_three_experts_are_optimal_too": (),
     "TestChoosing::test_together": (), "TestRegressor::test_models_are_chosen_from_lists": (),
     "test_a_chain_that_collapses_on_ties": (), "test_a_true_null_is_seldom_rejected": (),
-    "test_slope_heuristics_look_at_large_models": (),
+    "test_slope_heuristics_look_at_large_models": (), "test_the_nth_allocation": (),
+    "test_loky_workers": (), "test_killed_and_resumed": (),
+    "test_interrupt_while_another_thread_fits": ("fit()",),
 }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from .softmax import SoftmaxGate
 
 OFF = -1e30  # score of an expert that is not selected: its weight underflows to zero, and stays a number
 RANKS = ("score", "logit")
-WIDTHS = (0.3, 0.1, 0.03, 0.01)  # of the boundaries that a fit is annealed through
+WIDTHS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)  # of the boundaries that a fit is annealed through
 
 
 @dataclass(frozen=True)

@@ -28,11 +28,11 @@ from ..solvers.pool import Pool
 from .boundaries import GAIN, move_boundaries
 from .mixture import MixtureProblem
 
-STEPS = 8  # of EM at each gate of the path
+STEPS = 6  # of EM at each gate of the path
 ROTATION = ("subsets", "regions", "kmeans", "regions", "balls", "regions", "segments", "residuals",
             "bands", "patches", "scatter", "regions")  # fmt: skip
 STEEP = 2.0  # scores of a gate drawn at random, on scaled columns
-SOFTENED = 2  # gates of the path that the polish goes back to
+SOFTENED = 4  # gates of the path that the polish goes back to
 ROUNDS = 6  # of boundaries and experts in turn
 PASSES = 1000  # an expert, that a search may take
 SAME_VALUE = 1.0  # log-likelihood within which ends in one basin differ: boundaries settle at the polish

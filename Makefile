@@ -11,7 +11,7 @@ SEEDS ?= 10000
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(wildcard core/*) $(shell find src -name '*.py' -o -name '*.csv' -o -name '*.bz2' -o -name '*.json')
 
-.PHONY: demo test test-all test-rest test-elsewhere fuzz sanitize lint types wheel-test docs bench studies clean
+.PHONY: demo test test-all test-rest test-elsewhere fuzz lint types wheel-test docs bench studies clean
 
 # No active environment may leak in.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
@@ -55,13 +55,9 @@ test-elsewhere: $(VENV)/.test .venv-oldest/.test
 	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c tests/oldest.txt ".[$(EXTRAS)]" pytest hypothesis
 	touch $@
 
-# Strange data, SEEDS cases from FIRST, and the core under the sanitizers of the compiler: see CONTRIBUTING.
+# Strange data, SEEDS cases from FIRST: see CONTRIBUTING.
 fuzz: $(VENV)/.test
 	cd tests && OMP_NUM_THREADS=1 ../$(BIN)/python -m fuzz $(FIRST) $(SEEDS)
-
-sanitize: $(VENV)/.test
-	PYTHON=$(BIN)/python bash tests/sanitize.sh address,undefined
-	PYTHON=$(BIN)/python bash tests/sanitize.sh thread
 
 studies: $(VENV)/.all
 	$(BIN)/python -m pytest -m study

@@ -209,7 +209,7 @@ ATTRIBUTES = (
     "slope_", "dendrogram_",
     "n_experts_", "n_iter_", "n_features_in_", "aic_", "bic_", "icl_",
 )  # fmt: skip
-WORDS = ("n_experts", "formula", "tol", "random_state", "n_jobs", "verbose")
+WORDS = ("n_experts", "formula", "tol", "random_state", "n_jobs", "verbose", "missing")
 SEARCHED = {"max_experts", "n_starts", "max_iter"}  # a search for each number of experts
 SOFTMAX = {"gate", "top_k", "rank_on", "solver", "engine", "rank_by"}
 # Constructor words that not all have, and why.

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from .design import FormulaDesign, Observations
+from .design.formula import read_by
+from .design.frames import gaps, row_count
 from .design.groups import group_ids, refuse_groups
+from .design.holes import check_policy, drop_gaps, take_rows
 from .design.response import check_weights, encode_classes, numeric_response
 from .errors import DataError
 from .experts import Family, make_family
@@ -81,7 +84,8 @@ def fit_design(
     )  # fmt: skip
     largest = Model(gate, family, max(ks, default=1), rows.q, rows.p)
     found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)
-    return Result(FittedModel(data.design, units, found.chosen), rows, found)
+    model = FittedModel(data.design, units, found.chosen, dropped=data.dropped)
+    return Result(model, rows, found)
 
 
 def fit_located_design(
@@ -103,7 +107,9 @@ def fit_located_design(
         raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
     located = LocatedModels(data.x, data.y, models, data.w, contrast)
     found = sweep(located, ks, options, criterion, started, finished, n_folds)
-    return Result(LocatedModel(data.design, data.responses, data.y.ndim == 1, found.chosen), data, found)
+    single = data.y.ndim == 1
+    model = LocatedModel(data.design, data.responses, single, found.chosen, dropped=data.dropped)
+    return Result(model, data, found)
 
 
 def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]:
@@ -123,16 +129,28 @@ def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]
 
 
 def read_formula(
-    formula: str, data: Any, sample_weight: Any = None, classes: bool = False, groups: Any = None
+    formula: str,
+    data: Any,
+    sample_weight: Any = None,
+    classes: bool = False,
+    groups: Any = None,
+    missing: str = "error",
 ) -> Observations:
     """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`, and `groups` a
-    column's name or ids (n,)."""
+    column's name or ids (n,). Rows with missing values are refused, or left out where `missing` is "drop"."""
+    check_policy(missing)
+    dropped = None
+    if missing == "drop":
+        keep, dropped = drop_gaps(gaps(read_by(formula, data)), row_count(data))
+        if keep is not None:
+            data, sample_weight = take_rows(data, keep), take_rows(sample_weight, keep)
+            groups = groups if isinstance(groups, str) else take_rows(groups, keep)
     design = FormulaDesign.learn(formula, data)
     x, z = design.matrices(data)
     design, raw = design.learn_response(data)
     y, labels = encode_classes(raw) if classes else (numeric_response(raw, design.response), ())
     w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)
-    return Observations(design, x, z, y, w, (design.response,), labels, ids)
+    return Observations(design, x, z, y, w, (design.response,), labels, ids, dropped)
 
 
 def fit_formula(
@@ -146,11 +164,12 @@ def fit_formula(
     groups: Any = None,
     shared_variance: bool = False,
     gate: Gate | None = None,
+    missing: str = "error",
     **how: Any,
 ) -> Result:
     """Fit "y ~ experts | gate" on a frame, by a softmax gate unless another is given; `how` as in
     `fit_design`."""
-    given = read_formula(formula, data, sample_weight, family == "multinomial", groups)
+    given = read_formula(formula, data, sample_weight, family == "multinomial", groups, missing)
     made = make_family(family, classes=len(given.classes), shared_variance=shared_variance)
     return fit_design(given, made, ks, options, gate=gate or SoftmaxGate(), **how)
 
@@ -167,6 +186,7 @@ def select_experts(
     n_jobs: int | None = None,
     sample_weight: Any = None,
     groups: Any = None,
+    missing: str = "error",
     **how: Any,
 ) -> Selection:
     """Fit a range of numbers of experts, each also from the fit before it, and choose one.
@@ -190,6 +210,8 @@ def select_experts(
     sample_weight : array-like of shape (n,), optional
     groups : str or array-like of shape (n,), optional
         Of softmax-gated models: the column, or the ids, of rows that share their expert.
+    missing : {"error", "drop"}
+        Rows with a missing value in a column that the formula reads are refused, or left out.
     **how
         For softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``; for located models ``direction``,
         ``covariance``, ``gate_covariance``, ``tied``, ``degree``, ... of `LocatedMoERegressor`: of lists,
@@ -218,7 +240,7 @@ def select_experts(
             raise DataError(f"located experts are Gaussian: family={family!r} needs model='softmax'")
         search = {n: how.pop(n) for n in ("n_starts", "tol", "max_iter", "rank_by") if n in how}
         chosen = {n: how.pop(n) for n in ("contrast", "n_folds") if n in how}
-        given = read_formula(formula, data, sample_weight, groups=groups)
+        given = read_formula(formula, data, sample_weight, groups=groups, missing=missing)
         found = fit_located_design(
             given, specifications(**how), ks, replace(options, **search), criterion=criterion, **chosen
         )
@@ -239,6 +261,7 @@ def select_experts(
     result = fit_formula(
         formula, data, family, ks, options, sample_weight=sample_weight, groups=groups,
         shared_variance=shared, gate=make_gate(**{"gate": "softmax", **how}), criterion=criterion,
+        missing=missing,
     )  # fmt: skip
     design, units = result.model.design, result.model.units
     models: dict[int, Any] = {f.model.k: FittedModel(design, units, f) for f in result.sweep.fits}

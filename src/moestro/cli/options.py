@@ -78,6 +78,10 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "Column of ids: rows of one id share their expert. The gate's columns are then those of the "
                 "groups ('| z', or '| 1')."
             )),
+            click.option("--missing", type=click.Choice(["error", "drop"]), default="error",
+                show_default=True, help=(
+                "Rows with a missing value in a column that is read: refused, or left out and counted."
+            )),
             data_options,
             click.option("--shared-variance", is_flag=True, help="One variance for all Gaussian experts."),
             click.option("--gate", default="softmax", show_default=True, metavar="GATE", help=(

@@ -45,7 +45,7 @@ def fit_penalised(
     chosen = make_penalty(penalty)
     how: dict[str, Any] = {
         "n_experts": options["experts"], "criterion": criterion, "random_state": options["seed"],
-        "n_jobs": options["threads"],
+        "n_jobs": options["threads"], "missing": options["missing"],
         "penalty": chosen if alpha is None else replace(chosen, alpha=alpha),
     }  # fmt: skip
     if options["family"] == "multinomial":

@@ -44,9 +44,9 @@ def run_sweep(
         }
         formula, ks = options["formula"], options["experts"]
         if located is not None:
-            data = read_formula(formula, frame, weights)
+            data = read_formula(formula, frame, weights, missing=options["missing"])
             return fit_located_design(data, specifications(**located), ks, search, **how)
         gate = make_gate(options["gate"], options["top_k"], options["rank_on"])
         how |= {"sample_weight": weights, "groups": options["groups"], "gate": gate}
-        how |= {"shared_variance": options["shared_variance"]}
+        how |= {"shared_variance": options["shared_variance"], "missing": options["missing"]}
         return fit_formula(formula, frame, options["family"], ks, search, **how)

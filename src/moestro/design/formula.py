@@ -11,6 +11,7 @@ from ..errors import DataError
 from ..reading import sentence, texts
 from .frames import columns, refuse_unusable, row_count
 from .grammar import parse, refuse_names, short, split, variables
+from .levels import declared_levels, plain_level, refuse_unseen
 from .materialise import make_spec, materialise, needed, plain, refuse_state
 
 
@@ -43,7 +44,8 @@ class FormulaSide:
         parse(text)
         if text.replace(" ", "") == "1":
             return cls(text, (), (), {}, {})
-        spec = materialise(make_spec(text, None, None), needed(text, data)).model_spec
+        declared = {n: v for n, v in declared_levels(data).items() if n in variables(text)}
+        spec = materialise(make_spec(text, None, None), needed(text, data), declared).model_spec
         names = [str(c) for c in spec.column_names]
         if "Intercept" not in names:
             raise DataError(f"'{text}' removes the intercept: experts and gate always have one")
@@ -62,21 +64,14 @@ class FormulaSide:
 
     def matrix(self, data: Any) -> np.ndarray:
         """Columns (n, d) of new data, with the remembered levels and transforms."""
-        if not self.variables:
-            return np.empty((row_count(data), 0))
+        if not self.variables or row_count(data) == 0:
+            return np.empty((row_count(data), len(self.names)))
         found = needed(self.text, data)
         for factor, levels in self.levels.items():
             name = factor.removeprefix("C(").removesuffix(")")
             if name in found:
-                seen = frozenset(levels)
-                unseen = [v for v in dict.fromkeys(found[name].tolist()) if v not in seen]
-                if unseen:
-                    known = ", ".join(map(str, levels))
-                    raise DataError(
-                        f"column '{name}' has the level '{unseen[0]}', which was not seen in fitting: "
-                        f"the known levels are {known}"
-                    )
-        out = materialise(make_spec(self.text, self.levels, self.state), found)
+                refuse_unseen(name, list(dict.fromkeys(map(plain_level, found[name].tolist()))), levels)
+        out = materialise(make_spec(self.text, self.levels, self.state), found, self._categories)
         got = [str(c) for c in out.model_spec.column_names]
         if [name for name in got if name != "Intercept"] != list(self.names):
             raise DataError(
@@ -85,6 +80,11 @@ class FormulaSide:
             )
         matrix = np.asarray(out, dtype=float)
         return np.ascontiguousarray(matrix[:, [j for j, name in enumerate(got) if name != "Intercept"]])
+
+    @property
+    def _categories(self) -> dict[str, tuple]:
+        """Levels of the columns that are categories as they are, whatever they hold."""
+        return {name: self.levels[name] for name in self.variables if name in self.levels}
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -155,6 +155,14 @@ class FormulaDesign:
         gate = () if self.gate_side is None else self.gate_side.variables
         return tuple(sorted({*self.experts.variables, *gate}))
 
+    def order_of(self, name: str) -> tuple[Any, ...]:
+        """The levels of a column, the reference first; none of numbers."""
+        for side in (self.experts, self.gate_side):
+            for factor in (name, f"C({name})"):
+                if side is not None and factor in side.levels:
+                    return side.levels[factor]
+        return ()
+
     def learn_response(self, data: Any) -> tuple[FormulaDesign, np.ndarray]:
         """The response (n,) of the data that are fitted, and the design that remembers what its transform
         learned."""
@@ -172,6 +180,14 @@ class FormulaDesign:
             return columns(data, [name])[name]
         spec = make_spec(f"0 + {self.response}", None, self.response_state)
         return self._one_column(materialise(spec, needed(self.response, data)))
+
+    def read(
+        self, data: Any, given: dict[str, np.ndarray] | None = None, response: bool = False
+    ) -> dict[str, np.ndarray]:
+        """The columns that experts and gate read, and those of the response: of the data, or as they are
+        given."""
+        own = [] if given is not None or not response else _response_variables(self.response)
+        return columns(data, sorted({*self.variables, *own})) | (given or {})
 
     @property
     def _plain_response(self) -> str | None:
@@ -217,10 +233,23 @@ def with_response(text: str, data: Any, y: np.ndarray) -> dict[str, np.ndarray]:
     return columns(data, sorted(read)) | response_data(response, y)
 
 
+def read_by(text: str, data: Any, y: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """All columns that a formula reads, the response from y (n,) where it is given."""
+    if y is not None:
+        return with_response(text, data, np.asarray(y))
+    response, experts, gate = split(text)
+    read = {name for part in (experts, gate or "1") for name in variables(part)}
+    return columns(data, sorted({*read, *_response_variables(response)}))
+
+
+def _response_variables(response: str) -> list[str]:
+    plain = _plain_name(response)
+    return variables(response) if plain is None else [plain]
+
+
 def response_data(response: str, y: np.ndarray) -> dict[str, np.ndarray]:
     """y (n,) under the name of the one column that a response reads."""
-    plain = _plain_name(response)
-    names = [plain] if plain is not None else variables(response)
+    names = _response_variables(response)
     if len(names) != 1:
         read = ", ".join(names) or "no column"
         raise DataError(

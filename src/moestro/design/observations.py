@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .holes import Dropped
+
 if TYPE_CHECKING:
     from . import Design
 
@@ -31,6 +33,8 @@ class Observations:
         Labels of the classes; none for numbers.
     groups : array-like of shape (n,) or None
         Ids of the rows that share their expert.
+    dropped : Dropped or None
+        Rows that were left out for missing values.
     """
 
     design: Design
@@ -41,6 +45,7 @@ class Observations:
     responses: tuple[str, ...] = ("y",)
     classes: tuple = ()
     groups: Any = None
+    dropped: Dropped | None = None
 
     @property
     def response(self) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..design import FormulaDesign, Observations
+from ..design.holes import Dropped
 from ..design.response import check_weights
 from ..errors import DataError
 from ..fitted import posterior, write_file
@@ -19,7 +20,8 @@ from ..threads import thread_count
 from .described import Described
 from .found import Found, Penalised, describe
 from .groups import ids_of
-from .helpers import checked, read_arrays, read_formula, read_response, warn_if_weak
+from .helpers import numbers_of, read_arrays, read_formula, read_response, warn_if_weak
+from .holes import Seen, seen_rows, training_rows
 from .paths import RegularizationPath
 
 
@@ -27,6 +29,7 @@ class MoEBase(Described):
     """Mixture of experts behind scikit-learn's interface."""
 
     formula: str | None
+    missing: str
     n_jobs: int | None
     _found: Found
 
@@ -93,13 +96,15 @@ class MoEBase(Described):
         return cls(**{"formula": formula, **parameters})._fit(data, None, sample_weight, groups)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
+        seen, dropped = training_rows(self, X, y)
+        X, y, sample_weight, groups = (seen.take(a) for a in (X, y, sample_weight, groups))
         ids = ids_of(self, groups, X)
         read = read_arrays if self.formula is None else read_formula
         design, x, z, y, responses = read(self, X, y)
         y = self._encode(y, responses[0], fitting=True)
         w = check_weights(sample_weight, len(y))
-        found = self._estimate(Observations(design, x, z, y, w, responses, self._classes, ids))
-        self._store(found)
+        found = self._estimate(Observations(design, x, z, y, w, responses, self._classes, ids, dropped))
+        self._store(replace(found, keep=seen.keep))
         if found.searched:
             warn_if_weak(found.model.fit.evidence)
         return self
@@ -121,6 +126,11 @@ class MoEBase(Described):
     def measure_(self) -> Any:
         """Mixing measure in the user's units: a `MixingMeasure` or, from x to y, a `LocatedMeasure`."""
         return self._fitted().measure
+
+    @property
+    def dropped_(self) -> Dropped | None:
+        """Rows that ``missing="drop"`` left out, and where values were missing; None without it."""
+        return self._fitted().dropped
 
     @property
     def alpha_(self) -> float:
@@ -169,7 +179,11 @@ class MoEBase(Described):
         model = self._fitted()
         if isinstance(model.design, FormulaDesign):
             return model.design.matrices(X)
-        return model.design.matrices(checked(self, X))
+        return model.design.matrices(numbers_of(self, X))
+
+    def _complete(self, X: Any, y: Any = None, response: bool = False) -> Seen:
+        """The rows of X, and of y where the response is read too, without missing values."""
+        return seen_rows(self, X, y, response)
 
     def _with_response(self, X: Any, y: Any) -> tuple[Any, Any, np.ndarray]:
         x, z = self._matrices(X)
@@ -183,9 +197,16 @@ class MoEBase(Described):
             raise DataError(f"y has shape {values.shape}, expected {expected}")
         return self._encode(values, model.responses[0], fitting=False)
 
+    def _scored(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, np.ndarray, Any]:
+        """X, the response and weights of the rows without missing values."""
+        seen = self._complete(X, y, response=True)
+        X, y, w = (seen.take(a) for a in (X, y, sample_weight))
+        return X, read_response(self._fitted().design, X, y), w
+
     def gate_proba(self, X: Any) -> np.ndarray:
         """Prior weight g_i(x) of each expert, shape (n, k)."""
-        return np.exp(self._fitted().log_gate(*self._matrices(X)))
+        seen = self._complete(X)
+        return seen.spread(np.exp(self._fitted().log_gate(*self._matrices(seen.take(X)))))
 
     def responsibilities(self, X: Any, y: Any = None, groups: Any = None, per: str = "row") -> np.ndarray:
         """Posterior probability of each expert given (x, y), shape (n, k).
@@ -196,12 +217,13 @@ class MoEBase(Described):
         """
         if per not in ("row", "group") or (per == "group" and groups is None):
             raise DataError(f"per={per!r} must be 'row', or 'group' where groups are given")
-        data = self._with_response(X, y)
+        seen, ids = self._complete(X, y, response=True), ids_of(self, groups, X)
+        data = self._with_response(seen.take(X), seen.take(y))
         if groups is None:
-            return posterior(self._fitted().log_joint(*data))
-        joint, of_row = group_joint(self._fitted(), *data, ids_of(self, groups, X))
+            return seen.spread(posterior(self._fitted().log_joint(*data)))
+        joint, of_row = group_joint(self._fitted(), *data, seen.take(ids))
         r = posterior(joint)
-        return r if per == "group" else r[of_row]
+        return seen.spread_groups(r, ids) if per == "group" else seen.spread(r[of_row])
 
     def log_density(self, X: Any, y: Any = None, groups: Any = None) -> np.ndarray:
         """log p(y | x) in the user's units, shape (n,); y as in `responsibilities`.
@@ -212,10 +234,12 @@ class MoEBase(Described):
         With a formula whose response is transformed it is the density of the transformed response: with
         "log(price) ~ size" that of log(price).
         """
-        data = self._with_response(X, y)
+        seen, ids = self._complete(X, y, response=True), ids_of(self, groups, X)
+        data = self._with_response(seen.take(X), seen.take(y))
         if groups is None:
-            return self._fitted().log_density(*data)
-        return np.logaddexp.reduce(group_joint(self._fitted(), *data, ids_of(self, groups, X))[0], axis=1)
+            return seen.spread(self._fitted().log_density(*data))
+        joint = group_joint(self._fitted(), *data, seen.take(ids))[0]
+        return seen.spread_groups(np.logaddexp.reduce(joint, axis=1), ids)
 
     # File
 

@@ -61,6 +61,9 @@ class MoEClassifier(Classifier):
         Threads; None means all cores. Results are the same for any number.
     verbose : int, default=0
         Above 0 shows progress.
+    missing : {"error", "drop"}, default="error"
+        Rows with a missing value in a column that is read are refused, or left out of the fit (`dropped_`
+        counts them and names the columns) and of averages, and predictions are NaN there.
 
     Attributes
     ----------
@@ -110,6 +113,7 @@ class MoEClassifier(Classifier):
         random_state: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
+        missing: str = "error",
     ):
         self.n_experts = n_experts
         self.formula = formula
@@ -130,6 +134,7 @@ class MoEClassifier(Classifier):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.missing = missing
 
     def _estimate(self, data: Observations) -> Found:
         return fit_plain(self, data) if self.penalty is None else fit_one_penalty(self, data)

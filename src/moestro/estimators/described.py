@@ -18,7 +18,8 @@ from ..inference.pseudo import pseudo_r2
 from ..tables import Table
 from ..threads import thread_count
 from .effects import at_values, columns_of, effects_of, matrices, quantities_of, values_of
-from .helpers import checked
+from .helpers import numbers_of
+from .holes import Seen
 from .trust import Trust
 
 
@@ -28,6 +29,10 @@ class Described(Trust):
     @abstractmethod
     def _with_response(self, X: Any, y: Any) -> tuple[Any, Any, np.ndarray]:
         """The experts' columns, the gate's, and the response."""
+
+    @abstractmethod
+    def _complete(self, X: Any, y: Any = None, response: bool = False) -> Seen:
+        """The rows without missing values."""
 
     @abstractmethod
     def responsibilities(self, X: Any, y: Any = None, groups: Any = None, per: str = "row") -> np.ndarray:
@@ -44,7 +49,9 @@ class Described(Trust):
                 f"{what} is of single rows, and these share their expert in groups: use assign(..., groups=)"
             )
         if X is not None:
-            x, z, y = self._with_response(X, y)
+            seen = self._complete(X, y, response=True)
+            x, z, y = self._with_response(seen.take(X), seen.take(y))
+            sample_weight = seen.take(sample_weight)
             w = check_weights(sample_weight, len(y))
         else:
             if y is not None or sample_weight is not None:
@@ -126,14 +133,15 @@ class Described(Trust):
         Phi^-1(F(y | x)); of counts and classes, where F jumps, a random point of the jump (Dunn and Smyth,
         1996).
         """
-        x, z, y = self._with_response(X, y)
+        seen = self._complete(X, y, response=True)
+        x, z, y = self._with_response(seen.take(X), seen.take(y))
         model = self._fitted()
         rng = np.random.default_rng(
             None if random_state is None else [random_state, 1]
         )  # not that of `sample`
         if model.classes:
             law = model.distribution(x, z)
-            return quantile_residuals(law.cdf(y - 1), law.cdf(y), rng)
+            return seen.spread(quantile_residuals(law.cdf(y - 1), law.cdf(y), rng))
         laws = list(model.marginals(x, z).values())
         several = np.reshape(y, (len(y), -1)).T
         out = [
@@ -142,7 +150,7 @@ class Described(Trust):
             else quantile_residuals(law.cdf(v), law.cdf(v))
             for law, v in zip(laws, several, strict=True)
         ]
-        return out[0] if model.single else np.column_stack(out)
+        return seen.spread(out[0] if model.single else np.column_stack(out))
 
     def margins(
         self,
@@ -193,7 +201,9 @@ class Described(Trust):
         ['stretchratio']
         """
         model = self._fitted()
-        given = X if isinstance(model.design, FormulaDesign) else checked(self, X)
+        seen = self._complete(X)
+        X, sample_weight = seen.take(X), seen.take(sample_weight)
+        given = X if isinstance(model.design, FormulaDesign) else numbers_of(self, X)
         data = at_values(columns_of(model.design, given), at)
         n = matrices(model.design, data)[0].shape[0]
         w = check_weights(sample_weight, n)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..api import Result
+from ..design.holes import take_rows
 from ..errors import DataError
 from ..fitted import FittedModel, LocatedModel
 from ..fitted.values import encode
@@ -64,6 +65,8 @@ class Found:
         What sums over the rows.
     searched : bool
         Whether the search went on until its own evidence ended it.
+    keep : ndarray of bool, shape (n,), or None
+        The rows of the data that were fitted on; None where all were.
     """
 
     model: Any
@@ -74,6 +77,7 @@ class Found:
     penalised: Penalised | None = None
     engine: str = "auto"
     searched: bool = False
+    keep: np.ndarray | None = None
 
     @classmethod
     def of(cls, result: Result, engine: str, searched: bool) -> Found:
@@ -111,6 +115,10 @@ class Found:
                 f"{kind} standard errors need the training data, "
                 f"which an estimator from a file or a pickle does not carry{has}: fit again"
             )
+        if cluster is not None and self.keep is not None:
+            several = isinstance(cluster, tuple)
+            kept = tuple(take_rows(ids, self.keep) for ids in (cluster if several else (cluster,)))
+            cluster = kept if several else kept[0]
         return self.model.estimate_covariance(
             self.rows, kind, self.engine, threads, cluster, n_bootstrap, random_state
         )

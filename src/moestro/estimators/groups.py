@@ -37,6 +37,8 @@ def inputs_of(estimator: Any, X: Any, groups: Any, history: Any) -> tuple[Any, .
             "history must be (X, y, groups) of rows that were seen; y is None where a formula reads it"
         )
     past, y, ids = history
+    seen = estimator._complete(past, y, response=True)
+    past, y, ids = (seen.take(a) for a in (past, y, ids))
     past_x, _, past_y = estimator._with_response(past, y)
-    seen = (past_x, past_y, ids_of(estimator, ids, past))
-    return x, z, log_weights_after(estimator._fitted(), x, z, ids_of(estimator, groups, X), seen)
+    known = (past_x, past_y, ids_of(estimator, ids, past))
+    return x, z, log_weights_after(estimator._fitted(), x, z, ids_of(estimator, groups, X), known)

@@ -12,7 +12,8 @@ from sklearn.utils.validation import validate_data
 
 from ..design import ArrayDesign, Design, FormulaDesign
 from ..design.formula import response_data, with_response
-from ..design.frames import frame_names, text_columns
+from ..design.frames import frame_names
+from ..design.levels import coded, learn_levels
 from ..errors import DataError, SearchWarning
 from ..search import Evidence, Options
 from ..threads import thread_count
@@ -24,12 +25,15 @@ def read_arrays(estimator: Any, X: Any, y: Any) -> tuple[ArrayDesign, Any, Any, 
     several = get_tags(estimator).target_tags.multi_output
     responses = frame_names(y) if several else []
     numbers = not is_classifier(estimator)
-    X, y = checked(estimator, X, y=y, ensure_min_samples=2, y_numeric=numbers, multi_output=several)
+    levels = learn_levels(X)
+    X, y = checked(
+        estimator, coded(X, levels), y=y, ensure_min_samples=2, y_numeric=numbers, multi_output=several
+    )
     names = getattr(estimator, "feature_names_in_", None)
     labels = [f"x{j}" for j in range(X.shape[1])] if names is None else [str(n) for n in names]
     words = estimator.get_params(deep=False)
-    parts = (words.get(name) for name in ("expert_features", "gate_features", "gate_transform"))
-    design = ArrayDesign.learn(X, labels, *parts)
+    experts, gate, transform = (words.get(n) for n in ("expert_features", "gate_features", "gate_transform"))
+    design = ArrayDesign.learn(X, labels, experts, gate, transform, levels)
     if y.ndim == 1:
         responses = ["y"]
     return design, *design.matrices(X), y, tuple(responses or (f"y{j}" for j in range(y.shape[1])))
@@ -38,7 +42,6 @@ def read_arrays(estimator: Any, X: Any, y: Any) -> tuple[ArrayDesign, Any, Any, 
 def checked(estimator: Any, X: Any, **fitting: Any) -> Any:
     """Numbers from X, and from y where `fitting`, as scikit-learn checks them; a penalised fit takes sparse
     matrices and never makes them dense."""
-    refuse_text(X)
     sparse = ["csc", "csr"] if get_tags(estimator).input_tags.sparse else False
     return validate_data(estimator, X, dtype=np.float64, accept_sparse=sparse, reset=bool(fitting), **fitting)
 
@@ -83,13 +86,10 @@ def read_response(design: Design, data: Any, y: Any = None) -> np.ndarray:
     return np.asarray(y)
 
 
-def refuse_text(X: Any) -> None:
-    found = text_columns(X)
-    if found:
-        raise DataError(
-            f"column '{found[0]}' holds text: encode it as numbers, "
-            "or use a formula, which encodes categories"
-        )
+def numbers_of(estimator: Any, X: Any) -> Any:
+    """Columns of X as a fitted estimator without a formula takes them, categories as codes."""
+    design = estimator._fitted().design
+    return checked(estimator, coded(X, design.levels, design.names))
 
 
 def printer() -> Any:

@@ -61,7 +61,7 @@ def fit_at(
     own, names = family.has_variance and penalty.scale == "expert", (units.gate_names, units.expert_names)
     likelihood = Likelihood(family, k, rows, *names, own_scale=own, threads=options.threads)
     found = fit_penalised(likelihood, penalty, options=options, **how)
-    return FittedModel(data.design, units, found.fit), found
+    return FittedModel(data.design, units, found.fit, dropped=data.dropped), found
 
 
 def found_of(model: FittedModel, found: ChosenFit) -> Found:
@@ -82,10 +82,7 @@ def support(design: Design, gate: np.ndarray, experts: np.ndarray) -> np.ndarray
     if not isinstance(design, ArrayDesign):
         used = {design.gate_names[j] for j in gate} | {design.expert_names[j] for j in experts}
         return np.array([n in used for n in dict.fromkeys((*design.gate_names, *design.expert_names))])
-    every = range(len(design.names))
-    of_gate, of_experts = (
-        np.array(every if c is None else c, dtype=int) for c in (design.gate, design.experts)
-    )
+    of_gate, of_experts = design.sources("gate"), design.sources("experts")
     out = np.zeros(len(design.names), dtype=bool)
     out[of_experts[experts]] = True
     if design.transform is None or isinstance(design.transform, str):

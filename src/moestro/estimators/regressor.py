@@ -62,6 +62,9 @@ class MoERegressor(SoftmaxRegressor):
     n_jobs : int or None
         Threads; None means all cores. Results are the same for any number.
     verbose : int, default=0
+    missing : {"error", "drop"}, default="error"
+        Rows with a missing value in a column that is read are refused, or left out of the fit (`dropped_`
+        counts them and names the columns) and of averages, and predictions are NaN there.
 
     Attributes
     ----------
@@ -112,6 +115,7 @@ class MoERegressor(SoftmaxRegressor):
         random_state: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
+        missing: str = "error",
     ):
         self.n_experts = n_experts
         self.formula = formula
@@ -134,6 +138,7 @@ class MoERegressor(SoftmaxRegressor):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.missing = missing
 
     def _estimate(self, data: Observations) -> Found:
         return fit_plain(self, data) if self.penalty is None else fit_one_penalty(self, data)

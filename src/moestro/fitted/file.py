@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..design import Design, FormulaDesign, Scaling, Units, design_from_dict
+from ..design.holes import Dropped, dropped_from_dict
 from ..errors import DataError, FileError
 from ..experts import FAMILIES, known_as, make_family
 from ..gates import GATES, Gate, make_gate
@@ -29,7 +30,7 @@ READABLE = ("moestro.model/1", FORMAT)  # the first has neither covariances nor 
 LARGEST, SMALLEST = 1e300, 1e-300  # of a column's centre and scale
 ROUNDING = 1e-9  # between a parameter and its bound
 
-Parts = tuple[Design, Units, MixtureFit, dict[str, Covariance]]
+Parts = tuple[Design, Units, MixtureFit, dict[str, Covariance], Dropped | None]
 
 
 def write_file(path: str | os.PathLike[str], data: Any) -> None:
@@ -52,7 +53,11 @@ def write_file(path: str | os.PathLike[str], data: Any) -> None:
 
 
 def to_dict(
-    design: Design, units: Units, fit: MixtureFit, covariances: Mapping[str, Covariance]
+    design: Design,
+    units: Units,
+    fit: MixtureFit,
+    covariances: Mapping[str, Covariance],
+    dropped: Dropped | None,
 ) -> dict[str, Any]:
     """JSON description. Parameters are those of the scaled columns; the measure is derived from them."""
     model = fit.model
@@ -81,6 +86,7 @@ def to_dict(
         "theta": fit.theta.tolist(),
         "fit": fit_to_dict(fit),
         "group_sizes": None if fit.group_sizes is None else list(fit.group_sizes),
+        "dropped": None if dropped is None else dropped.to_dict(),
         "covariances": [_covariance_to_dict(c) for c in covariances.values()],
         "measure": measure_of(model, units, fit.theta).to_dict(),
     }
@@ -114,7 +120,7 @@ def from_dict(data: Any) -> Parts:
         **fit_from_dict(f, model.k),
     )
     known = [_covariance_from_dict(c, model) for c in data.get("covariances", [])]
-    return design, units, fit, {c.kind: c for c in known}
+    return design, units, fit, {c.kind: c for c in known}, dropped_from_dict(data.get("dropped"))
 
 
 def _gate_from_dict(m: dict[str, Any]) -> Gate:

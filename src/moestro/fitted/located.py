@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..design import Design, FormulaDesign, Observations, design_from_dict
+from ..design.holes import Dropped, dropped_from_dict
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
 from ..inference import (
@@ -51,6 +52,8 @@ class LocatedModel:
     fit : LocatedFit
     covariances : mapping of str to LocatedCovariance
         Of the estimates, by their kind, where they were computed before.
+    dropped : Dropped or None
+        Rows left out for missing values; None where these are refused.
     """
 
     design: Design
@@ -58,6 +61,7 @@ class LocatedModel:
     single: bool
     fit: LocatedFit
     covariances: Mapping[str, LocatedCovariance] = field(default_factory=dict)
+    dropped: Dropped | None = None
 
     classes: ClassVar[tuple] = ()
 
@@ -186,6 +190,7 @@ class LocatedModel:
             "specification": asdict(self.fit.specification),
             "measure": self.fit.fitted.to_dict(),
             "fit": fit_to_dict(self.fit) | {"gradient_norm": float(self.fit.gradient_norm)},
+            "dropped": None if self.dropped is None else self.dropped.to_dict(),
             "covariances": [
                 {"kind": c.kind, "notes": list(c.notes), "lower": triangle(c.matrix)}
                 for c in self.covariances.values()
@@ -222,7 +227,7 @@ class LocatedModel:
             raise DataError("the model file's measure is not of its specification")
         if isinstance(design, FormulaDesign) and responses != (design.response,):
             raise DataError("the model file's response is not that of its formula")
-        model = cls(design, responses, single, fit)
+        model = cls(design, responses, single, fit, dropped=dropped_from_dict(data.get("dropped")))
         kept = [c for c in [data["covariance"]] if c] if first else data["covariances"]
         return replace(model, covariances={c["kind"]: _covariance(c, model.terms) for c in kept})
 

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..design import Design, Units
+from ..design.holes import Dropped
 from ..distribution import PredictiveDistribution
 from ..inference import Covariance, Estimates, Refits, covariance, mixture_estimates, refitted
 from ..inference.covariance import FORMULAS, clusters_of
@@ -40,12 +41,15 @@ class FittedModel:
     covariances : mapping of str to Covariance
         Of the estimate, by their kind, where they were computed before: what a file keeps of the training
         data.
+    dropped : Dropped or None
+        Rows left out for missing values; None where these are refused.
     """
 
     design: Design
     units: Units
     fit: MixtureFit
     covariances: Mapping[str, Covariance] = field(default_factory=dict)
+    dropped: Dropped | None = None
 
     single: ClassVar[bool] = True  # the response is one column
 
@@ -204,7 +208,7 @@ class FittedModel:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON description."""
-        return to_dict(self.design, self.units, self.fit, self.covariances)
+        return to_dict(self.design, self.units, self.fit, self.covariances, self.dropped)
 
     @classmethod
     def from_dict(cls, data: Any) -> FittedModel:

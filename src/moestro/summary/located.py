@@ -29,6 +29,8 @@ def summary_text(model: LocatedModel, covariance: LocatedCovariance | None = Non
         criteria,
         f"status: {fit.status}",
     ]  # fmt: skip
+    if model.dropped is not None and model.dropped.rows:
+        lines.append(f"missing values: {model.dropped}")
     if fit.evidence is not None and fit.k > 1:
         lines.append(f"search: {fit.evidence}")
     table = coefficients(model.estimates(covariance))

@@ -98,6 +98,8 @@ def summary_text(model: FittedModel, covariance: Covariance | None = None) -> st
     ]
     if fit.group_sizes is not None:
         lines.append(f"groups: {_groups(*fit.group_sizes)}, each with one expert; n counts groups")
+    if model.dropped is not None and model.dropped.rows:
+        lines.append(f"missing values: {model.dropped}")
     if fit.evidence is not None and fit.model.k > 1:
         lines.append(f"search: {fit.evidence}")
     lines += [f"not estimated: {sentence}" for sentence in units.aliased()]

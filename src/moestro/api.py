@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from .constraints import Constraints
 from .design import FormulaDesign, Observations
 from .design.formula import read_by
 from .design.frames import gaps, row_count
-from .design.groups import group_ids, refuse_groups
+from .design.groups import group_ids, known_experts, refuse_groups, refuse_partial
 from .design.holes import check_policy, drop_gaps, take_rows
 from .design.response import check_weights, encode_classes, numeric_response
 from .errors import DataError
@@ -27,6 +28,8 @@ from .selection.choice import SLOPES, check_criterion
 from .selection.located import specifications
 from .selection.sweep import FOLDS
 from .threads import thread_count
+
+WORDS = ("common", "fixed", "order_by")  # of `Constraints.read`
 
 
 @dataclass(frozen=True)
@@ -73,16 +76,21 @@ def fit_design(
     options: Options,
     *,
     gate: Gate,
+    constraints: Mapping[str, Any] | None = None,
     criterion: str = "bic",
     started: Callable[[int], None] | None = None,
     finished: Callable[[Fit], None] | None = None,
 ) -> Result:
-    """Fit every k in `ks` and choose by `criterion`."""
+    """Fit every k in `ks` and choose by `criterion`; `constraints` are words of `Constraints.read`."""
+    held = Constraints.read(
+        data.design.expert_names, data.design.gate_names, data.classes, ks[0] if len(ks) == 1 else None,
+        labelled=0 if data.partial is None else int((data.partial >= 0).sum()), **(constraints or {}),
+    )  # fmt: skip
     rows, units = read(
         data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate.scaling,
-        data.groups,
+        data.groups, data.partial,
     )  # fmt: skip
-    largest = Model(gate, family, max(ks, default=1), rows.q, rows.p)
+    largest = Model(gate, family, max(ks, default=1), rows.q, rows.p, held)
     found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)
     model = FittedModel(data.design, units, found.chosen, dropped=data.dropped)
     return Result(model, rows, found)
@@ -103,6 +111,7 @@ def fit_located_design(
     """Fit every located model for every k in `ks`, and choose by `criterion`; words as in `LocatedModels` and
     `sweep`."""
     refuse_groups(data.groups, "located models")
+    refuse_partial(data.partial, data.design.expert_names, "located models")
     if data.z is not None:
         raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
     located = LocatedModels(data.x, data.y, models, data.w, contrast)
@@ -135,22 +144,26 @@ def read_formula(
     classes: bool = False,
     groups: Any = None,
     missing: str = "error",
+    partial: Any = None,
+    k: int | None = None,
 ) -> Observations:
     """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`, and `groups` a
-    column's name or ids (n,). Rows with missing values are refused, or left out where `missing` is "drop"."""
+    column's name or ids (n,). Rows with missing values are refused, or left out where `missing` is "drop".
+    `partial` says which of `k` experts rows are known to have."""
     check_policy(missing)
     dropped = None
     if missing == "drop":
         keep, dropped = drop_gaps(gaps(read_by(formula, data)), row_count(data))
         if keep is not None:
             data, sample_weight = take_rows(data, keep), take_rows(sample_weight, keep)
-            groups = groups if isinstance(groups, str) else take_rows(groups, keep)
+            groups, partial = (a if isinstance(a, str) else take_rows(a, keep) for a in (groups, partial))
     design = FormulaDesign.learn(formula, data)
     x, z = design.matrices(data)
     design, raw = design.learn_response(data)
     y, labels = encode_classes(raw) if classes else (numeric_response(raw, design.response), ())
     w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)
-    return Observations(design, x, z, y, w, (design.response,), labels, ids, dropped)
+    known = known_experts(partial, data, len(y), k)
+    return Observations(design, x, z, y, w, (design.response,), labels, ids, dropped, known)
 
 
 def fit_formula(
@@ -165,11 +178,13 @@ def fit_formula(
     shared_variance: bool = False,
     gate: Gate | None = None,
     missing: str = "error",
+    partial: Any = None,
     **how: Any,
 ) -> Result:
     """Fit "y ~ experts | gate" on a frame, by a softmax gate unless another is given; `how` as in
     `fit_design`."""
-    given = read_formula(formula, data, sample_weight, family == "multinomial", groups, missing)
+    k = ks[0] if len(ks) == 1 else None
+    given = read_formula(formula, data, sample_weight, family == "multinomial", groups, missing, partial, k)
     made = make_family(family, classes=len(given.classes), shared_variance=shared_variance)
     return fit_design(given, made, ks, options, gate=gate or SoftmaxGate(), **how)
 
@@ -213,7 +228,8 @@ def select_experts(
     missing : {"error", "drop"}
         Rows with a missing value in a column that the formula reads are refused, or left out.
     **how
-        For softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``; for located models ``direction``,
+        For softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``, ``common``, ``fixed``, ``order_by``
+        of `MoERegressor`; for located models ``direction``,
         ``covariance``, ``gate_covariance``, ``tied``, ``degree``, ... of `LocatedMoERegressor`: of lists,
         every combination is fitted.
 
@@ -251,17 +267,18 @@ def select_experts(
         return Selection(found.sweep.table(), found.sweep.chosen, best, found.sweep.choice, found.sweep.tree)
     if model != "softmax":
         raise DataError(f"model={model!r} is unknown: choose softmax or located")
-    known = ("shared_variance", "gate", "top_k", "rank_on")
+    known = ("shared_variance", "gate", "top_k", "rank_on", *WORDS)
     unknown = sorted(set(how) - set(known))
     if unknown:
         raise DataError(
             f"{unknown[0]!r} is not an option of select_experts: the options are {', '.join(known)}"
         )
     shared = how.pop("shared_variance", False)
+    held = {name: how.pop(name) for name in WORDS if name in how}
     result = fit_formula(
         formula, data, family, ks, options, sample_weight=sample_weight, groups=groups,
         shared_variance=shared, gate=make_gate(**{"gate": "softmax", **how}), criterion=criterion,
-        missing=missing,
+        missing=missing, constraints=held,
     )  # fmt: skip
     design, units = result.model.design, result.model.units
     models: dict[int, Any] = {f.model.k: FittedModel(design, units, f) for f in result.sweep.fits}

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from .constraints import Constraints
 from .design import Scaling
 from .experts import Family
 from .gates import Gate, log_softmax, log_sum_exp
 
 ROWS = 16384  # predicted at a time
+FREE = Constraints()
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Model:
         Number of experts.
     q, p : int
         Features of the gate and of the experts, the constant included.
+    constraints : Constraints
     """
 
     gate: Gate
@@ -39,6 +42,7 @@ class Model:
     k: int
     q: int
     p: int
+    constraints: Constraints = FREE
 
     @property
     def n_gate(self) -> int:

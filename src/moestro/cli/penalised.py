@@ -37,6 +37,10 @@ def fit_penalised(
     refuse_given(["cov"], "does not go with --penalty: there are no standard errors after selection")
     refuse_given(["groups"], "does not go with --penalty: rows of a penalised fit have an expert each")
     refuse_given(
+        ["common", "fixed", "order_by", "partial"],
+        "does not go with --penalty, which shrinks each coefficient",
+    )
+    refuse_given(
         ["starts", "solver", "engine"], "does not go with --penalty, which has its own path and solver"
     )
     if options["family"] != "gaussian":

@@ -49,4 +49,6 @@ def run_sweep(
         gate = make_gate(options["gate"], options["top_k"], options["rank_on"])
         how |= {"sample_weight": weights, "groups": options["groups"], "gate": gate}
         how |= {"shared_variance": options["shared_variance"], "missing": options["missing"]}
+        held = {"common": list(options["common"]) or None, "fixed": options["fixed"]}
+        how |= {"partial": options["partial"], "constraints": held | {"order_by": options["order_by"]}}
         return fit_formula(formula, frame, options["family"], ks, search, **how)

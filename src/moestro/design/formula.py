@@ -134,6 +134,10 @@ class FormulaDesign:
             raise DataError(f"the data have {rows} row{'' if rows == 1 else 's'}: at least 2 are needed")
         read = sorted({name for part in (response, experts, gate or "1") for name in variables(part)})
         refuse_unusable(columns(data, read))  # of all parts at once, so that one message names every gap
+        if any("common(" in part for part in (response, gate or "")):
+            raise DataError(
+                "common(...) is of the experts' part: the gate's coefficients are those of each expert"
+            )
         side = FormulaSide.learn(experts, data)
         return cls(text, response, side, None if gate is None else FormulaSide.learn(gate, data))
 

@@ -76,7 +76,7 @@ def materialise(
             for name, levels in (categories or {}).items():
                 values = [plain_level(v) for v in needed[name].tolist()]
                 frame[name] = pandas.Categorical(values, categories=list(levels))
-            out = spec.get_model_matrix(frame, context={})
+            out = spec.get_model_matrix(frame, context={"common": lambda values: values})
     except Exception as error:
         reason = " ".join(str(error).split())
         raise DataError(

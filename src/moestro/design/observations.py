@@ -33,6 +33,8 @@ class Observations:
         Labels of the classes; none for numbers.
     groups : array-like of shape (n,) or None
         Ids of the rows that share their expert.
+    partial : ndarray of int, shape (n,), or None
+        The expert that a row is known to have, -1 where it is not known.
     dropped : Dropped or None
         Rows that were left out for missing values.
     """
@@ -46,6 +48,7 @@ class Observations:
     classes: tuple = ()
     groups: Any = None
     dropped: Dropped | None = None
+    partial: np.ndarray | None = None
 
     @property
     def response(self) -> str:

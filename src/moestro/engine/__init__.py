@@ -5,6 +5,7 @@ from ..model import Model
 from ..rows import Rows
 from .array import ArrayEngine, unit_scores
 from .base import Engine, Evaluation, Order, Rowwise, stacked
+from .labelled import labelled
 from .native import ISA_VARIABLE, NativeEngine, supports
 
 ENGINES = ("auto", "native", "array")
@@ -15,8 +16,8 @@ def make_engine(model: Model, rows: Rows, name: str = "auto", threads: int = 1) 
     if name not in ENGINES:
         raise DataError(f"engine={name!r} is unknown: choose one of {', '.join(ENGINES)}")
     if name == "native" or (name == "auto" and supports(model)):
-        return NativeEngine(model, rows, threads)
-    return ArrayEngine(model, rows)
+        return labelled(model, rows, lambda model, rows: NativeEngine(model, rows, threads))
+    return labelled(model, rows, ArrayEngine)
 
 
 __all__ = [

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..design import FormulaDesign, Observations
+from ..design.groups import known_experts
 from ..design.holes import Dropped
 from ..design.response import check_weights
 from ..errors import DataError
@@ -19,7 +20,7 @@ from ..fitted.groups import group_joint
 from ..threads import thread_count
 from .described import Described
 from .found import Found, Penalised, describe
-from .groups import ids_of
+from .groups import column_by_name, ids_of
 from .helpers import numbers_of, read_arrays, read_formula, read_response, warn_if_weak
 from .holes import Seen, seen_rows, training_rows
 from .paths import RegularizationPath
@@ -28,6 +29,7 @@ from .paths import RegularizationPath
 class MoEBase(Described):
     """Mixture of experts behind scikit-learn's interface."""
 
+    n_experts: Any
     formula: str | None
     missing: str
     n_jobs: int | None
@@ -48,7 +50,9 @@ class MoEBase(Described):
 
     # Fitting
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None, partial: Any = None
+    ) -> Self:
         """Fit by maximum likelihood.
 
         Parameters
@@ -67,16 +71,27 @@ class MoEBase(Described):
             visits of one patient), or the name of their column in a frame. The gate's columns are then those
             of the groups, constant within each; the likelihood is a product over groups, and criteria, robust
             standard errors and cross-validation count groups. Located and penalised fits refuse them.
+        partial : str or array-like of shape (n,), optional
+            The expert, from 1, that a row is known to have, missing where it is not known, or the name of the
+            column. Such rows have no other expert in the fit, and experts keep these numbers; predictions use
+            the gate as for any row. The log-likelihood is that of the response and the known experts.
 
         Returns
         -------
         self
         """
-        return self._fit(X, y, sample_weight, groups)
+        return self._fit(X, y, sample_weight, groups, partial)
 
     @classmethod
     def from_formula(
-        cls, formula: str, data: Any, *, sample_weight: Any = None, groups: Any = None, **parameters: Any
+        cls,
+        formula: str,
+        data: Any,
+        *,
+        sample_weight: Any = None,
+        groups: Any = None,
+        partial: Any = None,
+        **parameters: Any,
     ) -> Self:
         """The estimator with this formula, fitted on a frame: ``cls(formula=formula,
         **parameters).fit(data)``.
@@ -90,20 +105,26 @@ class MoEBase(Described):
         sample_weight : array-like of shape (n,), optional
         groups : str or array-like of shape (n,), optional
             The column, or the ids, of rows that share their expert: ``groups="person"``.
+        partial : str or array-like of shape (n,), optional
+            As in `fit`.
         **parameters
             Of the estimator. `predict` and the others then take frames with the same columns.
         """
-        return cls(**{"formula": formula, **parameters})._fit(data, None, sample_weight, groups)
+        return cls(**{"formula": formula, **parameters})._fit(data, None, sample_weight, groups, partial)
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any, partial: Any) -> Self:
         seen, dropped = training_rows(self, X, y)
-        X, y, sample_weight, groups = (seen.take(a) for a in (X, y, sample_weight, groups))
-        ids = ids_of(self, groups, X)
+        X, y, sample_weight, groups, partial = (seen.take(a) for a in (X, y, sample_weight, groups, partial))
+        ids, data = ids_of(self, groups, X), X
         read = read_arrays if self.formula is None else read_formula
         design, x, z, y, responses = read(self, X, y)
         y = self._encode(y, responses[0], fitting=True)
         w = check_weights(sample_weight, len(y))
-        found = self._estimate(Observations(design, x, z, y, w, responses, self._classes, ids, dropped))
+        k = int(self.n_experts) if isinstance(self.n_experts, int | np.integer) else None
+        known = known_experts(column_by_name(self, partial, "partial"), data, len(y), k)
+        found = self._estimate(
+            Observations(design, x, z, y, w, responses, self._classes, ids, dropped, known)
+        )
         self._store(replace(found, keep=seen.keep))
         if found.searched:
             warn_if_weak(found.model.fit.evidence)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..api import number_of_experts
+from ..api import WORDS, number_of_experts
 from ..design import ArrayDesign, Design, Observations
-from ..design.groups import refuse_groups
+from ..design.groups import refuse_groups, refuse_partial
 from ..errors import DataError
 from ..fitted import FittedModel
 from ..gates import make_gate
@@ -36,6 +36,11 @@ def fit_one_penalty(estimator: Any, data: Observations) -> Found:
                 f"{name}={getattr(estimator, name)!r} says nothing about a penalised fit, "
                 "which has a solver and a ranking of its own: leave it out"
             )
+    for name in WORDS:
+        if getattr(estimator, name) is not None:
+            raise DataError(
+                f"{name} is of fits without a penalty, which shrinks each coefficient by itself: leave it out"
+            )
     ks, _ = number_of_experts(estimator.n_experts, estimator.max_experts)
     if len(ks) > 1:
         raise DataError(
@@ -50,6 +55,7 @@ def fit_at(
 ) -> tuple[FittedModel, ChosenFit]:
     """k experts with a penalty; `how` as in `penalised.fit_penalised`."""
     refuse_groups(data.groups, "penalised fits")
+    refuse_partial(data.partial, data.design.expert_names, "penalised fits")
     options = replace(options_of(estimator, TOL), seed=seed)
     check_options(options, k)
     if options.tol > ACCEPTED:

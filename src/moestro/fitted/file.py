@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..constraints import Constraints
 from ..design import Design, FormulaDesign, Scaling, Units, design_from_dict
 from ..design.holes import Dropped, dropped_from_dict
 from ..errors import DataError, FileError
@@ -82,6 +83,7 @@ def to_dict(
             "family": model.family.name,
             "shared_variance": model.family.tied_nuisances,
             "k": model.k,
+            "constraints": model.constraints.to_dict(),
         },
         "theta": fit.theta.tolist(),
         "fit": fit_to_dict(fit),
@@ -105,9 +107,13 @@ def from_dict(data: Any) -> Parts:
     if bool(family.labels) != bool(units.classes) or len(units.classes) == 1:
         raise DataError(f"the model file has {len(units.classes)} classes for {name} experts")
     k, q, p = whole(m["k"], "number of experts", 1, MOST), len(design.gate_names), len(design.expert_names)
-    model = Model(_gate_from_dict(m), family, k, q + 1, p + 1)
+    constraints = Constraints()
+    if "constraints" in m:
+        constraints = Constraints.from_dict(m["constraints"], p, q, k, family.predictors)
+    model = Model(_gate_from_dict(m), family, k, q + 1, p + 1, constraints)
     theta = numbers(data["theta"], (model.size,), "parameters")
-    coordinates = Coordinates.of(model, units.x_scaling, units.z_scaling)
+    response = units.y_center, units.y_scale
+    coordinates = Coordinates.of(model, units.x_scaling, units.z_scaling, None, response)
     inside = coordinates.expand(coordinates.collapse(theta))
     if (np.abs(theta - inside) > ROUNDING * (1 + np.abs(theta))).any():
         raise DataError("the model file has parameters outside their bounds, or that should be equal or zero")

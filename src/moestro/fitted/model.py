@@ -180,7 +180,7 @@ class FittedModel:
         def average(model: FittedModel) -> np.ndarray:
             return w @ np.exp(model.log_gate(x, z)) / w.sum()
 
-        if covariance is None or not covariance.identified[self.fit.coordinates.owner >= 0].all():
+        if covariance is None or not covariance.identified[self.fit.coordinates.free].all():
             return average(self), [None] * self.fit.k
         found, matrix = self.uncertainty(average, covariance)
         return found, np.sqrt(np.maximum(np.diag(matrix), 0.0)).tolist()

@@ -96,16 +96,10 @@ def covariance(
     inverse /= np.outer(size, size)
     if kind != "observed":
         inverse = inverse @ _meat(objective, fit, rows, engine, threads, clusters) @ inverse
-    matrix = np.zeros((fit.model.size, fit.model.size))
-    used = np.flatnonzero(c.owner >= 0)
-    owner = c.owner[used]
-    matrix[np.ix_(used, used)] = (inverse * np.outer(identified, identified))[np.ix_(owner, owner)]
-    marked = np.zeros(fit.model.size, dtype=bool)
-    marked[used] = identified[owner]
-    part_of = fit.model.part_of()
-    lost = np.zeros(fit.model.size, dtype=bool)
-    lost[used] = ~identified[owner]
-    return Covariance(matrix, marked, kind, tuple(sorted({int(i) for i in part_of[lost]})))
+    matrix = c.map.spread(inverse * np.outer(identified, identified))
+    lost = abs(c.map.A) @ (~identified).astype(float) > 0
+    matrix[lost], matrix[:, lost] = 0.0, 0.0
+    return Covariance(matrix, c.free & ~lost, kind, c.experts_of(~identified))
 
 
 def _meat(
@@ -157,7 +151,7 @@ def refitted(
     draws = np.array(
         [fit_mixture(fit.model, replace(rows, w=new), options).theta for new in refits.weights(w)]
     )
-    used = fit.coordinates.owner >= 0
+    used = fit.coordinates.free
     return Covariance(covariance_of(refits.kind, draws), used, refits.kind, (), draws)
 
 
@@ -166,14 +160,19 @@ def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = 
     theta = to_user(fit.model, units, fit.theta)
     names = fit.model.names(units.gate_names, units.expert_names, units.predictors())
     terms = tuple(Term(*name) for name in names)
-    held = fit.coordinates.owner < 0
+    held = ~fit.coordinates.free
     # A gate's weights do not change when all biases move together, so one of them stays at zero.
     zero = np.zeros(len(held), dtype=bool)
     zero[: fit.model.gate_size] = fit.model.gate.held(fit.model.k, fit.model.q)
-    absent = ["at zero" if z else "aliased" if h else "" for z, h in zip(zero, held, strict=True)]
+    jacobian = user_jacobian(fit.model, units)
+    fixed = _fixed(fit, jacobian) & ~zero
+    absent = [
+        "at zero" if z else "fixed" if f else "aliased" if h else ""
+        for z, f, h in zip(zero, fixed, held, strict=True)
+    ]
+    zero |= fixed
     if found is None:
         return Estimates(terms, theta, None, tuple(absent), zero)
-    jacobian = user_jacobian(fit.model, units)
     # An intercept in the user's units mixes all coefficients of its row: it needs all of them.
     needs = (jacobian != 0) & ~held[None, :]
     known = ~(needs & ~found.identified[None, :]).any(axis=1) & ~held
@@ -186,3 +185,15 @@ def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = 
     kept = np.array([not note for note in notes])
     matrix = jacobian @ found.matrix @ jacobian.T * np.outer(kept, kept)
     return Estimates(terms, theta, matrix, tuple(notes), zero, found.kind)
+
+
+def _fixed(fit: MixtureFit, jacobian: np.ndarray) -> np.ndarray:
+    """Boolean (P,): parameters in the user's units that the model holds at a value of the user's."""
+    C = fit.model.constraints
+    if not C.held:
+        return np.zeros(len(jacobian), dtype=bool)
+    moved = np.abs(fit.coordinates.map.gradient(jacobian.T).T).max(axis=1, initial=0.0)
+    size = np.abs(jacobian).max(axis=1)
+    constant = moved <= 1e-9 * np.where(size > 0, size, 1.0)
+    aliased = (size == 0) | ~jacobian.any(axis=1)
+    return constant & ~aliased

@@ -56,10 +56,7 @@ class Restricted:
         """Rows (m, size) and constants (m,) of R b in phi."""
         c, model = self.fit.coordinates, self.fit.model
         A = R @ user_jacobian(model, self.units)
-        out = np.zeros((len(R), c.size))
-        used = np.flatnonzero(c.owner >= 0)
-        np.add.at(out.T, c.owner[used], A[:, used].T)
-        return out, R @ to_user(model, self.units, np.zeros(model.size))
+        return c.map.gradient(A.T).T, R @ to_user(model, self.units, c.map.b)
 
     def maximum(
         self, R: np.ndarray, r: np.ndarray, start: np.ndarray | None = None

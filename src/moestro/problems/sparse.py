@@ -98,7 +98,7 @@ def _at_an_edge(fit: Fitter, model: Model, rows: Rows, options: Options, found: 
         if again.status.kind == StatusKind.LIMIT or again.log_likelihood < found.log_likelihood - GAIN:
             break
         sentence = f"{again.status.sentence}; the gate sits where the ranking of experts changes"
-        free = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box)
+        free = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box, rows.response_scaling)
         return replace(again, coordinates=free, status=replace(again.status, sentence=sentence)), iterations
     return found, iterations
 
@@ -106,7 +106,7 @@ def _at_an_edge(fit: Fitter, model: Model, rows: Rows, options: Options, found: 
 def move_boundaries(model: Model, rows: Rows, options: Options, theta: np.ndarray) -> np.ndarray | None:
     """theta with gate coefficients that raise the log-likelihood, found one at a time; None where none
     does."""
-    c = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box)
+    c = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box, rows.response_scaling)
     engine = make_engine(model, rows, options.engine)
     phi = c.collapse(theta)
     gate = np.flatnonzero(c.block == 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,6 +31,7 @@ def read(
     classes: tuple = (),
     gate_scaling: str = "affine",
     groups: Any = None,
+    labels: np.ndarray | None = None,
 ) -> tuple[Rows, Units]:
     """Rows with their scaling, and the units that turn results back.
 
@@ -47,10 +49,15 @@ def read(
     groups : array-like of shape (n,) or None
         Ids of the groups that share their expert. Their rows become neighbours: the order of the rows is then
         not that of the arguments.
+    labels : ndarray of int, shape (n,), or None
+        The expert that a row is known to have, -1 where it is not known; the same in a group.
     """
     if gate_scaling != "affine" and z is None:
         z = x  # the same columns, scaled differently
-    plain = Rows.plain(x, z, y, w) if groups is None else _grouped(design, x, z, y, w, groups)
+    if groups is None:
+        plain = replace(Rows.plain(x, z, y, w), labels=labels)
+    else:
+        plain = _grouped(design, x, z, y, w, groups, labels)
     few = plain.n <= MERGE_LIMIT and (w is None or w.any())
     one = plain.merged() if few else plain  # so that rounding cannot tell a weight from a repeated row
     x_scaling = fit_scaling(one.x, design.expert_names, one.row_weights)
@@ -81,14 +88,19 @@ def _grouped(
     y: np.ndarray,
     w: np.ndarray | None,
     ids: Any,
+    known: np.ndarray | None,
 ) -> Rows:
     code, labels = encode_groups(ids, len(y))
     order, groups = sort_groups(code)
     if groups is None:
-        return Rows.plain(x, z, y, w)
+        return replace(Rows.plain(x, z, y, w), labels=known)
     if order is not None:
         x, y = x[order], y[order]
-        z, w = (None if a is None else a[order] for a in (z, w))
+        z, w, known = (None if a is None else a[order] for a in (z, w, known))
     gate = x if z is None else z
     check_constant(gate, groups, design.gate_names, labels)
-    return Rows.plain(x, z, y, None if w is None else group_weights(w, groups, labels), groups)
+    if known is not None:
+        check_constant(known[:, None].astype(float), groups, ("partial",), labels)
+        known = known[groups.first]
+    plain = Rows.plain(x, z, y, None if w is None else group_weights(w, groups, labels), groups)
+    return replace(plain, labels=known)

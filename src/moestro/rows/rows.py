@@ -67,6 +67,8 @@ class Rows:
         The response that experts see is ``(y - y_center) / y_scale``.
     groups : Groups or None
         None where every row has an expert of its own.
+    labels : ndarray of int, shape (u,), or None
+        The expert that a unit is known to have, -1 where it is not known.
     """
 
     x: np.ndarray
@@ -78,6 +80,7 @@ class Rows:
     y_center: float = 0.0
     y_scale: float = 1.0
     groups: Groups | None = None
+    labels: np.ndarray | None = None
 
     @property
     def n(self) -> int:
@@ -99,6 +102,11 @@ class Rows:
     @property
     def q(self) -> int:
         return (self.x if self.z is None else self.z).shape[1] + 1
+
+    @property
+    def response_scaling(self) -> tuple[float, float]:
+        """Centre and scale of the response."""
+        return self.y_center, self.y_scale
 
     @property
     def weight_sum(self) -> float:
@@ -160,14 +168,18 @@ class Rows:
                 y=self.y[at],
                 w=None if self.w is None else self.w[units],
                 groups=groups,
+                labels=None if self.labels is None else self.labels[units],
             )
 
     def take(self, index: np.ndarray) -> Rows:
         """Units `index` as a copy, with the same scaling."""
         rows, groups = (index, None) if self.groups is None else self.groups.take(index)
-        return self._copy(rows, groups, None if self.w is None else self.w[index])
+        labels = None if self.labels is None else self.labels[index]
+        return self._copy(rows, groups, None if self.w is None else self.w[index], labels)
 
-    def _copy(self, rows: np.ndarray, groups: Groups | None, w: np.ndarray | None) -> Rows:
+    def _copy(
+        self, rows: np.ndarray, groups: Groups | None, w: np.ndarray | None, labels: np.ndarray | None
+    ) -> Rows:
         return replace(
             self,
             x=np.ascontiguousarray(self.x[rows]),
@@ -175,6 +187,7 @@ class Rows:
             y=self.y[rows],
             w=w,
             groups=groups,
+            labels=labels,
         )
 
     def merged(self) -> Rows:
@@ -188,11 +201,18 @@ class Rows:
 
     @cached_property
     def _merged(self) -> Rows:
+        labels = None if self.labels is None else self.labels.astype(float)
         if self.groups is not None:
-            columns = np.column_stack([self.y, self.x] if self.z is None else [self.y, self.x, self.z])
-            return self._copy(*merge_groups(columns, self.groups, self.w))
-        index, w = merge_rows(self.x, self.z, self.y, self.w)
-        return self._copy(index, None, w)
+            own = None if labels is None else self.groups.spread(labels)
+            columns = np.column_stack([a for a in (self.y, self.x, self.z, own) if a is not None])
+            rows, groups, w = merge_groups(columns, self.groups, self.w)
+            kept = None if own is None else own[rows[groups.first]].astype(int)
+            return self._copy(rows, groups, w, kept)
+        z = self.z
+        if labels is not None:  # rows are equal whose labels are
+            z = labels[:, None] if z is None else np.column_stack([z, labels])
+        index, w = merge_rows(self.x, z, self.y, self.w)
+        return self._copy(index, None, w, None if self.labels is None else self.labels[index])
 
     @classmethod
     def plain(

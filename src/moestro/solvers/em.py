@@ -61,7 +61,8 @@ def m_step(objective: Objective, phi: np.ndarray, s: Statistics, ridge: float = 
         step[..., at] = np.linalg.solve(block, g[..., at, None])[..., 0]
     new = phi + step
     if c.model.family.nuisances:
-        gain = (g * step) @ c.predictors_of_expert
+        # What the means gain is an expert's own where its coefficients are; else the variances wait a step.
+        gain = np.zeros_like(s.mass) if c.linked else (g * step) @ c.predictors_of_expert
         new[..., c.block == -1] = _nuisances(c, phi, g, s.mass, gain)
     return np.minimum(np.maximum(new, c.lower), c.upper)
 

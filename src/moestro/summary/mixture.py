@@ -103,6 +103,7 @@ def summary_text(model: FittedModel, covariance: Covariance | None = None) -> st
     if fit.evidence is not None and fit.model.k > 1:
         lines.append(f"search: {fit.evidence}")
     lines += [f"not estimated: {sentence}" for sentence in units.aliased()]
+    lines += fit.model.constraints.sentences(units.expert_names, units.gate_names, units.classes)
     table = coefficients(model.estimates(covariance))
     for part, title in (
         ("gate", _gate_title(model)),

@@ -9,9 +9,8 @@ import pytest
 from moestro import MoEClassifier, MoERegressor
 
 STORED = json.loads((Path(__file__).parent / "witness" / "flexmix_common.json").read_text())
-# flexmix stops at a relative change of 1e-12, which leaves a coefficient with some five digits. Of Gaussian
-# flexmix stops at a relative change of 1e-12: five digits of a coefficient are left. Of Gaussian
-# percent of a coefficient there.
+# flexmix stops at a relative change of 1e-12: five digits of a coefficient are left. Of Gaussian components
+# it divides squares by the rows less the coefficients, and does not end at the maximum: a few percent there.
 CLOSE, GAUSSIAN = 5e-4, 0.05
 
 

@@ -38,6 +38,9 @@ def test_text_in_a_matrix():
         DataError, match=r"'a' holds text with 40 different values .* too many for categories"
     ):
         MoERegressor().fit(frame, np.arange(40.0))
+    dated = frame[["b"]].assign(day=pandas.date_range("2026-01-01", periods=40))
+    with pytest.raises(DataError, match="'day' holds dates"):
+        MoERegressor().fit(dated, np.arange(40.0))
     with pytest.raises(ValueError, match="could not convert string to float"):
         MoERegressor().fit(frame.to_numpy(), np.arange(40.0))
 

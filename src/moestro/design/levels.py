@@ -59,6 +59,10 @@ def learn_levels(data: Any) -> dict[str, tuple[Any, ...]]:
         return out
     declared = declared_levels(data)
     for name, dtype in frame.schema.items():
+        if isinstance(dtype, nw.Date | nw.Datetime | nw.Duration):
+            raise DataError(
+                f"column '{name}' holds dates: turn it into a number, such as days since a fixed date"
+            )
         if name in declared:
             out[name] = declared[name]
         elif isinstance(dtype, nw.String | nw.Categorical):

@@ -305,6 +305,39 @@ def test_experts_stand_in_the_order_that_was_asked_for():
     assert counts.measure_.intercepts[0, 0] < counts.measure_.intercepts[1, 0]
 
 
+def test_the_gate_is_told_against_the_expert_that_was_asked_for(tmp_path):
+    d = data()
+    how = {"formula": "y ~ x | z", "n_experts": 3, "random_state": 0, "n_starts": 4}
+    last = MoERegressor(**how).fit(d)
+    first = MoERegressor(reference_expert=1, **how).fit(d)
+    V, names = last.covariance_matrix(), last.parameter_names_
+    told = dict(
+        zip(
+            first.parameter_names_,
+            zip(*(first.inference()[c] for c in ("estimate", "se")), strict=True),
+            strict=True,
+        )
+    )
+    value = dict(zip(names, last.inference()["estimate"], strict=True))
+    assert [n for n in first.parameter_names_ if n.startswith("gate:1:")] == []
+    for term in ("(intercept)", "z"):
+        a, b = names.index(f"gate:1:{term}"), names.index(f"gate:2:{term}")
+        assert told[f"gate:3:{term}"] == pytest.approx((-value[f"gate:1:{term}"], np.sqrt(V[a, a])), rel=1e-6)
+        expected = value[f"gate:2:{term}"] - value[f"gate:1:{term}"], np.sqrt(V[a, a] + V[b, b] - 2 * V[a, b])
+        assert told[f"gate:2:{term}"] == pytest.approx(expected, rel=1e-6)
+    one = first.likelihood_ratio_test("gate:2:z = 0")
+    assert one.statistic == pytest.approx(
+        last.likelihood_ratio_test("gate:1:z = gate:2:z").statistic, abs=1e-5
+    )
+    assert np.array_equal(first.predict(d), last.predict(d))
+    assert "Gate (log odds against expert 1)" in first.summary()
+    first.save(tmp_path / "m.json")
+    assert load_model(tmp_path / "m.json").summary() == first.summary()
+    for wrong in (0, 4, "1", 1.5):
+        with pytest.raises(DataError, match="must be an expert from 1 to 3"):
+            MoERegressor(reference_expert=wrong, **how).fit(d)
+
+
 def test_classes():
     d = data()
     rng = np.random.default_rng(0)

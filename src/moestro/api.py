@@ -29,7 +29,7 @@ from .selection.located import specifications
 from .selection.sweep import FOLDS
 from .threads import thread_count
 
-WORDS = ("common", "fixed", "order_by")  # of `Constraints.read`
+WORDS = ("common", "fixed", "order_by", "reference_expert")  # of `Constraints.read`
 
 
 @dataclass(frozen=True)
@@ -228,8 +228,8 @@ def select_experts(
     missing : {"error", "drop"}
         Rows with a missing value in a column that the formula reads are refused, or left out.
     **how
-        For softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``, ``common``, ``fixed``, ``order_by``
-        of `MoERegressor`; for located models ``direction``,
+        For softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``, ``common``, ``fixed``,
+        ``order_by``, ``reference_expert`` of `MoERegressor`; for located models ``direction``,
         ``covariance``, ``gate_covariance``, ``tied``, ``degree``, ... of `LocatedMoERegressor`: of lists,
         every combination is fitted.
 

@@ -53,6 +53,8 @@ class Constraints:
     order_by : int, "mean" or None
         Experts stand in increasing order of the coefficient of this column, or of their mean at the average
         input; None is decreasing order of mass.
+    reference : int or None
+        The expert that the gate's coefficients are told against; None is the last one.
     labelled : int
         Rows that say which expert they have: experts are then called by these labels.
     """
@@ -61,6 +63,7 @@ class Constraints:
     held: tuple[Held, ...] = ()
     order_by: int | str | None = None
     labelled: int = 0
+    reference: int | None = None
 
     @property
     def symmetric(self) -> bool:
@@ -121,6 +124,7 @@ class Constraints:
         common: Sequence[str] | None = None,
         fixed: Mapping[str, float] | None = None,
         order_by: str | None = None,
+        reference_expert: int | None = None,
         labelled: int = 0,
     ) -> Constraints:
         """What the words of an estimator say of columns with these names; `k` experts, None where that is to
@@ -144,7 +148,10 @@ class Constraints:
                     raise DataError(f"fixed holds '{label}' at {value!r}: give a finite number")
                 held.append(Held(*known[label], float(value)))
         order = _order(order_by, experts, classes)
-        out = cls(tuple(dict.fromkeys([*named, *marked])), tuple(held), order, labelled)
+        reference = _reference(reference_expert, k)
+        if reference is not None and any(h.part == "gate" for h in held):
+            raise DataError("a fixed gate is told against the last expert: leave out reference_expert")
+        out = cls(tuple(dict.fromkeys([*named, *marked])), tuple(held), order, labelled, reference)
         if order is not None and not out.symmetric:
             raise DataError(
                 "order_by has nothing to order where rows say which expert they have, or a coefficient of "
@@ -182,6 +189,7 @@ class Constraints:
         held = [[h.part, h.expert, h.predictor, h.column, h.value] for h in self.held]
         return {
             "common": list(self.common), "held": held, "order_by": self.order_by, "labelled": self.labelled,
+            "reference": self.reference,
         }  # fmt: skip
 
     @classmethod
@@ -192,19 +200,14 @@ class Constraints:
             if part not in ("expert", "gate"):
                 raise DataError("the model file holds a coefficient of an unknown part")
             most = experts if part == "expert" else gate
-            held.append(
-                Held(
-                    part,
-                    None if expert is None else whole(expert, "expert", 0, k - 1),
-                    None if predictor is None else whole(predictor, "outcome", 0, predictors - 1),
-                    whole(column, "column", 0, most),
-                    number(value, "fixed value"),
-                )
-            )
+            e = None if expert is None else whole(expert, "expert", 0, k - 1)
+            c = None if predictor is None else whole(predictor, "outcome", 0, predictors - 1)
+            held.append(Held(part, e, c, whole(column, "column", 0, most), number(value, "fixed value")))
         order = data["order_by"]
         order = order if order in (None, "mean") else whole(order, "column", 0, experts)
         common = tuple(whole(j, "column", 0, experts) for j in data["common"])
-        return cls(common, tuple(held), order, whole(data["labelled"], "number of labels", 0, 2**53))
+        labelled, r = whole(data["labelled"], "number of labels", 0, 2**53), data["reference"]
+        return cls(common, tuple(held), order, labelled, None if r is None else whole(r, "expert", 0, k - 1))
 
 
 def eliminated(C: np.ndarray, d: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -269,6 +272,16 @@ def _labels(
         for j, name in enumerate([INTERCEPT, *gate]):
             out.setdefault(f"gate:{e + 1}:{name}", ("gate", e, None, j))
     return out
+
+
+def _reference(reference: Any, k: int | None) -> int | None:
+    if reference is None:
+        return None
+    whole_number = isinstance(reference, int | np.integer) and not isinstance(reference, bool)
+    if k is None or not whole_number or not 1 <= reference <= k:
+        most = f"1 to {k}" if k else "1 to n_experts, which must be a number"
+        raise DataError(f"reference_expert={reference!r} must be an expert from {most}")
+    return None if reference == k else int(reference) - 1
 
 
 def _order(order_by: Any, experts: Sequence[str], classes: Sequence[Any]) -> int | str | None:

@@ -64,6 +64,12 @@ class Model:
         """Length of theta."""
         return self.gate_size + self.k * (self.m * self.p + self.family.nuisances)
 
+    @property
+    def reference(self) -> int:
+        """The expert whose row of the gate is zero where it is told to people."""
+        told = self.constraints.reference
+        return self.k - 1 if told is None or told >= self.k else told
+
     def gate_coefficients(self, theta: np.ndarray) -> np.ndarray:
         """View (rows, q) of theta, rows = k - 1 where the last expert's score is zero."""
         return theta[: self.n_gate * self.q].reshape(self.n_gate, self.q)
@@ -125,7 +131,8 @@ class Model:
     ) -> list[tuple[int, str, str, str]]:
         """(expert, part, predictor, term) of each entry of theta; names without the constant."""
         gate_terms, terms = ["(intercept)", *gate_names], ["(intercept)", *expert_names]
-        out = [(e, "gate", "", t) for e in range(self.n_gate) for t in gate_terms]
+        rows = [e for e in range(self.k) if e != self.reference] if self.gate.reference else range(self.k)
+        out = [(e, "gate", "", t) for e in rows for t in gate_terms]
         out += [(0, "gate", "", name) for name in self.gate.shared]
         out += [(e, "expert", c, t) for e in range(self.k) for c in predictors for t in terms]
         out += [

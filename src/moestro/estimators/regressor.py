@@ -74,6 +74,9 @@ class MoERegressor(SoftmaxRegressor):
     order_by : {"share", "mean"}, str or None
         Experts are numbered by decreasing share (None is that too), by increasing mean at the average input,
         or by increasing coefficient of this column.
+    reference_expert : int or None
+        The expert, from 1, that tables tell the gate's coefficients against; None is the last one, which
+        `measure_` always takes.
 
     Attributes
     ----------
@@ -128,6 +131,7 @@ class MoERegressor(SoftmaxRegressor):
         common: Any = None,
         fixed: Any = None,
         order_by: str | None = None,
+        reference_expert: int | None = None,
     ):
         self.n_experts = n_experts
         self.formula = formula
@@ -154,6 +158,7 @@ class MoERegressor(SoftmaxRegressor):
         self.common = common
         self.fixed = fixed
         self.order_by = order_by
+        self.reference_expert = reference_expert
 
     def _estimate(self, data: Observations) -> Found:
         return fit_plain(self, data) if self.penalty is None else fit_one_penalty(self, data)

@@ -12,7 +12,7 @@ import numpy as np
 from ..design import Units
 from ..engine import Order, make_engine, unit_scores
 from ..errors import DataError
-from ..measure import to_user, user_jacobian
+from ..measure import relevelled, to_user, user_jacobian
 from ..problems import MixtureFit, fit_mixture
 from ..rows import Rows
 from ..search import Options
@@ -157,14 +157,15 @@ def refitted(
 
 def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = None) -> Estimates:
     """In the user's units, with the notes of a coefficient table."""
-    theta = to_user(fit.model, units, fit.theta)
+    told = relevelled(fit.model)
+    theta = told @ to_user(fit.model, units, fit.theta)
     names = fit.model.names(units.gate_names, units.expert_names, units.predictors())
     terms = tuple(Term(*name) for name in names)
     held = ~fit.coordinates.free
     # A gate's weights do not change when all biases move together, so one of them stays at zero.
     zero = np.zeros(len(held), dtype=bool)
     zero[: fit.model.gate_size] = fit.model.gate.held(fit.model.k, fit.model.q)
-    jacobian = user_jacobian(fit.model, units)
+    jacobian = told @ user_jacobian(fit.model, units)
     fixed = _fixed(fit, jacobian) & ~zero
     absent = [
         "at zero" if z else "fixed" if f else "aliased" if h else ""

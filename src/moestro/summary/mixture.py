@@ -142,7 +142,7 @@ def _groups(count: int, least: int, most: int) -> str:
 def _gate_title(model: FittedModel) -> str:
     gate = model.fit.model.gate
     if gate.reference:
-        return f"Gate (log odds against expert {model.fit.model.k})"
+        return f"Gate (log odds against expert {model.fit.model.reference + 1})"
     return f"Gate ({gate.name} scores)"
 
 

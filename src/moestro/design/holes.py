@@ -84,6 +84,9 @@ def array_gaps(X: Any, label: str = "x") -> dict[str, np.ndarray]:
 def _sparse_gaps(X: Any, label: str) -> dict[str, np.ndarray]:
     if X.dtype.kind != "f" or not X.nnz:
         return {}
+    values = getattr(X, "data", None)
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f" and not np.isnan(values.min()):
+        return {}  # nothing is copied where all is well
     entries = sp.coo_array(X)
     at = np.flatnonzero(np.isnan(entries.data))
     out: dict[str, np.ndarray] = {}

@@ -157,15 +157,19 @@ def refitted(
 
 def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = None) -> Estimates:
     """In the user's units, with the notes of a coefficient table."""
-    told = relevelled(fit.model)
-    theta = told @ to_user(fit.model, units, fit.theta)
+    theta, constraints = to_user(fit.model, units, fit.theta), fit.model.constraints
+    told = None if constraints.reference is None else relevelled(fit.model)
+    theta = theta if told is None else told @ theta
     names = fit.model.names(units.gate_names, units.expert_names, units.predictors())
     terms = tuple(Term(*name) for name in names)
     held = ~fit.coordinates.free
     # A gate's weights do not change when all biases move together, so one of them stays at zero.
     zero = np.zeros(len(held), dtype=bool)
     zero[: fit.model.gate_size] = fit.model.gate.held(fit.model.k, fit.model.q)
-    jacobian = told @ user_jacobian(fit.model, units)
+    jacobian = np.zeros((0, 0))  # (P, P), and P may be large where nothing asks for it
+    if found is not None or constraints.held:
+        jacobian = user_jacobian(fit.model, units)
+        jacobian = jacobian if told is None else told @ jacobian
     fixed = _fixed(fit, jacobian) & ~zero
     absent = [
         "at zero" if z else "fixed" if f else "aliased" if h else ""
@@ -192,7 +196,7 @@ def _fixed(fit: MixtureFit, jacobian: np.ndarray) -> np.ndarray:
     """Boolean (P,): parameters in the user's units that the model holds at a value of the user's."""
     C = fit.model.constraints
     if not C.held:
-        return np.zeros(len(jacobian), dtype=bool)
+        return np.zeros(fit.model.size, dtype=bool)
     moved = np.abs(fit.coordinates.map.gradient(jacobian.T).T).max(axis=1, initial=0.0)
     size = np.abs(jacobian).max(axis=1)
     constant = moved <= 1e-9 * np.where(size > 0, size, 1.0)

@@ -75,6 +75,8 @@ class Constraints:
     ) -> tuple[np.ndarray, np.ndarray]:
         """C (m, P) and d (m,) of C theta = d, theta of scaled columns and of the response (y - center) /
         scale."""
+        if not (self.common or self.held):
+            return np.zeros((0, model.size)), np.zeros(0)
         out: list[np.ndarray] = []
         values: list[float] = []
         x, z = scale * x_scaling.jacobian(), z_scaling.jacobian()

@@ -14,7 +14,7 @@ constexpr double kOff = -1e30;  // its exponential is zero, and it stays a numbe
 struct Buffers {
     double *x, *z, *y, *w;      // packed block: features (p x kBlock), response, weight
     double *u, *s;              // logits; scores, weighted in the end (logits x kBlock)
-    double *pi, *r, *p;         // gate weights, responsibilities (k x kBlock), the family's scratch (k m x kBlock)
+    double *pi, *r, *p;         // gate weights, responsibilities (k x kBlock), the family's scratch (k scratch x kBlock)
     double *joint;              // log pi_e + log f_e where the responsibilities are given
     double *inv, *shift, *total;  // one over the gate's sum; what exponents were reduced by; p(y|x), then its log
     double *off;                // sparse gate: added to the scores of experts that are not selected (k x kBlock)
@@ -48,6 +48,14 @@ void pack(const Design& d, int64_t first, int rows, int len, double* out) {
     }
 }
 
+// Linear predictors of the experts at a block of rows.
+void predictors(const Problem& pr, const double* theta, int64_t first, int rows, int len, const double* x, double* const* out) {
+    logits(len, theta + size_t(pr.gate_logits()) * pr.q(), pr.k * pr.m, pr.p(), x, out);
+    if (!pr.known) return;
+    for (int t = 0; t < pr.k * pr.m; ++t)
+        for (int i = 0; i < rows; ++i) out[t][i] += pr.known[first + i];
+}
+
 template <class F>
 struct RowKernel {
     const Problem& pr;
@@ -58,7 +66,7 @@ struct RowKernel {
 
     // Responsibilities, weighted scores, slots and log-densities of the block; returns the weighted value.
     double operator()(int len, V* mass) const {
-        const int k = pr.k, g = k - 1, m = pr.m, mm = m + F::nuisance;
+        const int k = pr.k, g = k - 1, m = pr.m, mm = m + pr.nu;
         const V one = set1(1.0);
         if (pr.sparse()) select(len);
         gate(len);
@@ -66,7 +74,7 @@ struct RowKernel {
         for (int e = 0; e < k; ++e) {
             double* out = joint + size_t(e) * kBlock;
             const size_t first = size_t(g + e * mm) * kBlock;
-            family.density(e, len, b.u + first, b.y, b.s + first, b.p + size_t(e * m) * kBlock, out);
+            family.density(e, len, b.u + first, b.y, b.s + first, b.p + size_t(e * F::scratch(pr)) * kBlock, out);
             const double* log_weight = b.u + size_t(e) * kBlock;
             for (int v = 0; v < len; v += W) {
                 if constexpr (F::linear) store(out + v, load(out + v) * at(b.pi, e, v));
@@ -194,12 +202,12 @@ struct RowKernel {
     }
 
     void slots(int v, V w, V one) const {
-        const int k = pr.k, g = k - 1, T = pr.logits(), m = pr.m, mm = m + F::nuisance;
+        const int k = pr.k, g = k - 1, T = pr.logits(), m = pr.m, mm = m + pr.nu;
         const int *info = plan.information_slot.data(), *curv = plan.curvature_slot.data();
         gate_slots(v, w);
         for (int e = 0; e < k; ++e) {
             const int te = g + e * mm;
-            const double *s = b.s + size_t(te) * kBlock, *p = b.p + size_t(e * m) * kBlock;
+            const double *s = b.s + size_t(te) * kBlock, *p = b.p + size_t(e * F::scratch(pr)) * kBlock;
             const V re = at(b.r, e, v), wr = w * re;
             for (int c = 0; c < mm; ++c)
                 for (int d = c; d < mm; ++d) {
@@ -257,17 +265,17 @@ void add_grams(const Plan& plan, const Buffers& b, int len, double* const* featu
 void add_gradient(const Problem& pr, const Plan& plan, const Buffers& b, int len, double* const* features,
                   double* gradient) {
     // Weighted scores of a group's logits are contiguous runs: the gate, each expert's means, each nuisance.
-    const int g = pr.gate_logits(), m = pr.m, mm = m + pr.nuisance();
+    const int g = pr.gate_logits(), m = pr.m, nu = pr.nu, mm = m + nu;
     const auto add = [&](int t, int count) {
         const int group = plan.group_of[t], f = plan.groups[group].features;
         dots(len, b.s + size_t(t) * kBlock, count, features[group], f, gradient + plan.first_parameter[t], f);
     };
-    if (pr.shared && mm == m) return add(0, pr.logits());
+    if (pr.shared && !nu) return add(0, pr.logits());
     if (g) add(0, g);
-    if (mm == m) return add(g, pr.k * m);
+    if (!nu) return add(g, pr.k * m);
     for (int e = 0; e < pr.k; ++e) {
         add(g + e * mm, m);
-        add(g + e * mm + m, 1);
+        add(g + e * mm + m, nu);
     }
 }
 

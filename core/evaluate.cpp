@@ -114,8 +114,9 @@ void spread_missing(const Problem& pr, const std::vector<double>& M, Sums& out) 
     for (size_t i = 0; i < gate; ++i) place[i] = i;
     for (size_t e = 0; e < size_t(pr.k); ++e)
         for (size_t i = 0; i < of; ++i) {
-            const size_t predictors = of - pr.nuisance();
-            place[gate + e * of + i] = gate + (i < predictors ? e * predictors + i : pr.k * predictors + e);
+            const size_t predictors = of - pr.nu;
+            place[gate + e * of + i] =
+                gate + (i < predictors ? e * predictors + i : pr.k * predictors + e * pr.nu + i - predictors);
         }
     for (size_t i = 0; i < P; ++i)
         for (size_t j = 0; j < P; ++j) out.curvature[place[i] * P + place[j]] += M[i * P + j] + M[j * P + i];

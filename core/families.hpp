@@ -4,6 +4,8 @@
 //                                        scores in s, what the curvature needs in p
 //   information(e, c, d, s, p, v)        -E[d2 log f / d eta_c d eta_d] of the rows at v
 //   curvature(e, c, d, s, p, v)          d2 log f / d eta_c d eta_d
+//   at_rows(start, rows)                      where the block begins, for families that read the caller's rows
+// and `scratch(problem)`, the columns of p that an expert needs.
 // Each sweep over the block is short and its rows independent: the units, not a chain of latencies, set the pace.
 #pragma once
 #include <cmath>
@@ -23,10 +25,11 @@ static inline void put(double* a, int row, int v, V value) { store(a + size_t(ro
 // `Linear`: f itself for logits known to be small, without maximum and logarithm.
 template <bool Linear>
 struct Multinomial {
-    static constexpr int nuisance = 0;
     static constexpr bool linear = Linear;
     int m;
-    Multinomial(const Problem& pr, const double*) : m(pr.m) {}
+    Multinomial(const Problem& pr, const Request&) : m(pr.m) {}
+    static int scratch(const Problem& pr) { return pr.m; }
+    void at_rows(int64_t, int) const {}
 
     inline void density(int, int len, const double* eta, const double* y, double* s, double* p, double* out) const {
         if constexpr (Linear) {
@@ -81,11 +84,12 @@ struct Multinomial {
 };
 
 struct Gaussian {
-    static constexpr int nuisance = 1;
     static constexpr bool linear = false;
     std::vector<double> precision, constant;
-    Gaussian(const Problem& pr, const double* theta) {
-        const double* log_variance = theta + pr.gate_logits() * pr.q() + pr.k * pr.p();
+    static int scratch(const Problem&) { return 1; }
+    void at_rows(int64_t, int) const {}
+    Gaussian(const Problem& pr, const Request& rq) {
+        const double* log_variance = rq.theta + pr.gate_logits() * pr.q() + pr.k * pr.p();
         for (int e = 0; e < pr.k; ++e) {
             precision.push_back(std::exp(-log_variance[e]));
             constant.push_back(-0.5 * (log_variance[e] + 1.8378770664093454836));
@@ -110,9 +114,10 @@ struct Gaussian {
 };
 
 struct Poisson {
-    static constexpr int nuisance = 0;
     static constexpr bool linear = false;
-    Poisson(const Problem&, const double*) {}
+    Poisson(const Problem&, const Request&) {}
+    static int scratch(const Problem&) { return 1; }
+    void at_rows(int64_t, int) const {}
     inline void density(int, int len, const double* eta, const double* y, double* s, double* p, double* out) const {
         for (int v = 0; v < len; v += W) {
             const V u = vmin(load(eta + v), set1(kPoissonCap)), rate = exp_any(u), count = load(y + v);
@@ -123,6 +128,42 @@ struct Poisson {
     }
     inline V information(int, int, int, const double*, const double* p, int v) const { return load(p + v); }
     inline V curvature(int, int, int, const double*, const double* p, int v) const { return -load(p + v); }
+};
+
+// Terms that a family in Python has computed: copied from the caller's arrays, and summed like those of the others.
+struct Outside {
+    static constexpr bool linear = false;
+    const Terms& terms;
+    const int order, mm;
+    mutable int64_t start = 0;
+    mutable int rows = 0;
+    Outside(const Problem& pr, const Request& rq) : terms(*rq.terms), order(rq.order), mm(pr.m + pr.nu) {}
+    static int triangle(int mm) { return mm * (mm + 1) / 2; }
+    static int scratch(const Problem& pr) { return 2 * triangle(pr.m + pr.nu); }
+    void at_rows(int64_t first, int count) const {
+        start = first;
+        rows = count;
+    }
+    int place(int c, int d) const { return c <= d ? c * mm - c * (c - 1) / 2 + d - c : place(d, c); }
+
+    void copy(const Given& from, int e, int c, int d, int len, double* out) const {
+        const double* a = from.data + start * from.strides[0] + e * from.strides[1] + c * from.strides[2] + d * from.strides[3];
+        for (int i = 0; i < rows; ++i) out[i] = a[i * from.strides[0]];
+        for (int i = rows; i < len; ++i) out[i] = 0.0;
+    }
+    inline void density(int e, int len, const double*, const double*, double* s, double* p, double* out) const {
+        copy(terms.density, e, 0, 0, len, out);
+        for (int c = 0; order >= 1 && c < mm; ++c) copy(terms.score, e, c, 0, len, s + size_t(c) * kBlock);
+        for (int c = 0; order >= 2 && c < mm; ++c)
+            for (int d = c; d < mm; ++d) {
+                copy(terms.information, e, c, d, len, p + size_t(place(c, d)) * kBlock);
+                if (order >= 3) copy(terms.curvature, e, c, d, len, p + size_t(triangle(mm) + place(c, d)) * kBlock);
+            }
+    }
+    inline V information(int, int c, int d, const double*, const double* p, int v) const { return at(p, place(c, d), v); }
+    inline V curvature(int, int c, int d, const double*, const double* p, int v) const {
+        return at(p, triangle(mm) + place(c, d), v);
+    }
 };
 
 }  // namespace MOESTRO_ISA

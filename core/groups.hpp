@@ -38,11 +38,11 @@ struct GroupPass {
     const F family;
 
     GroupPass(const Problem& pr_, const Plan& plan_, const Request& rq_, Workspace& ws, Partial& part_)
-        : pr(pr_), plan(plan_), rq(rq_), part(part_), k(pr.k), g(k - 1), m(pr.m), mm(m + F::nuisance), p(pr.p()), q(pr.q()),
-          of(pr.of_expert()), family(pr, rq.theta) {
+        : pr(pr_), plan(plan_), rq(rq_), part(part_), k(pr.k), g(k - 1), m(pr.m), mm(m + pr.nu), p(pr.p()), q(pr.q()),
+          of(pr.of_expert()), family(pr, rq) {
         const size_t T = pr.logits(), slots = plan.slots.size(), strip = rq.order >= 2 ? kStrip : 0;
         const size_t scores = rq.order >= 3 ? size_t(k) * of : 0, most = rq.order >= 3 ? size_t(std::max(of, q)) : 0;
-        const size_t of_rows = size_t(p) + 2 + 2 * T + k + size_t(k) * m;
+        const size_t of_rows = size_t(p) + 2 + 2 * T + k + size_t(k) * F::scratch(pr);
         const size_t of_units = size_t(q) + 2 + 2 * g + 2 * k + (rq.responsibilities ? k : 0) + (pr.sparse() ? k : 0) + 3;
         Carver carve{ws.take(kBlock * (of_rows + of_units + slots + strip + 2 * scores + most))};
         units.given = rq.responsibilities != nullptr;
@@ -52,7 +52,7 @@ struct GroupPass {
         rows.u = carve(T);
         rows.s = carve(T);
         rows.r = carve(k);
-        rows.p = carve(size_t(k) * m);
+        rows.p = carve(size_t(k) * F::scratch(pr));
         units.z = carve(q);
         units.y = carve(1);
         units.w = carve(1);
@@ -173,10 +173,11 @@ struct GroupPass {
     void densities(int64_t start, int n, int len) {
         pack(pr.x, start, n, len, rows.x);
         for (int i = 0; i < len; ++i) rows.y[i] = i < n ? (pr.y[start + i] - pr.y_center) * pr.y_inv_scale : 0.0;
-        logits(len, rq.theta + size_t(g) * q, k * m, p, rows.x, expert_u.data());
+        if (pr.family != Family::outside) predictors(pr, rq.theta, start, n, len, rows.x, expert_u.data());
+        family.at_rows(start, n);
         for (int e = 0; e < k; ++e) {
             const size_t first = size_t(g + e * mm) * kBlock;
-            family.density(e, len, rows.u + first, rows.y, rows.s + first, rows.p + size_t(e * m) * kBlock,
+            family.density(e, len, rows.u + first, rows.y, rows.s + first, rows.p + size_t(e * F::scratch(pr)) * kBlock,
                            rows.r + size_t(e) * kBlock);
         }
     }
@@ -192,7 +193,7 @@ struct GroupPass {
         if (rq.order >= 3) add_scores(offsets, start, n, unit);
         for (int e = 0; e < k; ++e) {
             const int te = g + e * mm;
-            double *s = rows.s + size_t(te) * kBlock, *scratch = rows.p + size_t(e * m) * kBlock;
+            double *s = rows.s + size_t(te) * kBlock, *scratch = rows.p + size_t(e * F::scratch(pr)) * kBlock;
             for (int v = 0; v < len; v += W) {
                 const V wr = load(rows.w + v) * at(rows.r, e, v);
                 for (int c = 0; rq.order >= 2 && c < mm; ++c)
@@ -239,7 +240,7 @@ struct GroupPass {
                     const double s = rows.s[size_t(g + e * mm + c) * kBlock + i];
                     for (int j = 0; j < p; ++j) out[j] += s * x[size_t(j)];
                 }
-                if (F::nuisance) *out++ += rows.s[size_t(g + e * mm + m) * kBlock + i];
+                for (int c = m; c < mm; ++c) *out++ += rows.s[size_t(g + e * mm + c) * kBlock + i];
             }
         }
     }
@@ -295,6 +296,7 @@ void group_range(const Problem& pr, const Plan& plan, const Request& rq, int64_t
         case Family::multinomial: return group_pass<Multinomial<false>>(pr, plan, rq, first, last, ws, part, tick, state);
         case Family::gaussian: return group_pass<Gaussian>(pr, plan, rq, first, last, ws, part, tick, state);
         case Family::poisson: return group_pass<Poisson>(pr, plan, rq, first, last, ws, part, tick, state);
+        case Family::outside: return group_pass<Outside>(pr, plan, rq, first, last, ws, part, tick, state);
     }
 }
 

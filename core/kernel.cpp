@@ -21,9 +21,9 @@ namespace {
 template <class Careful, class Linear>
 void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first, int64_t last, Workspace& ws,
           Partial& part, bool (*tick)(void*), void* tick_state) {
-    const int k = pr.k, g = k - 1, m = pr.m, mm = m + Careful::nuisance, T = pr.logits(), p = pr.p(), q = pr.q();
+    const int k = pr.k, g = k - 1, m = pr.m, mm = m + pr.nu, T = pr.logits(), p = pr.p(), q = pr.q();
     const size_t slots = plan.slots.size(), strip = rq.order >= 2 ? kStrip : 0;
-    Carver carve{ws.take(kBlock * (size_t(p) + q + 2 + 2 * T + 2 * k + k * m + 2 * k + 3 + slots + strip) + size_t(k) * W)};
+    Carver carve{ws.take(kBlock * (size_t(p) + q + 2 + 2 * T + 2 * k + k * Careful::scratch(pr) + 2 * k + 3 + slots + strip) + size_t(k) * W)};
     Buffers b{};
     b.given = rq.responsibilities != nullptr;
     b.x = carve(p);
@@ -34,7 +34,7 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
     b.s = carve(T);
     b.pi = carve(k);
     b.r = carve(k);
-    b.p = carve(size_t(k) * m);
+    b.p = carve(size_t(k) * Careful::scratch(pr));
     b.joint = b.given ? carve(k) : nullptr;
     b.off = pr.sparse() ? carve(k) : nullptr;
     b.inv = carve(1);
@@ -50,17 +50,17 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
     double* features[3];
     for (size_t i = 0; i < plan.groups.size(); ++i) {
         const int t = plan.groups[i].logits[0];
-        features[i] = t < g ? b.z : mm > m && (t - g) % mm == m ? constant : b.x;
+        features[i] = t < g ? b.z : mm > m && (t - g) % mm >= m ? constant : b.x;
     }
     std::vector<double*> gate_u(g), expert_u(size_t(k) * m);
     for (int a = 0; a < g; ++a) gate_u[a] = b.u + size_t(a) * kBlock;
     for (int e = 0; e < k; ++e)
         for (int c = 0; c < m; ++c) expert_u[e * m + c] = b.u + size_t(g + e * mm + c) * kBlock;
-    for (int e = 0; e < k && mm > m; ++e)  // the slot of a nuisance in u is never written: keep it finite
-        std::fill_n(b.u + size_t(g + e * mm + m) * kBlock, kBlock, 0.0);
+    for (int e = 0; e < k; ++e)  // the slots of nuisances in u are never written: keep them finite
+        std::fill_n(b.u + size_t(g + e * mm + m) * kBlock, size_t(pr.nu) * kBlock, 0.0);
 
-    const RowKernel<Careful> careful{pr, plan, rq, b, Careful(pr, rq.theta)};
-    const RowKernel<Linear> linear{pr, plan, rq, b, Linear(pr, rq.theta)};
+    const RowKernel<Careful> careful{pr, plan, rq, b, Careful(pr, rq)};
+    const RowKernel<Linear> linear{pr, plan, rq, b, Linear(pr, rq)};
 
     for (int64_t start = first; start < last; start += kBlock) {
         const int rows = int(last - start < kBlock ? last - start : kBlock);
@@ -76,7 +76,8 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
                 for (int i = 0; i < len; ++i)
                     b.r[size_t(e) * kBlock + i] = i < rows ? rq.responsibilities[(start + i) * k + e] : 0.0;
         logits(len, rq.theta, g, q, b.z, gate_u.data());
-        logits(len, rq.theta + size_t(g) * q, k * m, p, b.x, expert_u.data());
+        if (pr.family != Family::outside) predictors(pr, rq.theta, start, rows, len, b.x, expert_u.data());
+        careful.family.at_rows(start, rows);
         bool small = Linear::linear && !b.given;
         if (small) {
             V top{};
@@ -107,6 +108,23 @@ void range_pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t 
         case Family::multinomial: return pass<Multinomial<false>, Multinomial<true>>(pr, plan, rq, first, last, ws, part, tick, state);
         case Family::gaussian: return pass<Gaussian, Gaussian>(pr, plan, rq, first, last, ws, part, tick, state);
         case Family::poisson: return pass<Poisson, Poisson>(pr, plan, rq, first, last, ws, part, tick, state);
+        case Family::outside: return pass<Outside, Outside>(pr, plan, rq, first, last, ws, part, tick, state);
+    }
+}
+
+void predictor_pass(const Problem& pr, const double* theta, int64_t first, int64_t last, Workspace& ws, double* out) {
+    const int km = pr.k * pr.m, mm = pr.m + pr.nu;
+    Carver carve{ws.take(kBlock * (size_t(pr.p()) + km))};
+    double* x = carve(pr.p());
+    double* u = carve(km);
+    std::vector<double*> of(static_cast<size_t>(km));
+    for (int t = 0; t < km; ++t) of[size_t(t)] = u + size_t(t) * kBlock;
+    for (int64_t start = first; start < last; start += kBlock) {
+        const int rows = int(last - start < kBlock ? last - start : kBlock), len = padded(rows);
+        pack(pr.x, start, rows, len, x);
+        predictors(pr, theta, start, rows, len, x, of.data());
+        for (int t = 0; t < km; ++t)
+            std::copy_n(of[size_t(t)], rows, out + (size_t(t / pr.m) * mm + t % pr.m) * pr.n + start);
     }
 }
 
@@ -157,7 +175,7 @@ double exp_per_second(double seconds) {
 #define MOESTRO_STRING_(x) #x
 #define MOESTRO_STRING(x) MOESTRO_STRING_(x)
 extern const Isa kIsa;
-const Isa kIsa = {MOESTRO_STRING(MOESTRO_ISA), range_pass, mixture_pass, fma_per_second, exp_per_second};
+const Isa kIsa = {MOESTRO_STRING(MOESTRO_ISA), range_pass, predictor_pass, mixture_pass, fma_per_second, exp_per_second};
 
 }  // namespace MOESTRO_ISA
 }  // namespace moestro

@@ -25,6 +25,9 @@ using OutVector = nb::ndarray<nb::numpy, double, nb::ndim<1>>;
 using OutMatrix = nb::ndarray<nb::numpy, double, nb::ndim<2>>;
 using OutCube = nb::ndarray<nb::numpy, double, nb::ndim<3>>;
 using Integers = nb::ndarray<nb::numpy, const int, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using WritableCube = nb::ndarray<nb::numpy, double, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using Any = nb::ndarray<nb::numpy, const double, nb::device::cpu>;
+using GivenTerms = std::tuple<std::optional<Any>, std::optional<Any>, std::optional<Any>, std::optional<Any>>;
 using Cube = nb::ndarray<nb::numpy, const double, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
 namespace {
@@ -47,7 +50,7 @@ struct PyProblem {
     Problem problem;
     Offsets offsets;
     Matrix x, z;
-    Vector y, w, x_center, x_inv_scale, z_center, z_inv_scale;  // kept alive
+    Vector y, w, known, x_center, x_inv_scale, z_center, z_inv_scale;  // kept alive
 
     static Design design(const Matrix& a, const Vector& center, const Vector& inv_scale) {
         if (center.size() != a.shape(1) || inv_scale.size() != a.shape(1))
@@ -57,7 +60,7 @@ struct PyProblem {
 
     PyProblem(Matrix x_, Vector x_center_, Vector x_inv_scale_, std::optional<Matrix> z_, Vector z_center_,
               Vector z_inv_scale_, Vector y_, std::optional<Vector> w_, double y_center, double y_scale, int family,
-              int k, int m, int top_k, bool rank_logit, std::optional<Offsets> offsets_)
+              int k, int m, int nu, int top_k, bool rank_logit, std::optional<Offsets> offsets_, std::optional<Vector> known_)
         : x(x_), y(y_), x_center(x_center_), x_inv_scale(x_inv_scale_), z_center(z_center_), z_inv_scale(z_inv_scale_) {
         problem.n = int64_t(x.shape(0));
         problem.x = design(x, x_center, x_inv_scale);
@@ -83,15 +86,23 @@ struct PyProblem {
             if (int64_t(w.size()) != problem.units()) throw std::invalid_argument("w needs one entry a row, or a group");
             problem.w = w.data();
         }
+        if (known_) {
+            known = *known_;
+            if (int64_t(known.size()) != problem.n) throw std::invalid_argument("known needs one entry a row");
+            problem.known = known.data();
+        }
         problem.y_center = y_center;
         problem.y_inv_scale = 1.0 / y_scale;
-        if (family < 0 || family > 2 || k < 1 || m < 1) throw std::invalid_argument("unknown family, k < 1 or m < 1");
+        if (family < 0 || family > 3 || k < 1 || m < 1) throw std::invalid_argument("unknown family, k < 1 or m < 1");
+        if (family < 3 && nu != (family == 1)) throw std::invalid_argument("this family has another number of nuisances");
+        if (nu < 0) throw std::invalid_argument("nu < 0");
         problem.family = Family(family);
         problem.k = k;
         problem.m = m;
+        problem.nu = nu;
         problem.top_k = top_k;
         problem.rank_logit = rank_logit;
-        if (problem.nuisance() && m != 1) throw std::invalid_argument("this family has one linear predictor");
+        if (problem.family == Family::gaussian && m != 1) throw std::invalid_argument("this family has one linear predictor");
     }
 
     Sums run(const Vector& theta, Request request, const std::string& isa, int threads) const {
@@ -99,6 +110,8 @@ struct PyProblem {
             throw std::invalid_argument("theta has " + std::to_string(theta.size()) + " entries, expected " +
                                         std::to_string(problem.parameters()));
         request.theta = theta.data();
+        if ((problem.family == Family::outside) != (request.terms != nullptr))
+            throw std::invalid_argument("a family from outside needs its terms, and only such a one");
         const Isa& path = choose_isa(isa.c_str());
         try {
             nb::gil_scoped_release release;
@@ -109,9 +122,35 @@ struct PyProblem {
         }
     }
 
-    nb::tuple sums(Vector theta, int order, int threads, const std::string& isa, std::optional<Rows> responsibilities) const {
+    // (density, score, information, curvature), as far as the order asks for them.
+    std::optional<Terms> terms_of(const std::optional<GivenTerms>& given, int order) const {
+        if (!given) return std::nullopt;
+        const auto& [density, score, information, curvature] = *given;
+        const size_t mm = size_t(problem.m + problem.nu);
+        Terms terms;
+        read(terms.density, density, {});
+        if (order >= 1) read(terms.score, score, {mm});
+        if (order >= 2) read(terms.information, information, {mm, mm});
+        if (order >= 3) read(terms.curvature, curvature, {mm, mm});
+        return terms;
+    }
+
+    void read(Given& out, const std::optional<Any>& a, std::vector<size_t> tail) const {
+        std::vector<size_t> shape{size_t(problem.n), size_t(problem.k)};
+        shape.insert(shape.end(), tail.begin(), tail.end());
+        bool good = a && a->ndim() == shape.size();
+        for (size_t i = 0; good && i < shape.size(); ++i) good = a->shape(i) == shape[i];
+        if (!good) throw std::invalid_argument("terms must be (n, k), (n, k, m), (n, k, m, m) and (n, k, m, m)");
+        out.data = a->data();
+        for (size_t i = 0; i < shape.size(); ++i) out.strides[i] = a->stride(i);
+    }
+
+    nb::tuple sums(Vector theta, int order, int threads, const std::string& isa, std::optional<Rows> responsibilities,
+                   std::optional<GivenTerms> given) const {
         Request request;
         request.order = order;
+        const auto terms = terms_of(given, order);
+        if (terms) request.terms = &*terms;
         if (responsibilities) {
             if (int64_t(responsibilities->shape(0)) != problem.units() || int(responsibilities->shape(1)) != problem.k)
                 throw std::invalid_argument("responsibilities must be (units, k)");
@@ -128,8 +167,14 @@ struct PyProblem {
     }
 
     // Sums at several thetas (S, P), one thread a theta: the same bits as one after the other.
-    nb::tuple sums_of(Rows thetas, int order, int threads, const std::string& isa, std::optional<Cube> responsibilities) const {
+    nb::tuple sums_of(Rows thetas, int order, int threads, const std::string& isa, std::optional<Cube> responsibilities,
+                      std::optional<std::vector<GivenTerms>> given) const {
         const size_t S = thetas.shape(0), P = size_t(problem.parameters()), k = size_t(problem.k);
+        std::vector<Terms> terms;
+        if (given)
+            for (const GivenTerms& one : *given) terms.push_back(*terms_of(one, order));
+        if (terms.size() != (problem.family == Family::outside ? S : 0))
+            throw std::invalid_argument("a family from outside needs its terms at every theta, and only such a one");
         if (thetas.shape(1) != P) throw std::invalid_argument("thetas must be (S, " + std::to_string(P) + ")");
         if (responsibilities && (responsibilities->shape(0) != S || int64_t(responsibilities->shape(1)) != problem.units() ||
                                  responsibilities->shape(2) != k))
@@ -138,8 +183,8 @@ struct PyProblem {
         const Isa& path = choose_isa(isa.c_str());
         try {
             nb::gil_scoped_release release;
-            out = evaluate_all(problem, thetas.data(), S, order, responsibilities ? responsibilities->data() : nullptr, path,
-                               threads, &python_interrupt);
+            out = evaluate_all(problem, thetas.data(), S, order, responsibilities ? responsibilities->data() : nullptr, terms,
+                               path, threads, &python_interrupt);
         } catch (const std::runtime_error&) {
             if (PyErr_Occurred()) throw nb::python_error();
             throw;
@@ -156,6 +201,7 @@ struct PyProblem {
     nb::tuple newton(Rows points, Integers owner, Vector lower, Vector upper, const Region& region, int threads,
                      const std::string& isa) const {
         const size_t S = points.shape(0), size = points.shape(1), k = size_t(problem.k);
+        if (problem.family == Family::outside) throw std::invalid_argument("a family from outside is not evaluated in here");
         if (owner.shape(0) != size_t(problem.parameters()) || lower.shape(0) != size || upper.shape(0) != size)
             throw std::invalid_argument("owner needs one entry a parameter, lower and upper one a column of the points");
         for (size_t i = 0; i < owner.shape(0); ++i)
@@ -175,12 +221,25 @@ struct PyProblem {
                               give<OutVector>(std::move(out.converged), {S}));
     }
 
-    nb::tuple rowwise(Vector theta, bool scores, int threads, const std::string& isa) const {
+    // Linear predictors at theta, into out (k, m + nu, n).
+    void predictors(Vector theta, WritableCube out, const std::string& isa) const {
+        if (int(theta.size()) != problem.parameters() || out.shape(0) != size_t(problem.k) ||
+            out.shape(1) != size_t(problem.m + problem.nu) || int64_t(out.shape(2)) != problem.n)
+            throw std::invalid_argument("predictors of this problem are (k, m + nu, n)");
+        const Isa& path = choose_isa(isa.c_str());
+        nb::gil_scoped_release release;
+        thread_local Workspace ws;
+        path.predictors(problem, theta.data(), 0, problem.n, ws, out.data());
+    }
+
+    nb::tuple rowwise(Vector theta, bool scores, int threads, const std::string& isa, std::optional<GivenTerms> given) const {
         const size_t n = size_t(problem.n), units = size_t(problem.units()), k = size_t(problem.k);
         const size_t T = size_t(problem.logits());
         std::vector<double> density(units), resp(units * k), score(scores ? n * T : 0);
         Request request;
         request.order = scores ? 1 : 0;
+        const auto terms = terms_of(given, request.order);
+        if (terms) request.terms = &*terms;
         request.row_log_density = density.data();
         request.row_responsibilities = resp.data();
         request.row_scores = scores ? score.data() : nullptr;
@@ -261,18 +320,20 @@ NB_MODULE(_core, module) {
              nb::arg("offset"), nb::arg("weight_sum"), nb::arg("tol"), nb::arg("limit"));
     nb::class_<PyProblem>(module, "Problem")
         .def(nb::init<Matrix, Vector, Vector, std::optional<Matrix>, Vector, Vector, Vector, std::optional<Vector>,
-                      double, double, int, int, int, int, bool, std::optional<Offsets>>(),
+                      double, double, int, int, int, int, int, bool, std::optional<Offsets>, std::optional<Vector>>(),
              nb::arg("x"), nb::arg("x_center"), nb::arg("x_inv_scale"), nb::arg("z").none(), nb::arg("z_center"),
              nb::arg("z_inv_scale"), nb::arg("y"), nb::arg("w").none(), nb::arg("y_center"), nb::arg("y_scale"),
-             nb::arg("family"), nb::arg("k"), nb::arg("m"), nb::arg("top_k"), nb::arg("rank_logit"),
-             nb::arg("offsets").none())
+             nb::arg("family"), nb::arg("k"), nb::arg("m"), nb::arg("nu"), nb::arg("top_k"), nb::arg("rank_logit"),
+             nb::arg("offsets").none(), nb::arg("known").none())
         .def("sums", &PyProblem::sums, nb::arg("theta"), nb::arg("order"), nb::arg("threads"), nb::arg("isa"),
-             nb::arg("responsibilities").none() = nb::none())
+             nb::arg("responsibilities").none() = nb::none(), nb::arg("terms").none() = nb::none())
+        .def("predictors", &PyProblem::predictors, nb::arg("theta"), nb::arg("out"), nb::arg("isa"))
         .def("sums_of", &PyProblem::sums_of, nb::arg("thetas"), nb::arg("order"), nb::arg("threads"), nb::arg("isa"),
-             nb::arg("responsibilities").none() = nb::none())
+             nb::arg("responsibilities").none() = nb::none(), nb::arg("terms").none() = nb::none())
         .def("newton", &PyProblem::newton, nb::arg("points"), nb::arg("owner"), nb::arg("lower"), nb::arg("upper"),
              nb::arg("region"), nb::arg("threads"), nb::arg("isa"))
-        .def("rowwise", &PyProblem::rowwise, nb::arg("theta"), nb::arg("scores"), nb::arg("threads"), nb::arg("isa"));
+        .def("rowwise", &PyProblem::rowwise, nb::arg("theta"), nb::arg("scores"), nb::arg("threads"), nb::arg("isa"),
+             nb::arg("terms").none() = nb::none());
     module.def("mixture_sums", &mixture, nb::arg("rows"), nb::arg("w").none(), nb::arg("theta"), nb::arg("threads"),
                nb::arg("isa"));
     module.def("solve_positive", &solve_positive, nb::arg("M"), nb::arg("g"), nb::arg("threads"));

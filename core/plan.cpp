@@ -5,7 +5,7 @@
 namespace moestro {
 
 Plan::Plan(const Problem& pr, int order) {
-    const int T = pr.logits(), g = pr.gate_logits(), m = pr.m, nu = pr.nuisance();
+    const int T = pr.logits(), g = pr.gate_logits(), m = pr.m, nu = pr.nu;
     group_of.assign(T, 0);
     place_of.assign(T, 0);
     first_parameter.assign(T, 0);
@@ -22,10 +22,10 @@ Plan::Plan(const Problem& pr, int order) {
             experts.logits.push_back(t);
             first_parameter[t] = expert_start + (e * m + c) * pr.p();
         }
-        if (nu) {
-            const int t = g + e * (m + nu) + m;
+        for (int i = 0; i < nu; ++i) {
+            const int t = g + e * (m + nu) + m + i;
             constant.logits.push_back(t);
-            first_parameter[t] = nuisance_start + e;
+            first_parameter[t] = nuisance_start + e * nu + i;
         }
     }
     if (pr.shared && !pr.grouped()) {
@@ -49,7 +49,7 @@ Plan::Plan(const Problem& pr, int order) {
         if (is_gate(s) != is_gate(t)) return false;
         if (is_gate(s)) return true;
         if (expert(s) != expert(t)) return false;
-        return group_of[s] == group_of[t];  // mean and variance are orthogonal
+        return group_of[s] == group_of[t];  // EM takes predictors and nuisances one after the other
     };
     // Of groups, all that ties logits of different rows is summed apart (groups.hpp).
     const auto has_curvature = [&](int s, int t) {

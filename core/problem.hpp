@@ -12,7 +12,18 @@ namespace moestro {
 constexpr int kBlock = 192;   // rows handled at once; no power of two, so that features spread over cache sets
 constexpr int kStrip = 12;    // feature products formed at once: they stay in the first-level cache
 
-enum class Family { multinomial = 0, gaussian = 1, poisson = 2 };
+enum class Family { multinomial = 0, gaussian = 1, poisson = 2, outside = 3 };  // outside: its terms come with a request
+
+// Numbers of the rows as the caller holds them: element (row, expert, c, d) at data + row * strides[0] + ..., in doubles.
+struct Given {
+    const double* data = nullptr;
+    int64_t strides[4] = {0, 0, 0, 0};
+};
+
+// log-densities (n, k), and their scores (n, k, m), EM information and curvatures (n, k, m, m) in an expert's m logits.
+struct Terms {
+    Given density, score, information, curvature;
+};
 
 // A design matrix as the caller holds it; standardised on the fly: (x - center) * inv_scale.
 struct Design {
@@ -29,12 +40,14 @@ struct Problem {
     bool shared = false;  // gate and experts read the same columns
     const double* y = nullptr;
     const double* w = nullptr;  // of the units; null: every weight is one
+    const double* known = nullptr;  // added to the linear predictors of every row; null: nothing is
     const int64_t* offsets = nullptr;  // of the first row of each group, and n; null: every row is a unit of its own
     int64_t groups = 0;
     double y_center = 0, y_inv_scale = 1;
     Family family = Family::gaussian;
     int k = 1;  // experts
     int m = 1;  // linear predictors of an expert
+    int nu = 0;  // nuisance parameters of an expert: logits with a constant feature, after its predictors
     int top_k = 0;            // experts that the gate selects at a row; 0: all
     bool rank_logit = false;  // ranked by the whole logit; else by the logit less its intercept
 
@@ -42,12 +55,11 @@ struct Problem {
     int64_t units() const { return grouped() ? groups : n; }
     int p() const { return x.columns + 1; }
     int q() const { return (shared ? x.columns : z.columns) + 1; }
-    int nuisance() const { return family == Family::gaussian ? 1 : 0; }
     bool sparse() const { return top_k > 0 && top_k < k; }
     int gate_logits() const { return k - 1; }
-    int logits() const { return gate_logits() + k * (m + nuisance()); }
-    int of_expert() const { return m * p() + nuisance(); }  // parameters
-    int parameters() const { return gate_logits() * q() + k * m * p() + k * nuisance(); }
+    int logits() const { return gate_logits() + k * (m + nu); }
+    int of_expert() const { return m * p() + nu; }  // parameters
+    int parameters() const { return gate_logits() * q() + k * m * p() + k * nu; }
 };
 
 // Logits that share their features: (gate | expert means | log-variances), or gate and experts as one.
@@ -87,6 +99,7 @@ struct Request {
     int order = 0;
     const double* theta = nullptr;
     const double* responsibilities = nullptr;  // (units, k) row-major; null: computed
+    const Terms* terms = nullptr;              // of a family from outside
     double* row_log_density = nullptr;         // (units,)
     double* row_responsibilities = nullptr;    // (units, k)
     double* row_scores = nullptr;              // (n, logits); a group's gate scores stand at its first row
@@ -123,9 +136,13 @@ struct MixturePart {
 };
 using MixturePass = void (*)(const Mixture&, int64_t first, int64_t last, Workspace&, MixturePart&);
 
+// Linear predictors of rows [first, last): out (k, m + nu, n), nuisances left out.
+using PredictorPass = void (*)(const Problem&, const double* theta, int64_t first, int64_t last, Workspace&, double* out);
+
 struct Isa {
     const char* name;
     RangePass pass;
+    PredictorPass predictors;
     MixturePass mixture;
     double (*fma_per_second)(double seconds);
     double (*exp_per_second)(double seconds);
@@ -144,8 +161,8 @@ Sums evaluate(const Problem&, const Request&, const Isa&, int threads, bool (*in
 struct Stacked {
     std::vector<double> value, mass, gradient, information, curvature;
 };
-Stacked evaluate_all(const Problem&, const double* thetas, size_t count, int order, const double* responsibilities, const Isa&,
-                     int threads, bool (*interrupted)());
+Stacked evaluate_all(const Problem&, const double* thetas, size_t count, int order, const double* responsibilities,
+                     const std::vector<Terms>& terms, const Isa&, int threads, bool (*interrupted)());  // terms: none, or of each theta
 void solve_all(const double* M, const double* g, size_t count, size_t size, int threads, double* p, double* solved);
 // x = M^-1 g, overwriting M (size, size); false, and x = 0, where M is not positive definite.
 bool solve_one(double* M, const double* g, size_t size, double* x);

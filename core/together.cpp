@@ -34,7 +34,7 @@ void each(size_t count, int threads, const std::function<void(size_t, bool, cons
 }
 
 Stacked evaluate_all(const Problem& pr, const double* thetas, size_t count, int order, const double* responsibilities,
-                     const Isa& isa, int threads, bool (*interrupted)()) {
+                     const std::vector<Terms>& terms, const Isa& isa, int threads, bool (*interrupted)()) {
     const size_t P = size_t(pr.parameters()), k = size_t(pr.k), n = size_t(pr.n), units = size_t(pr.units());
     Stacked out;
     out.value.resize(count);
@@ -48,6 +48,7 @@ Stacked evaluate_all(const Problem& pr, const double* thetas, size_t count, int 
         rq.order = order;
         rq.theta = thetas + i * P;
         rq.responsibilities = responsibilities ? responsibilities + i * units * k : nullptr;
+        rq.terms = terms.empty() ? nullptr : &terms[i];
         const Sums s = evaluate(pr, rq, isa, 1, main ? interrupted : nullptr);
         out.value[i] = s.value;
         std::copy(s.mass.begin(), s.mass.end(), out.mass.begin() + i * k);

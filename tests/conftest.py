@@ -56,13 +56,18 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.slow)
 
 
-FAMILIES = ("multinomial", "gaussian", "shared", "poisson")
+COMPILED = ("multinomial", "gaussian", "shared", "poisson")
+FAMILIES = (
+    *COMPILED, "negative-binomial", "binomial", "binomial-probit",
+    "binomial-cloglog", "gamma", "inverse-gaussian", "lognormal", "beta", "student", "trials", "weibull",
+)  # fmt: skip
 GATES = ("softmax",)
 CLASSES = 4
 
 
 def family_of(name):
-    return make_family("gaussian" if name == "shared" else name, CLASSES, shared_variance=name == "shared")
+    known = {"shared": "gaussian", "trials": "binomial"}.get(name, name)
+    return make_family(known, CLASSES, shared_variance=name == "shared")
 
 
 def response(name, n, rng):
@@ -70,7 +75,12 @@ def response(name, n, rng):
         return np.concatenate([np.arange(CLASSES), rng.integers(0, CLASSES, max(n - CLASSES, 0))])[:n].astype(
             float
         )
-    return rng.poisson(2, n).astype(float) if name == "poisson" else 3 + 2 * rng.standard_normal(n)
+    if name == "poisson":
+        return rng.poisson(2, n).astype(float)
+    law = family_of(name)
+    if law.scales_response:
+        return 3 + 2 * rng.standard_normal(n)
+    return law.sample(np.tile(np.append([0.7] * law.predictors, [0.0] * law.nuisances), (n, 1)), rng)
 
 
 def problem(name, k, d=2, e=None, n=60, weights=True, seed=0):
@@ -89,7 +99,11 @@ def problem(name, k, d=2, e=None, n=60, weights=True, seed=0):
     if n == 1:
         rows = _one_row(x, z, y, w)
     else:
-        rows, _ = read(design, x, z, y, w, family)
+        trials = None
+        if name == "trials":  # successes of several trials
+            trials = rng.integers(1, 9, n).astype(float)
+            y = rng.binomial(trials.astype(int), 0.6).astype(float)
+        rows, _ = read(design, x, z, y, w, family, trials=trials)
     model = Model(SoftmaxGate(), family, k, rows.q, rows.p)
     theta = 0.6 * rng.standard_normal(model.size)
     if family.tied_nuisances:

@@ -59,9 +59,9 @@ def model(tmp_path_factory):
 def test_fit_prints_everything(model):
     path, text = model
     for words in (
-        "1 expert: one start", "2 experts: best optimum found", "Number of experts, chosen by BIC", "icl",
+        "1 expert: one start", "2 experts: best optimum found", "Number of experts, chosen by BIC", "ICL",
         "Gate (log odds",
-        "Experts (log odds against Republican)", "se", "In words", "Expert 1 (", "model written",
+        "Experts (log odds against Republican)", "std. error", "In words", "Expert 1 (", "model written",
     ):  # fmt: skip
         assert words in text
     assert "\r" not in text  # no progress bar in a pipe

@@ -59,10 +59,10 @@ class TestFitting:
         np.testing.assert_allclose(found, sorted(LINES.values()), atol=0.2)
 
     def test_the_summary_says_what_was_grouped(self, moe, data):
-        assert "groups: 60 of 2 to 6 rows" in moe.summary()
+        assert "60 of 2 to 6 rows" in moe.summary()
         assert moe.glance().columns["n"] == [60.0]
         assert moe.bic_ == pytest.approx(-2 * moe.log_likelihood_ + moe.n_parameters_ * np.log(60))
-        assert "groups:" not in MoERegressor.from_formula("y ~ x", data, random_state=0).summary()
+        assert "Groups" not in MoERegressor.from_formula("y ~ x", data, random_state=0).summary()
 
     def test_standard_errors_file_and_pickle(self, moe, tmp_path):
         for cov in ("observed", "sandwich"):
@@ -180,7 +180,7 @@ class TestCommand:
         model = tmp_path / "m.json"
         out = self.run("fit", file, "-f", "y ~ x | age", "-k", 2, "--groups", "person", "--out", model)
         assert out.exit_code == 0, out.output
-        assert "groups: 60 of 2 to 6 rows" in out.output
+        assert "60 of 2 to 6 rows" in out.output
         out = self.run("predict", model, file, "--groups", "person", "--history", file)
         assert out.exit_code == 0, out.output
         first = float(out.output.splitlines()[1].split(",")[0])

@@ -9,7 +9,7 @@ from conftest import family_of
 from moestro.design import ArrayDesign
 from moestro.engine import make_engine
 from moestro.gates import make_gate
-from moestro.inference import Refits, covariance, refitted
+from moestro.inference import Request, covariance, refitted
 from moestro.measure import to_user, user_jacobian
 from moestro.model import Model
 from moestro.problems import fit_mixture
@@ -117,7 +117,7 @@ class TestStandardErrors:
         x, z, y, ids = self.one_expert()
         fit, rows, units = fitted("gaussian", x, z, y, ids, k=1)
         J = user_jacobian(fit.model, units)
-        ours = J @ covariance(fit, rows, "sandwich").matrix @ J.T
+        ours = J @ covariance(fit, rows, Request("sandwich")).matrix @ J.T
         reference = sm.OLS(y, sm.add_constant(x)).fit(
             cov_type="cluster", cov_kwds={"groups": ids, "use_correction": False}
         )
@@ -128,8 +128,8 @@ class TestStandardErrors:
         x, z, y, ids = self.one_expert()
         fit, rows, _ = fitted("gaussian", x, z, y, ids, k=1)
         a, b = (
-            covariance(fit, rows, "sandwich").matrix,
-            refitted(fit, rows, Refits("bootstrap", 300, 0)).matrix,
+            covariance(fit, rows, Request("sandwich")).matrix,
+            refitted(fit, rows, Request("bootstrap", n_bootstrap=300, random_state=0)).matrix,
         )
         ratio = np.sqrt(np.diag(b)[:4] / np.diag(a)[:4])
         assert (

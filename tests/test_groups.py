@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conftest import FAMILIES, differences, problem
+from conftest import COMPILED, differences, problem
 from moestro import _core
 from moestro.design import ArrayDesign
 from moestro.engine import ArrayEngine, NativeEngine, Order, make_engine, unit_scores
@@ -181,7 +181,7 @@ class TestRows:
             rows_of(x, z, y, None, [[1]] * len(y))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", COMPILED)
 class TestReference:
     """The readable sums, against the definition."""
 

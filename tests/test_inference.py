@@ -120,7 +120,7 @@ def test_a_pickled_estimator_says_why_it_has_no_errors():
 
 def test_unknown_covariances_are_refused(lines):
     model = MoERegressor(n_experts=1).fit(*lines)
-    with pytest.raises(DataError, match="observed, sandwich, bootstrap"):
+    with pytest.raises(DataError, match="observed, expected, sandwich"):
         model.inference("magic")
 
 

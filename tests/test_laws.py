@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from moestro import LocatedMoERegressor, MoEClassifier, MoERegressor
-from moestro.experts import FAMILIES
+from moestro.experts import FAMILIES, make_family
 from moestro.gates import GATES, make_gate
 from moestro.located import LocatedMeasure
 from moestro.located.spread import STRUCTURES
@@ -55,6 +55,16 @@ TABLE = {
     "shared variance": softmax(shared_variance=True),
     "poisson": softmax("poisson"),
     "multinomial": softmax("multinomial"),
+    "negative binomial": softmax("negative-binomial"),
+    "binomial": softmax("binomial", gate_features=[]),
+    "probit": softmax("binomial-probit", gate_features=[]),
+    "cloglog": softmax("binomial-cloglog", gate_features=[]),
+    "gamma": softmax("gamma"),
+    "inverse gaussian": softmax("inverse-gaussian"),
+    "lognormal": softmax("lognormal"),
+    "beta": softmax("beta"),
+    "weibull": softmax("weibull"),
+    "student experts": softmax("student"),
     "constant gate": softmax(gate_features=[]),
     "top-k by score": softmax(n_experts=3, top_k=2),
     "top-k by logit": softmax(n_experts=3, top_k=2, rank_on="logit"),
@@ -87,7 +97,13 @@ SOFTMAX = [n for n, line in TABLE.items() if line.kind is not LocatedMoERegresso
 # Where an expert is dropped the likelihood jumps; a penalty has a score of its own (test_penalised.py); these
 # gates stop at the limit of iterations on these data, and say so.
 LIMIT = ("activated temperature", "cosine", "perturbed cosine")
-SMOOTH = [n for n, line in TABLE.items() if not {"top_k", "penalty"} & set(line.options) and n not in LIMIT]
+# Two laws of single trials are hardly told apart: these end at a bound.
+BINARY = ("binomial", "probit", "cloglog")
+SMOOTH = [
+    n
+    for n, line in TABLE.items()
+    if not {"top_k", "penalty"} & set(line.options) and n not in (*LIMIT, *BINARY)
+]
 
 
 def data(response, n=N):
@@ -103,6 +119,11 @@ def data(response, n=N):
     mean = np.where(first, 1.5 + x[:, 0], -1.5 - 0.5 * x[:, 1])
     if response == "poisson":
         return x, rng.poisson(np.exp(0.3 * mean + 1.0)).astype(float)
+    if response in FAMILIES and response not in ("multinomial", "gaussian"):
+        law = make_family(response)
+        low, high = (bound[2 : 2 + law.nuisances] for bound in law.bounds())
+        nuisances = np.tile(np.clip(0.5 * (low + high), -1.0, 1.2), (n, 1))
+        return x, law.sample(np.column_stack([mean, nuisances]), rng)
     if response == "multinomial":
         return x, np.array(["a", "b", "c"])[np.digitize(mean + rng.logistic(size=n), [-1.0, 1.0])]
     y = mean + 0.6 * rng.standard_normal(n)
@@ -220,7 +241,7 @@ class TestEveryEstimator:
             "scale": (np.array([7.0, 0.1]), 0.0),
             "none": (1.0, 0.0),
         }[line.scaling]
-        numbers = line.response not in ("poisson", "multinomial")
+        numbers = line.response not in FAMILIES or FAMILIES[line.response].scales_response
         c, d = (30.0, 5.0) if numbers else (1.0, 0.0)
         if y.ndim == 2 and line.options.get("covariance") != "isotropic":
             c = np.array([30.0, 0.2, 5.0])[: y.shape[1]]

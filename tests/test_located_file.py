@@ -305,6 +305,7 @@ def test_a_collapsed_fit_is_kept_without_standard_errors(how, tmp_path):
     assert not moe.status_.usable
     moe.save(tmp_path / "m.json")
     back = moestro.load_model(tmp_path / "m.json")
-    assert back.summary() == moe.summary()
+    assert back.summary(None) == moe.summary(None)
+    assert "none: observed standard errors need the training data" in back.summary()
     with pytest.raises(DataError, match="training data"):
         back.inference()

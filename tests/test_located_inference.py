@@ -8,7 +8,7 @@ import pytest
 
 from moestro import DataError, LocatedMoERegressor, load_dataset
 from moestro.engine import Order
-from moestro.inference import Refits, Terms, located_covariance, located_refitted
+from moestro.inference import Request, Terms, located_covariance, located_refitted
 from moestro.located import LocatedMeasure, fit_located
 from moestro.located.data import Data
 
@@ -29,7 +29,7 @@ def groups(n=400, d=1, q=1, seed=0, overlap=0.8):
 def table_of(fit, x, y, w=None, kind="observed"):
     """Names, estimates and standard errors; NaN where there is none."""
     terms = Terms.of(fit.measure, fit.specification)
-    found = located_covariance(fit, x, y, w, kind)
+    found = located_covariance(fit, x, y, w, Request(kind))
     names = terms.names(NAMES[0][: terms.d], NAMES[1][: terms.q])
     se = np.sqrt(np.diag(found.matrix))
     return names, terms.values(fit.measure), np.where([bool(t) for t in found.notes], np.nan, se)
@@ -273,16 +273,29 @@ def test_units_rescale_estimates_and_errors(kind):
 def test_bootstrap_agrees_with_the_information():
     x, y = groups(1500)
     fit = fit_located(x, y, 2, seed=0)
-    boot = np.sqrt(np.diag(located_refitted(fit, x, y, None, Refits("bootstrap", 200, 0)).matrix))
+    boot = np.sqrt(
+        np.diag(
+            located_refitted(fit, x, y, None, Request("bootstrap", n_bootstrap=200, random_state=0)).matrix
+        )
+    )
     np.testing.assert_allclose(
         boot, table_of(fit, x, y)[2], rtol=0.25
     )  # 5 standard deviations of a deviation of 200
-    again = np.sqrt(np.diag(located_refitted(fit, x, y, None, Refits("bootstrap", 10, 1)).matrix))
+    again = np.sqrt(
+        np.diag(
+            located_refitted(fit, x, y, None, Request("bootstrap", n_bootstrap=10, random_state=1)).matrix
+        )
+    )
     np.testing.assert_array_equal(
-        again, np.sqrt(np.diag(located_refitted(fit, x, y, None, Refits("bootstrap", 10, 1)).matrix))
+        again,
+        np.sqrt(
+            np.diag(
+                located_refitted(fit, x, y, None, Request("bootstrap", n_bootstrap=10, random_state=1)).matrix
+            )
+        ),
     )
     with pytest.raises(DataError, match="at least 2 replicates"):
-        located_refitted(fit, x, y, None, Refits("bootstrap", 1))
+        located_refitted(fit, x, y, None, Request("bootstrap", n_bootstrap=1))
 
 
 def test_intervals_cover_the_truth():
@@ -351,7 +364,7 @@ class TestTable:
         ):
             assert words in text
         assert "nan" not in text
-        assert " se " not in moe.summary()
+        assert "std. error" not in moe.summary(None)
 
 
 class TestWhereThereIsNoNumber:
@@ -423,7 +436,7 @@ class TestWhereThereIsNoNumber:
 def test_refusals():
     x, y = groups(100)
     moe = LocatedMoERegressor(1).fit(x, y[:, 0])
-    with pytest.raises(DataError, match="observed, sandwich, bootstrap"):
+    with pytest.raises(DataError, match="observed, expected, sandwich"):
         moe.inference("magic")
     x[:, 0] *= 2
     with pytest.raises(DataError, match="changed since"):

@@ -190,7 +190,7 @@ def test_files_and_the_shell(estimator, tmp_path):
     assert refused.exit_code == 2
     assert "4 rows in all" in refused.output
     done = call(*fit, "--missing", "drop", "--out", tmp_path / "c.json")
-    assert "missing values: 4 of 160 rows left out: 'u' in 2, 'x' in 2, 'y' in 1" in done.output
+    assert "Missing values  4 of 160 rows left out: 'u' in 2, 'x' in 2, 'y' in 1" in done.output
     assert load_model(tmp_path / "c.json").missing == "drop"
     shown = call("predict", tmp_path / "c.json", tmp_path / "d.csv")
     lines = shown.output.splitlines()[1:]

@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from conftest import FAMILIES, problem, three_classes, two_lines
+from conftest import COMPILED, problem, three_classes, two_lines
 from moestro import MoEClassifier, MoERegressor, load_dataset
 from moestro.engine import ArrayEngine, NativeEngine, Order
 from moestro.errors import DataError, SearchWarning
@@ -48,7 +48,7 @@ def deviations(model):
     return np.exp(0.5 * fit.model.nuisances(fit.theta)).ravel() * units.y_scale
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", COMPILED)
 class TestTogether:
     @pytest.mark.parametrize("engine", [NativeEngine, ArrayEngine])
     def test_sums_of_many_are_those_of_each(self, name, engine):
@@ -284,7 +284,7 @@ class TestEvidence:
         assert found.found >= ENOUGH
         assert found.runs >= found.found + found.optima - 1
         assert f"best optimum found {found.found} times in {found.runs} runs" in str(found)
-        assert f"search: {found}" in model.summary()
+        assert str(found) in " ".join(model.summary().split())
         assert found.passes <= found.budget
         model.save(tmp_path / "m.json")
         assert FittedModel.load(tmp_path / "m.json").fit.evidence == found
@@ -327,7 +327,7 @@ class TestEffort:
 
 
 class TestNested:
-    @pytest.mark.parametrize("name", FAMILIES)
+    @pytest.mark.parametrize("name", COMPILED)
     def test_never_below_one_expert_less_and_the_same_in_any_range(self, name):
         model, rows, _ = problem(name, 1, n=120, seed=5)
         options = Options(seed=0, n_starts=8)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conftest import FAMILIES, family_of, problem
+from conftest import COMPILED, family_of, problem
 from moestro.design import ArrayDesign
 from moestro.engine import ArrayEngine, NativeEngine, Order
 from moestro.fitted import FittedModel
@@ -31,7 +31,7 @@ def objective_of(name, k=3, **how):
 
 
 @pytest.mark.parametrize("engine", [ArrayEngine, NativeEngine])
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", COMPILED)
 class TestSums:
     def test_weight_two_is_a_duplicate_and_weight_zero_a_deletion(self, name, engine):
         model, rows, theta = problem(name, 3, n=80, weights=False)
@@ -67,7 +67,7 @@ class TestSums:
         assert a.value == pytest.approx(b.value, rel=1e-13)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", COMPILED)
 class TestSolvers:
     @pytest.mark.parametrize("accelerate", [False, True])
     def test_em_never_decreases(self, name, accelerate):
@@ -100,7 +100,7 @@ class TestSolvers:
         assert a.log_likelihood == pytest.approx(b.log_likelihood, rel=1e-9)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", COMPILED)
 def test_units_round_trip_and_keep_the_density(name):
     model, rows, theta = problem(name, 3, d=2, e=1, n=50)
     design = ArrayDesign(("a", "b", "c"), (0, 1), (2,))

@@ -11,6 +11,7 @@ import pytest
 from scipy import optimize, stats
 
 from moestro import DataError, MoERegressor
+from moestro.experts import Facts
 from moestro.gates.base import LinearGate
 from moestro.search import End, Fit, Options, fit_path, fit_problem
 from moestro.search.starts import ROTATION, STRATEGIES, auto_starts
@@ -20,17 +21,10 @@ from moestro.tables import Table
 
 
 @dataclass(frozen=True)
-class Exponential:
+class Exponential(Facts):
     """y | eta ~ exponential with mean exp(eta)."""
 
     name: str = "exponential"
-    nuisances: int = 0
-    predictors: int = 1
-    labels: int = 0
-    tied_nuisances: bool = False
-    has_variance: bool = False
-    discrete: bool = False
-    scales_response: bool = False
 
     def check_response(self, y):
         if (y <= 0).any():
@@ -63,8 +57,8 @@ class Exponential:
     def cdf(self, eta, y):
         return -np.expm1(-np.maximum(y, 0.0) * np.exp(-eta[..., 0]))
 
-    def marginal(self, y, w):
-        return np.array([np.log(np.average(y, weights=w))])
+    def marginal(self, y, w, offset=0.0):
+        return np.array([np.log(np.average(y * np.exp(-offset), weights=w))])
 
     def spread(self, y):
         return np.log(y)
@@ -74,9 +68,6 @@ class Exponential:
 
     def narrowness(self, nuisances):
         return np.zeros(nuisances.shape[:-1])
-
-    def nuisance_step(self, nuisance, mass, gradient, gain):
-        return nuisance
 
 
 def waiting(n=400, seed=0):

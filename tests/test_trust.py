@@ -1,5 +1,8 @@
 """Clusters, the jackknife and tests of hypotheses: against statsmodels, brute force and closed forms."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -275,3 +278,40 @@ def test_what_grouped_rows_are_refused():
     table = moe.assign(x, y, groups=ids)
     np.testing.assert_array_equal(table["posterior(1)"], moe.responsibilities(x, y, ids)[:, 0])
     assert moe.inference("jackknife")["se"][0] > 0
+
+
+@pytest.fixture(scope="module")
+def known():
+    return json.loads((Path(__file__).parent / "witness" / "sandwich.json").read_text())
+
+
+class TestR:
+    """R's sandwich and flexmix: tests/witness/sandwich.R."""
+
+    @pytest.mark.parametrize("family", ["poisson", "gaussian"])
+    def test_sandwiches(self, known, family):
+        i = np.arange(1, 121)
+        x = np.sin(1.7 * i)
+        y = (7 * i) % 11 + np.floor(3 * (x + 1))
+        moe = MoERegressor(1, family=family, tol=1e-11).fit(x[:, None], y)
+        np.testing.assert_allclose(moe.tidy()["estimate"][:2], known[family]["estimate"], rtol=1e-8)
+        for cov in ("observed", "sandwich", "cluster"):
+            if cov in known[family]:
+                ids = {"cluster": i % 13} if cov == "cluster" else {}
+                got = standard_errors(moe.inference(cov, **ids))
+                np.testing.assert_allclose(got, known[family][cov], rtol=1e-6)
+
+    def test_two_poisson_experts(self, known):
+        """flexmix's `refit` inverts a numerical Hessian; its EM stops a little below the maximum."""
+        data = known["fabricfault"]
+        x, y = np.log(data["length"])[:, None], np.array(data["faults"], dtype=float)
+        moe = MoERegressor(2, family="poisson", gate_features=[], random_state=0).fit(x, y)
+        assert moe.log_likelihood_ == pytest.approx(data["log_likelihood"], abs=1e-5)
+        rows = [r for r in moe.inference() if r["part"] == "expert"]
+        theirs = np.array(data["estimate"][:4]).reshape(2, 2)
+        errors = np.array(data["se"][:4]).reshape(2, 2)
+        ours = np.array([r["estimate"] for r in rows]).reshape(2, 2)
+        order = [0, 1] if abs(ours[0, 1] - theirs[0, 1]) < abs(ours[1, 1] - theirs[0, 1]) else [1, 0]
+        np.testing.assert_allclose(ours[order], theirs, rtol=2e-3)
+        se = np.array([r["se"] for r in rows]).reshape(2, 2)[order]
+        np.testing.assert_allclose(se, errors, rtol=5e-3)

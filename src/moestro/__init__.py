@@ -21,9 +21,11 @@ if TYPE_CHECKING:
         MoERegressorCV,
         alpha_path,
         bootstrap_test,
+        compare,
         confident_lower_bound,
         load_model,
         stability_selection,
+        vuong_test,
     )
     from .fitted import FittedModel
     from .measure import MixingMeasure
@@ -38,9 +40,11 @@ _HOME = {
     "LocatedMoERegressor": "estimators",
     "alpha_path": "estimators",
     "bootstrap_test": "estimators",
+    "compare": "estimators",
     "stability_selection": "estimators",
     "confident_lower_bound": "estimators",
     "load_model": "estimators",
+    "vuong_test": "estimators",
     "MixingMeasure": "measure",
     "PredictiveDistribution": "distribution",
     "FittedModel": "fitted",
@@ -63,11 +67,13 @@ __all__ = [
     "Selection",
     "alpha_path",
     "bootstrap_test",
+    "compare",
     "confident_lower_bound",
     "load_dataset",
     "load_model",
     "select_experts",
     "stability_selection",
+    "vuong_test",
 ]
 
 

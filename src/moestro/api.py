@@ -9,15 +9,12 @@ from typing import Any
 import numpy as np
 
 from .constraints import Constraints
-from .design import FormulaDesign, Observations
-from .design.formula import read_by
-from .design.frames import gaps, row_count
-from .design.groups import group_ids, known_experts, refuse_groups, refuse_partial
-from .design.holes import check_policy, drop_gaps, take_rows
-from .design.response import check_weights, encode_classes, numeric_response
+from .design import Observations, refuse_offset
+from .design.by_formula import read_formula
+from .design.groups import refuse_groups, refuse_partial
 from .errors import DataError
 from .experts import Family, make_family
-from .fitted import FittedModel, LocatedModel
+from .fitted import FittedModel, LocatedModel, Sample
 from .gates import Gate, SoftmaxGate, make_gate
 from .located import LocatedFit, Specification
 from .model import Model
@@ -27,6 +24,7 @@ from .selection import CRITERIA, Choice, Dendrogram, LocatedModels, Mixtures, Sw
 from .selection.choice import SLOPES, check_criterion
 from .selection.located import specifications
 from .selection.sweep import FOLDS
+from .summary import sweep_text
 from .threads import thread_count
 
 WORDS = ("common", "fixed", "order_by", "reference_expert")  # of `Constraints.read`
@@ -66,7 +64,7 @@ class Selection:
     tree: Dendrogram | None = None
 
     def __str__(self) -> str:
-        return str(self.table)
+        return sweep_text(self.table)
 
 
 def fit_design(
@@ -88,11 +86,11 @@ def fit_design(
     )  # fmt: skip
     rows, units = read(
         data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate.scaling,
-        data.groups, data.partial,
+        data.groups, data.trials, data.partial,
     )  # fmt: skip
     largest = Model(gate, family, max(ks, default=1), rows.q, rows.p, held)
     found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)
-    model = FittedModel(data.design, units, found.chosen, dropped=data.dropped)
+    model = FittedModel(data.design, units, found.chosen, sample=Sample.of(data), dropped=data.dropped)
     return Result(model, rows, found)
 
 
@@ -112,12 +110,15 @@ def fit_located_design(
     `sweep`."""
     refuse_groups(data.groups, "located models")
     refuse_partial(data.partial, data.design.expert_names, "located models")
+    refuse_offset(data.design.known, "located models")
     if data.z is not None:
         raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
     located = LocatedModels(data.x, data.y, models, data.w, contrast)
     found = sweep(located, ks, options, criterion, started, finished, n_folds)
-    single = data.y.ndim == 1
-    model = LocatedModel(data.design, data.responses, single, found.chosen, dropped=data.dropped)
+    model = LocatedModel(
+        data.design, data.responses, data.y.ndim == 1, found.chosen,
+        sample=Sample.of(data), dropped=data.dropped,
+    )  # fmt: skip
     return Result(model, data, found)
 
 
@@ -137,35 +138,6 @@ def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]
     return [int(n_experts)], "bic"
 
 
-def read_formula(
-    formula: str,
-    data: Any,
-    sample_weight: Any = None,
-    classes: bool = False,
-    groups: Any = None,
-    missing: str = "error",
-    partial: Any = None,
-    k: int | None = None,
-) -> Observations:
-    """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`, and `groups` a
-    column's name or ids (n,). Rows with missing values are refused, or left out where `missing` is "drop".
-    `partial` says which of `k` experts rows are known to have."""
-    check_policy(missing)
-    dropped = None
-    if missing == "drop":
-        keep, dropped = drop_gaps(gaps(read_by(formula, data)), row_count(data))
-        if keep is not None:
-            data, sample_weight = take_rows(data, keep), take_rows(sample_weight, keep)
-            groups, partial = (a if isinstance(a, str) else take_rows(a, keep) for a in (groups, partial))
-    design = FormulaDesign.learn(formula, data)
-    x, z = design.matrices(data)
-    design, raw = design.learn_response(data)
-    y, labels = encode_classes(raw) if classes else (numeric_response(raw, design.response), ())
-    w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)
-    known = known_experts(partial, data, len(y), k)
-    return Observations(design, x, z, y, w, (design.response,), labels, ids, dropped, known)
-
-
 def fit_formula(
     formula: str,
     data: Any,
@@ -175,6 +147,7 @@ def fit_formula(
     *,
     sample_weight: Any = None,
     groups: Any = None,
+    offset: str | None = None,
     shared_variance: bool = False,
     gate: Gate | None = None,
     missing: str = "error",
@@ -184,7 +157,10 @@ def fit_formula(
     """Fit "y ~ experts | gate" on a frame, by a softmax gate unless another is given; `how` as in
     `fit_design`."""
     k = ks[0] if len(ks) == 1 else None
-    given = read_formula(formula, data, sample_weight, family == "multinomial", groups, missing, partial, k)
+    given = read_formula(
+        formula, data, sample_weight, family == "multinomial", groups,
+        offset=offset, missing=missing, partial=partial, k=k,
+    )  # fmt: skip
     made = make_family(family, classes=len(given.classes), shared_variance=shared_variance)
     return fit_design(given, made, ks, options, gate=gate or SoftmaxGate(), **how)
 
@@ -201,6 +177,7 @@ def select_experts(
     n_jobs: int | None = None,
     sample_weight: Any = None,
     groups: Any = None,
+    offset: str | None = None,
     missing: str = "error",
     **how: Any,
 ) -> Selection:
@@ -214,8 +191,8 @@ def select_experts(
     model : {"softmax", "located"}
         Experts behind a softmax gate (or another one, by ``gate``), or Gaussian-gated experts of
         `moestro.located`.
-    family : {"gaussian", "multinomial", "poisson"}
-        Of softmax-gated experts; located ones are Gaussian.
+    family : str
+        Of softmax-gated experts, as in `MoERegressor`, or "multinomial"; located ones are Gaussian.
     n_experts : sequence of int
     criterion : {"bic", "aic", "icl", "djump", "ddse", "cv", "dendrogram"}
         "dendrogram" fits the largest number only, and merges.
@@ -225,6 +202,8 @@ def select_experts(
     sample_weight : array-like of shape (n,), optional
     groups : str or array-like of shape (n,), optional
         Of softmax-gated models: the column, or the ids, of rows that share their expert.
+    offset : str, optional
+        Of softmax-gated models: the column of an offset, the same as ``+ offset(column)`` in the formula.
     missing : {"error", "drop"}
         Rows with a missing value in a column that the formula reads are refused, or left out.
     **how
@@ -256,7 +235,7 @@ def select_experts(
             raise DataError(f"located experts are Gaussian: family={family!r} needs model='softmax'")
         search = {n: how.pop(n) for n in ("n_starts", "tol", "max_iter", "rank_by") if n in how}
         chosen = {n: how.pop(n) for n in ("contrast", "n_folds") if n in how}
-        given = read_formula(formula, data, sample_weight, groups=groups, missing=missing)
+        given = read_formula(formula, data, sample_weight, groups=groups, offset=offset, missing=missing)
         found = fit_located_design(
             given, specifications(**how), ks, replace(options, **search), criterion=criterion, **chosen
         )
@@ -276,12 +255,13 @@ def select_experts(
     shared = how.pop("shared_variance", False)
     held = {name: how.pop(name) for name in WORDS if name in how}
     result = fit_formula(
-        formula, data, family, ks, options, sample_weight=sample_weight, groups=groups,
+        formula, data, family, ks, options, sample_weight=sample_weight, groups=groups, offset=offset,
         shared_variance=shared, gate=make_gate(**{"gate": "softmax", **how}), criterion=criterion,
         missing=missing, constraints=held,
     )  # fmt: skip
-    design, units = result.model.design, result.model.units
-    models: dict[int, Any] = {f.model.k: FittedModel(design, units, f) for f in result.sweep.fits}
+    models: dict[int, Any] = {
+        f.model.k: replace(result.model, fit=f, covariances={}) for f in result.sweep.fits
+    }
     return Selection(result.sweep.table(), result.model, models, result.sweep.choice, result.sweep.tree)
 
 

@@ -123,10 +123,7 @@ class PredictiveDistribution:
         if not ((levels > 0) & (levels < 1)).all():
             raise DataError("quantile levels must lie strictly between 0 and 1")
         discrete = self.family.discrete
-        mean, sd = self.family.mean(self.eta), np.sqrt(self.family.variance(self.eta))
-        low = self.center + self.scale * (mean - 40 * sd).min(axis=1)
-        high = self.center + self.scale * (mean + 40 * sd).max(axis=1)
-        low, high = (np.repeat(a[:, None], len(levels), axis=1) for a in (low, high))
+        low, high = self._bracket(levels)
         if discrete:
             low, high = np.full_like(low, -1.0), np.ceil(high) + 40.0
         for _ in range(200):
@@ -137,6 +134,21 @@ class PredictiveDistribution:
             if not (width > (1.0 if discrete else 1e-12 * (np.abs(low) + np.abs(high)) + 1e-300)).any():
                 break
         return high[:, 0] if np.ndim(q) == 0 else high
+
+    def _bracket(self, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ends (n, j) between which the quantiles lie: forty standard deviations, and more of heavy tails."""
+        mean, sd = self.family.mean(self.eta), np.sqrt(self.family.variance(self.eta))
+        sd = np.where(np.isfinite(sd), sd, 1.0)
+        low = self.center + self.scale * (mean - 40 * sd).min(axis=1)
+        high = self.center + self.scale * (mean + 40 * sd).max(axis=1)
+        low, high = (np.repeat(a[:, None], len(levels), axis=1) for a in (low, high))
+        for _ in range(60):
+            under, over = self.cdf(low) >= levels, self.cdf(high) < levels
+            if not (under.any() or over.any()):
+                break
+            width = high - low
+            low, high = np.where(under, low - width, low), np.where(over, high + width, high)
+        return low, high
 
     def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
         """Central interval of probability `level`."""

@@ -135,9 +135,7 @@ class Model:
         out = [(e, "gate", "", t) for e in rows for t in gate_terms]
         out += [(0, "gate", "", name) for name in self.gate.shared]
         out += [(e, "expert", c, t) for e in range(self.k) for c in predictors for t in terms]
-        out += [
-            (e, "expert", "", "log(variance)") for e in range(self.k) for _ in range(self.family.nuisances)
-        ]
+        out += [(e, "expert", "", name) for e in range(self.k) for name in self.family.nuisance_names]
         return out
 
     # What the parameters mean for rows of scaled features z (n, q) and x (n, p).
@@ -146,32 +144,48 @@ class Model:
         """Gate scores v (n, k): the weights are their softmax."""
         return self.gate.scores(self.gate_coefficients(theta), self.gate_shared(theta), z)
 
-    def predictors(self, theta: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """eta (n, k, m + nu), nuisances last."""
+    def predictors(self, theta: np.ndarray, x: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
+        """eta (n, k, m + nu), nuisances last; `known` (n, 1 or 2) is an offset of the linear predictors, and
+        the trials, which come after the nuisances."""
         coefficients = self.expert_coefficients(theta)
         eta = (x @ coefficients.reshape(-1, self.p).T).reshape(len(x), self.k, self.m)
+        if known is not None:
+            eta = eta + known[:, :1, None]
         nuisances = np.broadcast_to(self.nuisances(theta), (len(x), self.k, self.family.nuisances))
-        return np.concatenate([eta, nuisances], axis=2)
+        parts = [eta, nuisances]
+        if known is not None and known.shape[1] > 1:
+            parts.append(np.broadcast_to(known[:, None, 1:], (len(x), self.k, 1)))
+        return np.concatenate(parts, axis=2)
 
     def log_gate(self, theta: np.ndarray, z: np.ndarray) -> np.ndarray:
         """log pi (n, k)."""
         return log_softmax(self.scores(theta, z))
 
-    def log_joint(self, theta: np.ndarray, z: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def log_joint(
+        self, theta: np.ndarray, z: np.ndarray, x: np.ndarray, y: np.ndarray, known: np.ndarray | None = None
+    ) -> np.ndarray:
         """log pi_e(z) + log f_e(y | x), shape (n, k), y-only terms of the family left out."""
-        return self.log_gate(theta, z) + self.family.log_density(self.predictors(theta, x), y[:, None])
+        eta = self.predictors(theta, x, known)
+        return self.log_gate(theta, z) + self.family.log_density(eta, y[:, None])
 
-    def log_density(self, theta: np.ndarray, z: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def log_density(
+        self, theta: np.ndarray, z: np.ndarray, x: np.ndarray, y: np.ndarray, known: np.ndarray | None = None
+    ) -> np.ndarray:
         """log p(y | x), shape (n,), y-only terms included."""
-        return log_sum_exp(self.log_joint(theta, z, x, y))[:, 0] + self.family.log_base(y)
+        return log_sum_exp(self.log_joint(theta, z, x, y, known))[:, 0] + self.family.log_base(y)
 
     def sample(
-        self, theta: np.ndarray, z: np.ndarray, x: np.ndarray, rng: np.random.Generator
+        self,
+        theta: np.ndarray,
+        z: np.ndarray,
+        x: np.ndarray,
+        rng: np.random.Generator,
+        known: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Draw y (n,) and the expert (n,) that produced it."""
         cumulative = np.cumsum(np.exp(self.log_gate(theta, z)), axis=1)
         expert = (cumulative[:, :-1] < rng.random((len(z), 1)) * cumulative[:, -1:]).sum(axis=1)
-        eta = self.predictors(theta, x)[np.arange(len(x)), expert]
+        eta = self.predictors(theta, x, known)[np.arange(len(x)), expert]
         return self.family.sample(eta, rng), expert
 
 

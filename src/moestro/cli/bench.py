@@ -13,6 +13,7 @@ from .errors import one_line_errors
     type=click.Choice(
         [
             "passes",
+            "families",
             "fits",
             "growth",
             "located",
@@ -60,6 +61,7 @@ def bench(
 
     \b
     passes    one sum over the rows, by engine, order, threads and instruction set, against the floor
+    families  a family written in NumPy beside its compiled twin
     fits      whole fits with default starts
     growth    time and memory against the number of rows
     located   Gaussian mixtures of (x, y): an EM iteration against its floor, whole fits, growth
@@ -76,12 +78,14 @@ def bench(
     Example:
       moestro bench passes --rows 1000000
     """
-    from ..bench import fits, growth, located, passes, penalised, solvers, startup
+    from ..bench import fits, growth, located, passes, penalised, solvers, startup, terms
 
     @one_line_errors
     def run() -> None:
         if what in ("passes", "all"):
             click.echo(passes.report(rows))
+        if what in ("families", "all"):
+            click.echo(terms.report())
         if what in ("fits", "all"):
             click.echo(fits.report(flexmix, only))
         if what in ("growth", "all"):

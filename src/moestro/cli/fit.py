@@ -96,7 +96,8 @@ def _fit_plain(
 ) -> None:
     from dataclasses import replace
 
-    from ..summary import summary_text
+    from ..inference import Request
+    from ..summary import summary_text, sweep_text
     from ..threads import thread_count
 
     options["criterion"] = options["criterion"] or "bic"
@@ -112,11 +113,11 @@ def _fit_plain(
     result = run_sweep(options, *read_data(options), record, located)
     table = result.sweep.table()
     what = "Number of experts" if located is None else "Models"
-    say(f"\n{what}, chosen by {result.sweep.criterion.upper()}\n{table.to_text(3)}\n")
+    say(f"\n{what}, chosen by {result.sweep.criterion.upper()}\n{sweep_text(table)}\n")
     model, covariance = result.model, None
     if cov != "none":
         threads = thread_count(options["threads"])
-        covariance = model.estimate_covariance(result.rows, cov, options["engine"], threads)
+        covariance = model.estimate_covariance(result.rows, Request(cov), options["engine"], threads)
         model = replace(model, covariances={cov: covariance})
     say(summary_text(model, covariance))
     if out:

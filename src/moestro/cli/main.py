@@ -6,6 +6,7 @@ import click
 
 from .. import __version__
 from .bench import bench
+from .compare import compare
 from .fit import fit
 from .predict import predict
 from .select import select
@@ -29,5 +30,5 @@ def main() -> None:
     """
 
 
-for command in (fit, predict, select, study, bench):
+for command in (fit, predict, select, compare, study, bench):
     main.add_command(command)

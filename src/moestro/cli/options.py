@@ -38,6 +38,19 @@ class ExpertRange(click.ParamType):
         return sorted(set(out))
 
 
+class FamilyName(click.ParamType):
+    """A family of experts, looked up where it is given: the command starts without them."""
+
+    name = "FAMILY"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from ..experts import FAMILIES
+
+        if value not in FAMILIES:
+            self.fail(f"'{value}' is not a family: choose one of {', '.join(FAMILIES)}", param, ctx)
+        return value
+
+
 class Criterion(click.Choice):
     """A criterion; "slope" is another name of "djump"."""
 
@@ -69,14 +82,19 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--experts", "-k", type=ExpertRange(), default="1-5", show_default=True, help=(
                 "Numbers of experts to try: 3, 1-5 or 1,2,4."
             )),
-            click.option("--family", type=click.Choice(["gaussian", "multinomial", "poisson"]),
-                default="gaussian", show_default=True, help=(
-                "Law of the response given the expert: a number, a class, a count."
+            click.option("--family", type=FamilyName(), default="gaussian", show_default=True, help=(
+                "Law of the response given the expert: of numbers gaussian, student; of classes multinomial; "
+                "of counts poisson, negative-binomial; of positive numbers gamma, inverse-gaussian, "
+                "lognormal, weibull; of shares beta; of 0 and 1 binomial, binomial-probit, binomial-cloglog."
             )),
             click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
             click.option("--groups", metavar="COLUMN", help=(
                 "Column of ids: rows of one id share their expert. The gate's columns are then those of the "
                 "groups ('| z', or '| 1')."
+            )),
+            click.option("--offset", metavar="COLUMN", help=(
+                "Column that is added to the linear predictors as it is, like '+ offset(COLUMN)' in the "
+                "formula: of counts the logarithm of the exposure."
             )),
             click.option("--missing", type=click.Choice(["error", "drop"]), default="error",
                 show_default=True, help=(

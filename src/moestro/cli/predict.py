@@ -207,7 +207,20 @@ def _posteriors(model: Any, at: tuple[Any, Any], frame: Any) -> dict[str, Any]:
 
     if isinstance(model, FittedModel) and model.fit.group_sizes is not None:
         raise DataError("--posterior is of single rows, and this model's rows share their expert in groups")
-    return assigned(posterior(model.log_joint(*at, _response(model, frame))))
+    x, y = _seen(model, at[0], frame)
+    return assigned(posterior(model.log_joint(x, at[1], y)))
+
+
+def _seen(model: Any, x: Any, frame: Any) -> tuple[Any, np.ndarray]:
+    """The experts' columns, with trials where the response has them, and the response of the rows."""
+    from ..design import append_trials
+    from ..fitted import FittedModel
+
+    y = _response(model, frame)
+    if not isinstance(model, FittedModel) or not model.fit.model.family.takes_trials:
+        return x, y
+    y, trials = (y[:, 0], y[:, 1]) if y.ndim == 2 else (y, None)
+    return append_trials(x, model.design.known, y, trials), y
 
 
 def _weights(model: Any, at: tuple[Any, Any], frame: Any, groups: str, seen: Any) -> np.ndarray:
@@ -220,7 +233,7 @@ def _weights(model: Any, at: tuple[Any, Any], frame: Any, groups: str, seen: Any
         raise DataError(
             "--history needs a model that was fitted by a formula, which says what the response is"
         )
-    past = (_matrices(model, seen)[0], _response(model, seen), group_ids(groups, seen))
+    past = (*_seen(model, _matrices(model, seen)[0], seen), group_ids(groups, seen))
     return log_weights_after(model, *at, group_ids(groups, frame), past)
 
 

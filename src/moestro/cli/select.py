@@ -62,6 +62,8 @@ def select(model: str, **options: Any) -> None:
 
 
 def _select(located: bool, options: dict[str, Any]) -> None:
+    from ..summary import sweep_text
+
     words = {name: options.pop(name) for name in LOCATED}
     if located:
         refuse_given(["gate"], "applies only to --model softmax")
@@ -69,7 +71,7 @@ def _select(located: bool, options: dict[str, Any]) -> None:
     else:
         refuse_given(LOCATED, "applies only to --model located")
     result = run_sweep(options, *read_data(options), lambda found: None, words if located else None)
-    click.echo(result.sweep.table().to_text(3))
+    click.echo(sweep_text(result.sweep.table()))
     fit = result.model.fit
     label = f", {fit.specification.label}" if located else ""
     click.echo(f"\nchosen by {result.sweep.criterion.upper()}: {fit.k}{label} ({fit.status})")

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..reading import texts, whole
+from .known import OFFSET
 from .levels import MOST, codes, indicator_names, indicators
 from .transforms import NAMED, apply_transform, learn_transform
 
@@ -31,6 +32,8 @@ class ArrayDesign:
         Number of columns that the transform returns.
     levels : mapping of str to tuple
         Of the columns of categories.
+    known : int
+        1 where the experts have an offset: a column of X after those with names.
     """
 
     names: tuple[str, ...]
@@ -39,6 +42,7 @@ class ArrayDesign:
     transform: Any = None
     width: int = 0
     levels: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    known: int = 0
 
     @classmethod
     def learn(
@@ -101,7 +105,13 @@ class ArrayDesign:
         return np.concatenate(parts, axis=1)
 
     def matrices(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Experts' columns and the gate's; None where they are the same."""
+        """Experts' columns, the offset last, and the gate's; None where they are the same."""
+        if self.known:
+            own, gate = self._sides(x[:, : -self.known])
+            return np.column_stack([own, x[:, -self.known :]]), gate
+        return self._sides(x)
+
+    def _sides(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         experts = self._side(x, self.experts)
         if self.transform is None:
             return experts, None if self.gate == self.experts else self._side(x, self.gate)
@@ -112,11 +122,10 @@ class ArrayDesign:
         return self.levels.get(name, ())
 
     def encoded(self, data: Mapping[str, np.ndarray]) -> np.ndarray:
-        """X (n, d) from its columns by name, categories as they are called."""
+        """X (n, d) from its columns by name, categories as they are called, and its offset by `OFFSET`."""
         known = self.levels
-        return np.column_stack(
-            [codes(n, np.asarray(data[n]), known[n]) if n in known else data[n] for n in self.names]
-        )
+        parts = [codes(n, np.asarray(data[n]), known[n]) if n in known else data[n] for n in self.names]
+        return np.column_stack([*parts, data[OFFSET]] if self.known else parts)
 
     def columns_of(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """Inverse of `encoded`."""
@@ -127,7 +136,7 @@ class ArrayDesign:
                 called = np.empty(len(self.levels[name]), dtype=object)
                 called[:] = self.levels[name]
                 out[name] = called[x[:, j].astype(int)]
-        return out
+        return out | ({OFFSET: x[:, -1]} if self.known else {})
 
     def to_dict(self) -> dict[str, Any]:
         """JSON description; only a transform with a name can be written down."""
@@ -145,6 +154,7 @@ class ArrayDesign:
             "transform": self.transform,
             "width": self.width,
             "levels": {name: list(known) for name, known in self.levels.items()},
+            "known": self.known,
         }
 
     @classmethod
@@ -164,7 +174,8 @@ class ArrayDesign:
         width = 0 if data["transform"] is None else len(plain.gate_names)
         if data["width"] != width:  # a transform with a name works on each column alone
             raise DataError(f"the model file's gate transform makes {width} columns: it says otherwise")
-        return cls(columns, experts, gate, data["transform"], width, levels)
+        known = whole(data.get("known", 0), "number of offsets", 0, 1)
+        return cls(columns, experts, gate, data["transform"], width, levels, known)
 
 
 def _levels(known: Any) -> tuple[Any, ...]:

@@ -75,6 +75,7 @@ ARGUMENTS: dict[str, dict[str, Check]] = {
     **{name: {} for name in ELEMENTWISE},
     "I": {},
     "common": {},
+    "offset": {},
     "C": {"levels": _levels},
     "center": {},
     "scale": {"center": _flag, "scale": _flag, "ddof": _whole(0, 1)},
@@ -87,6 +88,7 @@ ARGUMENTS: dict[str, dict[str, Check]] = {
 }  # fmt: skip
 BY_NAME = {("C", "levels"), *((name, "extrapolation") for name in ("cs", "cr", "cc"))}
 FUNCTIONS = frozenset(ARGUMENTS)
+WIDE = ("C", "poly", "bs", "cs", "cr", "cc")  # functions that may make several columns
 
 _ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.BitAnd)
 _COMPARISON = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq, ast.NotEq)
@@ -107,6 +109,10 @@ def read(text: str) -> ast.expr:
         node, depth = todo.pop()
         if depth > DEPTH:
             raise DataError(f"'{_short(text)}' in the formula is nested more than {DEPTH} deep")
+        if node is not tree and isinstance(node, ast.Call) and function(node) == "offset":
+            raise DataError(
+                f"'{_short(text)}' in the formula: an offset stands by itself, '+ offset(log(t))'"
+            )
         if wrong := _wrong(node):
             raise DataError(f"'{_short(text)}' {wrong}")
         todo += [(child, depth + 1) for child in _parts(node)]
@@ -144,6 +150,11 @@ def width(tree: ast.expr) -> int:
             asked += [len(v) + 11 for v in given.values() if isinstance(v, list)]
             widest = max([widest, *asked])
     return widest
+
+
+def is_offset(tree: ast.expr) -> bool:
+    """Whether an expression is added as it is, without a coefficient: offset(...)."""
+    return isinstance(tree, ast.Call) and function(tree) == "offset"
 
 
 def is_category(tree: ast.expr) -> bool:
@@ -214,6 +225,8 @@ def _wrong_call(node: ast.Call) -> str | None:
     if not name:
         return f"is not allowed in a formula: use columns, arithmetic and {', '.join(sorted(FUNCTIONS))}"
     allowed = ARGUMENTS[name]
+    if name == "offset" and any(isinstance(n, ast.Call) and function(n) in WIDE for n in _walk(node)):
+        return "makes several columns, and an offset is one: use arithmetic and elementwise functions"
     unknown = [k.arg for k in node.keywords if k.arg not in allowed]
     if not node.args or unknown or len(node.args) > 1 + len([n for n in allowed if (name, n) not in BY_NAME]):
         takes = f"a column and {', '.join(allowed)}" if allowed else "one argument and no options"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from ..errors import DataError
 from ..reading import sentence, texts
 from .frames import columns, refuse_unusable, row_count
-from .grammar import parse, refuse_names, short, split, variables
+from .grammar import offsets, parse, refuse_names, short, split, variables
 from .levels import declared_levels, plain_level, refuse_unseen
 from .materialise import make_spec, materialise, needed, plain, refuse_state
 
@@ -56,16 +57,17 @@ class FormulaSide:
         }
         return cls(
             text,
-            tuple(n for n in names if n != "Intercept"),
+            tuple(n for n in names if n not in ("Intercept", *offsets(text))),
             tuple(variables(text)),
             levels,
             {k: plain(v) for k, v in spec.transform_state.items() if v},
         )
 
     def matrix(self, data: Any) -> np.ndarray:
-        """Columns (n, d) of new data, with the remembered levels and transforms."""
+        """Columns (n, d) of new data, with the remembered levels and transforms; last the sum of the offsets,
+        where there are any."""
         if not self.variables or row_count(data) == 0:
-            return np.empty((row_count(data), len(self.names)))
+            return np.empty((row_count(data), len(self.names) + bool(offsets(self.text))))
         found = needed(self.text, data)
         for factor, levels in self.levels.items():
             name = factor.removeprefix("C(").removesuffix(")")
@@ -73,13 +75,17 @@ class FormulaSide:
                 refuse_unseen(name, list(dict.fromkeys(map(plain_level, found[name].tolist()))), levels)
         out = materialise(make_spec(self.text, self.levels, self.state), found, self._categories)
         got = [str(c) for c in out.model_spec.column_names]
-        if [name for name in got if name != "Intercept"] != list(self.names):
+        known = offsets(self.text)
+        if [name for name in got if name not in ("Intercept", *known)] != list(self.names):
             raise DataError(
                 f"the formula part '{short(self.text)}' makes the columns {short(', '.join(got))}, but was "
                 f"fitted with {short(', '.join(self.names))}"
             )
         matrix = np.asarray(out, dtype=float)
-        return np.ascontiguousarray(matrix[:, [j for j, name in enumerate(got) if name != "Intercept"]])
+        own = np.ascontiguousarray(matrix[:, [got.index(name) for name in self.names]])
+        if not known:
+            return own
+        return np.column_stack([own, matrix[:, [got.index(name) for name in known]].sum(axis=1)])
 
     @property
     def _categories(self) -> dict[str, tuple]:
@@ -127,12 +133,17 @@ class FormulaDesign:
     @classmethod
     def learn(cls, text: str, data: Any) -> FormulaDesign:
         response, experts, gate = split(text)
-        for part in (response, experts, gate):
+        plain = _plain_names(response)
+        for part in (None if plain else response, experts, gate):
             if part is not None:
                 parse(part)
         if (rows := row_count(data)) < 2:
             raise DataError(f"the data have {rows} row{'' if rows == 1 else 's'}: at least 2 are needed")
-        read = sorted({name for part in (response, experts, gate or "1") for name in variables(part)})
+        for part, of in ((None if plain else response, "response"), (gate, "gate")):
+            if part is not None and offsets(part):
+                raise DataError(f"an offset belongs to the experts' part of a formula, not to the {of}")
+        own = plain or variables(response)
+        read = sorted({*own, *(name for part in (experts, gate or "1") for name in variables(part))})
         refuse_unusable(columns(data, read))  # of all parts at once, so that one message names every gap
         if any("common(" in part for part in (response, gate or "")):
             raise DataError(
@@ -146,11 +157,16 @@ class FormulaDesign:
         return self.experts.names
 
     @property
+    def known(self) -> int:
+        """1 where the experts have an offset, else 0."""
+        return int(bool(offsets(self.experts.text)))
+
+    @property
     def gate_names(self) -> tuple[str, ...]:
         return self.experts.names if self.gate_side is None else self.gate_side.names
 
     def matrices(self, data: Any) -> tuple[np.ndarray, np.ndarray | None]:
-        """Experts' columns and the gate's; None where they are the same."""
+        """Experts' columns, the offset last, and the gate's; None where they are the same."""
         return self.experts.matrix(data), None if self.gate_side is None else self.gate_side.matrix(data)
 
     @property
@@ -179,9 +195,10 @@ class FormulaDesign:
     def read_response(self, data: Any) -> np.ndarray:
         """The response (n,): a column as it is, or an expression of columns with the remembered
         transforms."""
-        name = self._plain_response
-        if name is not None:
-            return columns(data, [name])[name]
+        names = self._plain_response
+        if names is not None:
+            found = list(columns(data, names).values())
+            return found[0] if len(found) == 1 else np.column_stack(found)
         spec = make_spec(f"0 + {self.response}", None, self.response_state)
         return self._one_column(materialise(spec, needed(self.response, data)))
 
@@ -194,8 +211,8 @@ class FormulaDesign:
         return columns(data, sorted({*self.variables, *own})) | (given or {})
 
     @property
-    def _plain_response(self) -> str | None:
-        return _plain_name(self.response)
+    def _plain_response(self) -> list[str] | None:
+        return _plain_names(self.response)
 
     def _one_column(self, out: Any) -> np.ndarray:
         values = np.asarray(out, dtype=float)
@@ -223,7 +240,8 @@ class FormulaDesign:
             None if gate is None else FormulaSide.from_dict(gate),
             state,
         )
-        refuse_state(design.response, {}, state)
+        if design._plain_response is None or state:
+            refuse_state(design.response, {}, state)
         sides = (design.experts.text, None if design.gate_side is None else design.gate_side.text)
         if split(design.text) != (design.response, *sides):
             raise DataError(f"the model file's formula '{short(design.text)}' is not that of its parts")
@@ -247,13 +265,15 @@ def read_by(text: str, data: Any, y: np.ndarray | None = None) -> dict[str, np.n
 
 
 def _response_variables(response: str) -> list[str]:
-    plain = _plain_name(response)
-    return variables(response) if plain is None else [plain]
+    return _plain_names(response) or variables(response)
 
 
 def response_data(response: str, y: np.ndarray) -> dict[str, np.ndarray]:
     """y (n,) under the name of the one column that a response reads."""
-    names = _response_variables(response)
+    names = _plain_names(response)
+    if names is not None and y.ndim == len(names):
+        return dict(zip(names, y.reshape(len(y), -1).T, strict=True))
+    names = names or variables(response)
     if len(names) != 1:
         read = ", ".join(names) or "no column"
         raise DataError(
@@ -262,7 +282,12 @@ def response_data(response: str, y: np.ndarray) -> dict[str, np.ndarray]:
     return {names[0]: y}
 
 
-def _plain_name(response: str) -> str | None:
-    """The response's column where it is no expression."""
+PROPORTION = re.compile(r"prop\(\s*(\w+|`[^`]+`)\s*,\s*(\w+|`[^`]+`)\s*\)")
+
+
+def _plain_names(response: str) -> list[str] | None:
+    """The response's column, or successes and trials, where they are no expression."""
+    if found := PROPORTION.fullmatch(response):
+        return [name.strip("`") for name in found.groups()]
     plain = response.isidentifier() or response.startswith("`")
-    return response.strip("`") if plain else None
+    return [response.strip("`")] if plain else None

@@ -75,7 +75,40 @@ def parse(text: str) -> Any:
         for factor in term.factors:
             syntax(factor)  # as formulaic wrote it once more, and will evaluate it
     _refuse_columns(text, formula, lambda factor: 1)
+    for term in formula:
+        if len(term.factors) > 1 and any(_is_offset(factor) for factor in term.factors):
+            raise DataError(
+                f"the formula part '{short(text)}' multiplies an offset: add it, its coefficient is one"
+            )
     return formula
+
+
+def offsets(text: str) -> list[str]:
+    """The names of the columns of a part that are offsets."""
+    return [str(f.expr) for term in parse(text) for f in term.factors if _is_offset(f)]
+
+
+def with_offset(text: str, column: Any) -> str:
+    """The formula with the column of this name as an offset of the experts; None: as it is."""
+    if column is None:
+        return text
+    if not isinstance(column, str):
+        raise DataError(
+            "beside a formula an offset is the name of a column, so that predictions can read it: "
+            "offset='log_t', or + offset(log(t)) in the formula"
+        )
+    response, experts, gate = split(text)
+    if not column.isidentifier():
+        raise DataError(
+            f"offset names the column '{short(column)}', which is no plain name: "
+            "write offset(...) in the formula"
+        )
+    return f"{response} ~ {experts} + offset({column})" + ("" if gate is None else f" | {gate}")
+
+
+def _is_offset(factor: Any) -> bool:
+    tree = syntax(factor)
+    return tree is not None and expressions.is_offset(tree)
 
 
 def variables(text: str) -> list[str]:

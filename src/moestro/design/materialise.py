@@ -76,7 +76,7 @@ def materialise(
             for name, levels in (categories or {}).items():
                 values = [plain_level(v) for v in needed[name].tolist()]
                 frame[name] = pandas.Categorical(values, categories=list(levels))
-            out = spec.get_model_matrix(frame, context={"common": lambda values: values})
+            out = spec.get_model_matrix(frame, context={"common": _as_it_is, "offset": _as_it_is})
     except Exception as error:
         reason = " ".join(str(error).split())
         raise DataError(
@@ -88,6 +88,11 @@ def materialise(
         if bad.any():
             raise DataError(f"'{name}' is not a finite number in {which_rows(bad)}")
     return out
+
+
+def _as_it_is(values: Any) -> Any:
+    """An offset is a column whose coefficient is known."""
+    return values
 
 
 def refuse_state(text: str, levels: dict[str, tuple], state: Any) -> None:

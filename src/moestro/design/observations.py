@@ -21,7 +21,7 @@ class Observations:
     ----------
     design : Design
     x : ndarray or scipy.sparse of shape (n, d)
-        Columns of the experts.
+        Columns of the experts and, last, their offset where the design has one.
     z : like x, or None
         Columns of the gate where they differ.
     y : ndarray of shape (n,), or (n, q) of several responses
@@ -33,10 +33,12 @@ class Observations:
         Labels of the classes; none for numbers.
     groups : array-like of shape (n,) or None
         Ids of the rows that share their expert.
-    partial : ndarray of int, shape (n,), or None
-        The expert that a row is known to have, -1 where it is not known.
+    trials : ndarray of shape (n,) or None
+        In which y counts successes.
     dropped : Dropped or None
         Rows that were left out for missing values.
+    partial : ndarray of int, shape (n,), or None
+        The expert that a row is known to have, -1 where it is not known.
     """
 
     design: Design
@@ -47,6 +49,7 @@ class Observations:
     responses: tuple[str, ...] = ("y",)
     classes: tuple = ()
     groups: Any = None
+    trials: np.ndarray | None = None
     dropped: Dropped | None = None
     partial: np.ndarray | None = None
 

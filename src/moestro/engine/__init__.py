@@ -6,18 +6,26 @@ from ..rows import Rows
 from .array import ArrayEngine, unit_scores
 from .base import Engine, Evaluation, Order, Rowwise, stacked
 from .labelled import labelled
-from .native import ISA_VARIABLE, NativeEngine, supports
+from .native import GATES, ISA_VARIABLE, NativeEngine, supports
+from .terms import TermsEngine
 
 ENGINES = ("auto", "native", "array")
 
 
 def make_engine(model: Model, rows: Rows, name: str = "auto", threads: int = 1) -> Engine:
-    """The engine called `name`; "auto" is native where the core has the gate and the family."""
+    """The engine called `name`; "auto" is native where the core has the gate. The terms of a family that it
+    has not come from NumPy."""
     if name not in ENGINES:
         raise DataError(f"engine={name!r} is unknown: choose one of {', '.join(ENGINES)}")
-    if name == "native" or (name == "auto" and supports(model)):
-        return labelled(model, rows, lambda model, rows: NativeEngine(model, rows, threads))
-    return labelled(model, rows, ArrayEngine)
+
+    def make(model: Model, rows: Rows) -> Engine:
+        if name == "array" or (name == "auto" and model.gate.name not in GATES):
+            return ArrayEngine(model, rows)
+        if model.gate.name in GATES and not supports(model):
+            return TermsEngine(model, rows, threads)
+        return NativeEngine(model, rows, threads)
+
+    return labelled(model, rows, make)
 
 
 __all__ = [
@@ -29,6 +37,7 @@ __all__ = [
     "NativeEngine",
     "Order",
     "Rowwise",
+    "TermsEngine",
     "make_engine",
     "stacked",
     "unit_scores",

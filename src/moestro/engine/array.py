@@ -111,7 +111,7 @@ class ArrayEngine:
 
     def _densities(self, theta: np.ndarray, block: Block) -> tuple[np.ndarray, ...]:
         """Linear predictors eta (b, k, m), log pi_e, log pi_e + sum_i l_e(i), (u, k), and L (u, 1)."""
-        u, eta = self.model.scores(theta, block.z), self.model.predictors(theta, block.x)
+        u, eta = self.model.scores(theta, block.z), self.model.predictors(theta, block.x, block.known)
         log_pi = u - log_sum_exp(u)
         joint = log_pi + block.sum(self.model.family.log_density(eta, block.y[:, None]))
         return eta, log_pi, joint, log_sum_exp(joint)

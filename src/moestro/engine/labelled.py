@@ -95,7 +95,7 @@ class LabelledEngine:
         assert self._of_known is not None
         model, rows = self.model, self._of_known.rows
         block = next(rows.blocks(rows.n))
-        eta, log_pi = model.predictors(theta, block.x), log_softmax(model.scores(theta, block.z))
+        eta, log_pi = model.predictors(theta, block.x, block.known), log_softmax(model.scores(theta, block.z))
         base = np.broadcast_to(model.family.log_base(block.y) - np.log(rows.y_scale), block.y.shape)
         joint = log_pi + block.sum(model.family.log_density(eta, block.y[:, None]) + base[:, None])
         d = np.zeros((len(block.y), model.n_gate))

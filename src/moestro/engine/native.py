@@ -8,18 +8,56 @@ import numpy as np
 
 from .. import _core
 from ..errors import DataError
+from ..experts import Family, known_as
 from ..model import Model
 from ..rows import Rows
-from .base import Evaluation, Order, Rowwise, log_base_sum
+from .base import Evaluation, Order, Rowwise, add_base, log_base_sum
 
 GATES = ("softmax", "top-k")
 CODES = {"multinomial": 0, "gaussian": 1, "poisson": 2}
+OUTSIDE = 3  # terms come from NumPy
 ISA_VARIABLE = "MOESTRO_ISA"
 
 
 def supports(model: Model) -> bool:
     """Whether the compiled core has this gate and family."""
-    return model.gate.name in GATES and model.family.name in CODES
+    return model.gate.name in GATES and code_of(model.family) != OUTSIDE
+
+
+def code_of(family: Family) -> int:
+    """What the core calls a family."""
+    name = known_as(family)
+    return CODES.get(name, OUTSIDE) if isinstance(name, str) else OUTSIDE
+
+
+def instruction_set(isa: str | None) -> str:
+    """The one that was asked for, here or in the environment; "" is the best one."""
+    return os.environ.get(ISA_VARIABLE, "") if isa is None else isa
+
+
+def problem_of(model: Model, rows: Rows, code: int) -> _core.Problem:
+    """The core's view of a model on rows, which it does not copy; `code` is what it calls the family."""
+    xs, zs = rows.x_scaling, rows.z_scaling
+    return _core.Problem(
+        rows.x,
+        np.ascontiguousarray(xs.center),
+        np.ascontiguousarray(xs.inv_scale),
+        rows.z,
+        np.ascontiguousarray(zs.center),
+        np.ascontiguousarray(zs.inv_scale),
+        np.ascontiguousarray(rows.y),
+        None if rows.w is None else np.ascontiguousarray(rows.w),
+        rows.y_center,
+        rows.y_scale,
+        code,
+        model.k,
+        model.m,
+        model.family.nuisances,
+        getattr(model.gate, "top_k", 0),
+        getattr(model.gate, "rank_on", "") == "logit",
+        None if rows.groups is None else rows.groups.offsets,
+        None if rows.scaled_known is None else np.ascontiguousarray(rows.scaled_known[:, 0]),
+    )
 
 
 class NativeEngine:
@@ -35,26 +73,8 @@ class NativeEngine:
                 "use engine='array'"
             )
         self.model, self.rows, self.threads = model, rows, threads
-        self.isa = os.environ.get(ISA_VARIABLE, "") if isa is None else isa
-        xs, zs = rows.x_scaling, rows.z_scaling
-        self._problem = _core.Problem(
-            rows.x,
-            np.ascontiguousarray(xs.center),
-            np.ascontiguousarray(xs.inv_scale),
-            rows.z,
-            np.ascontiguousarray(zs.center),
-            np.ascontiguousarray(zs.inv_scale),
-            np.ascontiguousarray(rows.y),
-            None if rows.w is None else np.ascontiguousarray(rows.w),
-            rows.y_center,
-            rows.y_scale,
-            CODES[model.family.name],
-            model.k,
-            model.m,
-            getattr(model.gate, "top_k", 0),
-            getattr(model.gate, "rank_on", "") == "logit",
-            None if rows.groups is None else rows.groups.offsets,
-        )
+        self.isa = instruction_set(isa)
+        self._problem = problem_of(model, rows, code_of(model.family))
         self._offset = log_base_sum(model, rows)
 
     def evaluate(
@@ -97,12 +117,5 @@ class NativeEngine:
 
     def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
         density, resp, score = self._problem.rowwise(theta, scores, self.threads, self.isa)
-        start = 0
-        for part in self.rows.parts(65536):
-            scaled = (part.y - part.y_center) / part.y_scale
-            base = self.model.family.log_base(scaled) - np.log(part.y_scale)
-            if part.groups is not None:
-                base = part.groups.sum(np.broadcast_to(base, part.y.shape))
-            density[start : start + part.n_units] += base
-            start += part.n_units
+        add_base(density, self.model, self.rows)
         return Rowwise(density, resp, score)

@@ -1,7 +1,7 @@
 """scikit-learn estimators."""
 
 from .classifier import MoEClassifier
-from .compared import bootstrap_test
+from .compared import bootstrap_test, compare, vuong_test
 from .cross_validated import MoEClassifierCV, MoERegressorCV
 from .files import load_model
 from .located import LocatedMoERegressor
@@ -20,7 +20,9 @@ __all__ = [
     "Stability",
     "alpha_path",
     "bootstrap_test",
+    "compare",
     "confident_lower_bound",
     "load_model",
     "stability_selection",
+    "vuong_test",
 ]

@@ -10,23 +10,21 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..design import FormulaDesign, Observations
+from ..design import Observations
 from ..design.groups import known_experts
 from ..design.holes import Dropped
 from ..design.response import check_weights
-from ..errors import DataError
-from ..fitted import posterior, write_file
-from ..fitted.groups import group_joint
+from ..fitted import write_file
 from ..threads import thread_count
-from .described import Described
+from .answers import Answers
 from .found import Found, Penalised, describe
 from .groups import column_by_name, ids_of
-from .helpers import numbers_of, read_arrays, read_formula, read_response, warn_if_weak
-from .holes import Seen, seen_rows, training_rows
+from .helpers import read_arrays, read_formula, warn_if_weak
+from .holes import training_rows
 from .paths import RegularizationPath
 
 
-class MoEBase(Described):
+class MoEBase(Answers):
     """Mixture of experts behind scikit-learn's interface."""
 
     n_experts: Any
@@ -36,22 +34,19 @@ class MoEBase(Described):
     _found: Found
 
     @abstractmethod
-    def _encode(self, y: np.ndarray, response: str, fitting: bool) -> np.ndarray:
-        """y (n,) as floats the family understands; learns classes when fitting."""
-
-    @property
-    @abstractmethod
-    def _classes(self) -> tuple:
-        """Labels of the classes; none for numbers."""
-
-    @abstractmethod
     def _estimate(self, data: Observations) -> Found:
         """Fit and choose."""
 
     # Fitting
 
     def fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None, partial: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        groups: Any = None,
+        offset: Any = None,
+        partial: Any = None,
     ) -> Self:
         """Fit by maximum likelihood.
 
@@ -62,7 +57,8 @@ class MoEBase(Described):
         y : array-like of shape (n,)
             With a `formula` it may be left out: the response is then read from the frame. Where it is given
             it takes the place of the column that the formula's response reads, in that column's own units:
-            with "log(price) ~ size" y is the price.
+            with "log(price) ~ size" y is the price. Binomial experts take two columns too, (n, 2), successes
+            and trials; in a formula ``prop(successes, trials) ~ x``.
         sample_weight : array-like of shape (n,), optional
             Real-valued, at least 0: weight 0 is a deleted row, weight 2 a row written twice; with groups a
             deleted group and one that was seen twice, so it is constant within a group.
@@ -71,6 +67,11 @@ class MoEBase(Described):
             visits of one patient), or the name of their column in a frame. The gate's columns are then those
             of the groups, constant within each; the likelihood is a product over groups, and criteria, robust
             standard errors and cross-validation count groups. Located and penalised fits refuse them.
+        offset : str or array-like of shape (n,), optional
+            Added to the linear predictor of every expert with the coefficient one: of counts the logarithm of
+            the exposure. With a formula the name of a column, the same as ``+ offset(column)`` in it, read
+            again from the rows that are predicted; else numbers, which `predict` needs too. Located and
+            penalised fits and classes refuse it.
         partial : str or array-like of shape (n,), optional
             The expert, from 1, that a row is known to have, missing where it is not known, or the name of the
             column. Such rows have no other expert in the fit, and experts keep these numbers; predictions use
@@ -80,7 +81,7 @@ class MoEBase(Described):
         -------
         self
         """
-        return self._fit(X, y, sample_weight, groups, partial)
+        return self._fit(X, y, sample_weight, groups, offset, partial)
 
     @classmethod
     def from_formula(
@@ -90,6 +91,7 @@ class MoEBase(Described):
         *,
         sample_weight: Any = None,
         groups: Any = None,
+        offset: str | None = None,
         partial: Any = None,
         **parameters: Any,
     ) -> Self:
@@ -105,26 +107,33 @@ class MoEBase(Described):
         sample_weight : array-like of shape (n,), optional
         groups : str or array-like of shape (n,), optional
             The column, or the ids, of rows that share their expert: ``groups="person"``.
+        offset : str, optional
+            The column of an offset: the same as ``+ offset(column)`` in the experts' part.
         partial : str or array-like of shape (n,), optional
             As in `fit`.
         **parameters
             Of the estimator. `predict` and the others then take frames with the same columns.
         """
-        return cls(**{"formula": formula, **parameters})._fit(data, None, sample_weight, groups, partial)
+        moe = cls(**{"formula": formula, **parameters})
+        return moe._fit(data, None, sample_weight, groups, offset, partial)
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any, partial: Any) -> Self:
-        seen, dropped = training_rows(self, X, y)
-        X, y, sample_weight, groups, partial = (seen.take(a) for a in (X, y, sample_weight, groups, partial))
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any, offset: Any, partial: Any) -> Self:
+        seen, dropped = training_rows(self, X, y, offset)
+        X, y, sample_weight, groups, offset, partial = (
+            seen.take(a) for a in (X, y, sample_weight, groups, offset, partial)
+        )
         ids, data = ids_of(self, groups, X), X
         read = read_arrays if self.formula is None else read_formula
-        design, x, z, y, responses = read(self, X, y)
+        design, x, z, y, responses = read(self, X, y, offset)
         y = self._encode(y, responses[0], fitting=True)
+        y, trials = self._split_trials(y)
         w = check_weights(sample_weight, len(y))
         k = int(self.n_experts) if isinstance(self.n_experts, int | np.integer) else None
         known = known_experts(column_by_name(self, partial, "partial"), data, len(y), k)
-        found = self._estimate(
-            Observations(design, x, z, y, w, responses, self._classes, ids, dropped, known)
+        given = Observations(
+            design, x, z, y, w, responses, self._classes, ids, trials, dropped=dropped, partial=known
         )
+        found = self._estimate(given)
         self._store(replace(found, keep=seen.keep))
         if found.searched:
             warn_if_weak(found.model.fit.evidence)
@@ -193,74 +202,6 @@ class MoEBase(Described):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_found")
-
-    # Prediction
-
-    def _matrices(self, X: Any) -> tuple[Any, Any]:
-        model = self._fitted()
-        if isinstance(model.design, FormulaDesign):
-            return model.design.matrices(X)
-        return model.design.matrices(numbers_of(self, X))
-
-    def _complete(self, X: Any, y: Any = None, response: bool = False) -> Seen:
-        """The rows of X, and of y where the response is read too, without missing values."""
-        return seen_rows(self, X, y, response)
-
-    def _with_response(self, X: Any, y: Any) -> tuple[Any, Any, np.ndarray]:
-        x, z = self._matrices(X)
-        return x, z, self._response(read_response(self._fitted().design, X, y), x.shape[0])
-
-    def _response(self, values: np.ndarray, n: int) -> np.ndarray:
-        """The response of n rows as the family understands it."""
-        model = self._fitted()
-        expected = (n,) if model.single else (n, len(model.responses))
-        if values.shape != expected:
-            raise DataError(f"y has shape {values.shape}, expected {expected}")
-        return self._encode(values, model.responses[0], fitting=False)
-
-    def _scored(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, np.ndarray, Any]:
-        """X, the response and weights of the rows without missing values."""
-        seen = self._complete(X, y, response=True)
-        X, y, w = (seen.take(a) for a in (X, y, sample_weight))
-        return X, read_response(self._fitted().design, X, y), w
-
-    def gate_proba(self, X: Any) -> np.ndarray:
-        """Prior weight g_i(x) of each expert, shape (n, k)."""
-        seen = self._complete(X)
-        return seen.spread(np.exp(self._fitted().log_gate(*self._matrices(seen.take(X)))))
-
-    def responsibilities(self, X: Any, y: Any = None, groups: Any = None, per: str = "row") -> np.ndarray:
-        """Posterior probability of each expert given (x, y), shape (n, k).
-
-        y is what `fit` takes: with a formula it may be left out, and is untransformed where it is given.
-        `groups` as in `fit`: all rows of a group have the same probabilities, given all of them; per="group"
-        has one row a group instead, (G, k), in the order in which groups first appear.
-        """
-        if per not in ("row", "group") or (per == "group" and groups is None):
-            raise DataError(f"per={per!r} must be 'row', or 'group' where groups are given")
-        seen, ids = self._complete(X, y, response=True), ids_of(self, groups, X)
-        data = self._with_response(seen.take(X), seen.take(y))
-        if groups is None:
-            return seen.spread(posterior(self._fitted().log_joint(*data)))
-        joint, of_row = group_joint(self._fitted(), *data, seen.take(ids))
-        r = posterior(joint)
-        return seen.spread_groups(r, ids) if per == "group" else seen.spread(r[of_row])
-
-    def log_density(self, X: Any, y: Any = None, groups: Any = None) -> np.ndarray:
-        """log p(y | x) in the user's units, shape (n,); y as in `responsibilities`.
-
-        With `groups` that of all rows of a group together, shape (G,), in the order in which groups first
-        appear: log sum_e pi_e prod_i f_e(y_i | x_i).
-
-        With a formula whose response is transformed it is the density of the transformed response: with
-        "log(price) ~ size" that of log(price).
-        """
-        seen, ids = self._complete(X, y, response=True), ids_of(self, groups, X)
-        data = self._with_response(seen.take(X), seen.take(y))
-        if groups is None:
-            return seen.spread(self._fitted().log_density(*data))
-        joint = group_joint(self._fitted(), *data, seen.take(ids))[0]
-        return seen.spread_groups(np.logaddexp.reduce(joint, axis=1), ids)
 
     # File
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,12 @@ from ..errors import DataError
 from ..fitted import FittedModel
 from ..inference.bootstrap_test import BootstrapTest, located_ratio, mixture_ratio
 from ..inference.bootstrap_test import bootstrap_test as drawn_test
+from ..inference.vuong import VuongTest
+from ..inference.vuong import vuong_test as vuong_of
+from ..rows import Rows
 from ..solvers import StatusKind
+from ..summary import Comparison, comparison
+from ..summary.comparison import refuse_different
 from ..threads import thread_count
 
 
@@ -46,17 +52,7 @@ def bootstrap_test(
     >>> bootstrap_test(one, two, n_replicates=19, random_state=0).p
     0.05
     """
-    a, b = smaller._fitted(), larger._fitted()
-    _comparable(smaller, larger)
-    rows, other = smaller._found.rows, larger._found.rows
-    if rows is None or other is None:
-        raise DataError(
-            "the bootstrap needs the training data, which a file or a pickle does not carry: fit again"
-        )
-    if not all(map(np.array_equal, _data(rows), _data(other))):
-        raise DataError("both estimators must be fitted to the same data and columns")
-    if rows.w is not None or other.w is not None:
-        raise DataError("weighted rows cannot be drawn: fit without weights")
+    a, b, rows, other = _tested(smaller, larger, "the bootstrap")
     if isinstance(a, FittedModel):
         if rows.groups is not None or other.groups is not None:
             raise DataError("the bootstrap draws single rows: fit without groups")
@@ -69,9 +65,79 @@ def bootstrap_test(
     )  # fmt: skip
 
 
+def vuong_test(smaller: Any, larger: Any) -> VuongTest:
+    """Vuong-Lo-Mendell-Rubin test of k experts against more, as Mplus and Stata print it, of softmax-gated
+    experts; its law is not proved for mixtures, and `bootstrap_test` is to be preferred.
+
+    Parameters
+    ----------
+    smaller, larger : MoEClassifier or MoERegressor
+        Fitted to the same data, without weights and penalties.
+    """
+    a, b, rows, other = _tested(smaller, larger, "the test")
+    if not isinstance(a, FittedModel):
+        raise DataError("located experts have no Vuong test: use bootstrap_test")
+    engine, threads = smaller._found.engine, thread_count(smaller.n_jobs)
+    return vuong_of(a.fit, b.fit, (rows, other), engine, threads)
+
+
+def _tested(smaller: Any, larger: Any, what: str) -> tuple[Any, Any, Any, Any]:
+    """Both models and their rows; refuses fits of other data, and weighted ones."""
+    a, b = smaller._fitted(), larger._fitted()
+    _comparable(smaller, larger)
+    rows, other = smaller._found.rows, larger._found.rows
+    if rows is None or other is None:
+        raise DataError(f"{what} needs the training data, which a file or a pickle does not carry: fit again")
+    if not all(map(np.array_equal, _data(rows), _data(other))):
+        raise DataError("both estimators must be fitted to the same data and columns")
+    if rows.w is not None or other.w is not None:
+        raise DataError("weighted rows cannot be drawn, and have no such law: fit without weights")
+    return a, b, rows, other
+
+
+def compare(
+    *fits: Any,
+    names: Sequence[str] | None = None,
+    cov: str | None = "auto",
+    below: str = "se",
+) -> Comparison:
+    """Several fits of the same rows side by side: coefficients by expert, log-likelihood, AIC, BIC.
+
+    Parameters
+    ----------
+    *fits : estimators
+        Fitted on the same rows, responses and weights.
+    names : sequence of str, optional
+        What they are called; "(1)", "(2)", ... unless told.
+    cov : str or None
+        As in `summary`.
+    below : {"se", "p", "none"}
+        What stands below an estimate, whose stars say how small p is.
+
+    Returns
+    -------
+    Comparison
+        As text one table of at most a hundred columns; ``coefficients`` and ``fits`` are tables.
+
+    Examples
+    --------
+    >>> from moestro import MoERegressor, compare, load_dataset
+    >>> tone = load_dataset("tone")
+    >>> how = {"data": tone, "random_state": 0}
+    >>> one, two = (MoERegressor.from_formula("tuned ~ stretchratio", n_experts=k, **how) for k in (1, 2))
+    >>> compare(one, two).fits["df"]
+    [3, 8]
+    """
+    names = [f"({i})" for i in range(1, len(fits) + 1)] if names is None else list(names)
+    models = [fit._fitted() for fit in fits]
+    refuse_different(models, names)
+    return comparison(models, [fit._trusted(cov)[0] for fit in fits], names, below)
+
+
 def _data(rows: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Columns of the experts, columns of the gate, response."""
-    return rows.x, rows.x if rows.z is None else rows.z, rows.y
+    x = rows.inputs if isinstance(rows, Rows) else rows.x
+    return x, x if rows.z is None else rows.z, rows.y
 
 
 def _comparable(smaller: Any, larger: Any) -> None:

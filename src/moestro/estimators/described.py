@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from ..design import FormulaDesign
+from ..design import FormulaDesign, split_known
 from ..design.response import check_weights
 from ..errors import DataError
 from ..fitted import FittedModel, assigned, posterior
 from ..inference.classification import Classification, classify, profile_means, quantile_residuals
 from ..inference.margins import margins
 from ..inference.pseudo import pseudo_r2
+from ..rows import Rows
 from ..tables import Table
 from ..threads import thread_count
 from .effects import at_values, columns_of, effects_of, matrices, quantities_of, values_of
-from .helpers import numbers_of
 from .holes import Seen
 from .trust import Trust
 
@@ -27,21 +27,29 @@ class Described(Trust):
     """Posteriors, classes and margins of a fit."""
 
     @abstractmethod
-    def _with_response(self, X: Any, y: Any) -> tuple[Any, Any, np.ndarray]:
+    def _with_response(self, X: Any, y: Any, offset: Any = None) -> tuple[Any, Any, np.ndarray]:
         """The experts' columns, the gate's, and the response."""
 
     @abstractmethod
-    def _complete(self, X: Any, y: Any = None, response: bool = False) -> Seen:
+    def _complete(self, X: Any, y: Any = None, response: bool = False, offset: Any = None) -> Seen:
         """The rows without missing values."""
 
     @abstractmethod
-    def responsibilities(self, X: Any, y: Any = None, groups: Any = None, per: str = "row") -> np.ndarray:
+    def _numbers(self, X: Any, offset: Any = None) -> Any:
+        """The matrix X as it was fitted, with its offset."""
+
+    @abstractmethod
+    def responsibilities(
+        self, X: Any, y: Any = None, groups: Any = None, per: str = "row", *, offset: Any = None
+    ) -> np.ndarray:
         """Posterior probability of each expert, (n, k)."""
 
     def _posterior(self, x: Any, z: Any, y: np.ndarray) -> np.ndarray:
         return posterior(self._fitted().log_joint(x, z, y))
 
-    def _rows(self, X: Any, y: Any, sample_weight: Any, what: str) -> tuple[Any, Any, np.ndarray, np.ndarray]:
+    def _rows(
+        self, X: Any, y: Any, sample_weight: Any, offset: Any, what: str
+    ) -> tuple[Any, Any, np.ndarray, np.ndarray]:
         """x, z, y and weights: those given, or the training data."""
         model = self._fitted()
         if isinstance(model, FittedModel) and model.fit.group_sizes is not None:
@@ -49,27 +57,27 @@ class Described(Trust):
                 f"{what} is of single rows, and these share their expert in groups: use assign(..., groups=)"
             )
         if X is not None:
-            seen = self._complete(X, y, response=True)
-            x, z, y = self._with_response(seen.take(X), seen.take(y))
+            seen = self._complete(X, y, response=True, offset=offset)
+            x, z, y = self._with_response(*(seen.take(a) for a in (X, y, offset)))
             sample_weight = seen.take(sample_weight)
             w = check_weights(sample_weight, len(y))
         else:
-            if y is not None or sample_weight is not None:
-                raise DataError("y and sample_weight are given with X")
+            if any(given is not None for given in (y, sample_weight, offset)):
+                raise DataError("y, sample_weight and offset are given with X")
             if self._found.rows is None:
                 raise DataError(
                     f"{what} needs data, and an estimator from a file or a pickle carries none: give X and y"
                 )
             rows = self._found.rows
-            x, z, y, w = rows.x, rows.z, rows.y, rows.w
+            x, z, y, w = rows.inputs if isinstance(rows, Rows) else rows.x, rows.z, rows.y, rows.w
         return x, z, y, np.ones(len(y)) if w is None else w
 
-    def assign(self, X: Any, y: Any = None, groups: Any = None) -> Table:
+    def assign(self, X: Any, y: Any = None, groups: Any = None, *, offset: Any = None) -> Table:
         """The most probable expert of each row given (x, y), counted from 1, and the posterior of each.
 
-        Columns expert, posterior(1), ..., posterior(k); y and groups as in `responsibilities`.
+        Columns expert, posterior(1), ..., posterior(k); y, groups and offset as in `responsibilities`.
         """
-        return Table(assigned(self.responsibilities(X, y, groups)))
+        return Table(assigned(self.responsibilities(X, y, groups, offset=offset)))
 
     def classification(
         self,
@@ -77,6 +85,7 @@ class Described(Trust):
         y: Any = None,
         sample_weight: Any = None,
         *,
+        offset: Any = None,
         cov: str = "observed",
         level: float = 0.95,
         **how: Any,
@@ -91,7 +100,7 @@ class Described(Trust):
         model = self._fitted()
         if model.fit.k == 1:
             raise DataError("one expert has nothing to classify")
-        x, z, y, w = self._rows(X, y, sample_weight, "classification")
+        x, z, y, w = self._rows(X, y, sample_weight, offset, "classification")
         try:
             covariance = self._covariance(cov, **how)
         except DataError:
@@ -101,15 +110,18 @@ class Described(Trust):
         shares, errors = model.shares(x, z, w, covariance)
         return classify(self._posterior(x, z, y), w, shares, errors, level)
 
-    def profiles(self, X: Any = None, y: Any = None, sample_weight: Any = None) -> Table:
+    def profiles(
+        self, X: Any = None, y: Any = None, sample_weight: Any = None, *, offset: Any = None
+    ) -> Table:
         """Posterior-weighted means of all columns and of the response by expert, with standard errors.
 
         Columns of the design, in the user's units; a class is its indicator. The errors take the posterior as
         given.
         """
         model = self._fitted()
-        x, z, y, w = self._rows(X, y, sample_weight, "profiles")
-        columns = dict(zip(model.design.expert_names, np.asarray(x).T, strict=True))
+        x, z, y, w = self._rows(X, y, sample_weight, offset, "profiles")
+        own = split_known(np.asarray(x), model.design.known)[0]
+        columns = dict(zip(model.design.expert_names, own.T, strict=True))
         if z is not None:
             columns |= dict(zip(model.design.gate_names, np.asarray(z).T, strict=True))
         if model.classes:
@@ -127,14 +139,16 @@ class Described(Trust):
             raise DataError("McFadden's R² needs the training data, which a file does not carry: fit again")
         return pseudo_r2(model.fit, self._found.rows, self._found.engine, thread_count(self.n_jobs))
 
-    def quantile_residuals(self, X: Any, y: Any = None, random_state: int | None = None) -> np.ndarray:
+    def quantile_residuals(
+        self, X: Any, y: Any = None, random_state: int | None = None, *, offset: Any = None
+    ) -> np.ndarray:
         """Quantile residuals (n,), or (n, q) of several responses: standard normal where the model is right.
 
         Phi^-1(F(y | x)); of counts and classes, where F jumps, a random point of the jump (Dunn and Smyth,
         1996).
         """
-        seen = self._complete(X, y, response=True)
-        x, z, y = self._with_response(seen.take(X), seen.take(y))
+        seen = self._complete(X, y, response=True, offset=offset)
+        x, z, y = self._with_response(*(seen.take(a) for a in (X, y, offset)))
         model = self._fitted()
         rng = np.random.default_rng(
             None if random_state is None else [random_state, 1]
@@ -162,6 +176,7 @@ class Described(Trust):
         contrasts: Mapping[str, tuple[Any, Any]] | None = None,
         at: Mapping[str, Any] | None = None,
         sample_weight: Any = None,
+        offset: Any = None,
         cov: str = "observed",
         level: float = 0.95,
         **how: Any,
@@ -184,6 +199,8 @@ class Described(Trust):
         at : mapping of column to value
             Set in every row.
         sample_weight : array-like of shape (n,), optional
+        offset : array-like of shape (n,), optional
+            As in `predict`.
         cov, level, **how
             As in `inference`: standard errors by the delta method, conditional on X, or of the refits.
 
@@ -201,9 +218,9 @@ class Described(Trust):
         ['stretchratio']
         """
         model = self._fitted()
-        seen = self._complete(X)
-        X, sample_weight = seen.take(X), seen.take(sample_weight)
-        given = X if isinstance(model.design, FormulaDesign) else numbers_of(self, X)
+        seen = self._complete(X, offset=offset)
+        X, sample_weight, offset = (seen.take(a) for a in (X, sample_weight, offset))
+        given = X if isinstance(model.design, FormulaDesign) else self._numbers(X, offset)
         data = at_values(columns_of(model.design, given), at)
         n = matrices(model.design, data)[0].shape[0]
         w = check_weights(sample_weight, n)

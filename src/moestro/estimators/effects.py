@@ -9,6 +9,7 @@ import numpy as np
 
 from ..design import Design, FormulaDesign
 from ..design.frames import columns
+from ..design.known import OFFSET
 from ..errors import DataError
 from ..inference.margins import RELATIVE, Effect, Quantity
 
@@ -46,7 +47,7 @@ def effects_of(
         if variables is not None:
             raise DataError("predictions are of no variables: leave them out")
         return [Effect("", "", ((1.0, matrices(design, data)),))]
-    wanted = list(data) if variables is None else list(variables)
+    wanted = [n for n in data if n != OFFSET] if variables is None else list(variables)
     unknown = [n for n in (*wanted, *(contrasts or ())) if n not in data]
     if unknown:
         raise DataError(f"'{unknown[0]}' is not a column of the model: these are {', '.join(data)}")

@@ -13,7 +13,7 @@ from ..design.holes import take_rows
 from ..errors import DataError
 from ..fitted import FittedModel, LocatedModel
 from ..fitted.values import encode
-from ..inference import KINDS
+from ..inference import Request
 from ..reading import flags, number, texts
 from ..selection import DDSE, Dendrogram, Djump
 from ..tables import Table
@@ -88,24 +88,14 @@ class Found:
             model, swept.table(), result.rows, swept.choice.slope, tree, engine=engine, searched=searched
         )
 
-    def covariance(
-        self,
-        kind: str,
-        threads: int,
-        cluster: Any = None,
-        n_bootstrap: int = 100,
-        random_state: int | None = None,
-    ) -> Any:
-        """Covariance of the estimate, from the rows or as a file kept it."""
+    def covariance(self, kind: str, threads: int, cluster: Any = None, **how: Any) -> Any:
+        """Covariance of the estimate, from the rows or as a file kept it; words as in `Request`."""
         if self.penalised is not None:
             raise DataError(
                 "a penalised fit has no standard errors: "
                 "its slopes are shrunk and were chosen from the same data"
             )
-        if kind not in KINDS:
-            raise DataError(f"cov={kind!r} is unknown: choose one of {', '.join(KINDS)}")
-        if cluster is not None and kind in KEPT:
-            raise DataError(f"cov={kind!r} has no clusters: use cov='cluster', 'bootstrap' or 'jackknife'")
+        request = Request(kind, cluster, **how)
         kept = self.model.covariances
         if kind in kept:
             return kept[kind]
@@ -115,13 +105,9 @@ class Found:
                 f"{kind} standard errors need the training data, "
                 f"which an estimator from a file or a pickle does not carry{has}: fit again"
             )
-        if cluster is not None and self.keep is not None:
-            several = isinstance(cluster, tuple)
-            kept = tuple(take_rows(ids, self.keep) for ids in (cluster if several else (cluster,)))
-            cluster = kept if several else kept[0]
-        return self.model.estimate_covariance(
-            self.rows, kind, self.engine, threads, cluster, n_bootstrap, random_state
-        )
+        if self.keep is not None:
+            request = request.taking(lambda ids: take_rows(ids, self.keep))
+        return self.model.estimate_covariance(self.rows, request, self.engine, threads)
 
     def keeping(self, kinds: Sequence[str] | None, threads: int) -> Found:
         """With the covariances of these kinds, for a file; None: what it carries, or both where they can be

@@ -24,10 +24,10 @@ def column_by_name(estimator: Any, given: Any, what: str) -> Any:
     return given
 
 
-def inputs_of(estimator: Any, X: Any, groups: Any, history: Any) -> tuple[Any, ...]:
+def inputs_of(estimator: Any, X: Any, groups: Any, history: Any, offset: Any = None) -> tuple[Any, ...]:
     """What a model predicts from: the columns of X for experts and gate and, given a history (X, y, groups)
     of its groups, log-weights of the experts (n, k), which are the gate's without one."""
-    x, z = estimator._matrices(X)
+    x, z = estimator._matrices(X, offset)
     if history is None:
         if groups is None:
             return x, z
@@ -37,13 +37,14 @@ def inputs_of(estimator: Any, X: Any, groups: Any, history: Any) -> tuple[Any, .
         )
     if groups is None:
         raise DataError("a history needs groups=, the group of each row of X")
-    if not isinstance(history, tuple | list) or len(history) != 3:
+    if not isinstance(history, tuple | list) or len(history) not in (3, 4):
         raise DataError(
-            "history must be (X, y, groups) of rows that were seen; y is None where a formula reads it"
+            "history must be (X, y, groups) of rows that were seen, and the offset where the model has one; "
+            "y is None where a formula reads it"
         )
-    past, y, ids = history
-    seen = estimator._complete(past, y, response=True)
-    past, y, ids = (seen.take(a) for a in (past, y, ids))
-    past_x, _, past_y = estimator._with_response(past, y)
-    known = (past_x, past_y, ids_of(estimator, ids, past))
-    return x, z, log_weights_after(estimator._fitted(), x, z, ids_of(estimator, groups, X), known)
+    past, y, ids, *known = history
+    seen = estimator._complete(past, y, response=True, offset=known[0] if known else None)
+    past, y, ids, *known = (seen.take(a) for a in (past, y, ids, *known))
+    past_x, _, past_y = estimator._with_response(past, y, *known)
+    before = (past_x, past_y, ids_of(estimator, ids, past))
+    return x, z, log_weights_after(estimator._fitted(), x, z, ids_of(estimator, groups, X), before)

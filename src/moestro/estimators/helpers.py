@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from sklearn.base import is_classifier
 from sklearn.utils import check_random_state, column_or_1d, get_tags
 from sklearn.utils.validation import validate_data
 
-from ..design import ArrayDesign, Design, FormulaDesign
+from ..design import ArrayDesign, Design, FormulaDesign, check_offset
 from ..design.formula import response_data, with_response
 from ..design.frames import frame_names
+from ..design.grammar import short, with_offset
 from ..design.levels import coded, learn_levels
 from ..errors import DataError, SearchWarning
 from ..search import Evidence, Options
 from ..threads import thread_count
 
 
-def read_arrays(estimator: Any, X: Any, y: Any) -> tuple[ArrayDesign, Any, Any, np.ndarray, tuple[str, ...]]:
-    """What `fit` reads without a formula: the design, the experts' columns, the gate's (None: the same), the
-    response (n,), or (n, q) where the estimator takes several, and its names."""
-    several = get_tags(estimator).target_tags.multi_output
+def read_arrays(
+    estimator: Any, X: Any, y: Any, offset: Any = None
+) -> tuple[ArrayDesign, Any, Any, np.ndarray, tuple[str, ...]]:
+    """What `fit` reads without a formula: the design, the experts' columns with the offset last where there
+    is one, the gate's (None: the same), the response (n,), or (n, q) where the estimator takes several, and
+    its names."""
+    several = get_tags(estimator).target_tags.multi_output or estimator._takes_trials
     responses = frame_names(y) if several else []
     numbers = not is_classifier(estimator)
     levels = learn_levels(X)
@@ -34,9 +40,32 @@ def read_arrays(estimator: Any, X: Any, y: Any) -> tuple[ArrayDesign, Any, Any, 
     words = estimator.get_params(deep=False)
     experts, gate, transform = (words.get(n) for n in ("expert_features", "gate_features", "gate_transform"))
     design = ArrayDesign.learn(X, labels, experts, gate, transform, levels)
-    if y.ndim == 1:
+    if offset is not None:
+        design, X = replace(design, known=1), beside(X, given_offset(offset, X.shape[0]))
+    if y.ndim == 1 or estimator._takes_trials:
+        if y.ndim == 2 and y.shape[1] != 2:
+            raise DataError(f"y has {y.shape[1]} columns: binomial experts take one, or successes and trials")
         responses = ["y"]
     return design, *design.matrices(X), y, tuple(responses or (f"y{j}" for j in range(y.shape[1])))
+
+
+def given_offset(offset: Any, n: int) -> np.ndarray:
+    """An offset (n,) that is given beside a matrix."""
+    if isinstance(offset, str):
+        raise DataError(
+            f"offset={offset!r} names a column, which without a formula would be a feature too: "
+            "give the numbers themselves"
+        )
+    return check_offset(offset, n)
+
+
+def beside(X: Any, offset: np.ndarray) -> np.ndarray:
+    """A matrix with the offset as its last column."""
+    if sp.issparse(X):
+        raise DataError(
+            "an offset goes with a dense matrix: sparse ones are for penalised fits, which take none"
+        )
+    return np.column_stack([X, offset])
 
 
 def checked(estimator: Any, X: Any, **fitting: Any) -> Any:
@@ -47,7 +76,7 @@ def checked(estimator: Any, X: Any, **fitting: Any) -> Any:
 
 
 def read_formula(
-    estimator: Any, data: Any, y: Any = None
+    estimator: Any, data: Any, y: Any = None, offset: Any = None
 ) -> tuple[FormulaDesign, Any, Any, np.ndarray, tuple[str, ...]]:
     """What `fit` reads by the estimator's `formula`: as `read_arrays`.
 
@@ -58,14 +87,17 @@ def read_formula(
     formula = estimator.formula
     if not isinstance(formula, str):
         raise DataError(f"formula must be text such as 'y ~ x1 + x2 | z1', got {formula!r}")
+    formula = with_offset(formula, offset)
     for name in ("gate_features", "expert_features", "gate_transform"):
         if getattr(estimator, name, None) is not None:
             raise DataError(f"{name} cannot be given beside a formula: write the gate's part after '|'")
     if y is not None:
-        data = with_response(formula, data, column_or_1d(y, warn=True))
+        data = with_response(formula, data, _columns_of(y))
     design = FormulaDesign.learn(formula, data)
     x, z = design.matrices(data)
     design, response = design.learn_response(data)
+    if response.ndim == 2 and not estimator._takes_trials:
+        raise DataError(f"the response '{short(design.response)}' is of binomial experts: family='binomial'")
     if len(response) != len(x):
         raise DataError(f"y has {len(response)} values, the data have {len(x)} rows")
     if len(x) < 2:
@@ -79,11 +111,16 @@ def read_response(design: Design, data: Any, y: Any = None) -> np.ndarray:
     """The response (n,) of new rows: of a formula its column, read from the data or given as y, transformed
     as the formula says."""
     if isinstance(design, FormulaDesign):
-        given = None if y is None else response_data(design.response, column_or_1d(y, warn=True))
+        given = None if y is None else response_data(design.response, _columns_of(y))
         return design.read_response(data if given is None else given)
     if y is None:
         raise DataError("y is missing: only an estimator with a formula reads its response from a frame")
     return np.asarray(y)
+
+
+def _columns_of(y: Any) -> np.ndarray:
+    """A response (n,), or successes and trials (n, 2)."""
+    return np.asarray(y) if np.ndim(y) == 2 and np.shape(y)[1] == 2 else column_or_1d(y, warn=True)
 
 
 def numbers_of(estimator: Any, X: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from ..design import FormulaDesign
 from ..design.formula import read_by, response_data
 from ..design.frames import frame_names, gaps, refuse_gaps
+from ..design.grammar import with_offset
 from ..design.holes import Dropped, array_gaps, check_policy, complete_rows, count_rows, drop_gaps, take_rows
 from ..rows import encode_groups
 
@@ -59,13 +60,13 @@ class Seen:
         return every
 
 
-def training_rows(estimator: Any, X: Any, y: Any) -> tuple[Seen, Dropped | None]:
+def training_rows(estimator: Any, X: Any, y: Any, offset: Any = None) -> tuple[Seen, Dropped | None]:
     """The rows to fit on, and under ``missing="drop"`` the account of the others."""
     check_policy(estimator.missing)
     if estimator.formula is None:
-        found = array_gaps(X) | _response_gaps(y)
+        found = array_gaps(X) | _response_gaps(y) | _offset_gaps(offset, count_rows(X))
     elif isinstance(estimator.formula, str):
-        found = gaps(read_by(estimator.formula, X, y))
+        found = gaps(read_by(with_offset(estimator.formula, offset), X, y))
     else:
         return Seen(), None  # refused where it is read
     if estimator.missing == "error":
@@ -75,11 +76,12 @@ def training_rows(estimator: Any, X: Any, y: Any) -> tuple[Seen, Dropped | None]
     return Seen(keep), dropped
 
 
-def seen_rows(estimator: Any, X: Any, y: Any = None, response: bool = False) -> Seen:
-    """The rows of X, and of y where a `response` is read too, that a fitted estimator can use."""
+def seen_rows(estimator: Any, X: Any, y: Any = None, response: bool = False, offset: Any = None) -> Seen:
+    """The rows of X, of y where a `response` is read too, and of the offset, that a fitted estimator can
+    use."""
     design = estimator._fitted().design
     if not isinstance(design, FormulaDesign):
-        found = array_gaps(X) | (_response_gaps(y) if response else {})
+        found = array_gaps(X) | (_response_gaps(y) if response else {}) | _offset_gaps(offset, count_rows(X))
     else:
         given = response_data(design.response, np.asarray(y)) if response and y is not None else None
         found = gaps(design.read(X, given, response))
@@ -87,6 +89,13 @@ def seen_rows(estimator: Any, X: Any, y: Any = None, response: bool = False) -> 
         refuse_gaps(found)
         return Seen()
     return Seen(complete_rows(found))
+
+
+def _offset_gaps(offset: Any, n: int) -> dict[str, np.ndarray]:
+    """Of an offset (n,) that is given beside a matrix; of another shape it is refused where it is read."""
+    if offset is None or isinstance(offset, str) or np.shape(offset) != (n,):
+        return {}
+    return gaps({"offset": np.asarray(offset)})
 
 
 def _response_gaps(y: Any) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.metrics import r2_score
 from sklearn.utils.multiclass import check_classification_targets
 
 from ..design.response import encode_classes, numeric_response
@@ -27,7 +28,7 @@ class Regressor(RegressorMixin, MoEBase):
     def _classes(self) -> tuple:
         return ()
 
-    def predict(self, X: Any, *, groups: Any = None, history: Any = None) -> np.ndarray:
+    def predict(self, X: Any, *, groups: Any = None, history: Any = None, offset: Any = None) -> np.ndarray:
         """Predictive mean E[Y | x], shape (n,), or (n, q) of several responses; Y is the response as the
         formula has it, transformed where it says so.
 
@@ -40,47 +41,57 @@ class Regressor(RegressorMixin, MoEBase):
             Ids as in `fit`, beside a history.
         history : tuple (X, y, groups), optional
             Rows of the past; y is None where a formula reads it from X. The gate's weights of a group are
-            replaced by its posterior ones; a group that is not in the history keeps the gate's.
+            replaced by its posterior ones; a group that is not in the history keeps the gate's. Where the
+            model has an offset that no formula reads, the history's is the fourth entry.
+        offset : array-like of shape (n,), optional
+            Of a model that was fitted with one to arrays.
         """
-        seen = self._complete(X)
-        given = inputs_of(self, seen.take(X), seen.take(groups), history)
+        seen = self._complete(X, offset=offset)
+        given = inputs_of(self, seen.take(X), seen.take(groups), history, seen.take(offset))
         return seen.spread(self._fitted().mean(*given))
 
     def predict_distribution(
-        self, X: Any, *, groups: Any = None, history: Any = None
+        self, X: Any, *, groups: Any = None, history: Any = None, offset: Any = None
     ) -> PredictiveDistribution | LocatedLaw:
         """The predictive distribution of each row: mean, variance, pdf, cdf, quantile, sample; of several
-        responses mean, covariance, density, sample. Groups and history as in `predict`."""
-        seen = self._complete(X)
-        given = inputs_of(self, seen.take(X), seen.take(groups), history)
+        responses mean, covariance, density, sample. Groups, history and offset as in `predict`."""
+        seen = self._complete(X, offset=offset)
+        given = inputs_of(self, seen.take(X), seen.take(groups), history, seen.take(offset))
         return seen.law(self._fitted().distribution(*given))
 
-    def sample(self, X: Any, random_state: Any = None) -> np.ndarray:
-        """One response drawn for each row, shape (n,), or (n, q) of several."""
-        return self.predict_distribution(X).sample(random_state=random_state)
+    def sample(self, X: Any, random_state: Any = None, *, offset: Any = None) -> np.ndarray:
+        """One response drawn for each row, shape (n,), or (n, q) of several; offset as in `predict`."""
+        return self.predict_distribution(X, offset=offset).sample(random_state=random_state)
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, *, offset: Any = None) -> float:
         """R² of `predict`; y as in `fit`, so that a formula's transform of the response is applied to it
         first.
 
         Scorers by name, such as "neg_mean_squared_error", do not know of the transform: with one, leave
         `scoring` out.
         """
-        return super().score(*self._scored(X, y, sample_weight))
+        X, y, sample_weight, offset = self._scored(X, y, sample_weight, offset)
+        y, trials = self._split_trials(np.asarray(y))
+        if trials is not None:  # proportions, each of so many trials
+            y, sample_weight = (
+                y / trials,
+                trials * (1.0 if sample_weight is None else np.asarray(sample_weight)),
+            )
+        return r2_score(y, self.predict(X, offset=offset), sample_weight=sample_weight)
 
 
 class SoftmaxRegressor(Regressor):
-    """Gaussian or Poisson experts, or a family of one's own."""
+    """Experts of any family of numbers or counts, or of one's own."""
 
     family: str | Family
     shared_variance: bool
 
+    @property
+    def _takes_trials(self) -> bool:
+        return self._family().takes_trials
+
     def _family(self) -> Family:
-        if isinstance(self.family, str) and self.family not in ("gaussian", "poisson"):
-            raise DataError(
-                f"family={self.family!r} is unknown: choose gaussian or poisson (MoEClassifier for classes)"
-            )
-        family = make_family(self.family, shared_variance=self.shared_variance)
+        family = make_family(self.family, classes=2, shared_variance=self.shared_variance)
         if family.labels:
             raise DataError(f"{family.name} experts predict classes: use MoEClassifier")
         return family
@@ -138,4 +149,4 @@ class Classifier(ClassifierMixin, MoEBase):
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Share of the classes that `predict` gets right; y as in `fit`."""
-        return super().score(*self._scored(X, y, sample_weight))
+        return super().score(*self._scored(X, y, sample_weight)[:3])

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..api import WORDS, number_of_experts
-from ..design import ArrayDesign, Design, Observations
+from ..design import ArrayDesign, Design, Observations, refuse_offset
 from ..design.groups import refuse_groups, refuse_partial
 from ..errors import DataError
-from ..fitted import FittedModel
+from ..fitted import FittedModel, Sample
 from ..gates import make_gate
 from ..penalised import ACCEPTED, TOL, ChosenFit, Likelihood, columns_of, fit_penalised, names_of
 from ..penalties import Penalty, make_penalty
@@ -56,18 +56,28 @@ def fit_at(
     """k experts with a penalty; `how` as in `penalised.fit_penalised`."""
     refuse_groups(data.groups, "penalised fits")
     refuse_partial(data.partial, data.design.expert_names, "penalised fits")
+    refuse_offset(data.design.known, "penalised fits")
     options = replace(options_of(estimator, TOL), seed=seed)
     check_options(options, k)
     if options.tol > ACCEPTED:
         raise DataError(f"with a penalty tol must be positive and at most {ACCEPTED:g}, got {options.tol!r}")
+    if data.trials is not None:
+        raise DataError(
+            "penalised fits count no trials yet: leave the penalty out, or write each trial as a row"
+        )
     family, merge = estimator._family(), how.get("criterion") != "cv"
+    if family.nuisances and not family.has_variance:
+        raise DataError(
+            f"penalised fits do not know {family.name} experts, whose dispersion is no variance: "
+            "leave out the penalty, or use another family"
+        )
     rows, units = read_wide(
         data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, merge
     )
     own, names = family.has_variance and penalty.scale == "expert", (units.gate_names, units.expert_names)
     likelihood = Likelihood(family, k, rows, *names, own_scale=own, threads=options.threads)
     found = fit_penalised(likelihood, penalty, options=options, **how)
-    return FittedModel(data.design, units, found.fit, dropped=data.dropped), found
+    return FittedModel(data.design, units, found.fit, sample=Sample.of(data), dropped=data.dropped), found
 
 
 def found_of(model: FittedModel, found: ChosenFit) -> Found:

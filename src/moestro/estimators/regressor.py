@@ -1,4 +1,4 @@
-"""Mixture of Gaussian or Poisson experts."""
+"""Mixture of experts of numbers and counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .plain import fit_plain
 
 
 class MoERegressor(SoftmaxRegressor):
-    """Softmax-gated mixture of Gaussian or Poisson experts, by maximum likelihood.
+    """Softmax-gated mixture of experts of numbers or counts, by maximum likelihood.
 
     .. math:: p(y | x) = \\sum_i g_i(x) \\, f(y | a_i + b_i^\\top x, \\sigma_i)
 
@@ -22,8 +22,11 @@ class MoERegressor(SoftmaxRegressor):
         Number of experts, or the criterion that chooses it from 1 to `max_experts` ("djump": dimension jump;
         "ddse": slope estimation; "cv": held-out log-likelihood of 5 folds; "dendrogram": merges of one fit of
         `max_experts` experts, at least 2).
-    family : {"gaussian", "poisson"} or Family, default="gaussian"
-        Or an object with the methods of `moestro.experts.Family`, which runs on the array engine.
+    family : str or Family, default="gaussian"
+        Law of the response given the expert: of numbers "gaussian", "student"; of counts "poisson",
+        "negative-binomial"; of 0 and 1 "binomial", "binomial-probit", "binomial-cloglog"; of positive numbers
+        "gamma", "inverse-gaussian", "lognormal", "weibull"; of proportions "beta". Or an object with the
+        methods of `moestro.experts.Family`.
     shared_variance : bool, default=False
         One variance for all Gaussian experts.
     formula : str or None

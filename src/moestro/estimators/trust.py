@@ -13,6 +13,8 @@ from ..errors import DataError
 from ..fitted import FittedModel
 from ..inference import Estimates, Hypotheses, HypothesisTest, wald_test
 from ..inference.estimates import critical
+from ..inference.influence import accelerations
+from ..inference.intervals import drawn_interval
 from ..inference.restricted import Restricted
 from ..summary import glance, summary_text, tidy
 from ..tables import Table
@@ -36,8 +38,12 @@ class Trust(FitAttributes):
         cov: str = "observed",
         *,
         cluster: Any = None,
+        strata: Any = None,
+        fpc: Any = None,
         level: float = 0.95,
         n_bootstrap: int = 100,
+        resample: str | None = None,
+        interval: str = "normal",
         random_state: int | None = None,
     ) -> Table:
         """Coefficient table with standard errors and intervals, from the training data or from what a file
@@ -45,15 +51,25 @@ class Trust(FitAttributes):
 
         Parameters
         ----------
-        cov : {"observed", "sandwich", "cluster", "bootstrap", "jackknife"}
-            Inverse observed information; robust to a wrong model; robust to dependence within clusters, too,
-            with the factor G / (G - 1) for G clusters; refits with random weights; refits without each row.
-            The last two draw or leave out clusters where there are any.
+        cov : {"observed", "expected", "sandwich", "cluster", "survey", "bootstrap", "jackknife"}
+            Inverse observed information, or expected one where there is one expert; robust to a wrong model;
+            robust to dependence within clusters, too, with the factor G / (G - 1) for G clusters; of a survey
+            with strata, primary units and the weights of the fit, by linearisation; refits; refits without
+            each row. The last two draw or leave out clusters where there are any.
         cluster : array-like of shape (n,) or (n, dimensions), or a tuple of those
-            The cluster of each training row.
+            The cluster, or the primary unit, of each training row.
+        strata : array-like of shape (n,)
+            Of a survey.
+        fpc : float or array-like of shape (n,)
+            Of a survey: primary units of the population in the stratum of a row, or their sampled share.
         level : float
             Of the intervals.
         n_bootstrap : int
+        resample : {"weights", "rows", "parametric"}, optional
+            Of the bootstrap: exponential weights, which keep every row in every refit; rows (or groups, or
+            clusters) drawn with replacement; responses drawn from the fit.
+        interval : {"normal", "percentile", "basic", "bca"}
+            Of the bootstrap: by the standard error, or from the draws.
         random_state : int or None
             Of the bootstrap.
 
@@ -65,8 +81,41 @@ class Trust(FitAttributes):
             shares, places and variances: intervals of shares are taken on the logit scale, of variances on
             the logarithmic one, and z and p belong to coefficients and covariances.
         """
-        covariance = self._covariance(cov, cluster, n_bootstrap, random_state)
-        return tidy(self._fitted(), covariance, level)
+        if interval != "normal" and cov != "bootstrap":
+            raise DataError(f"interval={interval!r} needs cov='bootstrap', whose draws it is made of")
+        covariance = self._covariance(
+            cov, cluster=cluster, strata=strata, fpc=fpc, n_bootstrap=n_bootstrap, resample=resample,
+            random_state=random_state,
+        )  # fmt: skip
+        table = tidy(self._fitted(), covariance, level)
+        return table if interval == "normal" else self._drawn(table, covariance, interval, level)
+
+    def _drawn(self, table: Table, covariance: Any, interval: str, level: float) -> Table:
+        """The table with intervals from the draws."""
+        critical(level)
+        estimates = self._fitted().estimates(covariance)
+        acceleration = np.zeros(len(estimates.values))
+        if interval == "bca":
+            acceleration = accelerations(self.influence())
+        ends: list[tuple[float | None, float | None]] = []
+        for i, note in enumerate(estimates.notes):
+            own = estimates.draws[:, i]
+            value = float(estimates.values[i])
+            found = drawn_interval(interval, value, own, level, float(acceleration[i]))
+            ends.append((None, None) if note else found)
+        low, high = (list(side) for side in zip(*ends, strict=True))
+        return Table({**table.columns, "low": low, "high": high})
+
+    def influence(self) -> np.ndarray:
+        """What leaving out each training row (each group) would change in the parameters, (units, U), by one
+        step of Newton's method: of softmax-gated fits.
+
+        Columns as `parameter_names_`, zero where there is no standard error.
+        """
+        model = self._softmax("influence")
+        threads = thread_count(self.n_jobs)
+        found = self._covariance("observed")
+        return model.influence(self._found.rows, found, self._found.engine, threads)
 
     @property
     def parameter_names_(self) -> list[str]:
@@ -165,18 +214,23 @@ class Trust(FitAttributes):
         }  # fmt: skip
         return Table({name: [value] for name, value in row.items()})
 
-    def _restricted(self) -> Restricted:
+    def _softmax(self, what: str) -> FittedModel:
+        """The model of softmax-gated experts with its training data."""
         model = self._fitted()
         if not isinstance(model, FittedModel):
             raise DataError(
-                "located experts are not fitted under hypotheses: use wald_test, or cov='bootstrap'"
+                f"located experts have no {what}: fit softmax-gated ones, or use wald_test, cov='bootstrap'"
             )
         if self._found.penalised is not None:
-            raise DataError("a penalised fit has no likelihood of its own to profile")
+            raise DataError(f"a penalised fit has no {what}: it has no likelihood of its own")
         if self._found.rows is None:
             raise DataError(
-                "this needs the training data, which a file or a pickle does not carry: fit again"
+                f"{what} needs the training data, which a file or a pickle does not carry: fit again"
             )
+        return model
+
+    def _restricted(self) -> Restricted:
+        model = self._softmax("fit under hypotheses")
         threads = thread_count(self.n_jobs)
         return Restricted.of(model.fit, model.units, self._found.rows, self._found.engine, threads)
 
@@ -192,21 +246,48 @@ class Trust(FitAttributes):
     def _estimates(self, cov: str, **how: Any) -> Estimates:
         return self._fitted().estimates(self._covariance(cov, **how))
 
-    def _covariance(
-        self, cov: str, cluster: Any = None, n_bootstrap: int = 100, random_state: int | None = None
-    ) -> Any:
+    def _covariance(self, cov: str, **how: Any) -> Any:
         model = self._fitted()
-        covariance = self._found.covariance(
-            cov, thread_count(self.n_jobs), cluster, n_bootstrap, random_state
-        )
+        covariance = self._found.covariance(cov, thread_count(self.n_jobs), **how)
         if cov in KEPT:  # so that it is not computed again, and a pickle has it
             known = {**model.covariances, cov: covariance}
             self._found = replace(self._found, model=replace(model, covariances=known))
         return covariance
 
-    def summary(self, cov: str | None = None, **how: Any) -> str:
-        """The fit as text; with `cov` the coefficients have standard errors, words as in `inference`."""
-        return summary_text(self._fitted(), None if cov is None else self._covariance(cov, **how))
+    def summary(self, cov: str | None = "auto", **how: Any) -> str:
+        """The fit as text of at most a hundred columns: what is doubtful, how the search and the fit ended,
+        the experts' shares, coefficients with standard errors, the experts in words.
+
+        Parameters
+        ----------
+        cov : str or None
+            As in `inference`; "auto" is "observed", or a line that says why there are none; None leaves them
+            out.
+        **how
+            As in `inference`.
+        """
+        model, (covariance, without) = self._fitted(), self._trusted(cov, **how)
+        return summary_text(model, covariance, without=without, more=self._facts())
+
+    def _trusted(self, cov: str | None, **how: Any) -> tuple[Any, str]:
+        """The covariance, or of "auto" None and why there is none."""
+        if cov is None:
+            return None, ""
+        try:
+            return self._covariance("observed" if cov == "auto" else cov, **how), ""
+        except DataError as error:
+            if cov != "auto":
+                raise
+            return None, str(error)
+
+    def _facts(self) -> list[tuple[str, str]]:
+        """What a summary says of the penalty."""
+        p = self._found.penalised
+        if p is None:
+            return []
+        count = len(p.selected)
+        columns = f"{count} column{'s have' if count != 1 else ' has'} a slope"
+        return [("Penalty", f"strength {p.alpha:.4g}; {columns}")]
 
     def tidy(self) -> Table:
         """One row a coefficient, in the user's units."""

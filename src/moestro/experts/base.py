@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +12,8 @@ class Family(Protocol):
     """A conditional density f(y | eta), eta the linear predictors of one expert.
 
     The last `nuisances` entries of eta are nuisance parameters (a log-variance): predictors whose only
-    feature is the constant. Arrays have shape (..., predictors + nuisances) in eta and (...) in y.
+    feature is the constant. Arrays have shape (..., predictors + nuisances) in eta and (...) in y. What
+    holds of most families stands in `Facts`.
     """
 
     @property
@@ -27,6 +29,22 @@ class Family(Protocol):
     @property
     def predictors(self) -> int:
         """Linear predictors of an expert, nuisances not counted."""
+        ...
+
+    @property
+    def nuisance_names(self) -> tuple[str, ...]:
+        """What each nuisance is called in tables: "log(variance)"."""
+        ...
+
+    @property
+    def nuisance_units(self) -> tuple[float, ...]:
+        """Each nuisance in the user's units is that of the scaled response plus so many times log(scale)."""
+        ...
+
+    @property
+    def boundaries(self) -> tuple[tuple[str, str], ...]:
+        """What an expert has become with a nuisance at its lower and at its upper bound, in words; "" at a
+        lower one where the density has no bound, and where there is nothing to say."""
         ...
 
     @property
@@ -54,6 +72,16 @@ class Family(Protocol):
         """Whether y may be centred and scaled (with the Jacobian put back)."""
         ...
 
+    @property
+    def takes_offset(self) -> bool:
+        """Whether a known number may be added to its one linear predictor."""
+        ...
+
+    @property
+    def takes_trials(self) -> bool:
+        """Whether y counts successes in known numbers of trials, which may stand after eta's nuisances."""
+        ...
+
     def check_response(self, y: np.ndarray) -> None:
         """Raise DataError if y cannot come from this family."""
         ...
@@ -75,7 +103,8 @@ class Family(Protocol):
         ...
 
     def information(self, eta: np.ndarray) -> np.ndarray:
-        """Fisher information of eta, shape (..., m, m): the curvature that EM's M-step uses."""
+        """Fisher information of eta, shape (..., m, m): the curvature that EM's M-step uses, so zero
+        between predictors and nuisances; of a nuisance it may be an upper bound."""
         ...
 
     def mean(self, eta: np.ndarray) -> np.ndarray:
@@ -94,8 +123,9 @@ class Family(Protocol):
         """P(Y <= y | eta)."""
         ...
 
-    def marginal(self, y: np.ndarray, w: np.ndarray) -> np.ndarray:
-        """Linear predictors (m,) of the weighted marginal law of y: where every start begins."""
+    def marginal(self, y: np.ndarray, w: np.ndarray, offset: np.ndarray | float = 0.0) -> np.ndarray:
+        """Linear predictors (m,), and nuisances where they do not begin at zero, of the weighted marginal
+        law of y beside the offset: where every start begins."""
         ...
 
     def spread(self, y: np.ndarray) -> np.ndarray:
@@ -103,7 +133,8 @@ class Family(Protocol):
         ...
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Bounds of (intercept, slope, nuisance) in scaled coordinates, each of shape (3,)."""
+        """Bounds of (intercept, slope, nuisances) in scaled coordinates, each of shape (2 + nuisances,), or
+        (3,) where all nuisances have the same."""
         ...
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
@@ -111,8 +142,26 @@ class Family(Protocol):
         zero without a variance."""
         ...
 
-    def nuisance_step(
-        self, nuisance: np.ndarray, mass: np.ndarray, gradient: np.ndarray, gain: np.ndarray
-    ) -> np.ndarray:
-        """Exact M-step of the nuisances (k,): from their gradient and the means' quadratic gain (k,)."""
+    @property
+    def nuisance_step(self) -> Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None:
+        """Exact M-step of one nuisance (k,), from itself, the mass, its gradient and the means' quadratic
+        gain (k,); None where EM takes a scoring step."""
         ...
+
+
+class Facts:
+    """What holds of most families; one of which something else holds says so."""
+
+    predictors: int = 1
+    nuisances: int = 0
+    nuisance_names: tuple[str, ...] = ()
+    nuisance_units: tuple[float, ...] = ()
+    boundaries: tuple[tuple[str, str], ...] = ()
+    tied_nuisances: bool = False
+    discrete: bool = False
+    labels: int = 0
+    has_variance: bool = False
+    scales_response: bool = False
+    takes_offset: bool = True
+    takes_trials: bool = False
+    nuisance_step = None

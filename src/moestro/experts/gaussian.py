@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
+from .base import Facts
 
 LOG_2PI = 1.8378770664093454836
 # Bounds of a variance, relative to the variance of the response. The lower one is what keeps the likelihood
@@ -16,39 +17,25 @@ SLOPE_BOUND = 1e6
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(Facts):
     """Linear mean and own variance each; with ``shared_variance`` one variance for all experts."""
 
     shared_variance: bool = False
     name: str = "gaussian"
-    nuisances: int = 1
+
+    nuisances = 1
+    nuisance_names = ("log(variance)",)
+    nuisance_units = (2.0,)
+    boundaries = (("", ""),)
+    has_variance = True
+    scales_response = True
 
     @property
-    def predictors(self) -> int:
-        return 1
-
-    @property
-    def tied_nuisances(self) -> bool:
+    def tied_nuisances(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.shared_variance
 
-    @property
-    def discrete(self) -> bool:
-        return False
-
-    @property
-    def labels(self) -> int:
-        return 0
-
-    @property
-    def has_variance(self) -> bool:
-        return True
-
-    @property
-    def scales_response(self) -> bool:
-        return True
-
     @classmethod
-    def make(cls, classes: int, shared_variance: bool) -> Gaussian:
+    def make(cls, name: str, classes: int, shared_variance: bool) -> Gaussian:
         """From the options that a user gives."""
         return cls(shared_variance)
 
@@ -96,8 +83,8 @@ class Gaussian:
 
         return ndtr((y - eta[..., 0]) * np.exp(-0.5 * eta[..., 1]))
 
-    def marginal(self, y: np.ndarray, w: np.ndarray) -> np.ndarray:
-        return np.array([np.average(y, weights=w)])
+    def marginal(self, y: np.ndarray, w: np.ndarray, offset: np.ndarray | float = 0.0) -> np.ndarray:
+        return np.array([np.average(y - offset, weights=w)])
 
     def spread(self, y: np.ndarray) -> np.ndarray:
         return y

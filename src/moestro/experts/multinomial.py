@@ -8,44 +8,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
+from .base import Facts
 
 LOGIT_BOUND = 1e4  # per standard deviation of a column: certainty within 1e-4 of it
 
 
 @dataclass(frozen=True)
-class Multinomial:
+class Multinomial(Facts):
     """Multinomial logit with `classes` classes; y holds class indices 0 .. classes - 1."""
 
     classes: int
     name: str = "multinomial"
-    nuisances: int = 0
+
+    discrete = True
+    takes_offset = False
 
     @property
-    def predictors(self) -> int:
+    def predictors(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.classes - 1
 
     @property
-    def tied_nuisances(self) -> bool:
-        return False
-
-    @property
-    def discrete(self) -> bool:
-        return True
-
-    @property
-    def labels(self) -> int:
+    def labels(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.classes
 
-    @property
-    def has_variance(self) -> bool:
-        return False
-
-    @property
-    def scales_response(self) -> bool:
-        return False
-
     @classmethod
-    def make(cls, classes: int, shared_variance: bool) -> Multinomial:
+    def make(cls, name: str, classes: int, shared_variance: bool) -> Multinomial:
         """From the options that a user gives."""
         return cls(classes)
 
@@ -99,7 +86,7 @@ class Multinomial:
         at = np.take_along_axis(cumulative, np.broadcast_to(index, eta.shape[:-1])[..., None], -1)[..., 0]
         return np.where(np.asarray(y) < 0, 0.0, at)
 
-    def marginal(self, y: np.ndarray, w: np.ndarray) -> np.ndarray:
+    def marginal(self, y: np.ndarray, w: np.ndarray, offset: np.ndarray | float = 0.0) -> np.ndarray:
         share = np.bincount(y.astype(int), weights=w, minlength=self.classes) + 1e-3 * w.sum()
         return np.log(share[:-1] / share[-1])
 
@@ -112,8 +99,3 @@ class Multinomial:
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return np.zeros(nuisances.shape[:-1])
-
-    def nuisance_step(
-        self, nuisance: np.ndarray, mass: np.ndarray, gradient: np.ndarray, gain: np.ndarray
-    ) -> np.ndarray:
-        return nuisance

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
+from .base import Facts
 
 ETA_CAP = 300.0  # exp(300)^2 is still a double; twin: core/families.hpp
 LOG_RATE_BOUND = 100.0
@@ -14,38 +15,15 @@ LARGEST = 2.0**53  # whole numbers above it are not all doubles
 
 
 @dataclass(frozen=True)
-class Poisson:
+class Poisson(Facts):
     """Counts with a log-linear rate."""
 
     name: str = "poisson"
-    nuisances: int = 0
 
-    @property
-    def predictors(self) -> int:
-        return 1
-
-    @property
-    def tied_nuisances(self) -> bool:
-        return False
-
-    @property
-    def discrete(self) -> bool:
-        return True
-
-    @property
-    def labels(self) -> int:
-        return 0
-
-    @property
-    def has_variance(self) -> bool:
-        return False
-
-    @property
-    def scales_response(self) -> bool:
-        return False
+    discrete = True
 
     @classmethod
-    def make(cls, classes: int, shared_variance: bool) -> Poisson:
+    def make(cls, name: str, classes: int, shared_variance: bool) -> Poisson:
         """From the options that a user gives."""
         return cls()
 
@@ -96,8 +74,9 @@ class Poisson:
         y = np.floor(y)
         return np.where(y < 0, 0.0, pdtr(np.maximum(y, 0.0), self._rate(eta)))
 
-    def marginal(self, y: np.ndarray, w: np.ndarray) -> np.ndarray:
-        return np.array([np.log(max(float(np.average(y, weights=w)), 1e-3))])
+    def marginal(self, y: np.ndarray, w: np.ndarray, offset: np.ndarray | float = 0.0) -> np.ndarray:
+        exposure = np.average(np.broadcast_to(np.exp(np.minimum(offset, ETA_CAP)), y.shape), weights=w)
+        return np.array([np.log(max(float(np.average(y, weights=w)), 1e-3) / exposure)])
 
     def spread(self, y: np.ndarray) -> np.ndarray:
         return np.log1p(y)
@@ -108,8 +87,3 @@ class Poisson:
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return np.zeros(nuisances.shape[:-1])
-
-    def nuisance_step(
-        self, nuisance: np.ndarray, mass: np.ndarray, gradient: np.ndarray, gain: np.ndarray
-    ) -> np.ndarray:
-        return nuisance

@@ -23,6 +23,7 @@ from ..reading import check_format, check_size, flag, flags, number, numbers, se
 from ..solvers import Coordinates
 from ..writing import write
 from .parts import MOST, fit_from_dict, fit_to_dict, from_triangle, triangle
+from .sample import Sample
 from .values import decode, labels
 
 FORMAT = "moestro.model/2"
@@ -31,7 +32,7 @@ READABLE = ("moestro.model/1", FORMAT)  # the first has neither covariances nor 
 LARGEST, SMALLEST = 1e300, 1e-300  # of a column's centre and scale
 ROUNDING = 1e-9  # between a parameter and its bound
 
-Parts = tuple[Design, Units, MixtureFit, dict[str, Covariance], Dropped | None]
+Parts = tuple[Design, Units, MixtureFit, dict[str, Covariance], Sample | None, Dropped | None]
 
 
 def write_file(path: str | os.PathLike[str], data: Any) -> None:
@@ -58,7 +59,8 @@ def to_dict(
     units: Units,
     fit: MixtureFit,
     covariances: Mapping[str, Covariance],
-    dropped: Dropped | None,
+    sample: Sample | None = None,
+    dropped: Dropped | None = None,
 ) -> dict[str, Any]:
     """JSON description. Parameters are those of the scaled columns; the measure is derived from them."""
     model = fit.model
@@ -88,6 +90,7 @@ def to_dict(
         "theta": fit.theta.tolist(),
         "fit": fit_to_dict(fit),
         "group_sizes": None if fit.group_sizes is None else list(fit.group_sizes),
+        "sample": None if sample is None else sample.to_dict(),
         "dropped": None if dropped is None else dropped.to_dict(),
         "covariances": [_covariance_to_dict(c) for c in covariances.values()],
         "measure": measure_of(model, units, fit.theta).to_dict(),
@@ -126,7 +129,8 @@ def from_dict(data: Any) -> Parts:
         **fit_from_dict(f, model.k),
     )
     known = [_covariance_from_dict(c, model) for c in data.get("covariances", [])]
-    return design, units, fit, {c.kind: c for c in known}, dropped_from_dict(data.get("dropped"))
+    sample, dropped = Sample.from_dict(data.get("sample")), dropped_from_dict(data.get("dropped"))
+    return design, units, fit, {c.kind: c for c in known}, sample, dropped
 
 
 def _gate_from_dict(m: dict[str, Any]) -> Gate:
@@ -184,6 +188,7 @@ def _covariance_to_dict(covariance: Covariance) -> dict[str, Any]:
         "identified": covariance.identified.tolist(),
         "experts": list(covariance.experts),
         "lower": triangle(covariance.matrix),
+        "shares": None if covariance.shares is None else _shares_to_dict(covariance.shares),
     }
 
 
@@ -192,4 +197,20 @@ def _covariance_from_dict(data: dict[str, Any], model: Model) -> Covariance:
         raise DataError(f"unknown kind of covariance {data['kind']!r} in the model file")
     identified = flags(data["identified"], model.size, "marks of identified parameters")
     experts = tuple(whole(e, "expert", 0, model.k - 1) for e in data["experts"])
-    return Covariance(from_triangle(data["lower"], model.size), identified, data["kind"], experts)
+    shares = None if data.get("shares") is None else _shares_from_dict(data["shares"], model.k)
+    return Covariance(
+        from_triangle(data["lower"], model.size), identified, data["kind"], experts, shares=shares
+    )
+
+
+def _shares_to_dict(shares: np.ndarray) -> dict[str, Any]:
+    return {
+        "estimate": shares[0].tolist(),
+        "se": shares[1].tolist() if np.isfinite(shares[1]).all() else None,
+    }
+
+
+def _shares_from_dict(data: dict[str, Any], k: int) -> np.ndarray:
+    errors = data["se"]
+    errors = np.full(k, np.nan) if errors is None else numbers(errors, (k,), "errors of shares", 0.0)
+    return np.stack([numbers(data["estimate"], (k,), "shares", 0.0, 1.0 + ROUNDING), errors])

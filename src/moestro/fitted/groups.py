@@ -20,9 +20,10 @@ def group_joint(model: FittedModel, x: Any, z: Any, y: np.ndarray, ids: Any) -> 
     _refuse_located(model, ids)
     code, labels = encode_groups(ids, len(y))
     order, groups = _neighbours(code)
-    gate = (x if z is None else z)[order]
-    check_constant(gate, groups, model.units.gate_names, labels)
-    return model.log_gate(gate[groups.first], None) + groups.sum(model.log_experts(x, y)[order]), code
+    check_constant(model.gate_columns(x, z)[order], groups, model.units.gate_names, labels)
+    first = np.arange(len(y))[order][groups.first]
+    gate = model.log_gate(x[first], None if z is None else z[first])
+    return gate + groups.sum(model.log_experts(x, y)[order]), code
 
 
 def log_weights_after(

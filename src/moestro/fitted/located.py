@@ -15,25 +15,25 @@ from ..design.holes import Dropped, dropped_from_dict
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
 from ..inference import (
+    FORMULAS,
     KINDS,
-    Clusters,
     Estimates,
     LocatedCovariance,
-    Refits,
+    Request,
     Terms,
     located_covariance,
     located_estimates,
     located_refitted,
 )
 from ..inference.atoms import Moved
-from ..inference.covariance import FORMULAS
 from ..inference.delta import STEP, by_directions, refuse_unknown
 from ..located import LocatedFit, LocatedLaw, LocatedMeasure, Specification
-from ..reading import check_format, flag, number, numbers, texts
+from ..reading import check_format, flag, number, numbers, texts, whole
 from ..selection import Dendrogram
 from .file import write_file
 from .outputs import finite, no_nan, quiet
 from .parts import agrees, fit_from_dict, fit_to_dict, from_triangle, is_symmetric, triangle
+from .sample import Sample
 
 FORMAT = "moestro.located-model/2"
 FIRST = "moestro.located-model/1"  # has one covariance or none, as a whole matrix, and no estimator's words
@@ -52,6 +52,8 @@ class LocatedModel:
     fit : LocatedFit
     covariances : mapping of str to LocatedCovariance
         Of the estimates, by their kind, where they were computed before.
+    sample : Sample or None
+        The rows of the fit.
     dropped : Dropped or None
         Rows left out for missing values; None where these are refused.
     """
@@ -61,6 +63,7 @@ class LocatedModel:
     single: bool
     fit: LocatedFit
     covariances: Mapping[str, LocatedCovariance] = field(default_factory=dict)
+    sample: Sample | None = None
     dropped: Dropped | None = None
 
     classes: ClassVar[tuple] = ()
@@ -89,15 +92,12 @@ class LocatedModel:
         return replace(tree, stages=stages)
 
     def estimate_covariance(
-        self, rows: Observations, kind: str, engine: str = "auto", threads: int = 1, cluster: Any = None,
-        n_bootstrap: int = 100, seed: int | None = None,
-    ) -> LocatedCovariance:  # fmt: skip
+        self, rows: Observations, request: Request, engine: str = "auto", threads: int = 1
+    ) -> LocatedCovariance:
         """Covariance of the estimates on the rows of the fit."""
-        if kind in FORMULAS:
-            return located_covariance(self.fit, rows.x, rows.y, rows.w, kind, cluster)
-        clusters = None if cluster is None else Clusters.of(cluster, len(rows.y), rows.w)
-        refits = Refits(kind, n_bootstrap, seed, clusters)
-        return located_refitted(self.fit, rows.x, rows.y, rows.w, refits, threads=threads)
+        if request.kind in FORMULAS:
+            return located_covariance(self.fit, rows.x, rows.y, rows.w, request)
+        return located_refitted(self.fit, rows.x, rows.y, rows.w, request, threads=threads)
 
     def estimates(self, covariance: LocatedCovariance | None = None) -> Estimates:
         """Names, numbers, covariance and notes in the user's units."""
@@ -190,9 +190,10 @@ class LocatedModel:
             "specification": asdict(self.fit.specification),
             "measure": self.fit.fitted.to_dict(),
             "fit": fit_to_dict(self.fit) | {"gradient_norm": float(self.fit.gradient_norm)},
+            "sample": None if self.sample is None else self.sample.to_dict(),
             "dropped": None if self.dropped is None else self.dropped.to_dict(),
             "covariances": [
-                {"kind": c.kind, "notes": list(c.notes), "lower": triangle(c.matrix)}
+                {"kind": c.kind, "notes": list(c.notes), "lower": triangle(c.matrix), "vague": list(c.vague)}
                 for c in self.covariances.values()
             ],
         }
@@ -227,7 +228,8 @@ class LocatedModel:
             raise DataError("the model file's measure is not of its specification")
         if isinstance(design, FormulaDesign) and responses != (design.response,):
             raise DataError("the model file's response is not that of its formula")
-        model = cls(design, responses, single, fit, dropped=dropped_from_dict(data.get("dropped")))
+        sample, dropped = Sample.from_dict(data.get("sample")), dropped_from_dict(data.get("dropped"))
+        model = cls(design, responses, single, fit, sample=sample, dropped=dropped)
         kept = [c for c in [data["covariance"]] if c] if first else data["covariances"]
         return replace(model, covariances={c["kind"]: _covariance(c, model.terms) for c in kept})
 
@@ -244,7 +246,8 @@ def _covariance(data: dict[str, Any], terms: Terms) -> LocatedCovariance:
         if not is_symmetric(matrix):
             raise DataError("the model file has a damaged covariance: it is not symmetric")
         lower = triangle(matrix)
-    return LocatedCovariance(from_triangle(lower, size), notes, str(data["kind"]))
+    vague = tuple(whole(e, "expert", 0, terms.k - 1) for e in data.get("vague", []))
+    return LocatedCovariance(from_triangle(lower, size), notes, str(data["kind"]), vague=vague)
 
 
 def _specification(data: Any) -> Specification:

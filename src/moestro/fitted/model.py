@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse as sp
 
-from ..design import Design, Units
+from ..design import Design, Units, split_known
 from ..design.holes import Dropped
 from ..distribution import PredictiveDistribution
-from ..inference import Covariance, Estimates, Refits, covariance, mixture_estimates, refitted
-from ..inference.covariance import FORMULAS, clusters_of
+from ..inference import FORMULAS, Covariance, Estimates, Request, covariance, mixture_estimates, refitted
 from ..inference.delta import STEP, by_directions, refuse_unknown, root_of
+from ..inference.influence import influence
 from ..measure import MixingMeasure, measure_of
 from ..model import ActiveModel
 from ..problems import MixtureFit
@@ -25,6 +25,7 @@ from ..rows import Rows
 from ..selection import CRITERIA, Dendrogram
 from .file import from_dict, to_dict, write_file
 from .outputs import finite, no_nan, quiet
+from .sample import Sample
 
 BLOCK = 16384
 
@@ -41,6 +42,8 @@ class FittedModel:
     covariances : mapping of str to Covariance
         Of the estimate, by their kind, where they were computed before: what a file keeps of the training
         data.
+    sample : Sample or None
+        The rows of the fit.
     dropped : Dropped or None
         Rows left out for missing values; None where these are refused.
     """
@@ -49,6 +52,7 @@ class FittedModel:
     units: Units
     fit: MixtureFit
     covariances: Mapping[str, Covariance] = field(default_factory=dict)
+    sample: Sample | None = None
     dropped: Dropped | None = None
 
     single: ClassVar[bool] = True  # the response is one column
@@ -74,14 +78,16 @@ class FittedModel:
         return self.units.classes
 
     def estimate_covariance(
-        self, rows: Rows, kind: str, engine: str = "auto", threads: int = 1, cluster: Any = None,
-        n_bootstrap: int = 100, seed: int | None = None,
-    ) -> Covariance:  # fmt: skip
+        self, rows: Rows, request: Request, engine: str = "auto", threads: int = 1
+    ) -> Covariance:
         """Covariance of the estimate on the rows of the fit."""
-        if kind in FORMULAS:
-            return covariance(self.fit, rows, kind, engine, threads, cluster)
-        clusters = clusters_of(rows, cluster)
-        return refitted(self.fit, rows, Refits(kind, n_bootstrap, seed, clusters), engine, threads)
+        by = covariance if request.kind in FORMULAS else refitted
+        return by(self.fit, rows, request, engine, threads)
+
+    def influence(self, rows: Rows, found: Covariance, engine: str = "auto", threads: int = 1) -> np.ndarray:
+        """Change (units, P) of each parameter without each unit, by one step; `found` is the observed
+        covariance."""
+        return influence(self.fit, self.units, rows, found, engine, threads)
 
     def estimates(self, covariance: Covariance | None = None) -> Estimates:
         """Names, numbers, covariance and notes in the user's units."""
@@ -91,11 +97,20 @@ class FittedModel:
         """AIC, BIC or ICL of the fit."""
         return CRITERIA[name](self.fit)
 
-    # Predictions: x (n, d) and z (n, e) or None as `design.matrices` gives them.
+    # Predictions: x (n, d), with an offset (n, d + 1), with trials (n, d + 2), and z (n, e) or None as
+    # `design.matrices` gives them.
+
+    def gate_columns(self, x: Any, z: Any) -> Any:
+        """Columns of the gate, (n, e)."""
+        return self._split(x)[0] if z is None else z
+
+    def _split(self, x: Any) -> tuple[Any, np.ndarray | None]:
+        """The experts' columns, and the offset and trials that stand after them."""
+        return split_known(x, x.shape[1] - len(self.design.expert_names))
 
     def log_gate(self, x: Any, z: Any) -> np.ndarray:
         """log g_i(x), shape (n, k)."""
-        source = x if z is None else z
+        source = self.gate_columns(x, z)
         part = self._on(source)
         out = np.empty((source.shape[0], self.fit.model.k))
         with quiet():
@@ -120,11 +135,16 @@ class FittedModel:
 
     def eta(self, x: Any) -> np.ndarray:
         """Linear predictors and nuisances of the experts, scaled response, shape (n, k, m)."""
+        x, known = self._split(x)
+        if known is not None:
+            known = np.column_stack([known[:, :1] / self.units.y_scale, known[:, 1:]])
         model, part = self.fit.model, self._on(x)
-        out = np.empty((x.shape[0], model.k, model.m + model.family.nuisances))
+        trials = 0 if known is None else known.shape[1] - 1
+        out = np.empty((x.shape[0], model.k, model.m + model.family.nuisances + trials))
         with quiet():
             for at, block in part.blocks(x, "experts"):
-                out[at] = part.model.predictors(part.theta, part.x_scaling.apply(block))
+                own = None if known is None else known[at]
+                out[at] = part.model.predictors(part.theta, part.x_scaling.apply(block), own)
         return finite(out, "prediction")
 
     def distribution(self, x: Any, z: Any, log_weights: np.ndarray | None = None) -> PredictiveDistribution:
@@ -144,10 +164,12 @@ class FittedModel:
         """E[Y | x] (n,), or class probabilities (n, K), by the gate's weights or by these (n, k)."""
         model = self.fit.model
         out = []
-        source = x if z is None else z
         for start in range(0, max(x.shape[0], 1), BLOCK):
             at = slice(start, start + BLOCK)
-            g = np.exp(self.log_gate(source[at], None) if log_weights is None else log_weights[at])
+            gate = (
+                self.log_gate(x[at], None if z is None else z[at]) if log_weights is None else log_weights[at]
+            )
+            g = np.exp(gate)
             mean = model.family.mean(self.eta(x[at]))
             mixed = np.einsum("nk,nkc->nc", g, mean) if mean.ndim == 3 else np.einsum("nk,nk->n", g, mean)
             with quiet():
@@ -167,6 +189,11 @@ class FittedModel:
             drawn = np.array([function(self._at(theta)) for theta in covariance.draws])
             return function(self), covariance.spread(drawn)
         refuse_unknown(self.estimates(covariance))
+        return self._by_delta(function, covariance)
+
+    def _by_delta(
+        self, function: Callable[[FittedModel], np.ndarray], covariance: Covariance
+    ) -> tuple[np.ndarray, np.ndarray]:
         found, theta = function(self), self.fit.theta
         root = STEP * root_of(covariance.matrix)
         pairs = ((self._at(theta + step), self._at(theta - step)) for step in root.T)
@@ -182,7 +209,8 @@ class FittedModel:
 
         if covariance is None or not covariance.identified[self.fit.coordinates.free].all():
             return average(self), [None] * self.fit.k
-        found, matrix = self.uncertainty(average, covariance)
+        drawn = covariance.draws is not None  # else the gate's parameters alone count, thin experts or not
+        found, matrix = (self.uncertainty if drawn else self._by_delta)(average, covariance)
         return found, np.sqrt(np.maximum(np.diag(matrix), 0.0)).tolist()
 
     def _at(self, theta: np.ndarray) -> FittedModel:
@@ -208,7 +236,7 @@ class FittedModel:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON description."""
-        return to_dict(self.design, self.units, self.fit, self.covariances, self.dropped)
+        return to_dict(self.design, self.units, self.fit, self.covariances, self.sample, self.dropped)
 
     @classmethod
     def from_dict(cls, data: Any) -> FittedModel:

@@ -1,14 +1,17 @@
 """How far the estimates can be trusted."""
 
 from .clusters import Clusters
-from .covariance import KINDS, Covariance, covariance, mixture_estimates, refitted
+from .covariance import Covariance, covariance, mixture_estimates
 from .estimates import Estimates, Term
 from .hypotheses import Hypotheses, HypothesisTest, wald_test
 from .located import LocatedCovariance, located_covariance, located_estimates, located_refitted
-from .refits import Refits
+from .refitted import refitted
+from .request import FORMULAS, KINDS, Request
+from .survey import Survey
 from .terms import Terms
 
 __all__ = [
+    "FORMULAS",
     "KINDS",
     "Clusters",
     "Covariance",
@@ -16,7 +19,8 @@ __all__ = [
     "Hypotheses",
     "HypothesisTest",
     "LocatedCovariance",
-    "Refits",
+    "Request",
+    "Survey",
     "Term",
     "Terms",
     "covariance",

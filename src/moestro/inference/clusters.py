@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -55,11 +55,29 @@ class Clusters:
                 groupings.append(Grouping(joint, int(joint.max()) + 1, (-1.0) ** (size + 1) * G / (G - 1)))
         return cls(tuple(groupings))
 
+    def total(self, sums: list[np.ndarray]) -> np.ndarray:
+        """From the scores of the clusters of each grouping; of several dimensions the nearest positive
+        semi-definite matrix, as a difference of sums need not be one."""
+        out = sum(g.factor * (s.T @ s) for g, s in zip(self.groupings, sums, strict=True))
+        if len(sums) == 1:
+            return np.asarray(out)
+        values, vectors = np.linalg.eigh(out)
+        return (vectors * np.maximum(values, 0.0)) @ vectors.T
+
+
+class Joint(Protocol):
+    """Rows that are summed before their outer products are."""
+
+    @property
+    def groupings(self) -> tuple[Grouping, ...]: ...
+
+    def total(self, sums: list[np.ndarray]) -> np.ndarray: ...
+
 
 class Meat:
     """Adds up scores (b, P) of consecutive rows; `total` is the sum of the outer products."""
 
-    def __init__(self, size: int, clusters: Clusters | None = None):
+    def __init__(self, size: int, clusters: Joint | None = None):
         self.clusters = clusters
         self.at = 0
         self.sums = [np.zeros((g.count, size)) for g in clusters.groupings] if clusters else []
@@ -76,17 +94,8 @@ class Meat:
         self.at += b
 
     def total(self) -> np.ndarray:
-        """(P, P); of several dimensions its nearest positive semi-definite matrix, as a difference of sums
-        need not be one."""
-        if self.clusters is None:
-            return self.outer
-        out = np.zeros_like(self.outer)
-        for grouping, sums in zip(self.clusters.groupings, self.sums, strict=True):
-            out += grouping.factor * (sums.T @ sums)
-        if len(self.sums) == 1:
-            return out
-        values, vectors = np.linalg.eigh(out)
-        return (vectors * np.maximum(values, 0.0)) @ vectors.T
+        """(P, P)."""
+        return self.outer if self.clusters is None else self.clusters.total(self.sums)
 
 
 def _columns(ids: Any) -> Iterable[Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -13,19 +12,19 @@ from ..design import Units
 from ..engine import Order, make_engine, unit_scores
 from ..errors import DataError
 from ..measure import relevelled, to_user, user_jacobian
-from ..problems import MixtureFit, fit_mixture
+from ..problems import MixtureFit
 from ..rows import Rows
-from ..search import Options
 from ..solvers import StatusKind
 from ..solvers.coordinates import Objective
 from ..solvers.diagnosis import FLAT, directions
-from .clusters import Clusters, Meat
-from .estimates import Estimates, Term
-from .refits import Refits, covariance_of
+from .clusters import Clusters, Joint, Meat
+from .estimates import PLACE, REAL, VAGUE, Estimates, Term
+from .refits import covariance_of
+from .request import OBSERVED, Request, joint
+from .shares import average_gate, share_errors
+from .survey import Survey
 
 LOADED = 0.05  # share of a null direction's largest entry from which a coefficient has no standard error
-KINDS = ("observed", "sandwich", "bootstrap", "cluster", "jackknife")
-FORMULAS = ("observed", "sandwich", "cluster")
 # Experts whose coefficients a few rows make: a z value of thousands would only count those rows.
 ILL = {StatusKind.THIN: "thin", StatusKind.COLLAPSED: "collapsed"}
 
@@ -45,6 +44,10 @@ class Covariance:
         Experts whose entries load on directions without information.
     draws : ndarray of shape (B, P) or None
         theta of each refit.
+    shares : ndarray of shape (2, k) or None
+        The experts' shares of the units, see `shares`, and their standard errors, NaN where there is none.
+    failed : int
+        Refits that were not usable, and are not among the draws.
     """
 
     matrix: np.ndarray
@@ -52,6 +55,14 @@ class Covariance:
     kind: str
     experts: tuple[int, ...]
     draws: np.ndarray | None = None
+    shares: np.ndarray | None = None
+    failed: int = 0
+
+    @property
+    def vague(self) -> np.ndarray:
+        """Boolean (P,): parameters whose standard error is there, and enormous on scaled columns: an interval
+        is wider than twenty units of a linear predictor for each standard deviation of its column."""
+        return self.identified & (np.sqrt(np.maximum(np.diag(self.matrix), 0.0)) > VAGUE)
 
     def spread(self, draws: np.ndarray) -> np.ndarray:
         """Covariance (m, m) of numbers (B, m) of the refits."""
@@ -59,30 +70,29 @@ class Covariance:
 
 
 def covariance(
-    fit: MixtureFit,
-    rows: Rows,
-    kind: str = "observed",
-    engine: str = "auto",
-    threads: int = 1,
-    cluster: Any = None,
+    fit: MixtureFit, rows: Rows, request: Request = OBSERVED, engine: str = "auto", threads: int = 1
 ) -> Covariance:
-    """Covariance of `fit` on its `rows`.
+    """Covariance of `fit` on its `rows`, of a kind in `request.FORMULAS`.
 
-    "observed" inverts the exact Hessian; "sandwich" is A^-1 B A^-1 with B the sum of the outer products of
-    the weighted scores of rows, or of groups where rows share their expert, valid when the model is only an
-    approximation; "cluster" sums the scores of each `cluster` (n,) first, see `Clusters`. Directions in which
-    the observed information is singular (relative to EM's complete-data information) are taken out, and the
-    entries that load on them are marked as not identified.
+    "observed" inverts the exact Hessian; "expected" the expected information, of one expert; "sandwich" is
+    A^-1 B A^-1 with B the sum of the outer products of the weighted scores of rows, or of groups where rows
+    share their expert, valid when the model is only an approximation; "cluster" sums the scores of each
+    cluster first, see `Clusters`, and "survey" those of primary units, see `Survey`. Directions in which the
+    information is singular (relative to EM's complete-data information) are taken out, and the entries that
+    load on them are marked as not identified.
     """
-    if kind not in FORMULAS:
-        raise DataError(f"cov={kind!r} is unknown: choose one of {', '.join(KINDS)}")
-    clusters = clusters_of(rows, cluster, needed=True) if kind == "cluster" else None
+    kind, joint = request.kind, joint_of(rows, request)
+    if kind == "expected" and fit.model.k > 1:
+        raise DataError("the expected information of several experts has no closed form: use cov='observed'")
     c = fit.coordinates
     objective = Objective(make_engine(fit.model, rows, engine, threads), c)
     phi = c.collapse(fit.theta)
     e = objective.evaluate(phi, Order.CURVATURE)
     if abs(e.value - fit.log_likelihood) > 1e-6 * (1 + abs(fit.log_likelihood)):
         raise DataError("the rows are not those of the fit: the data were changed since, fit again")
+    if kind == "expected":
+        assert e.information is not None
+        e = replace(e, curvature=-e.information)
     found = directions(objective, phi, e)
     kept, size, null = found.kept, found.size, found.values <= FLAT
     loaded = np.zeros(c.size, dtype=bool)
@@ -94,19 +104,25 @@ def covariance(
     good = found.vectors[:, ~null] / np.sqrt(found.values[~null])
     inverse[np.ix_(kept, kept)] = good @ good.T
     inverse /= np.outer(size, size)
-    if kind != "observed":
-        inverse = inverse @ _meat(objective, fit, rows, engine, threads, clusters) @ inverse
+    if kind not in ("observed", "expected"):
+        inverse = inverse @ _meat(objective, fit, rows, engine, threads, joint) @ inverse
     matrix = c.map.spread(inverse * np.outer(identified, identified))
     lost = abs(c.map.A) @ (~identified).astype(float) > 0
     matrix[lost], matrix[:, lost] = 0.0, 0.0
-    return Covariance(matrix, c.free & ~lost, kind, c.experts_of(~identified))
+    shares = _shares(fit, rows, matrix, ~lost)
+    return Covariance(matrix, c.free & ~lost, kind, c.experts_of(~identified), shares=shares)
+
+
+def _shares(fit: MixtureFit, rows: Rows, matrix: np.ndarray, known: np.ndarray) -> np.ndarray:
+    errors = share_errors(fit.model, fit.theta, rows, matrix, known)
+    return np.stack([average_gate(fit.model, fit.theta, rows), errors])
 
 
 def _meat(
-    objective: Objective, fit: MixtureFit, rows: Rows, engine: str, threads: int, clusters: Clusters | None
+    objective: Objective, fit: MixtureFit, rows: Rows, engine: str, threads: int, joint: Joint | None
 ) -> np.ndarray:
-    """Sum of the outer products of the weighted scores of rows, or of clusters, in phi."""
-    meat = Meat(fit.model.size, clusters)
+    """Sum of the outer products of the weighted scores of rows, or of what is `joint`, in phi."""
+    meat = Meat(fit.model.size, joint)
     for scores in row_scores(fit, rows, engine, threads):
         meat.add(scores)
     return objective.coordinates.sum_matrix(meat.total())
@@ -121,38 +137,14 @@ def row_scores(fit: MixtureFit, rows: Rows, engine: str, threads: int) -> Iterat
         yield unit_scores(model, fit.theta, next(part.blocks(part.n)), scores)
 
 
-def clusters_of(rows: Rows, cluster: Any, needed: bool = False) -> Clusters | None:
-    """Clusters of rows by their ids; None where none are given or `needed`."""
-    if cluster is None and not needed:
-        return None
-    if rows.groups is not None:
+def joint_of(rows: Rows, request: Request) -> Clusters | Survey | None:
+    """What a request puts together, clusters or primary units; None of rows, or groups, alone."""
+    if rows.groups is not None and (request.cluster is not None or request.kind in ("cluster", "survey")):
         raise DataError(
             "clusters are of fits without groups: the sandwich and the bootstrap of grouped rows take "
             "each group as one already"
         )
-    return Clusters.of(cluster, rows.n, rows.w)
-
-
-def refitted(
-    fit: MixtureFit,
-    rows: Rows,
-    refits: Refits,
-    engine: str = "auto",
-    threads: int = 1,
-) -> Covariance:
-    """Covariance over refits with other weights, each started at the estimate.
-
-    Labels stay matched because every refit begins in the basin of the estimate.
-    """
-    options = Options(
-        engine=engine, threads=threads, n_starts=1, tol=1e-6, initial=(fit.theta,), only_initial=True
-    )
-    w = np.ones(rows.n_units) if rows.w is None else rows.w
-    draws = np.array(
-        [fit_mixture(fit.model, replace(rows, w=new), options).theta for new in refits.weights(w)]
-    )
-    used = fit.coordinates.free
-    return Covariance(covariance_of(refits.kind, draws), used, refits.kind, (), draws)
+    return joint(request, rows.n, rows.w)
 
 
 def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = None) -> Estimates:
@@ -161,7 +153,8 @@ def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = 
     told = None if constraints.reference is None else relevelled(fit.model)
     theta = theta if told is None else told @ theta
     names = fit.model.names(units.gate_names, units.expert_names, units.predictors())
-    terms = tuple(Term(*name) for name in names)
+    free = fit.model.size - fit.model.k * fit.model.family.nuisances
+    terms = tuple(Term(*name, kind=REAL if i < free else PLACE) for i, name in enumerate(names))
     held = ~fit.coordinates.free
     # A gate's weights do not change when all biases move together, so one of them stays at zero.
     zero = np.zeros(len(held), dtype=bool)
@@ -189,7 +182,11 @@ def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = 
     ]
     kept = np.array([not note for note in notes])
     matrix = jacobian @ found.matrix @ jacobian.T * np.outer(kept, kept)
-    return Estimates(terms, theta, matrix, tuple(notes), zero, found.kind)
+    draws = None
+    if found.draws is not None:
+        draws = np.array([to_user(fit.model, units, t) for t in found.draws])
+        draws = draws if told is None else draws @ told.T
+    return Estimates(terms, theta, matrix, tuple(notes), zero, found.kind, draws)
 
 
 def _fixed(fit: MixtureFit, jacobian: np.ndarray) -> np.ndarray:

@@ -12,9 +12,10 @@ from scipy.special import ndtri
 
 from ..errors import DataError
 
-# Intervals by the logit, by the logarithm, and as they are; of a place there is no hypothesis that it is
-# zero.
+# Intervals by the logit, by the logarithm, and as they are; of a place, or a log-variance, there is no
+# hypothesis that it is zero.
 SHARE, POSITIVE, PLACE, REAL = "share", "positive", "place", "real"
+VAGUE = 5.0  # standard error, on scaled columns and responses, from which an interval says next to nothing
 NUMBERS = ("se", "z", "p", "low", "high")
 
 
@@ -52,6 +53,8 @@ class Estimates:
         Parameters that the model holds at a number: they are known.
     kind : str
         Of the covariance.
+    draws : ndarray of shape (B, U) or None
+        Of the refits.
     """
 
     terms: tuple[Term, ...]
@@ -60,6 +63,7 @@ class Estimates:
     notes: tuple[str, ...]
     fixed: np.ndarray
     kind: str = ""
+    draws: np.ndarray | None = None
 
     @cached_property
     def places(self) -> dict[str, int]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -16,12 +15,12 @@ from ..located.spread import Structure
 from ..located.statistics import NU_BOX, Shape
 from ..solvers import StatusKind
 from .atoms import Atom
-from .clusters import Clusters
-from .covariance import FORMULAS, KINDS
 from .delta import root_of
-from .estimates import Estimates
+from .estimates import VAGUE, Estimates
 from .louis import information
-from .refits import Refits, covariance_of
+from .refits import codes_of, covariance_of, generators, repeat, weights_of
+from .request import OBSERVED, Request, joint
+from .survey import Survey
 from .terms import Terms
 
 FLAT = 1e-6  # observed over complete-data information below which a direction is not identified
@@ -47,6 +46,10 @@ class LocatedCovariance:
         R R' is the covariance in the blocks of the atoms; a file does not keep it.
     draws : tuple of LocatedMeasure or None
         Of the refits.
+    vague : tuple of int
+        Experts with an enormous standard error, in the units of their atoms.
+    failed : int
+        Refits that were not usable, and are not among the draws.
     """
 
     matrix: np.ndarray
@@ -54,6 +57,8 @@ class LocatedCovariance:
     kind: str
     root: np.ndarray | None = None
     draws: tuple[LocatedMeasure, ...] | None = None
+    vague: tuple[int, ...] = ()
+    failed: int = 0
 
     def spread(self, draws: np.ndarray) -> np.ndarray:
         """Covariance (m, m) of numbers (B, m) of the refits."""
@@ -61,25 +66,21 @@ class LocatedCovariance:
 
 
 def located_covariance(
-    fit: LocatedFit,
-    x: np.ndarray,
-    y: np.ndarray,
-    w: np.ndarray | None,
-    kind: str = "observed",
-    cluster: Any = None,
+    fit: LocatedFit, x: np.ndarray, y: np.ndarray, w: np.ndarray | None, request: Request = OBSERVED
 ) -> LocatedCovariance:
     """Covariance of a fit on its rows x (n, d), y (n,) or (n, q), weights w (n,).
 
     "observed" inverts the exact observed information, "sandwich" is A^-1 B A^-1 with B the sum of the outer
-    products of the rows' weighted scores, "cluster" the same of each `cluster` (n,), see `Clusters`. All are
-    carried to the user's parameters by the delta method. A parameter that moves along directions without
-    information (relative to that of the complete data), or with a coordinate at its bound, has no standard
-    error.
+    products of the rows' weighted scores, "cluster" and "survey" the same of clusters and of primary units,
+    see `Clusters` and `Survey`. All are carried to the user's parameters by the delta method. A parameter
+    that moves along directions without information (relative to that of the complete data), or with a
+    coordinate at its bound, has no standard error.
     """
-    if kind not in FORMULAS:
-        raise DataError(f"cov={kind!r} is unknown: choose one of {', '.join(KINDS)}")
+    kind = request.kind
+    if kind == "expected":
+        raise DataError("located experts have no expected information in closed form: use cov='observed'")
     x, y, weights = columns_of(x, y, w)
-    clusters = Clusters.of(cluster, len(x), weights) if kind == "cluster" else None
+    clusters = joint(request, len(x), weights)
     inverted = fit.specification.direction == "inverse"
     u, v = (y, x) if inverted else (x, y)
     shape = fit.specification.shape(fit.k, u.shape[1], v.shape[1])
@@ -87,6 +88,11 @@ def located_covariance(
     atoms = [Atom.of(fit.fitted, e, shape) for e in range(fit.k)]
     found = information(atoms, u, v, np.ones(len(u)) if weights is None else weights, clusters)
     if abs(found.value - fit.log_likelihood) > 1e-6 * (1 + abs(fit.log_likelihood)):
+        if fit.status.kind == StatusKind.COLLAPSED:
+            raise DataError(
+                "a variance collapsed: at its floor no sum over the rows is exact, and there are no standard "
+                "errors. Use fewer experts, or a tied covariance"
+            )
         raise DataError("the rows are not those of the fit: the data were changed since, fit again")
     terms = Terms.of(fit.measure, fit.specification)
     ill = ILL.get(fit.status.kind, "")
@@ -110,7 +116,13 @@ def located_covariance(
         for t, b, s in zip(_listed(terms), (at_user[:, bound] != 0).any(axis=1), singular, strict=True)
     ]
     kept = np.array([not note for note in notes])
-    return LocatedCovariance(matrix * np.outer(kept, kept), tuple(notes), kind, link[:, free] @ root)
+    root = link[:, free] @ root
+    wide = np.sqrt((root**2).sum(axis=1)) > VAGUE
+    ends = np.cumsum([a.size for a in atoms])
+    vague = tuple(
+        e for e, end in enumerate(ends) if e not in lost and wide[end - atoms[e].size + 1 : end].any()
+    )
+    return LocatedCovariance(matrix * np.outer(kept, kept), tuple(notes), kind, root, vague=vague)
 
 
 def located_refitted(
@@ -118,23 +130,44 @@ def located_refitted(
     x: np.ndarray,
     y: np.ndarray,
     w: np.ndarray | None,
-    refits: Refits,
+    request: Request,
     tol: float = 1e-6,
     threads: int = 1,
 ) -> LocatedCovariance:
-    """Covariance over refits with other weights, each started at the estimate."""
-    w = np.ones(len(x)) if w is None else w
+    """Covariance over refits, each started at the estimate; one that is not usable is left out and
+    counted."""
     spec, terms = fit.specification, Terms.of(fit.measure, fit.specification)
-    draws = []
-    for drawn in refits.weights(w):
+
+    def one(sample: tuple[np.ndarray, np.ndarray, np.ndarray | None]) -> LocatedMeasure | None:
+        own_x, own_y, weights = sample
         again = fit_located(
-            x, y, fit.k, weights=drawn, initial=fit.measure, tol=tol, n_jobs=threads, **vars(spec)
+            own_x, own_y, fit.k, weights=weights, initial=fit.measure, tol=tol, n_jobs=1, **vars(spec)
         )
-        draws.append(again.measure)
+        return again.measure if again.status.usable or not fit.status.usable else None
+
+    draws, failed = repeat(one, _samples(fit, x, y, w, request), threads, request.kind)
     ill = ILL.get(fit.status.kind, "")
     notes = [ill if ill and t.component in fit.status.experts else "" for t in _listed(terms)]
-    matrix = covariance_of(refits.kind, np.array([terms.values(measure) for measure in draws]))
-    return LocatedCovariance(matrix, tuple(notes), refits.kind, None, tuple(draws))
+    matrix = covariance_of(request.kind, np.array([terms.values(measure) for measure in draws]))
+    return LocatedCovariance(matrix, tuple(notes), request.kind, None, tuple(draws), failed=failed)
+
+
+def _samples(
+    fit: LocatedFit, x: np.ndarray, y: np.ndarray, w: np.ndarray | None, request: Request
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+    if request.resample != "parametric":
+        clusters = joint(request, len(x), w)
+        assert not isinstance(clusters, Survey)
+        for new in weights_of(
+            request, np.ones(len(x)) if w is None else w, codes_of(request, clusters, len(x))
+        ):
+            yield x, y, new
+        return
+    if w is not None or request.cluster is not None:
+        raise DataError("the parametric bootstrap draws single rows: without weights and clusters only")
+    for rng in generators(request):
+        own_x, own_y, _ = fit.measure.sample(len(x), rng)
+        yield own_x, own_y, None
 
 
 def located_estimates(
@@ -151,7 +184,8 @@ def located_estimates(
         return Estimates(names, values, None, ("",) * len(names), fixed)
     kept = np.array([not note for note in found.notes])
     matrix = found.matrix * np.outer(kept, kept)
-    return Estimates(names, values, matrix, found.notes, fixed, found.kind)
+    draws = None if found.draws is None else np.array([terms.values(m) for m in found.draws])
+    return Estimates(names, values, matrix, found.notes, fixed, found.kind, draws)
 
 
 def _listed(terms: Terms) -> list:

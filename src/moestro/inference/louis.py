@@ -21,7 +21,7 @@ from ..located import polynomial
 from ..located.normal import log_density
 from ..located.spread import Tangent
 from .atoms import Atom
-from .clusters import Clusters, Meat
+from .clusters import Joint, Meat
 
 BLOCK = 2048
 
@@ -49,7 +49,7 @@ class Information:
 
 
 def information(
-    atoms: list[Atom], u: np.ndarray, v: np.ndarray, w: np.ndarray, clusters: Clusters | None = None
+    atoms: list[Atom], u: np.ndarray, v: np.ndarray, w: np.ndarray, clusters: Joint | None = None
 ) -> Information:
     """At the atoms, on rows u (n, p), v (n, D) with weights w (n,); the meat of `clusters` where given."""
     sizes = [a.size for a in atoms]

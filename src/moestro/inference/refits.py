@@ -1,56 +1,72 @@
-"""Refits with other weights: the Bayesian bootstrap and the jackknife."""
+"""Samples that a fit is repeated on: the bootstrap by weights, rows or groups, the parametric one, and the
+jackknife."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
+from ..solvers.pool import Pool
 from .clusters import Clusters
+from .request import Request
+
+LEAST = 0.5  # of the refits, which must be usable
+SEARCH = 8  # uninformed starts of a refit whose own basin was lost
 
 
-@dataclass(frozen=True)
-class Refits:
-    """How a fit is repeated.
+def codes_of(request: Request, clusters: Clusters | None, n: int) -> np.ndarray:
+    """What is drawn, or left out, together, (n,)."""
+    groupings = () if clusters is None else clusters.groupings
+    if len(groupings) > 1:
+        raise DataError(f"cov={request.kind!r} takes clusters in one dimension")
+    return groupings[0].codes if groupings else np.arange(n)
 
-    Attributes
-    ----------
-    kind : {"bootstrap", "jackknife"}
-        Exponential weights (Bayesian bootstrap, Rubin, 1981); or every row left out once.
-    replicates : int
-        Of the bootstrap.
-    seed : int or None
-        Of the bootstrap.
-    clusters : Clusters or None
-        Whose rows share their draw, or are left out together.
+
+def weights_of(request: Request, w: np.ndarray, codes: np.ndarray) -> Iterator[np.ndarray]:
+    """Weights (n,) of each refit, from those of the fit.
+
+    "weights" multiplies by exponential variables (Bayesian bootstrap, Rubin, 1981), "rows" by how often each
+    is drawn with replacement (Efron, 1979); the jackknife leaves out each once.
     """
+    used = np.unique(codes[w > 0])
+    if request.kind == "jackknife":
+        for code in used:
+            yield np.where(codes == code, 0.0, w)
+        return
+    for rng in generators(request):
+        factor = np.zeros(int(codes.max()) + 1)
+        if request.resample == "rows":
+            factor[used] = rng.multinomial(len(used), np.full(len(used), 1.0 / len(used)))
+        else:
+            factor = rng.exponential(size=len(factor))
+        yield w * factor[codes]
 
-    kind: str
-    replicates: int = 100
-    seed: int | None = None
-    clusters: Clusters | None = None
 
-    def codes(self, n: int) -> np.ndarray:
-        """What is drawn together, (n,)."""
-        groupings = () if self.clusters is None else self.clusters.groupings
-        if len(groupings) > 1:
-            raise DataError(f"cov={self.kind!r} takes clusters in one dimension")
-        return groupings[0].codes if groupings else np.arange(n)
+def generators(request: Request) -> Iterator[np.random.Generator]:
+    """Of each draw: it depends on the seed and its number alone."""
+    if request.n_bootstrap < 2:
+        raise DataError(f"bootstrap needs at least 2 replicates, got {request.n_bootstrap}")
+    for seed in np.random.SeedSequence(request.random_state).spawn(request.n_bootstrap):
+        yield np.random.default_rng(seed)
 
-    def weights(self, w: np.ndarray) -> Iterator[np.ndarray]:
-        """Weights (n,) of each refit, from those of the fit."""
-        codes = self.codes(len(w))
-        if self.kind == "jackknife":
-            for code in np.unique(codes[w > 0]):
-                yield np.where(codes == code, 0.0, w)
-            return
-        if self.replicates < 2:
-            raise DataError(f"bootstrap needs at least 2 replicates, got {self.replicates}")
-        rng = np.random.default_rng(self.seed)
-        for _ in range(self.replicates):
-            yield w * rng.exponential(size=int(codes.max()) + 1)[codes]
+
+def repeat(
+    one: Callable[[Any], Any], samples: Iterator[Any], threads: int, what: str
+) -> tuple[Sequence[Any], int]:
+    """What `one` makes of each sample, without the None of a refit that is not usable, and how many those
+    are."""
+    with Pool(threads) as pool:
+        every = list(pool.map(one, list(samples)))
+    draws = [found for found in every if found is not None]
+    if len(draws) < max(LEAST * len(every), 2):
+        raise DataError(
+            f"only {len(draws)} of {len(every)} refits of the {what} are usable: an expert collapses or has "
+            "too few rows in the others. Use fewer experts"
+        )
+    return draws, len(every) - len(draws)
 
 
 def covariance_of(kind: str, draws: np.ndarray) -> np.ndarray:

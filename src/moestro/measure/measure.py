@@ -180,13 +180,12 @@ class MixingMeasure:
             name: np.array(getattr(self, name))[keep]
             for name in ("log_weights", "gate_slopes", "intercepts", "slopes", "nuisances")
         }
-        at = keep.index(i)
-        out["log_weights"][at] = total
+        out["log_weights"][i] = total
         for name in ("gate_slopes", "intercepts", "slopes"):
-            out[name][at] = mean(getattr(self, name))
+            out[name][i] = mean(getattr(self, name))
         if self.law.has_variance:
             spread = a * b * float((self.intercepts[i, 0] - self.intercepts[j, 0]) ** 2)
-            out["nuisances"][at] = np.log(mean(np.exp(self.nuisances)) + spread)
+            out["nuisances"][i] = np.log(mean(np.exp(self.nuisances)) + spread)
         return replace(self, **out)
 
     # Density
@@ -201,21 +200,25 @@ class MixingMeasure:
         experts = np.concatenate([self.intercepts[:, :, None], self.slopes], axis=2)
         return model, model.pack(gate, experts, self.nuisances, self.gate_parameters)
 
-    def log_density(self, x: np.ndarray, y: np.ndarray, z: np.ndarray | None = None) -> np.ndarray:
+    def log_density(
+        self, x: np.ndarray, y: np.ndarray, z: np.ndarray | None = None, offset: np.ndarray | None = None
+    ) -> np.ndarray:
         """log p(y | x), shape (n,). x (n, d), gate columns z (n, e), by default x; y holds class indices or
-        numbers."""
+        numbers; offset (n,) of the experts' predictors."""
         model, theta = self.model()
-        x1 = _with_constant(x)
-        return model.log_density(
-            theta, x1 if z is None else _with_constant(z), x1, np.asarray(y, dtype=float)
-        )
+        x1, z1 = _with_constant(x), None if z is None else _with_constant(z)
+        known = None if offset is None else np.reshape(offset, (-1, 1))
+        return model.log_density(theta, x1 if z1 is None else z1, x1, np.asarray(y, dtype=float), known)
 
-    def conditional(self, x: np.ndarray, z: np.ndarray | None = None) -> PredictiveDistribution:
-        """The law of y at each row of x (n, d) and gate columns z (n, e), by default x."""
+    def conditional(
+        self, x: np.ndarray, z: np.ndarray | None = None, offset: np.ndarray | None = None
+    ) -> PredictiveDistribution:
+        """The law of y at each row of x (n, d), gate columns z (n, e), by default x, and offset (n,)."""
         model, theta = self.model()
         x1 = _with_constant(x)
         z1 = x1 if z is None else _with_constant(z)
-        return PredictiveDistribution(model.family, model.log_gate(theta, z1), model.predictors(theta, x1))
+        eta = model.predictors(theta, x1, None if offset is None else np.reshape(offset, (-1, 1)))
+        return PredictiveDistribution(model.family, model.log_gate(theta, z1), eta)
 
     def gate_proba(self, z: np.ndarray) -> np.ndarray:
         """Gate weights (n, k) at gate columns z (n, e)."""

@@ -15,7 +15,7 @@ def to_user(model: Model, units: Units, theta: np.ndarray) -> np.ndarray:
     gate = units.z_scaling.to_user(model.gate_coefficients(theta))
     experts = units.x_scaling.to_user(model.expert_coefficients(theta)) * units.y_scale
     experts[:, :, 0] += units.y_center
-    nuisances = model.nuisances(theta) + 2.0 * np.log(units.y_scale)
+    nuisances = model.nuisances(theta) + _nuisance_shift(model, units)
     return model.pack(gate, experts, nuisances, model.gate_shared(theta))
 
 
@@ -26,9 +26,14 @@ def from_user(model: Model, units: Units, theta: np.ndarray) -> np.ndarray:
     return model.pack(
         units.z_scaling.from_user(model.gate_coefficients(theta)),
         units.x_scaling.from_user(experts / units.y_scale),
-        model.nuisances(theta) - 2.0 * np.log(units.y_scale),
+        model.nuisances(theta) - _nuisance_shift(model, units),
         model.gate_shared(theta),
     )
+
+
+def _nuisance_shift(model: Model, units: Units) -> np.ndarray:
+    """What the unit of the response adds to each nuisance, (nu,)."""
+    return np.log(units.y_scale) * np.array(model.family.nuisance_units)
 
 
 def user_jacobian(model: Model, units: Units) -> np.ndarray:

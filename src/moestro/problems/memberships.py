@@ -21,7 +21,13 @@ def pooled(objective: Objective) -> np.ndarray:
     c.model.gate_shared(theta)[:] = shared
     w = np.ones(rows.n) if rows.row_weights is None else rows.row_weights
     y = (rows.y - rows.y_center) / rows.y_scale
-    c.model.expert_coefficients(theta)[:, :, 0] = c.model.family.marginal(y, w)
+    if rows.known is not None and rows.known.shape[1] > 1:
+        y, w = y / rows.known[:, 1], w * rows.known[:, 1]
+    offset = 0.0 if rows.scaled_known is None else rows.scaled_known[:, 0]
+    start = c.model.family.marginal(y, w, offset)
+    c.model.expert_coefficients(theta)[:, :, 0] = start[: c.model.m]
+    if len(start) > c.model.m:
+        c.model.nuisances(theta)[:] = start[c.model.m :]
     return c.collapse(theta)
 
 

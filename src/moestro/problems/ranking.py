@@ -58,7 +58,9 @@ class Ranking:
         """The ranking of fits on `rows`, a `share` of all rows."""
         total, w = rows.row_weight_sum, rows.row_weights
         present = rows.n if w is None else int(np.count_nonzero(w))
-        rounded = rows.spacing / rows.y_scale / np.sqrt(12.0) if coordinates.model.family.nuisances else 0.0
+        rounded = (
+            rows.spacing / rows.y_scale / np.sqrt(12.0) if coordinates.model.family.scales_response else 0.0
+        )
         return cls(coordinates, max(total, float(present)) / total / share, by, rounded)
 
     def narrow(self, phi: np.ndarray) -> np.ndarray:

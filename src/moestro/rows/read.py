@@ -3,21 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ..design import Design, Units, fit_scaling
+from ..design import Design, Units, fit_scaling, split_known, with_trials
 from ..errors import DataError
-from .groups import check_constant, encode_groups, group_weights, sort_groups
-from .rows import MERGE_LIMIT, Rows
+from .groups import Groups, check_constant, encode_groups, group_weights, sort_groups
+from .order import MERGE_LIMIT
+from .rows import Rows
 
 
 class Scalable(Protocol):
     """What a family of experts says about its response."""
 
     @property
+    def name(self) -> str: ...
+
+    @property
     def scales_response(self) -> bool: ...
+
+    @property
+    def takes_offset(self) -> bool: ...
+
+    @property
+    def takes_trials(self) -> bool: ...
+
+
+class Given(NamedTuple):
+    """Columns as they come."""
+
+    x: np.ndarray
+    z: np.ndarray | None
+    y: np.ndarray
+    w: np.ndarray | None
+    known: np.ndarray | None
+    labels: np.ndarray | None
+
+    def rows(self, groups: Groups | None = None) -> Rows:
+        """Rows in the user's units; w and labels are of the groups where there are any."""
+        plain = Rows.plain(self.x, self.z, self.y, self.w, groups, self.known)
+        return plain if self.labels is None else replace(plain, labels=self.labels)
 
 
 def read(
@@ -31,13 +57,14 @@ def read(
     classes: tuple = (),
     gate_scaling: str = "affine",
     groups: Any = None,
+    trials: np.ndarray | None = None,
     labels: np.ndarray | None = None,
 ) -> tuple[Rows, Units]:
     """Rows with their scaling, and the units that turn results back.
 
     Parameters
     ----------
-    x : ndarray of shape (n, d)
+    x : ndarray of shape (n, d), or (n, d + 1) with the offset last where the design has one
     z : ndarray of shape (n, e) or None
     y : ndarray of shape (n,)
         Numbers, or class indices as floats.
@@ -49,15 +76,24 @@ def read(
     groups : array-like of shape (n,) or None
         Ids of the groups that share their expert. Their rows become neighbours: the order of the rows is then
         not that of the arguments.
+    trials : ndarray of shape (n,) or None
+        In which y counts successes; None where each row is one trial.
     labels : ndarray of int, shape (n,), or None
         The expert that a row is known to have, -1 where it is not known; the same in a group.
     """
+    x, known = split_known(x, design.known)
+    if known is not None and not family.takes_offset:
+        raise DataError(f"{family.name} experts take no offset: it belongs to one linear predictor")
+    if trials is not None and not family.takes_trials:
+        raise DataError(
+            f"{family.name} experts count no trials: successes and trials are of family='binomial'"
+        )
+    if family.takes_trials:
+        known = with_trials(known, y, trials)
     if gate_scaling != "affine" and z is None:
         z = x  # the same columns, scaled differently
-    if groups is None:
-        plain = replace(Rows.plain(x, z, y, w), labels=labels)
-    else:
-        plain = _grouped(design, x, z, y, w, groups, labels)
+    given = Given(x, z, y, w, known, labels)
+    plain = given.rows() if groups is None else _grouped(design, given, groups)
     few = plain.n <= MERGE_LIMIT and (w is None or w.any())
     one = plain.merged() if few else plain  # so that rounding cannot tell a weight from a repeated row
     x_scaling = fit_scaling(one.x, design.expert_names, one.row_weights)
@@ -68,12 +104,13 @@ def read(
     )
     center, scale = 0.0, 1.0
     if family.scales_response:
-        used = y if w is None else y[w > 0]
+        own = y if known is None else y - known[:, 0]
+        used = own if w is None else own[w > 0]
         with np.errstate(over="ignore"):
             spread = float(np.max(used) - np.min(used))
         if not np.isfinite(spread):
             raise DataError(f"the response '{response}' is too large for double precision: rescale it")
-        y_scaling = fit_scaling(one.y[:, None], (response,), one.row_weights)
+        y_scaling = fit_scaling(_less_offset(one)[:, None], (response,), one.row_weights)
         center, scale = float(y_scaling.center[0]), float(y_scaling.scale[0])
     units = Units(
         x_scaling, z_scaling, design.expert_names, design.gate_names, center, scale, response, classes
@@ -81,26 +118,24 @@ def read(
     return plain.on(x_scaling, z_scaling, center, scale), units
 
 
-def _grouped(
-    design: Design,
-    x: np.ndarray,
-    z: np.ndarray | None,
-    y: np.ndarray,
-    w: np.ndarray | None,
-    ids: Any,
-    known: np.ndarray | None,
-) -> Rows:
-    code, labels = encode_groups(ids, len(y))
+def _less_offset(rows: Rows) -> np.ndarray:
+    """What experts of a scaled response predict without their offset, (n,)."""
+    return rows.y if rows.known is None else rows.y - rows.known[:, 0]
+
+
+def _grouped(design: Design, given: Given, ids: Any) -> Rows:
+    code, names = encode_groups(ids, len(given.y))
     order, groups = sort_groups(code)
     if groups is None:
-        return replace(Rows.plain(x, z, y, w), labels=known)
+        return given.rows()
+    x, z, y, w, known, labels = given
     if order is not None:
         x, y = x[order], y[order]
-        z, w, known = (None if a is None else a[order] for a in (z, w, known))
+        z, w, known, labels = (None if a is None else a[order] for a in (z, w, known, labels))
     gate = x if z is None else z
-    check_constant(gate, groups, design.gate_names, labels)
-    if known is not None:
-        check_constant(known[:, None].astype(float), groups, ("partial",), labels)
-        known = known[groups.first]
-    plain = Rows.plain(x, z, y, None if w is None else group_weights(w, groups, labels), groups)
-    return replace(plain, labels=known)
+    check_constant(gate, groups, design.gate_names, names)
+    if labels is not None:
+        check_constant(labels[:, None].astype(float), groups, ("partial",), names)
+        labels = labels[groups.first]
+    w = None if w is None else group_weights(w, groups, names)
+    return Given(x, z, y, w, known, labels).rows(groups)

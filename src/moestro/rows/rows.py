@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ..design.scaling import Scaling
 from .groups import Groups, merge_groups
+from .order import merge_rows, shuffled
 
 LOOKED_AT = 100_000  # rows that say how the response was rounded
 
@@ -17,7 +18,7 @@ LOOKED_AT = 100_000  # rows that say how the response was rounded
 @dataclass(frozen=True)
 class Block:
     """Scaled rows, b of them in u units: ``x`` (b, p) and ``z`` (u, q) with a leading one, ``y`` (b,), ``w``
-    (u,), ``at`` the slice of the units."""
+    (u,), ``at`` the slice of the units, ``known`` (b, c) what is known of the predictors."""
 
     x: np.ndarray
     z: np.ndarray
@@ -25,6 +26,7 @@ class Block:
     w: np.ndarray
     at: slice
     groups: Groups | None = None
+    known: np.ndarray | None = None
 
     def sum(self, a: np.ndarray) -> np.ndarray:
         """Sums over the rows of each unit: (b, ...) to (u, ...)."""
@@ -67,6 +69,9 @@ class Rows:
         The response that experts see is ``(y - y_center) / y_scale``.
     groups : Groups or None
         None where every row has an expert of its own.
+    known : ndarray of shape (n, 1 or 2) or None
+        What is known of the linear predictors: the offset that is added to them, in the user's units, and the
+        trials in which y counts successes.
     labels : ndarray of int, shape (u,), or None
         The expert that a unit is known to have, -1 where it is not known.
     """
@@ -80,6 +85,7 @@ class Rows:
     y_center: float = 0.0
     y_scale: float = 1.0
     groups: Groups | None = None
+    known: np.ndarray | None = None
     labels: np.ndarray | None = None
 
     @property
@@ -89,6 +95,18 @@ class Rows:
     @property
     def n_units(self) -> int:
         return self.n if self.groups is None else self.groups.count
+
+    @property
+    def inputs(self) -> np.ndarray:
+        """The experts' columns and, last, what is known: what a fitted model predicts from."""
+        return self.x if self.known is None else np.column_stack([self.x, self.known])
+
+    @property
+    def scaled_known(self) -> np.ndarray | None:
+        """`known` (n, c) beside the scaled response."""
+        if self.known is None or self.y_scale == 1.0:
+            return self.known
+        return np.column_stack([self.known[:, :1] / self.y_scale, self.known[:, 1:]])
 
     @property
     def shared(self) -> bool:
@@ -150,13 +168,14 @@ class Rows:
 
     def blocks(self, size: int = 4096) -> Iterator[Block]:
         """Cut the rows into scaled blocks."""
+        known = self.scaled_known
         for at, units, groups in self._cuts(size):
             x = self.x_scaling.apply(self.x[at])
             first = slice(None) if groups is None else groups.first
             z = x[first] if self.z is None else self.z_scaling.apply(self.z[at][first])
             y = (self.y[at] - self.y_center) / self.y_scale
             w = np.ones(units.stop - units.start) if self.w is None else self.w[units]
-            yield Block(x, z, y, w, units, groups)
+            yield Block(x, z, y, w, units, groups, None if known is None else known[at])
 
     def parts(self, size: int) -> Iterator[Rows]:
         """Consecutive pieces of about `size` rows as views, without copies."""
@@ -168,6 +187,7 @@ class Rows:
                 y=self.y[at],
                 w=None if self.w is None else self.w[units],
                 groups=groups,
+                known=None if self.known is None else self.known[at],
                 labels=None if self.labels is None else self.labels[units],
             )
 
@@ -187,6 +207,7 @@ class Rows:
             y=self.y[rows],
             w=w,
             groups=groups,
+            known=None if self.known is None else self.known[rows],
             labels=labels,
         )
 
@@ -204,14 +225,14 @@ class Rows:
         labels = None if self.labels is None else self.labels.astype(float)
         if self.groups is not None:
             own = None if labels is None else self.groups.spread(labels)
-            columns = np.column_stack([a for a in (self.y, self.x, self.z, own) if a is not None])
+            columns = np.column_stack([a for a in (self.y, self.inputs, self.z, own) if a is not None])
             rows, groups, w = merge_groups(columns, self.groups, self.w)
             kept = None if own is None else own[rows[groups.first]].astype(int)
             return self._copy(rows, groups, w, kept)
         z = self.z
         if labels is not None:  # rows are equal whose labels are
             z = labels[:, None] if z is None else np.column_stack([z, labels])
-        index, w = merge_rows(self.x, z, self.y, self.w)
+        index, w = merge_rows(self.inputs, z, self.y, self.w)
         return self._copy(index, None, w, None if self.labels is None else self.labels[index])
 
     @classmethod
@@ -222,12 +243,13 @@ class Rows:
         y: np.ndarray,
         w: np.ndarray | None,
         groups: Groups | None = None,
+        known: np.ndarray | None = None,
     ) -> Rows:
         """Rows in the user's units."""
         x_unit, z_unit = (
             Scaling(np.zeros(a.shape[1]), np.ones(a.shape[1])) for a in (x, x if z is None else z)
         )
-        return cls(x, z, y, w, x_unit, z_unit, groups=groups)
+        return cls(x, z, y, w, x_unit, z_unit, groups=groups, known=known)
 
     def on(self, x_scaling: Scaling, z_scaling: Scaling, y_center: float, y_scale: float) -> Rows:
         """The same rows with another scaling; those that are distinct are not looked for again."""
@@ -237,60 +259,7 @@ class Rows:
         return out
 
 
-MERGE_LIMIT = 5000  # rows up to which equal rows are merged and sorted before a fit
-
-
-def merge_rows(
-    x: np.ndarray, z: np.ndarray | None, y: np.ndarray, w: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """First occurrences of the distinct rows, sorted, and their summed weights (None where all are one)."""
-    columns = np.column_stack([y, x] if z is None else [y, x, z])
-    weights = np.ones(len(y)) if w is None else w
-    kept = np.flatnonzero(weights > 0)
-    order = kept[np.lexsort(columns[kept].T[::-1])]
-    columns = columns[order]
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (columns[1:] != columns[:-1]).any(axis=1)
-    first = np.flatnonzero(new)
-    index = order[first]
-    if len(index) == len(y) and w is None:
-        return index, None
-    return index, np.add.reduceat(weights[order], first)
-
-
 def sample_rows(rows: Rows, seed: np.random.SeedSequence) -> np.ndarray:
     """A random order of the units that depends on what is in them, not on where they stand: indices (u,)."""
-    columns = [rows.y, *rows.x.T, *(() if rows.z is None else rows.z.T)]
+    columns = [rows.y, *rows.inputs.T, *(() if rows.z is None else rows.z.T)]
     return shuffled(columns, seed, rows.groups)
-
-
-def shuffled(
-    columns: Sequence[np.ndarray], seed: np.random.SeedSequence, groups: Groups | None = None
-) -> np.ndarray:
-    """A random order of units (u,), from their columns: they are sorted by a seeded hash of their numbers (a
-    group's is the sum of its rows'), and by a second one of how often the same unit came before."""
-    a, b = seed.generate_state(2, np.uint64)
-    with np.errstate(over="ignore"):
-        key = _mixed(_bits(columns[0]), a)
-        for j, column in enumerate(columns[1:]):
-            key = _mixed(key + _bits(column), a + np.uint64(2 * j + 1))
-        if groups is not None:
-            key = groups.sum(key)
-        order = np.argsort(key, kind="stable")
-        ordered = key[order]
-        first = np.r_[True, ordered[1:] != ordered[:-1]]
-        start = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
-        again = (np.arange(len(order)) - start).astype(np.uint64)
-        return order[np.argsort(_mixed(ordered + again, b), kind="stable")]
-
-
-def _bits(column: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(column, dtype=float).view(np.uint64)
-
-
-def _mixed(key: np.ndarray, salt: np.uint64) -> np.ndarray:
-    """A finaliser of splitmix64."""
-    key = (key ^ salt) * np.uint64(0x9E3779B97F4A7C15)
-    key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return key ^ (key >> np.uint64(31))

@@ -11,8 +11,8 @@ import scipy.sparse as sp
 
 from ..design import Design, Scaling, Units, fit_scaling
 from ..errors import DataError
+from .order import MERGE_LIMIT, merge_rows, shuffled
 from .read import Scalable
-from .rows import MERGE_LIMIT, merge_rows, shuffled
 
 BLOCK = 8192
 SMALL = 2_000_000  # numbers up to which equal rows are looked for

@@ -51,7 +51,9 @@ class SoftmaxAtoms:
             )
         sums = [np.zeros((model.k, model.q)), np.zeros((model.k, model.p))]
         for block in rows.blocks():
-            density = model.family.log_density(model.predictors(fit.theta, block.x), block.y[:, None])
+            density = model.family.log_density(
+                model.predictors(fit.theta, block.x, block.known), block.y[:, None]
+            )
             joint = model.log_gate(fit.theta, block.z) + block.sum(density)
             r = np.exp(joint - log_sum_exp(joint)) * block.w[:, None]
             sums[0] += r.T @ block.z

@@ -65,7 +65,7 @@ class Coordinates:
             model.gate_shared(bound)[:] = g[2]
             model.expert_coefficients(bound)[:] = b[1]
             model.expert_coefficients(bound)[:, :, 0] = b[0]
-            model.nuisances(bound)[:] = b[2]
+            model.nuisances(bound)[:] = b[2:]
         if box is not None:
             coefficients = block >= 0
             theta_lower[coefficients] = np.maximum(theta_lower[coefficients], -box)
@@ -108,7 +108,30 @@ class Coordinates:
 
     def collapsed(self, phi: np.ndarray) -> np.ndarray:
         """Boolean (size,): variances at their lower bound."""
-        return (self.block == -1) & (phi <= self.lower + 1e-9)
+        return self._unbounded & (phi <= self.lower + 1e-9)
+
+    def boundary(self, phi: np.ndarray) -> dict[str, np.ndarray]:
+        """Boolean (size,) by what an expert has become there: nuisances at a bound that is another law."""
+        out = {}
+        for i, sides in enumerate(self.model.family.boundaries):
+            own = self._nuisance(i)
+            for words, there in zip(sides, (phi <= self.lower + 1e-9, phi >= self.upper - 1e-9), strict=True):
+                if words and (own & there).any():
+                    out[words] = own & there
+        return out
+
+    def _nuisance(self, i: int) -> np.ndarray:
+        """Boolean (size,): the i-th nuisance of any expert."""
+        at = self.model.nuisances(np.arange(self.model.size))[:, i]
+        return np.isin(np.arange(self.size), self.map.A[at].indices)
+
+    @cached_property
+    def _unbounded(self) -> np.ndarray:
+        """Boolean (size,): nuisances at whose lower bound a density has none."""
+        out = np.zeros(self.size, dtype=bool)
+        for i, (low, _) in enumerate(self.model.family.boundaries):
+            out |= self._nuisance(i) & (not low)
+        return out
 
     @cached_property
     def linked(self) -> bool:

@@ -57,6 +57,11 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
             f"stopped after {outcome.iterations} iterations with a gradient of "
             f"{objective.gradient_norm(phi, _gradient(e)):.1e} per {objective.unit}: {why}",
         )
+    become = c.boundary(phi)
+    if become:
+        experts = tuple(sorted({e for those in become.values() for e in _owners(c, those)}))
+        said = "; ".join(f"{_experts(_owners(c, those))}: {words}" for words, those in become.items())
+        return Status(StatusKind.BOUNDARY, said, experts)
     if flat:
         return Status(
             StatusKind.FLAT,

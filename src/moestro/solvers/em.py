@@ -19,6 +19,7 @@ from .coordinates import Coordinates, Objective
 
 RIDGE = 1e-9  # of the weight: an expert without mass has no information of its own
 ROUNDOFF = 1e-10  # of the diagonal: an expert on fewer rows than coefficients
+LONGEST = 1.0  # of a scoring step of a nuisance, which is a logarithm
 SMALL = 48  # below it one solve of the whole block-diagonal system beats one a block
 
 
@@ -53,30 +54,40 @@ def m_step(objective: Objective, phi: np.ndarray, s: Statistics, ridge: float = 
         D = D * (inner[..., :, None] & inner[..., None, :]) + np.eye(c.size) * ~inner[..., None, :]
     step = np.zeros_like(phi)
     damping = ridge * objective.weight_sum
-    for at in (slice(None),) if c.size <= SMALL else c.blocks:
+    exact = c.model.family.nuisance_step
+    nuisance = c.block == -1
+    blocks = c.blocks if exact or not nuisance.any() else (*c.blocks, np.flatnonzero(nuisance))
+    for at in (slice(None),) if c.size <= SMALL else blocks:
         block = D.copy() if isinstance(at, slice) else D[..., at[:, None], at]
         width = block.shape[-1]
         diagonal = block.reshape(*block.shape[:-2], -1)[..., :: width + 1]
         diagonal += damping + ROUNDOFF * diagonal
         step[..., at] = np.linalg.solve(block, g[..., at, None])[..., 0]
     new = phi + step
-    if c.model.family.nuisances:
+    if exact and nuisance.any():
         # What the means gain is an expert's own where its coefficients are; else the variances wait a step.
         gain = np.zeros_like(s.mass) if c.linked else (g * step) @ c.predictors_of_expert
-        new[..., c.block == -1] = _nuisances(c, phi, g, s.mass, gain)
+        new[..., nuisance] = _nuisances(c, exact, phi, g, s.mass, gain)
+    elif nuisance.any():
+        new[..., nuisance] = phi[..., nuisance] + np.clip(step[..., nuisance], -LONGEST, LONGEST)
     return np.minimum(np.maximum(new, c.lower), c.upper)
 
 
 def _nuisances(
-    c: Coordinates, phi: np.ndarray, g: np.ndarray, mass: np.ndarray, gain: np.ndarray
+    c: Coordinates,
+    exact: Callable[..., np.ndarray],
+    phi: np.ndarray,
+    g: np.ndarray,
+    mass: np.ndarray,
+    gain: np.ndarray,
 ) -> np.ndarray:
     at = c.block == -1
     nuisance, gradient = phi[..., at], g[..., at]
     if c.model.family.tied_nuisances:  # one entry stands for all experts: share its gradient out by mass
         nuisance = np.broadcast_to(nuisance, mass.shape)
         gradient = gradient * mass / np.maximum(mass.sum(axis=-1, keepdims=True), 1e-300)
-        return c.model.family.nuisance_step(nuisance, mass, gradient, gain)[..., :1]
-    return c.model.family.nuisance_step(nuisance, mass, gradient, gain)
+        return exact(nuisance, mass, gradient, gain)[..., :1]
+    return exact(nuisance, mass, gradient, gain)
 
 
 def climb(

@@ -16,13 +16,14 @@ class StatusKind(StrEnum):
     SEPARATED = "separated"
     THIN = "thin expert"
     COLLAPSED = "variance collapsed"
+    BOUNDARY = "at a boundary"
     EMPTY = "empty component"
     LIMIT = "stopped at the limit"
     NOT_FINITE = "not finite"
 
 
 # Preferred first when starts are ranked: a collapsed or non-finite fit is no estimate.
-USABLE = {StatusKind.CONVERGED, StatusKind.FLAT, StatusKind.SEPARATED, StatusKind.LIMIT}
+USABLE = {StatusKind.CONVERGED, StatusKind.FLAT, StatusKind.SEPARATED, StatusKind.LIMIT, StatusKind.BOUNDARY}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import DataError
+from ..tables import Table
 from .claims import Claim
 
 T = TypeVar("T")
@@ -98,6 +99,8 @@ class Study:
     curve : tuple of (float, str)
         Columns that are points of one curve an arm, with their abscissae: the figure of a study without
         lines.
+    table : callable (rows, arm names) -> Table, or None
+        A table of the study's own, in the report.
     paired : bool
         The same random numbers for every arm of a replicate.
     needs : tuple of (module, extra)
@@ -120,6 +123,7 @@ class Study:
     claims: tuple[Claim, ...] = ()
     curve: tuple[tuple[float, str], ...] = ()
     curve_labels: tuple[str, str] = ("", "")
+    table: Callable[[list[Row], list[str]], Table] | None = None
     paired: bool = False
     needs: tuple[tuple[str, str], ...] = ()
 

@@ -6,6 +6,7 @@ from ..errors import DataError
 from . import (
     approximation,
     contaminated,
+    coverage,
     dendrogram,
     gaussian_gate,
     glome,
@@ -30,6 +31,7 @@ STUDIES: dict[str, Study] = {
         glome,
         hyper_router,
         oracle,
+        coverage,
     )
 }
 

@@ -138,6 +138,8 @@ def _page(study: Study, design: dict[str, Any], rows: list[Row], lines: list[Lin
             "Means over replicates, with half the width of a 95 % interval.",
             markdown(means_table(study.columns, rows, arms, study.horizontal)),
         ]
+    if study.table is not None:
+        parts += ["## Results", markdown(study.table(rows, arms))]
     parts += ["## How the fits ended", markdown(endings_table(rows, arms))]
     if lines or study.curve:
         parts.append(f"![{study.title}]({FIGURE})")

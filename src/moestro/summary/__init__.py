@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from ..fitted import FittedModel, LocatedModel
 from ..tables import Table
-from . import located, mixture
 from .coefficients import coefficients
+from .comparison import Comparison, comparison
 from .glance import glance
-
-FILES = {FittedModel: mixture, LocatedModel: located}
+from .sweep import sweep_text
+from .text import summary_text
 
 
 def tidy(model: Any, covariance: Any = None, level: float = 0.95) -> Table:
@@ -17,9 +16,4 @@ def tidy(model: Any, covariance: Any = None, level: float = 0.95) -> Table:
     return coefficients(model.estimates(covariance), level)
 
 
-def summary_text(model: Any, covariance: Any = None) -> str:
-    """The whole fit as one text."""
-    return FILES[type(model)].summary_text(model, covariance)
-
-
-__all__ = ["glance", "summary_text", "tidy"]
+__all__ = ["Comparison", "comparison", "glance", "summary_text", "sweep_text", "tidy"]

@@ -1,21 +1,23 @@
-"""What a fit says: tidy tables, one text, and the experts in words."""
+"""What a softmax-gated mixture is called, which parameters are listed, and its experts in words."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from ..fitted import FittedModel
-from ..inference import Covariance
-from ..selection.criteria import CRITERIA
-from ..tables import Table
-from .coefficients import coefficients
+from ..inference import Estimates
+from .layout import short
+
+PROPER = ("gaussian", "poisson", "student", "bernoulli")  # names of people
 
 
 def words(model: FittedModel) -> list[str]:
     """One sentence for each expert: its share, what it predicts at the average input, where its weight
     rises."""
+    model = _short(model)
     fit, units = model.fit, model.units
     m = fit.model
     share = fit.mass / fit.mass.sum()
@@ -29,6 +31,13 @@ def words(model: FittedModel) -> list[str]:
         place = f" Its weight rises as {where}." if where else ""
         out.append(f"Expert {e + 1} ({share[e]:.0%} of the rows): {what}.{place}")
     return out
+
+
+def _short(model: FittedModel) -> FittedModel:
+    """With names that fit into a sentence."""
+    u = model.units
+    names = {n: tuple(map(short, getattr(u, n))) for n in ("expert_names", "gate_names", "classes")}
+    return replace(model, units=replace(u, response=short(u.response), **names))
 
 
 def _where(slopes: np.ndarray, names: tuple[str, ...]) -> str:
@@ -82,71 +91,43 @@ def _all(names: list[str]) -> str:
     return " and ".join(names)
 
 
-def summary_text(model: FittedModel, covariance: Covariance | None = None) -> str:
-    """The whole fit as one text."""
-    fit, units = model.fit, model.units
-    head = (
-        f"Mixture of {fit.model.k} {fit.model.family.name} expert{'s' if fit.model.k > 1 else ''}, "
-        f"{fit.model.gate.name} gate, response '{units.response}'"
-    )
-    lines = [head, "=" * len(head), ""]
-    criteria = "   ".join(f"{name.upper()} {criterion(fit):.3f}" for name, criterion in CRITERIA.items())
-    lines += [
-        f"log-likelihood {fit.log_likelihood:.4f}   parameters {fit.n_parameters}   n {fit.weight_sum:g}",
-        criteria,
-        f"status: {fit.status}",
+def title(model: FittedModel) -> str:
+    """What was fitted."""
+    m = model.fit.model
+    name = m.family.name.capitalize() if m.family.name in PROPER else m.family.name
+    if m.k == 1:
+        return f"One {name} expert, response '{short(model.units.response)}'"
+    return f"Mixture of {m.k} {name} experts, {m.gate.name} gate, response '{short(model.units.response)}'"
+
+
+def shared(model: FittedModel) -> tuple[str, ...]:
+    """Terms of the gate that belong to all experts."""
+    return tuple(model.fit.model.gate.shared)
+
+
+def shown(estimates: Estimates, part: str, with_errors: bool) -> tuple[list[int], str]:
+    """Parameters of the gate, or of the experts, that are listed, and a line on those that are not: slopes of
+    zero."""
+    every = [i for i, t in enumerate(estimates.terms) if t.part == part]
+    listed = [
+        i
+        for i in every
+        if with_errors or estimates.values[i] != 0 or estimates.terms[i].term == "(intercept)"
     ]
-    if fit.group_sizes is not None:
-        lines.append(f"groups: {_groups(*fit.group_sizes)}, each with one expert; n counts groups")
-    if model.dropped is not None and model.dropped.rows:
-        lines.append(f"missing values: {model.dropped}")
-    if fit.evidence is not None and fit.model.k > 1:
-        lines.append(f"search: {fit.evidence}")
-    lines += [f"not estimated: {sentence}" for sentence in units.aliased()]
-    lines += fit.model.constraints.sentences(units.expert_names, units.gate_names, units.classes)
-    table = coefficients(model.estimates(covariance))
-    for part, title in (
-        ("gate", _gate_title(model)),
-        ("expert", _expert_title(model)),
-    ):
-        everyone = [r for r in table.rows() if r["part"] == part]
-        rows = [
-            r for r in everyone if r["estimate"] != 0 or r["term"] == "(intercept)" or covariance is not None
-        ]
-        if not rows:
-            continue
-        names = [n for n in table.columns if n != "part"]
-        if part == "gate":
-            names = [n for n in names if n != "outcome"]
-        if not any(r["note"] for r in rows):
-            names = [n for n in names if n != "note"]
-        lines += ["", title, "-" * len(title), Table({n: [r[n] for r in rows] for n in names}).to_text()]
-        if len(rows) < len(everyone):
-            lines.append(f"{len(everyone) - len(rows)} coefficients are zero")
-    if covariance is not None and covariance.experts:
-        which = ", ".join(str(e + 1) for e in covariance.experts)
-        lines += [
-            "",
-            f"The information is singular for coefficients of expert {which} (marked 'singular'): they have "
-            "no standard error, and their estimates should not be read one by one.",
-        ]
-    lines += ["", "In words", "--------", *words(model)]
-    return "\n".join(lines)
+    zero = len(every) - len(listed)
+    return listed, f"{zero} coefficient{' is' if zero == 1 else 's are'} zero" if zero else ""
 
 
-def _groups(count: int, least: int, most: int) -> str:
-    rows = f"{least}" if least == most else f"{least} to {most}"
-    return f"{count} of {rows} rows"
-
-
-def _gate_title(model: FittedModel) -> str:
+def gate_title(model: FittedModel) -> str:
+    """What its coefficients are."""
     gate = model.fit.model.gate
     if gate.reference:
         return f"Gate (log odds against expert {model.fit.model.reference + 1})"
     return f"Gate ({gate.name} scores)"
 
 
-def _expert_title(model: FittedModel) -> str:
+def expert_title(model: FittedModel) -> str:
+    """What their coefficients are."""
     if model.units.classes:
-        return f"Experts (log odds against {model.units.classes[-1]})"
+        return f"Experts (log odds against {short(model.units.classes[-1])})"
     return "Experts"

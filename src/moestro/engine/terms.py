@@ -1,0 +1,136 @@
+"""Compiled sums of a family that is written in NumPy.
+
+The core computes the linear predictors of a piece of the rows, the family turns them into log-densities,
+scores and curvatures, all rows and experts at once, and the core does the rest: gate, mixture, Gram sums.
+Pieces are cut by size alone and added in their order, so results do not depend on the number of threads,
+which the core's sums use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import _core
+from ..model import Model
+from ..rows import Rows
+from .base import Evaluation, Order, Rowwise, add_base, log_base_sum
+from .native import OUTSIDE, instruction_set, problem_of
+
+PIECE = 16384  # rows at a time: their terms stay in the caches
+
+Terms = tuple[Any, ...]  # arrays, None above the order that was asked for
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Consecutive rows, their units, and the core's view of them."""
+
+    rows: Rows
+    units: slice
+    y: np.ndarray  # (n, 1), scaled
+    problem: _core.Problem
+
+
+class TermsEngine:
+    """Engine over `rows` on `threads` threads, for softmax and top-K gates with any family."""
+
+    def __init__(self, model: Model, rows: Rows, threads: int = 1, isa: str | None = None):
+        self.model, self.rows, self.threads = model, rows, threads
+        self.isa = instruction_set(isa)
+        self._offset = log_base_sum(model, rows)
+        self._pieces, start = [], 0
+        for part in rows.parts(PIECE):
+            units = slice(start, start + part.n_units)
+            y = ((part.y - part.y_center) / part.y_scale)[:, None]
+            self._pieces.append(Piece(part, units, y, problem_of(model, part, OUTSIDE)))
+            start = units.stop
+
+    def evaluate(
+        self, theta: np.ndarray, order: Order, responsibilities: np.ndarray | None = None
+    ) -> Evaluation:
+        given = None if responsibilities is None else responsibilities[None]
+        return self.evaluate_all(theta[None], order, given, self.threads).each()[0]
+
+    def evaluate_all(
+        self, thetas: np.ndarray, order: Order, responsibilities: np.ndarray | None = None, threads: int = 1
+    ) -> Evaluation:
+        thetas = np.ascontiguousarray(thetas)
+        together = max(1, PIECE // max(self.rows.n, 1))  # of small data several thetas make one piece
+        parts = []
+        for start in range(0, len(thetas), together):
+            at = slice(start, start + together)
+            given = None if responsibilities is None else responsibilities[at]
+            parts.append(
+                _added([self._sums(piece, thetas[at], order, given, threads) for piece in self._pieces])
+            )
+        value, *rest = (_joined(part) for part in zip(*parts, strict=True))
+        return Evaluation(value + self._offset, *rest)
+
+    def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
+        order = Order.GRADIENT if scores else Order.VALUE
+        density, resp, score = [], [], []
+        for piece in self._pieces:
+            (terms,) = self._terms(piece, theta[None], order)
+            parts = piece.problem.rowwise(theta, scores, self.threads, self.isa, terms)
+            for whole, part in zip((density, resp, score), parts, strict=True):
+                whole.append(part)
+        out = np.concatenate(density)
+        add_base(out, self.model, self.rows)
+        return Rowwise(out, np.concatenate(resp), np.concatenate(score) if scores else None)
+
+    def _sums(
+        self, piece: Piece, thetas: np.ndarray, order: Order, given: np.ndarray | None, threads: int
+    ) -> tuple[Any, ...]:
+        """The core's sums over a piece at each theta, stacked."""
+        terms = self._terms(piece, thetas, order)
+        r = None if given is None else np.ascontiguousarray(given[:, piece.units])
+        if len(thetas) > 1:
+            sums: tuple[Any, ...] = piece.problem.sums_of(thetas, int(order), threads, self.isa, r, terms)
+        else:
+            one = piece.problem.sums(
+                thetas[0], int(order), threads, self.isa, None if r is None else r[0], terms[0]
+            )
+            sums = tuple(None if a is None else np.asarray(a)[None] for a in one)
+        undefined = [np.isnan(np.sum(of_theta[0])) for of_theta in terms]  # maxima inside the core drop NaN
+        return (np.where(undefined, np.nan, sums[0]), *sums[1:])
+
+    def _terms(self, piece: Piece, thetas: np.ndarray, order: Order) -> list[Terms]:
+        """(log-density (n, k), scores (n, k, m), information and curvature (n, k, m, m)) at each theta."""
+        model, law, n = self.model, self.model.family, piece.rows.n
+        free = model.m + law.nuisances
+        known = piece.rows.known
+        trials = 0 if known is None else known.shape[1] - 1
+        raw = np.empty((len(thetas), model.k, free + trials, n))  # rows next to each other
+        for s, theta in enumerate(thetas):
+            if known is not None and trials:
+                own = np.empty((model.k, free, n))
+                piece.problem.predictors(theta, own, self.isa)
+                raw[s, :, :free], raw[s, :, free:] = own, known[:, 1]
+            else:
+                piece.problem.predictors(theta, raw[s], self.isa)
+            raw[s, :, model.m : free] = model.nuisances(theta)[:, :, None]
+        eta = raw.transpose(0, 3, 1, 2)
+        shape = (len(thetas), n, model.k)
+        with np.errstate(all="ignore"):
+            density = np.broadcast_to(law.log_density(eta, piece.y), shape)
+            score = law.score(eta, piece.y) if order >= Order.GRADIENT else None
+            information = law.information(eta) if order >= Order.INFORMATION else None
+            curvature = law.curvature(eta, piece.y) if order >= Order.CURVATURE else None
+        parts = (density, score, information, curvature)
+        return [tuple(None if a is None else a[s] for a in parts) for s in range(len(thetas))]
+
+
+def _added(pieces: Sequence[tuple]) -> tuple:
+    """Sums of pieces, in their order."""
+    total = list(pieces[0])
+    for piece in pieces[1:]:
+        total = [None if a is None else a + b for a, b in zip(total, piece, strict=True)]
+    return tuple(total)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    return None if parts[0] is None else np.concatenate(parts)

@@ -1,0 +1,42 @@
+"""What families of positive numbers with a log-linear mean share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import DataError
+
+ETA_CAP = 300.0  # exp(300)^2 is still a double
+LOG_MEAN_BOUND = 100.0
+# Of a squared coefficient of variation; the lower one keeps the likelihood bounded.
+DISPERSION_BOUNDS = (1e-8, 1e4)
+
+
+def mean_of(eta: np.ndarray) -> np.ndarray:
+    """exp(eta_0), within doubles."""
+    return np.exp(np.clip(eta[..., 0], -ETA_CAP, ETA_CAP))
+
+
+def log_mean(y: np.ndarray, w: np.ndarray, offset: np.ndarray | float) -> np.ndarray:
+    """The intercept at which the mean is that of y exp(-offset), and the log of its squared coefficient of
+    variation, (2,)."""
+    free = y * np.exp(-np.clip(offset, -ETA_CAP, ETA_CAP))
+    mean = np.average(free, weights=w)
+    squared = np.average((free / mean - 1) ** 2, weights=w)
+    return np.array([np.log(mean), np.log(np.clip(squared, 0.01, 10.0))])
+
+
+def mean_bounds(low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of (intercept, slope, logarithm of a nuisance from `low` to `high`)."""
+    most = np.array([10 * LOG_MEAN_BOUND, LOG_MEAN_BOUND])
+    return np.append(-most, np.log(low)), np.append(most, np.log(high))
+
+
+def check_positive(y: np.ndarray, what: str) -> None:
+    """Refuse numbers that are not positive, and a constant."""
+    if (y <= 0).any():
+        raise DataError(f"{what} response holds positive numbers, and this one has {y.min():g}")
+    if np.ptp(y) <= 1e-13 * y.max(initial=0.0):
+        raise DataError(
+            f"the response is constant: its dispersion is zero and {what} expert cannot be fitted"
+        )

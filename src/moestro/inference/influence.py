@@ -1,0 +1,38 @@
+"""What each row does to the estimates: one step of Newton's method without it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..design import Units
+from ..measure import user_jacobian
+from ..problems import MixtureFit
+from ..rows import Rows
+from .covariance import Covariance, row_scores
+
+
+def influence(
+    fit: MixtureFit,
+    units: Units,
+    rows: Rows,
+    found: Covariance,
+    engine: str = "auto",
+    threads: int = 1,
+) -> np.ndarray:
+    """theta without unit i minus theta, (units, P), in the user's units: about -J A^-1 s_i (Cook, 1986).
+
+    A is the observed information, whose inverse `found` holds, s_i the weighted score of the unit, J the
+    derivatives of the user's parameters. Columns are zero where a parameter has no standard error.
+    """
+    J = user_jacobian(fit.model, units)
+    bread = -found.matrix @ J.T
+    return np.concatenate([scores @ bread for scores in row_scores(fit, rows, engine, threads)])
+
+
+def accelerations(changes: np.ndarray) -> np.ndarray:
+    """a = sum u^3 / (6 (sum u^2)^1.5) of each column, u the influence of a row (Efron, 1987): of BCa
+    intervals; zero where no row has any."""
+    size = np.abs(changes).max(axis=0, initial=0.0)
+    u = -changes / np.where(size > 0, size, 1.0)
+    second = (u**2).sum(axis=0)
+    return np.where(size > 0, (u**3).sum(axis=0) / (6.0 * np.where(size > 0, second, 1.0) ** 1.5), 0.0)

@@ -1,0 +1,84 @@
+"""What a covariance is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from .clusters import Clusters
+from .survey import Survey
+
+FORMULAS = ("observed", "expected", "sandwich", "cluster", "survey")
+REFITS = ("bootstrap", "jackknife")
+KINDS = (*FORMULAS, *REFITS)
+# Which words go with which kinds.
+WORDS = {
+    "cluster": ("cluster", "survey", *REFITS),
+    "strata": ("survey",),
+    "fpc": ("survey",),
+    "resample": ("bootstrap",),
+}
+RESAMPLES = ("weights", "rows", "parametric")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A kind of covariance and its words.
+
+    Attributes
+    ----------
+    kind : str
+        One of `KINDS`.
+    cluster : array-like or None
+        Of "cluster", the refits, and the primary units of "survey".
+    strata, fpc : array-like or None
+        Of "survey".
+    n_bootstrap : int
+    random_state : int or None
+    resample : {"weights", "rows", "parametric"} or None
+        How a bootstrap draws; None is "weights".
+    """
+
+    kind: str
+    cluster: Any = None
+    strata: Any = None
+    fpc: Any = None
+    n_bootstrap: int = 100
+    random_state: int | None = None
+    resample: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise DataError(f"cov={self.kind!r} is unknown: choose one of {', '.join(KINDS)}")
+        for word, kinds in WORDS.items():
+            if getattr(self, word) is not None and self.kind not in kinds:
+                what = "clusters" if word == "cluster" else word
+                raise DataError(f"cov={self.kind!r} has no {what}: use cov={' or '.join(map(repr, kinds))}")
+        if self.resample is not None and self.resample not in RESAMPLES:
+            raise DataError(f"resample={self.resample!r} is unknown: choose one of {', '.join(RESAMPLES)}")
+
+    def taking(self, take: Callable[[Any], Any]) -> Request:
+        """The same of some of the rows: `take` takes them from each array that has one entry a row."""
+
+        def taken(ids: Any) -> Any:
+            if isinstance(ids, tuple):
+                return tuple(map(taken, ids))
+            return ids if ids is None or np.ndim(ids) == 0 else take(ids)
+
+        return replace(self, **{name: taken(getattr(self, name)) for name in ("cluster", "strata", "fpc")})
+
+
+OBSERVED = Request("observed")
+
+
+def joint(request: Request, n: int, w: np.ndarray | None) -> Clusters | Survey | None:
+    """Rows that a request puts together: clusters, primary units, or None."""
+    if request.kind == "survey":
+        return Survey.of(request.cluster, request.strata, request.fpc, n, w)
+    if request.kind == "cluster" or request.cluster is not None:
+        return Clusters.of(request.cluster, n, w)
+    return None

@@ -1,0 +1,66 @@
+"""What to know before a table is read: one sentence a doubt, the gravest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..fitted import FittedModel
+from ..inference import LocatedCovariance
+from ..solvers import StatusKind
+from .layout import short
+
+UNSURE = 0.3  # chance of a better optimum from which it is worth a warning
+NAMED = 4  # parameters that a sentence names
+
+
+def doubts(model: Any, covariance: Any = None) -> list[str]:
+    """Of the estimate, of the search, of its standard errors and of the columns."""
+    fit = model.fit
+    out = [] if fit.status.kind == StatusKind.CONVERGED else [str(fit.status)]
+    found = fit.evidence
+    if found is not None and fit.k > 1:
+        if found.is_weak:
+            where = f"the best optimum was found once in {found.runs} runs"
+            out.append(f"{where}: another random_state may find a better one")
+        elif found.chance_of_better > UNSURE:
+            out.append(
+                f"a better optimum has a chance of {found.chance_of_better:.0%}: try another random_state"
+            )
+    if covariance is not None:
+        out += _of_errors(model, covariance)
+    if isinstance(model, FittedModel):
+        out += [f"not estimated: {sentence}" for sentence in model.units.aliased()]
+    return [text[0].upper() + text[1:] for text in out]
+
+
+def _of_errors(model: Any, covariance: Any) -> list[str]:
+    estimates = model.estimates(covariance)
+    out = []
+    lost = [
+        t.component for t, note in zip(estimates.terms, estimates.notes, strict=True) if note == "singular"
+    ]
+    if lost:
+        which = [str(e + 1) for e in sorted(set(lost))]
+        experts = f"expert{'s' if len(which) > 1 else ''} {listed(which)}"
+        out.append(
+            f"the information is singular for parameters of {experts} (marked 'singular'): they have no "
+            "standard error, and their estimates should not be read one by one"
+        )
+    if isinstance(covariance, LocatedCovariance):
+        vague = [f"expert {e + 1}" for e in covariance.vague]
+    else:
+        vague = [short(t.label) for t, v in zip(estimates.terms, covariance.vague, strict=True) if v]
+    if vague:
+        out.append(
+            f"the standard errors of {listed(vague)} are enormous: the data say almost nothing there, and "
+            "intervals and tests by them mean little"
+        )
+    return out
+
+
+def listed(names: Sequence[str]) -> str:
+    """ "a, b and c"; of many the first ones."""
+    if len(names) > NAMED:
+        names = [*names[: NAMED - 1], f"{len(names) - NAMED + 1} more"]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

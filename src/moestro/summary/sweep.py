@@ -1,0 +1,28 @@
+"""The table of a sweep as text."""
+
+from __future__ import annotations
+
+from ..tables import Table
+
+HEADS = {
+    "k": "k",
+    "log_likelihood": "log-lik.",
+    "aic": "AIC",
+    "bic": "BIC",
+    "icl": "ICL",
+    "adjusted_bic": "adj. BIC",
+    "caic": "CAIC",
+    "entropy_r2": "ent. R²",
+    "smallest_share": "least",
+}
+
+
+def sweep_text(table: Table) -> str:
+    """One row a fit; a star marks the chosen one.
+
+    "ent. R²" is the entropy R², "least" the share of the smallest expert, "found" how often the search found
+    the fit.
+    """
+    columns = {HEADS.get(name, name): cells for name, cells in table.columns.items() if name != "chosen"}
+    marks = ["*" if chosen else "" for chosen in table["chosen"]]
+    return Table({"": marks, **columns}).to_text(2)

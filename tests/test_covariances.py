@@ -1,0 +1,260 @@
+"""Covariances beside the observed one: expected, survey, bootstraps and their intervals, influence."""
+
+import numpy as np
+import pytest
+
+from conftest import two_lines
+from moestro import DataError, LocatedMoERegressor, MoERegressor
+from moestro.inference import Request
+from moestro.inference.intervals import drawn_interval
+from moestro.inference.refits import codes_of, repeat, weights_of
+from moestro.inference.refitted import matched
+from moestro.inference.survey import Survey
+from moestro.penalties import L1
+
+FEW = {"random_state": 0, "n_starts": 2}
+
+
+def and_slow(first, *others):
+    """Cases of which the first is always run, the others by `make test-all`."""
+    return [first, *(pytest.param(o, marks=pytest.mark.slow) for o in others)]
+
+
+@pytest.fixture(scope="module")
+def lines():
+    return two_lines(200)
+
+
+def errors(table, part="expert"):
+    return np.array([r["se"] for r in table.rows() if r["part"] == part and "variance" not in r["term"]])
+
+
+class TestExpected:
+    def test_as_statsmodels_has_it(self):
+        sm = pytest.importorskip("statsmodels.api")
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((300, 2))
+        y = rng.poisson(np.exp(0.3 + x @ [0.2, -0.1]))
+        glm = sm.GLM(y, sm.add_constant(x), family=sm.families.Poisson()).fit(tol=1e-12)
+        moe = MoERegressor(1, family="poisson").fit(x, y)
+        np.testing.assert_allclose(errors(moe.inference("expected")), glm.bse, rtol=1e-6)
+        ols = sm.OLS(y, sm.add_constant(x)).fit()
+        own = errors(MoERegressor(1).fit(x, y).inference("expected"))
+        np.testing.assert_allclose(own, ols.bse * np.sqrt(297 / 300), rtol=1e-6)
+
+    def test_of_several_experts_it_is_refused(self, lines):
+        for kind, words in (
+            (MoERegressor, "no closed form"),
+            (LocatedMoERegressor, "no expected information"),
+        ):
+            with pytest.raises(DataError, match=words):
+                kind(2, **FEW).fit(*lines).inference("expected")
+
+
+def design(n=240, seed=0):
+    """Three strata of eight primary units of ten rows, weights, and a population."""
+    rng = np.random.default_rng(seed)
+    strata = np.repeat(["a", "b", "c"], n // 3)
+    units = np.tile(np.repeat(np.arange(8), n // 24), 3)
+    common = rng.standard_normal(24)[np.repeat(np.arange(24), n // 24)]
+    x = rng.standard_normal((n, 1))
+    y = 1 + 0.5 * x[:, 0] + common + (strata == "b") + rng.standard_normal(n)
+    return x, y, rng.uniform(0.5, 3, n), strata, units
+
+
+def linearised(X, y, w, strata, units, share):
+    """Of weighted least squares, written out: weighted scores by unit, centred in their stratum."""
+    beta = np.linalg.solve((X * w[:, None]).T @ X, (X * w[:, None]).T @ y)
+    scores = X * (w * (y - X @ beta))[:, None]
+    meat = np.zeros((X.shape[1],) * 2)
+    for s in np.unique(strata):
+        z = np.array(
+            [scores[(strata == s) & (units == u)].sum(axis=0) for u in np.unique(units[strata == s])]
+        )
+        gap = z - z.mean(axis=0)
+        meat += (1 - share) * len(z) / (len(z) - 1) * gap.T @ gap
+    bread = np.linalg.inv((X * w[:, None]).T @ X)
+    return np.sqrt(np.diag(bread @ meat @ bread))
+
+
+class TestSurvey:
+    @pytest.mark.parametrize(("fpc", "share"), [(None, 0.0), (0.25, 0.25), (32, 0.25)])
+    def test_linear_regression_written_out(self, fpc, share):
+        x, y, w, strata, units = design()
+        expected = linearised(np.column_stack([np.ones(len(y)), x]), y, w, strata, units, share)
+        how = {"cluster": units, "strata": strata, "fpc": fpc}
+        for kind in (MoERegressor, LocatedMoERegressor):
+            got = errors(kind(1).fit(x, y, w).inference("survey", **how))
+            np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+    def test_the_mean_of_a_simple_random_sample(self):
+        """(1 - n / N) s² / n."""
+        y = np.random.default_rng(1).gamma(2.0, size=50)
+        moe = MoERegressor(1, expert_features=[], gate_features=[]).fit(np.arange(50.0)[:, None], y)
+        got = errors(moe.inference("survey", fpc=200))
+        assert got[0] == pytest.approx(np.sqrt(0.75 * y.var(ddof=1) / 50), rel=1e-6)
+
+    def test_without_strata_it_is_that_of_clusters(self, lines):
+        """Scores sum to zero over all units, so centring changes nothing."""
+        ids = np.arange(200) % 20
+        moe = MoERegressor(2, **FEW).fit(*lines)
+        a = moe.covariance_matrix("survey", cluster=ids)
+        np.testing.assert_allclose(a, moe.covariance_matrix("cluster", cluster=ids), rtol=1e-4, atol=1e-10)
+
+    def test_rows_without_weight_are_not_in_the_sample(self):
+        x, y, w, strata, units = design()
+        gone = (strata == "a") & (units == 3)
+        how = {"cluster": units, "strata": strata}
+        a = MoERegressor(1).fit(x, y, np.where(gone, 0.0, w)).inference("survey", **how)
+        kept = {n: v[~gone] for n, v in how.items()}
+        b = MoERegressor(1).fit(x[~gone], y[~gone], w[~gone]).inference("survey", **kept)
+        np.testing.assert_allclose(errors(a), errors(b), rtol=1e-8)
+
+    @pytest.mark.parametrize(
+        ("how", "words"),
+        [
+            ({"strata": np.arange(240) == 0}, "one primary unit only"),
+            ({"fpc": -1.0}, "fpc must be a number"),
+            ({"fpc": np.arange(240.0)}, "the same in all rows of a stratum"),
+            ({"fpc": 20}, "fewer primary units than were sampled"),
+            ({"strata": np.arange(7)}, "strata has shape"),
+            ({"resample": "rows"}, "has no resample"),
+        ],
+    )
+    def test_what_is_refused(self, how, words):
+        x, y, w, *_ = design()
+        with pytest.raises(DataError, match=words):
+            MoERegressor(1).fit(x, y, w).inference("survey", **how)
+
+    def test_strata_belong_to_a_survey(self, lines):
+        with pytest.raises(DataError, match="has no strata: use cov='survey'"):
+            MoERegressor(1).fit(*lines).inference("cluster", cluster=np.arange(200), strata=np.zeros(200))
+
+
+class TestBootstrap:
+    @pytest.mark.parametrize("kind", and_slow(MoERegressor, LocatedMoERegressor))
+    @pytest.mark.parametrize("resample", ["weights", "rows", "parametric"])
+    def test_all_agree_where_the_model_is_right(self, lines, kind, resample):
+        moe = kind(2, **FEW).fit(*lines)
+        a = errors(moe.inference())
+        b = errors(moe.inference("bootstrap", n_bootstrap=60, resample=resample, random_state=0))
+        np.testing.assert_allclose(b, a, rtol=0.5)  # 60 draws: 9 % of a standard error each, and n is 200
+
+    def test_intervals_of_known_draws(self):
+        """Of a thousand quantiles of a law the intervals are its quantiles; of a symmetric law all agree."""
+        from scipy.stats import gamma, norm
+
+        at = np.arange(1, 1000) / 1000
+        low, high = drawn_interval("percentile", 1.0, norm.ppf(at, 1.0), 0.9)
+        assert (low, high) == pytest.approx(norm.ppf([0.05, 0.95], 1.0), abs=0.01)
+        for how in ("basic", "bca"):
+            assert drawn_interval(how, 1.0, norm.ppf(at, 1.0), 0.9) == pytest.approx((low, high), abs=0.01)
+        skew = gamma.ppf(at, 4.0)
+        low, high = gamma.ppf([0.05, 0.95], 4.0)
+        assert drawn_interval("basic", 4.0, skew, 0.9) == pytest.approx((8 - high, 8 - low), abs=0.05)
+        z0 = norm.ppf(gamma.cdf(4.0, 4.0))
+        z = norm.ppf([0.05, 0.95])
+        moved = norm.cdf(z0 + (z0 + z) / (1 - 0.1 * (z0 + z)))
+        found = drawn_interval("bca", 4.0, skew, 0.9, 0.1)
+        assert found == pytest.approx(tuple(gamma.ppf(moved, 4.0)), rel=0.02)
+        with pytest.raises(DataError, match="interval='t'"):
+            drawn_interval("t", 0.0, skew, 0.9)
+
+    @pytest.mark.parametrize("interval", and_slow("bca", "percentile", "basic"))
+    def test_intervals_of_a_fit(self, lines, interval):
+        moe = MoERegressor(1).fit(*lines)
+        a = moe.inference("bootstrap", n_bootstrap=100, random_state=0)
+        b = moe.inference("bootstrap", n_bootstrap=100, random_state=0, interval=interval)
+        assert a["se"] == b["se"]
+        for x, y in zip(a, b, strict=True):
+            assert abs(x["low"] - y["low"]) < 0.7 * x["se"]
+            assert abs(x["high"] - y["high"]) < 0.7 * x["se"]
+        with pytest.raises(DataError, match="needs cov='bootstrap'"):
+            moe.inference(interval=interval)
+
+    def test_threads_do_not_change_it(self, lines):
+        one, two = (MoERegressor(2, n_jobs=j, **FEW).fit(*lines) for j in (1, 2))
+        how = {"n_bootstrap": 6, "random_state": 3, "resample": "rows"}
+        assert one.inference("bootstrap", **how)["se"] == two.inference("bootstrap", **how)["se"]
+
+    def test_rows_are_drawn_with_replacement_and_groups_whole(self):
+        codes = np.repeat(np.arange(5), 2)
+        w = np.r_[np.zeros(2), np.full(8, 2.0)]
+        for new in weights_of(Request("bootstrap", n_bootstrap=20, resample="rows"), w, codes):
+            assert new.sum() == w.sum()
+            assert (new.reshape(5, 2)[:, 0] == new.reshape(5, 2)[:, 1]).all()
+            assert (new % 2.0 == 0).all()
+            assert not new[:2].any()
+
+    def test_refits_that_are_not_usable_are_counted(self):
+        def one(i):
+            return None if i % 3 == 0 else i
+
+        assert repeat(one, iter(range(9)), 1, "bootstrap") == ([1, 2, 4, 5, 7, 8], 3)
+        with pytest.raises(DataError, match="only 1 of 5 refits"):
+            repeat(lambda i: i or None if i > 3 else None, iter(range(5)), 1, "bootstrap")
+
+    def test_experts_of_a_searched_refit_are_matched(self, lines):
+        fit = MoERegressor(2, **FEW).fit(*lines).fit_
+        turned = fit.model.permute(fit.theta, np.array([1, 0]))
+        np.testing.assert_allclose(matched(fit, turned), fit.theta, atol=1e-12)
+
+    def test_what_is_refused(self, lines):
+        x, y = lines
+        for moe, how, words in (
+            (MoERegressor(1).fit(x, y, np.full(200, 2.0)), {"resample": "parametric"}, "draws single rows"),
+            (MoERegressor(1).fit(x, y), {"resample": "pairs"}, "resample='pairs' is unknown"),
+            (MoERegressor(1).fit(x, y), {"n_bootstrap": 1}, "at least 2 replicates"),
+        ):
+            with pytest.raises(DataError, match=words):
+                moe.inference("bootstrap", **how)
+        two = Request("bootstrap", (np.arange(4), np.arange(4) % 2))
+        with pytest.raises(DataError, match="one dimension"):
+            codes_of(two, two_way(), 4)
+
+
+def two_way():
+    from moestro.inference import Clusters
+
+    return Clusters.of((np.arange(4), np.arange(4) % 2), 4)
+
+
+class TestInfluence:
+    @pytest.mark.parametrize("name", and_slow("grouped", "plain", "weighted"))
+    def test_by_leaving_rows_out(self, lines, name):
+        """Refits without each row, or group; what one step leaves out is of second order."""
+        x, y = lines
+        given, how = {}, {}
+        if name == "weighted":
+            given = {"sample_weight": np.random.default_rng(0).uniform(0.5, 2, 200)}
+        elif name == "grouped":
+            rng = np.random.default_rng(0)
+            ids, x = np.repeat(np.arange(50), 4), rng.standard_normal((200, 1))
+            first = (rng.random(50) < 0.5)[ids]
+            y = np.where(first, 2 + 2 * x[:, 0], -1 - x[:, 0]) + rng.standard_normal(200)
+            given, how = {"groups": ids}, {"gate_features": []}
+        moe = MoERegressor(2, **FEW, **how).fit(x, y, **given)
+        exact = moe._estimates("jackknife").draws - np.array(moe.tidy()["estimate"])
+        change, scale = moe.influence(), np.sqrt(np.diag(moe.covariance_matrix()))
+        assert change.shape == (50 if name == "grouped" else 200, len(scale))
+        a, b = exact[:, scale > 0] / scale[scale > 0], change[:, scale > 0] / scale[scale > 0]
+        assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.995
+        assert np.abs(a - b).max() < 0.2 * np.abs(a).max()
+
+    def test_it_sums_to_nothing(self, lines):
+        """Scores sum to zero at the maximum."""
+        moe = MoERegressor(2, **FEW).fit(*lines)
+        change = moe.influence()
+        assert np.abs(change.sum(axis=0)).max() < 1e-5 * np.abs(change).sum(axis=0).max()
+
+    def test_what_is_refused(self, lines):
+        with pytest.raises(DataError, match="located experts have no influence"):
+            LocatedMoERegressor(1).fit(*lines).influence()
+        with pytest.raises(DataError, match="a penalised fit has no influence"):
+            MoERegressor(1, penalty=L1(alpha=0.05), random_state=0).fit(*lines).influence()
+
+
+def test_a_unit_of_the_same_name_in_another_stratum_is_another_one():
+    s = Survey.of(np.array([1, 2, 1, 2]), np.array(["a", "a", "b", "b"]), None, 4)
+    assert s.groupings[0].count == 4
+    np.testing.assert_array_equal(s.factor, [2.0, 2.0])

@@ -180,6 +180,11 @@ def _matrices(model: Any, frame: Any) -> tuple[Any, Any]:
 
     if isinstance(model.design, FormulaDesign):
         return model.design.matrices(frame)
+    if model.design.known:
+        raise DataError(
+            "this model was fitted to arrays with an offset, which has no column in a file: predict in "
+            "Python, or fit by a formula with --offset"
+        )
     found, levels = columns(frame, model.design.names), model.design.levels
     plain = {n: v if n in levels else numbers(n, v) for n, v in found.items()}
     return model.design.matrices(model.design.encoded(plain))

@@ -145,6 +145,8 @@ class FormulaDesign:
         own = plain or variables(response)
         read = sorted({*own, *(name for part in (experts, gate or "1") for name in variables(part))})
         refuse_unusable(columns(data, read))  # of all parts at once, so that one message names every gap
+        if any("common(" in name for name in offsets(experts)):
+            raise DataError("an offset has no coefficient that could be common: leave out common(...)")
         if any("common(" in part for part in (response, gate or "")):
             raise DataError(
                 "common(...) is of the experts' part: the gate's coefficients are those of each expert"

@@ -105,8 +105,9 @@ class Found:
                 f"{kind} standard errors need the training data, "
                 f"which an estimator from a file or a pickle does not carry{has}: fit again"
             )
-        if self.keep is not None:
-            request = request.taking(lambda ids: take_rows(ids, self.keep))
+        keep = self.keep
+        if keep is not None:
+            request = request.taking(lambda ids: take_rows(ids, keep))
         return self.model.estimate_covariance(self.rows, request, self.engine, threads)
 
     def keeping(self, kinds: Sequence[str] | None, threads: int) -> Found:

@@ -64,7 +64,7 @@ def training_rows(estimator: Any, X: Any, y: Any, offset: Any = None) -> tuple[S
     """The rows to fit on, and under ``missing="drop"`` the account of the others."""
     check_policy(estimator.missing)
     if estimator.formula is None:
-        found = array_gaps(X) | _response_gaps(y) | _offset_gaps(offset, count_rows(X))
+        found = array_gaps(X) | _response_gaps(y) | _offset_gaps(offset, X)
     elif isinstance(estimator.formula, str):
         found = gaps(read_by(with_offset(estimator.formula, offset), X, y))
     else:
@@ -81,7 +81,7 @@ def seen_rows(estimator: Any, X: Any, y: Any = None, response: bool = False, off
     use."""
     design = estimator._fitted().design
     if not isinstance(design, FormulaDesign):
-        found = array_gaps(X) | (_response_gaps(y) if response else {}) | _offset_gaps(offset, count_rows(X))
+        found = array_gaps(X) | (_response_gaps(y) if response else {}) | _offset_gaps(offset, X)
     else:
         given = response_data(design.response, np.asarray(y)) if response and y is not None else None
         found = gaps(design.read(X, given, response))
@@ -91,9 +91,9 @@ def seen_rows(estimator: Any, X: Any, y: Any = None, response: bool = False, off
     return Seen(complete_rows(found))
 
 
-def _offset_gaps(offset: Any, n: int) -> dict[str, np.ndarray]:
+def _offset_gaps(offset: Any, X: Any) -> dict[str, np.ndarray]:
     """Of an offset (n,) that is given beside a matrix; of another shape it is refused where it is read."""
-    if offset is None or isinstance(offset, str) or np.shape(offset) != (n,):
+    if offset is None or isinstance(offset, str) or np.shape(offset) != (count_rows(X),):
         return {}
     return gaps({"offset": np.asarray(offset)})
 

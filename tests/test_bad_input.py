@@ -27,15 +27,22 @@ def test_nan_and_infinity(bad, where):
     x, y = two_lines()
     w = np.ones(len(y))
     {"x": x[:, 0], "y": y, "w": w}[where][3] = bad
-    with pytest.raises(ValueError, match=r"NaN|infinity"):
+    with pytest.raises(ValueError, match=r"missing values|infinity|NaN"):
         MoERegressor().fit(x, y, sample_weight=w)
 
 
 def test_text_in_a_matrix():
     pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame({"a": ["p", "q"] * 10, "b": np.arange(20.0)})
-    with pytest.raises(DataError, match="'a' holds text"):
-        MoERegressor().fit(frame, np.arange(20.0))
+    frame = pandas.DataFrame({"a": [f"person {i}" for i in range(40)], "b": np.arange(40.0)})
+    with pytest.raises(
+        DataError, match=r"'a' holds text with 40 different values .* too many for categories"
+    ):
+        MoERegressor().fit(frame, np.arange(40.0))
+    dated = frame[["b"]].assign(day=pandas.date_range("2026-01-01", periods=40))
+    with pytest.raises(DataError, match="'day' holds dates"):
+        MoERegressor().fit(dated, np.arange(40.0))
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        MoERegressor().fit(frame.to_numpy(), np.arange(40.0))
 
 
 def test_one_row_one_class_constant_response():

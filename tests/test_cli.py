@@ -206,7 +206,7 @@ class TestBadInput:
             bad.write_text(text)
             refuses("predict", bad, VOTERS, match="bad.json")
         refuses("predict", tmp_path / "none.json", VOTERS, match="cannot be read")
-        refuses("predict", path, TONE, match="'left_right' is missing")
+        refuses("predict", path, TONE, match="'income' is missing")
 
     def test_code_in_a_model_file_is_not_run(self, model, tmp_path):
         path, _ = model
@@ -350,8 +350,8 @@ class TestFiles:
             ("x,y,x\n1,2,3\n2,3,4\n", "two columns named 'x'"),
             ("y,x\n1,5,2\n1,6,3\n", "rows have 3 fields, but the first line names 2"),
             ("y,x\n1,\n2,3\n,4\n", (
-                "'x' has missing or infinite values in row 1, "
-                "column 'y' has missing or infinite values in row 3"
+                "'x' has missing values in row 1, "
+                "column 'y' has missing values in row 3"
             )),
             ("y,x\n" + "".join(f"{i},{i}\n" for i in range(30)) + "3,?\n", (
                 "holds numbers, but text in row 31: '?'"

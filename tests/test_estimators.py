@@ -209,9 +209,10 @@ ATTRIBUTES = (
     "slope_", "dendrogram_",
     "n_experts_", "n_iter_", "n_features_in_", "aic_", "bic_", "icl_",
 )  # fmt: skip
-WORDS = ("n_experts", "formula", "tol", "random_state", "n_jobs", "verbose")
+WORDS = ("n_experts", "formula", "tol", "random_state", "n_jobs", "verbose", "missing")
 SEARCHED = {"max_experts", "n_starts", "max_iter"}  # a search for each number of experts
-SOFTMAX = {"gate", "top_k", "rank_on", "solver", "engine", "rank_by"}
+SOFTMAX = {"gate", "top_k", "rank_on", "solver", "engine", "rank_by", "common", "fixed", "order_by"}
+SOFTMAX |= {"reference_expert"}
 # Constructor words that not all have, and why.
 OWN_WORDS = {
     # a classifier has one family, without a variance

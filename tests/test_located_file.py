@@ -116,11 +116,11 @@ def test_column_names_travel_and_are_checked(tmp_path):
         (frame[["dose", "age"]], "same order"),
         (frame[["age"]], "feature names should match"),
         (frame.assign(age="old"), "'age' holds text"),
-        (frame.where(frame > 0), "contains NaN"),
+        (frame.where(frame > 0), "'dose' has missing values in 79 rows"),
     ):
         with pytest.raises(ValueError, match=words):
             back.predict(wrong)
-    with pytest.raises(DataError, match="NaN or infinite in 120 rows"):
+    with pytest.raises(DataError, match="'y' has missing values in 120 rows"):
         back.responsibilities(frame, np.full(120, np.nan))
 
 

@@ -224,7 +224,8 @@ def test_wrong_offsets_are_refused_in_one_sentence(data, plain):
     fresh = MoERegressor(family="poisson")
     for fit, says in (
         (lambda: fresh.fit(X, y, offset=o[:5]), r"shape \(5,\), expected \(300,\)"),
-        (lambda: fresh.fit(X, y, offset=np.where(o > 0, o, np.nan)), "NaN or infinite"),
+        (lambda: fresh.fit(X, y, offset=np.where(o > 0, o, np.nan)), "'offset' has missing values"),
+        (lambda: fresh.fit(X, y, offset=np.where(o > 0, o, np.inf)), "NaN or infinite"),
         (lambda: fresh.fit(X, y, offset=["a"] * 300), "holds text"),
         (lambda: fresh.fit(X, y, offset="log_t"), "names a column"),
         (lambda: MoERegressor.from_formula("y ~ a", data, offset=o), "name of a column"),

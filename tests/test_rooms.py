@@ -16,7 +16,7 @@ ORDER = [
     ["tables", "threads", "writing", "reading"],
     ["design"],
     ["rows"],
-    ["gates", "experts", "penalties"],
+    ["gates", "experts", "penalties", "constraints"],
     ["model", "distribution"],
     ["measure"],
     ["engine"],

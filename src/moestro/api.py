@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from .design import FormulaDesign, Observations, refuse_offset
-from .design.grammar import with_offset
-from .design.groups import group_ids, refuse_groups
-from .design.response import check_weights, encode_classes, numeric_response
+from .constraints import Constraints
+from .design import Observations, refuse_offset
+from .design.by_formula import read_formula
+from .design.groups import refuse_groups, refuse_partial
 from .errors import DataError
 from .experts import Family, make_family
 from .fitted import FittedModel, LocatedModel, Sample
@@ -26,6 +26,8 @@ from .selection.located import specifications
 from .selection.sweep import FOLDS
 from .summary import sweep_text
 from .threads import thread_count
+
+WORDS = ("common", "fixed", "order_by", "reference_expert")  # of `Constraints.read`
 
 
 @dataclass(frozen=True)
@@ -72,18 +74,24 @@ def fit_design(
     options: Options,
     *,
     gate: Gate,
+    constraints: Mapping[str, Any] | None = None,
     criterion: str = "bic",
     started: Callable[[int], None] | None = None,
     finished: Callable[[Fit], None] | None = None,
 ) -> Result:
-    """Fit every k in `ks` and choose by `criterion`."""
+    """Fit every k in `ks` and choose by `criterion`; `constraints` are words of `Constraints.read`."""
+    held = Constraints.read(
+        data.design.expert_names, data.design.gate_names, data.classes, ks[0] if len(ks) == 1 else None,
+        labelled=0 if data.partial is None else int((data.partial >= 0).sum()), **(constraints or {}),
+    )  # fmt: skip
     rows, units = read(
         data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate.scaling,
-        data.groups, data.trials,
+        data.groups, data.trials, data.partial,
     )  # fmt: skip
-    largest = Model(gate, family, max(ks, default=1), rows.q, rows.p)
+    largest = Model(gate, family, max(ks, default=1), rows.q, rows.p, held)
     found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)
-    return Result(FittedModel(data.design, units, found.chosen, sample=Sample.of(data)), rows, found)
+    model = FittedModel(data.design, units, found.chosen, sample=Sample.of(data), dropped=data.dropped)
+    return Result(model, rows, found)
 
 
 def fit_located_design(
@@ -101,13 +109,17 @@ def fit_located_design(
     """Fit every located model for every k in `ks`, and choose by `criterion`; words as in `LocatedModels` and
     `sweep`."""
     refuse_groups(data.groups, "located models")
+    refuse_partial(data.partial, data.design.expert_names, "located models")
     refuse_offset(data.design.known, "located models")
     if data.z is not None:
         raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
     located = LocatedModels(data.x, data.y, models, data.w, contrast)
     found = sweep(located, ks, options, criterion, started, finished, n_folds)
-    chosen = LocatedModel(data.design, data.responses, data.y.ndim == 1, found.chosen, sample=Sample.of(data))
-    return Result(chosen, data, found)
+    model = LocatedModel(
+        data.design, data.responses, data.y.ndim == 1, found.chosen,
+        sample=Sample.of(data), dropped=data.dropped,
+    )  # fmt: skip
+    return Result(model, data, found)
 
 
 def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]:
@@ -126,25 +138,6 @@ def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]
     return [int(n_experts)], "bic"
 
 
-def read_formula(
-    formula: str,
-    data: Any,
-    sample_weight: Any = None,
-    classes: bool = False,
-    groups: Any = None,
-    offset: str | None = None,
-) -> Observations:
-    """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`, `groups` a column's
-    name or ids (n,), and `offset` a column's name."""
-    design = FormulaDesign.learn(with_offset(formula, offset), data)
-    x, z = design.matrices(data)
-    design, raw = design.learn_response(data)
-    y, labels = encode_classes(raw) if classes else (numeric_response(raw, design.response), ())
-    y, trials = (y[:, 0].copy(), y[:, 1].copy()) if y.ndim == 2 else (y, None)
-    w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)
-    return Observations(design, x, z, y, w, (design.response,), labels, ids, trials)
-
-
 def fit_formula(
     formula: str,
     data: Any,
@@ -157,11 +150,17 @@ def fit_formula(
     offset: str | None = None,
     shared_variance: bool = False,
     gate: Gate | None = None,
+    missing: str = "error",
+    partial: Any = None,
     **how: Any,
 ) -> Result:
     """Fit "y ~ experts | gate" on a frame, by a softmax gate unless another is given; `how` as in
     `fit_design`."""
-    given = read_formula(formula, data, sample_weight, family == "multinomial", groups, offset)
+    k = ks[0] if len(ks) == 1 else None
+    given = read_formula(
+        formula, data, sample_weight, family == "multinomial", groups,
+        offset=offset, missing=missing, partial=partial, k=k,
+    )  # fmt: skip
     made = make_family(family, classes=len(given.classes), shared_variance=shared_variance)
     return fit_design(given, made, ks, options, gate=gate or SoftmaxGate(), **how)
 
@@ -179,6 +178,7 @@ def select_experts(
     sample_weight: Any = None,
     groups: Any = None,
     offset: str | None = None,
+    missing: str = "error",
     **how: Any,
 ) -> Selection:
     """Fit a range of numbers of experts, each also from the fit before it, and choose one.
@@ -204,8 +204,11 @@ def select_experts(
         Of softmax-gated models: the column, or the ids, of rows that share their expert.
     offset : str, optional
         Of softmax-gated models: the column of an offset, the same as ``+ offset(column)`` in the formula.
+    missing : {"error", "drop"}
+        Rows with a missing value in a column that the formula reads are refused, or left out.
     **how
-        For softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``; for located models ``direction``,
+        For softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``, ``common``, ``fixed``,
+        ``order_by``, ``reference_expert`` of `MoERegressor`; for located models ``direction``,
         ``covariance``, ``gate_covariance``, ``tied``, ``degree``, ... of `LocatedMoERegressor`: of lists,
         every combination is fitted.
 
@@ -232,7 +235,7 @@ def select_experts(
             raise DataError(f"located experts are Gaussian: family={family!r} needs model='softmax'")
         search = {n: how.pop(n) for n in ("n_starts", "tol", "max_iter", "rank_by") if n in how}
         chosen = {n: how.pop(n) for n in ("contrast", "n_folds") if n in how}
-        given = read_formula(formula, data, sample_weight, groups=groups, offset=offset)
+        given = read_formula(formula, data, sample_weight, groups=groups, offset=offset, missing=missing)
         found = fit_located_design(
             given, specifications(**how), ks, replace(options, **search), criterion=criterion, **chosen
         )
@@ -243,20 +246,21 @@ def select_experts(
         return Selection(found.sweep.table(), found.sweep.chosen, best, found.sweep.choice, found.sweep.tree)
     if model != "softmax":
         raise DataError(f"model={model!r} is unknown: choose softmax or located")
-    known = ("shared_variance", "gate", "top_k", "rank_on")
+    known = ("shared_variance", "gate", "top_k", "rank_on", *WORDS)
     unknown = sorted(set(how) - set(known))
     if unknown:
         raise DataError(
             f"{unknown[0]!r} is not an option of select_experts: the options are {', '.join(known)}"
         )
     shared = how.pop("shared_variance", False)
+    held = {name: how.pop(name) for name in WORDS if name in how}
     result = fit_formula(
         formula, data, family, ks, options, sample_weight=sample_weight, groups=groups, offset=offset,
         shared_variance=shared, gate=make_gate(**{"gate": "softmax", **how}), criterion=criterion,
+        missing=missing, constraints=held,
     )  # fmt: skip
-    design, units = result.model.design, result.model.units
     models: dict[int, Any] = {
-        f.model.k: FittedModel(design, units, f, sample=result.model.sample) for f in result.sweep.fits
+        f.model.k: replace(result.model, fit=f, covariances={}) for f in result.sweep.fits
     }
     return Selection(result.sweep.table(), result.model, models, result.sweep.choice, result.sweep.tree)
 

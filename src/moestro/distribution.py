@@ -36,6 +36,13 @@ class Law(Protocol):
     def sample(self, eta: Any, rng: np.random.Generator) -> Any: ...
 
 
+def spread_nan(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """values (n, ...) at the n true entries of boolean rows (m,), NaN elsewhere: (m, ...)."""
+    out = np.full((len(rows), *values.shape[1:]), np.nan)
+    out[rows] = values
+    return out
+
+
 @dataclass(frozen=True)
 class PredictiveDistribution:
     """Y | x for n rows.
@@ -69,6 +76,10 @@ class PredictiveDistribution:
     def at(self, rows: slice | np.ndarray) -> PredictiveDistribution:
         """The law of some of the rows."""
         return replace(self, log_weights=self.log_weights[rows], eta=self.eta[rows])
+
+    def spread(self, rows: np.ndarray) -> PredictiveDistribution:
+        """The law of more rows, boolean (m,): these where true, NaN elsewhere."""
+        return replace(self, log_weights=spread_nan(self.log_weights, rows), eta=spread_nan(self.eta, rows))
 
     def mean(self) -> np.ndarray:
         """E[Y | x], shape (n,)."""
@@ -120,7 +131,7 @@ class PredictiveDistribution:
             above = self.cdf(middle) >= levels
             low, high = np.where(above, low, middle), np.where(above, middle, high)
             width = high - low
-            if (width <= (1.0 if discrete else 1e-12 * (np.abs(low) + np.abs(high)) + 1e-300)).all():
+            if not (width > (1.0 if discrete else 1e-12 * (np.abs(low) + np.abs(high)) + 1e-300)).any():
                 break
         return high[:, 0] if np.ndim(q) == 0 else high
 
@@ -148,6 +159,9 @@ class PredictiveDistribution:
         self, size: int | None = None, random_state: int | np.random.Generator | None = None
     ) -> np.ndarray:
         """Draws (n,), or (n, size)."""
+        known = np.isfinite(self.log_weights[:, 0]) | (self.log_weights[:, 0] == -np.inf)
+        if not known.all():
+            return spread_nan(self.at(known).sample(size, random_state), known)
         rng = np.random.default_rng(random_state)
         n, j = len(self), 1 if size is None else size
         cumulative = np.cumsum(self.weights, axis=1)

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from .constraints import Constraints
 from .design import Scaling
 from .experts import Family
 from .gates import Gate, log_softmax, log_sum_exp
 
 ROWS = 16384  # predicted at a time
+FREE = Constraints()
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Model:
         Number of experts.
     q, p : int
         Features of the gate and of the experts, the constant included.
+    constraints : Constraints
     """
 
     gate: Gate
@@ -39,6 +42,7 @@ class Model:
     k: int
     q: int
     p: int
+    constraints: Constraints = FREE
 
     @property
     def n_gate(self) -> int:
@@ -59,6 +63,12 @@ class Model:
     def size(self) -> int:
         """Length of theta."""
         return self.gate_size + self.k * (self.m * self.p + self.family.nuisances)
+
+    @property
+    def reference(self) -> int:
+        """The expert whose row of the gate is zero where it is told to people."""
+        told = self.constraints.reference
+        return self.k - 1 if told is None or told >= self.k else told
 
     def gate_coefficients(self, theta: np.ndarray) -> np.ndarray:
         """View (rows, q) of theta, rows = k - 1 where the last expert's score is zero."""
@@ -121,7 +131,8 @@ class Model:
     ) -> list[tuple[int, str, str, str]]:
         """(expert, part, predictor, term) of each entry of theta; names without the constant."""
         gate_terms, terms = ["(intercept)", *gate_names], ["(intercept)", *expert_names]
-        out = [(e, "gate", "", t) for e in range(self.n_gate) for t in gate_terms]
+        rows = [e for e in range(self.k) if e != self.reference] if self.gate.reference else range(self.k)
+        out = [(e, "gate", "", t) for e in rows for t in gate_terms]
         out += [(0, "gate", "", name) for name in self.gate.shared]
         out += [(e, "expert", c, t) for e in range(self.k) for c in predictors for t in terms]
         out += [(e, "expert", "", name) for e in range(self.k) for name in self.family.nuisance_names]

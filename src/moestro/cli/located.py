@@ -9,7 +9,10 @@ import click
 
 from .options import refuse_given
 
-SOFTMAX_ONLY = ("shared_variance", "top_k", "rank_on", "solver", "engine", "groups", "offset")
+SOFTMAX_ONLY = (
+    "shared_variance", "top_k", "rank_on", "solver", "engine", "groups", "offset", "common", "fixed",
+    "order_by", "partial",
+)  # fmt: skip
 
 
 def located_options(command: Callable[..., Any]) -> Callable[..., Any]:

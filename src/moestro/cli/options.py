@@ -96,7 +96,23 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "Column that is added to the linear predictors as it is, like '+ offset(COLUMN)' in the "
                 "formula: of counts the logarithm of the exposure."
             )),
+            click.option("--missing", type=click.Choice(["error", "drop"]), default="error",
+                show_default=True, help=(
+                "Rows with a missing value in a column that is read: refused, or left out and counted."
+            )),
             data_options,
+            click.option("--common", metavar="COLUMN", multiple=True, help=(
+                "The same coefficient in every expert; repeat it for several columns."
+            )),
+            click.option("--fixed", metavar="NAME=VALUE", multiple=True, callback=_values, help=(
+                "A coefficient held at a value: x1=0 in every expert, 2:x1=0 in expert 2."
+            )),
+            click.option("--order-by", metavar="WORD", help=(
+                "Number the experts by share, mean, or the coefficient of a column."
+            )),
+            click.option("--partial", metavar="COLUMN", help=(
+                "Column of the expert, from 1, that a row is known to have; empty where it is not known."
+            )),
             click.option("--shared-variance", is_flag=True, help="One variance for all Gaussian experts."),
             click.option("--gate", default="softmax", show_default=True, metavar="GATE", help=(
                 "softmax, sigmoid, laplace, temperature, activated-temperature, cosine or perturbed-cosine."
@@ -121,6 +137,22 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def _values(
+    context: click.Context, option: click.Parameter, values: tuple[str, ...]
+) -> dict[str, float] | None:
+    """ "x1=0.5" as a name and a number."""
+    out = {}
+    for text in values:
+        name, _, value = text.rpartition("=")
+        try:
+            out[name.strip()] = float(value)
+        except ValueError:
+            name = ""
+        if not name.strip():
+            raise click.BadParameter(f"'{text}': write a coefficient and its value, x1=0", context, option)
+    return out or None
 
 
 def refuse_given(names: Iterable[str], why: str) -> None:

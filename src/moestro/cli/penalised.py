@@ -38,6 +38,10 @@ def fit_penalised(
     refuse_given(["offset"], "does not go with --penalty: penalised predictors take no offset")
     refuse_given(["groups"], "does not go with --penalty: rows of a penalised fit have an expert each")
     refuse_given(
+        ["common", "fixed", "order_by", "partial"],
+        "does not go with --penalty, which shrinks each coefficient",
+    )
+    refuse_given(
         ["starts", "solver", "engine"], "does not go with --penalty, which has its own path and solver"
     )
     if options["family"] != "gaussian":
@@ -46,7 +50,7 @@ def fit_penalised(
     chosen = make_penalty(penalty)
     how: dict[str, Any] = {
         "n_experts": options["experts"], "criterion": criterion, "random_state": options["seed"],
-        "n_jobs": options["threads"],
+        "n_jobs": options["threads"], "missing": options["missing"],
         "penalty": chosen if alpha is None else replace(chosen, alpha=alpha),
     }  # fmt: skip
     if options["family"] == "multinomial":

@@ -48,6 +48,11 @@ from .options import data_options, refuse_given
     show_default=True,
     help="Probability of the prediction interval.",
 )
+@click.option(
+    "--missing",
+    type=click.Choice(["error", "drop"]),
+    help="Rows with missing values: refused, or empty fields; by default as the model was fitted.",
+)
 def predict(
     model: str,
     data: str,
@@ -57,6 +62,7 @@ def predict(
     groups: str | None,
     posterior: bool,
     level: float,
+    missing: str | None,
     **how: Any,
 ) -> None:
     """Predict the rows of DATA ("-" reads CSV from standard input) with a MODEL that `moestro fit --out`
@@ -70,7 +76,7 @@ def predict(
       moestro predict model.json new.csv --out predictions.csv
       moestro predict model.json new.csv --groups person --history seen.csv
     """
-    one_line_errors(_predict)(model, data, out, gate, posterior, (groups, history), level, how)
+    one_line_errors(_predict)(model, data, out, gate, posterior, (groups, history), level, missing, how)
 
 
 def _predict(
@@ -81,6 +87,7 @@ def _predict(
     posterior: bool,
     seen: tuple[str | None, str | None],
     level: float,
+    missing: str | None,
     how: dict[str, Any],
 ) -> None:
     from ..design.files import PARQUET, read_frame
@@ -98,14 +105,18 @@ def _predict(
     model = read_json(model_path, model_from_dict)
     if model.classes:
         refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
-    frame = read_frame(data_path, **how)
+    drop = (model.dropped is not None) if missing is None else missing == "drop"
+    frame, keep = _complete(model, read_frame(data_path, **how), drop, posterior)
     at = _matrices(model, frame)
     given = {}
     if history is not None and groups is not None:
-        given["log_weights"] = _weights(model, at, frame, groups, read_frame(history, **how))
+        past, _ = _complete(model, read_frame(history, **how), drop, True)
+        given["log_weights"] = _weights(model, at, frame, groups, past)
     table = _predictions(model, at, gate, level, given)
     if posterior:
         table |= _posteriors(model, at, frame)
+    if keep is not None:
+        table = {name: _spread(values, keep) for name, values in table.items()}
     if out and out.lower().endswith(PARQUET):
         _write_parquet(table, out)
         return
@@ -139,6 +150,29 @@ def _predictions(
     return table
 
 
+def _complete(model: Any, frame: Any, drop: bool, response: bool) -> tuple[Any, np.ndarray | None]:
+    """Rows of a frame without missing values where the model reads it, and which these are; None: all."""
+    from ..design import FormulaDesign
+    from ..design.frames import columns, gaps, refuse_gaps
+    from ..design.holes import complete_rows, take_rows
+
+    if isinstance(model.design, FormulaDesign):
+        found = gaps(model.design.read(frame, response=response))
+    else:
+        found = gaps(columns(frame, [*model.design.names, *(model.responses if response else ())]))
+    if not drop:
+        refuse_gaps(found)
+    keep = complete_rows(found)
+    return (frame, None) if keep is None else (take_rows(frame, keep), keep)
+
+
+def _spread(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Values of the rows that were kept at their places, None elsewhere."""
+    out = np.full(len(keep), None, dtype=object)
+    out[keep] = values
+    return out
+
+
 def _matrices(model: Any, frame: Any) -> tuple[Any, Any]:
     """The columns of experts and gate."""
     from ..design import FormulaDesign
@@ -146,8 +180,14 @@ def _matrices(model: Any, frame: Any) -> tuple[Any, Any]:
 
     if isinstance(model.design, FormulaDesign):
         return model.design.matrices(frame)
-    found = columns(frame, model.design.names)
-    return model.design.matrices(np.column_stack([numbers(n, v) for n, v in found.items()]))
+    if model.design.known:
+        raise DataError(
+            "this model was fitted to arrays with an offset, which has no column in a file: predict in "
+            "Python, or fit by a formula with --offset"
+        )
+    found, levels = columns(frame, model.design.names), model.design.levels
+    plain = {n: v if n in levels else numbers(n, v) for n, v in found.items()}
+    return model.design.matrices(model.design.encoded(plain))
 
 
 def _response(model: Any, frame: Any) -> np.ndarray:

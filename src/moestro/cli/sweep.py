@@ -18,7 +18,8 @@ def run_sweep(
 ) -> Any:
     """Fit every number of experts; `record` is called with each fit. `located` are the options of Gaussian
     gates, None for another gate."""
-    from ..api import fit_formula, fit_located_design, read_formula
+    from ..api import fit_formula, fit_located_design
+    from ..design.by_formula import read_formula
     from ..gates import make_gate
     from ..search import Options
     from ..selection.located import specifications
@@ -44,10 +45,12 @@ def run_sweep(
         }
         formula, ks = options["formula"], options["experts"]
         if located is not None:
-            data = read_formula(formula, frame, weights)
+            data = read_formula(formula, frame, weights, missing=options["missing"])
             return fit_located_design(data, specifications(**located), ks, search, **how)
         gate = make_gate(options["gate"], options["top_k"], options["rank_on"])
         how |= {"sample_weight": weights, "groups": options["groups"], "gate": gate}
-        how["offset"] = options["offset"]
-        how |= {"shared_variance": options["shared_variance"]}
+        how |= {"offset": options["offset"], "missing": options["missing"]}
+        how["shared_variance"] = options["shared_variance"]
+        held = {"common": list(options["common"]) or None, "fixed": options["fixed"]}
+        how |= {"partial": options["partial"], "constraints": held | {"order_by": options["order_by"]}}
         return fit_formula(formula, frame, options["family"], ks, search, **how)

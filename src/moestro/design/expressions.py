@@ -74,6 +74,7 @@ _CUBIC = {"df": _whole(1, BASIS), "knots": _numbers, **_BOUNDS, "constraints": _
 ARGUMENTS: dict[str, dict[str, Check]] = {
     **{name: {} for name in ELEMENTWISE},
     "I": {},
+    "common": {},
     "offset": {},
     "C": {"levels": _levels},
     "center": {},

@@ -12,6 +12,7 @@ from ..errors import DataError
 from ..reading import sentence, texts
 from .frames import columns, refuse_unusable, row_count
 from .grammar import offsets, parse, refuse_names, short, split, variables
+from .levels import declared_levels, plain_level, refuse_unseen
 from .materialise import make_spec, materialise, needed, plain, refuse_state
 
 
@@ -44,7 +45,8 @@ class FormulaSide:
         parse(text)
         if text.replace(" ", "") == "1":
             return cls(text, (), (), {}, {})
-        spec = materialise(make_spec(text, None, None), needed(text, data)).model_spec
+        declared = {n: v for n, v in declared_levels(data).items() if n in variables(text)}
+        spec = materialise(make_spec(text, None, None), needed(text, data), declared).model_spec
         names = [str(c) for c in spec.column_names]
         if "Intercept" not in names:
             raise DataError(f"'{text}' removes the intercept: experts and gate always have one")
@@ -64,21 +66,14 @@ class FormulaSide:
     def matrix(self, data: Any) -> np.ndarray:
         """Columns (n, d) of new data, with the remembered levels and transforms; last the sum of the offsets,
         where there are any."""
-        if not self.variables:
-            return np.empty((row_count(data), 0))
+        if not self.variables or row_count(data) == 0:
+            return np.empty((row_count(data), len(self.names) + bool(offsets(self.text))))
         found = needed(self.text, data)
         for factor, levels in self.levels.items():
             name = factor.removeprefix("C(").removesuffix(")")
             if name in found:
-                seen = frozenset(levels)
-                unseen = [v for v in dict.fromkeys(found[name].tolist()) if v not in seen]
-                if unseen:
-                    known = ", ".join(map(str, levels))
-                    raise DataError(
-                        f"column '{name}' has the level '{unseen[0]}', which was not seen in fitting: "
-                        f"the known levels are {known}"
-                    )
-        out = materialise(make_spec(self.text, self.levels, self.state), found)
+                refuse_unseen(name, list(dict.fromkeys(map(plain_level, found[name].tolist()))), levels)
+        out = materialise(make_spec(self.text, self.levels, self.state), found, self._categories)
         got = [str(c) for c in out.model_spec.column_names]
         known = offsets(self.text)
         if [name for name in got if name not in ("Intercept", *known)] != list(self.names):
@@ -91,6 +86,11 @@ class FormulaSide:
         if not known:
             return own
         return np.column_stack([own, matrix[:, [got.index(name) for name in known]].sum(axis=1)])
+
+    @property
+    def _categories(self) -> dict[str, tuple]:
+        """Levels of the columns that are categories as they are, whatever they hold."""
+        return {name: self.levels[name] for name in self.variables if name in self.levels}
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -145,6 +145,12 @@ class FormulaDesign:
         own = plain or variables(response)
         read = sorted({*own, *(name for part in (experts, gate or "1") for name in variables(part))})
         refuse_unusable(columns(data, read))  # of all parts at once, so that one message names every gap
+        if any("common(" in name for name in offsets(experts)):
+            raise DataError("an offset has no coefficient that could be common: leave out common(...)")
+        if any("common(" in part for part in (response, gate or "")):
+            raise DataError(
+                "common(...) is of the experts' part: the gate's coefficients are those of each expert"
+            )
         side = FormulaSide.learn(experts, data)
         return cls(text, response, side, None if gate is None else FormulaSide.learn(gate, data))
 
@@ -171,6 +177,14 @@ class FormulaDesign:
         gate = () if self.gate_side is None else self.gate_side.variables
         return tuple(sorted({*self.experts.variables, *gate}))
 
+    def order_of(self, name: str) -> tuple[Any, ...]:
+        """The levels of a column, the reference first; none of numbers."""
+        for side in (self.experts, self.gate_side):
+            for factor in (name, f"C({name})"):
+                if side is not None and factor in side.levels:
+                    return side.levels[factor]
+        return ()
+
     def learn_response(self, data: Any) -> tuple[FormulaDesign, np.ndarray]:
         """The response (n,) of the data that are fitted, and the design that remembers what its transform
         learned."""
@@ -189,6 +203,14 @@ class FormulaDesign:
             return found[0] if len(found) == 1 else np.column_stack(found)
         spec = make_spec(f"0 + {self.response}", None, self.response_state)
         return self._one_column(materialise(spec, needed(self.response, data)))
+
+    def read(
+        self, data: Any, given: dict[str, np.ndarray] | None = None, response: bool = False
+    ) -> dict[str, np.ndarray]:
+        """The columns that experts and gate read, and those of the response: of the data, or as they are
+        given."""
+        own = [] if given is not None or not response else _response_variables(self.response)
+        return columns(data, sorted({*self.variables, *own})) | (given or {})
 
     @property
     def _plain_response(self) -> list[str] | None:
@@ -233,6 +255,19 @@ def with_response(text: str, data: Any, y: np.ndarray) -> dict[str, np.ndarray]:
     response, experts, gate = split(text)
     read = {name for part in (experts, gate or "1") for name in variables(part)}
     return columns(data, sorted(read)) | response_data(response, y)
+
+
+def read_by(text: str, data: Any, y: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """All columns that a formula reads, the response from y (n,) where it is given."""
+    if y is not None:
+        return with_response(text, data, np.asarray(y))
+    response, experts, gate = split(text)
+    read = {name for part in (experts, gate or "1") for name in variables(part)}
+    return columns(data, sorted({*read, *_response_variables(response)}))
+
+
+def _response_variables(response: str) -> list[str]:
+    return _plain_names(response) or variables(response)
 
 
 def response_data(response: str, y: np.ndarray) -> dict[str, np.ndarray]:

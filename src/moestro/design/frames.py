@@ -55,7 +55,7 @@ def missing(values: np.ndarray) -> np.ndarray:
 
 
 def refuse_unusable(found: dict[str, np.ndarray]) -> None:
-    """Refuse columns of dates, columns with missing values, and texts that were meant as numbers."""
+    """Refuse dates, missing and infinite values, and texts that were meant as numbers."""
     for name, values in found.items():
         if values.dtype.kind in "mM" or any(isinstance(v, date) for v in values[:100].tolist()):
             raise DataError(
@@ -71,18 +71,51 @@ def refuse_unusable(found: dict[str, np.ndarray]) -> None:
             raise DataError(
                 f"column '{name}' holds values of type {type(odd).__name__}: give numbers or texts"
             )
-    gaps = {name: bad for name, values in found.items() if (bad := missing(values)).any()}
-    if gaps:
-        each = [
-            f"column '{name}' has missing or infinite values in {which_rows(b)}" for name, b in gaps.items()
-        ]
-        raise DataError(f"{', '.join(each)}: remove or fill them first")
+    refuse_gaps(gaps(found))
+    for name, values in found.items():
+        if values.dtype.kind in "fc" and not np.isfinite(values).all():
+            raise DataError(f"column '{name}' is infinite in {which_rows(~np.isfinite(values))}")
     for name, values in found.items():
         if values.dtype.kind not in "biuf":
-            _refuse_numbers_as_text(name, values)
+            refuse_numbers_as_text(name, values)
 
 
-def _refuse_numbers_as_text(name: str, values: np.ndarray) -> None:
+def gaps(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Rows, boolean (n,), of the columns where None, NaN or NA stand; infinity is a value."""
+    out = {}
+    for name, values in found.items():
+        kind = values.dtype.kind
+        if values.ndim != 1 or kind in "biuUSV":
+            continue
+        if kind in "fcmM":
+            absent = values != values
+        else:
+            absent = np.array([_is_absent(v) for v in values.tolist()], dtype=bool)
+        if absent.any():
+            out[name] = absent
+    return out
+
+
+def _is_absent(value: Any) -> bool:
+    if value is None or isinstance(value, float):
+        return value is None or value != value
+    return type(value).__name__ in ("NAType", "NaTType")
+
+
+def refuse_gaps(found: dict[str, np.ndarray]) -> None:
+    """Refuse columns with missing values, from the `gaps` of each."""
+    if not found:
+        return
+    each = [f"column '{name}' has missing values in {which_rows(rows)}" for name, rows in found.items()]
+    if len(found) > 1:
+        each.append(f"{int(np.any(list(found.values()), axis=0).sum())} rows in all")
+    raise DataError(
+        f"{', '.join(each)}: fill them, or leave these rows out with missing='drop' (--missing drop; "
+        "predictions are NaN there)"
+    )
+
+
+def refuse_numbers_as_text(name: str, values: np.ndarray) -> None:
     """Numbers that could not be read would silently become as many categories."""
     texts = np.array([str(v) for v in values.tolist()])
     commas = np.array([DECIMAL_COMMA.fullmatch(t) is not None for t in texts])
@@ -124,23 +157,18 @@ def row_count(data: Any) -> int:
     return len(_narwhals(data))
 
 
-def text_columns(data: Any) -> list[str]:
-    """Columns of a frame that hold text or categories; none for arrays."""
-    import narwhals as nw
-
-    frame = nw.from_native(data, eager_only=True, pass_through=True)
-    if not isinstance(frame, nw.DataFrame):
-        return []
-    texts = (nw.String, nw.Categorical, nw.Enum)
-    return [name for name, dtype in frame.schema.items() if isinstance(dtype, texts)]
-
-
 def frame_names(data: Any) -> list[str]:
     """Names of the columns of a frame; none for arrays and series."""
+    frame = as_frame(data)
+    return [] if frame is None else list(frame.columns)
+
+
+def as_frame(data: Any) -> Any:
+    """A frame of any library behind narwhals; None for arrays, series, mappings and the rest."""
     import narwhals as nw
 
     frame = nw.from_native(data, eager_only=True, pass_through=True)
-    return list(frame.columns) if isinstance(frame, nw.DataFrame) else []
+    return frame if isinstance(frame, nw.DataFrame) else None
 
 
 def _plain(data: Any) -> Any:

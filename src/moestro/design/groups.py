@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..errors import DataError
-from .frames import columns
+from .frames import columns, gaps
 
 
 def group_ids(groups: Any, data: Any) -> Any:
@@ -13,6 +15,43 @@ def group_ids(groups: Any, data: Any) -> Any:
     if not isinstance(groups, str):
         return groups
     return columns(data, [groups])[groups]
+
+
+def known_experts(partial: Any, data: Any, n: int, k: int | None) -> np.ndarray | None:
+    """The expert (n,) that each row is known to have, from 0, -1 where it is missing.
+
+    `partial` counts from 1, and is the name of a column or the labels themselves; of `k` experts, None where
+    that is to be chosen.
+    """
+    if partial is None:
+        return None
+    values = np.asarray(columns(data, [partial])[partial] if isinstance(partial, str) else partial)
+    if values.shape != (n,):
+        raise DataError(f"partial has shape {values.shape}, expected ({n},): an expert a row, or none")
+    if k is None:
+        raise DataError("partial says which expert a row has, so n_experts must be a number")
+    absent = gaps({"partial": values}).get("partial", np.zeros(n, dtype=bool))
+    out = np.full(n, -1)
+    try:
+        found = values[~absent].astype(float)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"partial holds text: give experts from 1 to {k}, and nothing where it is unknown"
+        ) from error
+    if (wrong := (found != np.round(found)) | (found < 1) | (found > k)).any():
+        raise DataError(f"partial names expert {found[wrong][0]:g}: give experts from 1 to {k}, or nothing")
+    out[~absent] = found.astype(int) - 1
+    return out if (out >= 0).any() else None
+
+
+def refuse_partial(partial: Any, names: tuple[str, ...], what: str) -> None:
+    """Where no row can say which expert it has, and no coefficient be common."""
+    if partial is not None:
+        raise DataError(
+            f"partial labels are not known to {what}: leave them out, or use a softmax gate alone"
+        )
+    if any("common(" in name for name in names):
+        raise DataError(f"common(...) is not known to {what}: write the column without it")
 
 
 def refuse_groups(groups: Any, what: str) -> None:

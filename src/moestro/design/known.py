@@ -13,6 +13,8 @@ import numpy as np
 from ..errors import DataError
 from .frames import which_rows
 
+OFFSET = "(offset)"  # what the known column of a matrix is called
+
 
 def split_known(x: Any, known: int) -> tuple[Any, np.ndarray | None]:
     """The experts' columns, and the `known` last columns of x (None: there are none)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..errors import DataError
 from .expressions import is_category, numeric_names
 from .frames import columns, refuse_unusable, which_rows
 from .grammar import columns_of, numeric_variables, parse, refuse_wide, short, syntax, variables
+from .levels import plain_level
 
 PAIRS = "pairs"  # JSON keys are text: a dictionary with other keys is written as pairs
 STATE = 1000  # values that one transform remembers
@@ -60,14 +62,21 @@ def make_spec(text: str, levels: dict[str, tuple] | None, state: dict[str, Any] 
     )
 
 
-def materialise(spec: Any, needed: dict[str, np.ndarray]) -> Any:
+def materialise(
+    spec: Any, needed: dict[str, np.ndarray], categories: Mapping[str, tuple[Any, ...]] | None = None
+) -> Any:
+    """formulaic's matrix of columns (n,); `categories` have these levels in this order."""
     import pandas
     from formulaic.errors import DataMismatchWarning
 
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("error", DataMismatchWarning)  # unseen categories would become zeros
-            out = spec.get_model_matrix(pandas.DataFrame(needed), context={"offset": _as_it_is})
+            frame = pandas.DataFrame(needed)
+            for name, levels in (categories or {}).items():
+                values = [plain_level(v) for v in needed[name].tolist()]
+                frame[name] = pandas.Categorical(values, categories=list(levels))
+            out = spec.get_model_matrix(frame, context={"common": _as_it_is, "offset": _as_it_is})
     except Exception as error:
         reason = " ".join(str(error).split())
         raise DataError(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .holes import Dropped
+
 if TYPE_CHECKING:
     from . import Design
 
@@ -33,6 +35,10 @@ class Observations:
         Ids of the rows that share their expert.
     trials : ndarray of shape (n,) or None
         In which y counts successes.
+    dropped : Dropped or None
+        Rows that were left out for missing values.
+    partial : ndarray of int, shape (n,), or None
+        The expert that a row is known to have, -1 where it is not known.
     """
 
     design: Design
@@ -44,6 +50,8 @@ class Observations:
     classes: tuple = ()
     groups: Any = None
     trials: np.ndarray | None = None
+    dropped: Dropped | None = None
+    partial: np.ndarray | None = None
 
     @property
     def response(self) -> str:

@@ -5,6 +5,7 @@ from ..model import Model
 from ..rows import Rows
 from .array import ArrayEngine, unit_scores
 from .base import Engine, Evaluation, Order, Rowwise, stacked
+from .labelled import labelled
 from .native import GATES, ISA_VARIABLE, NativeEngine, supports
 from .terms import TermsEngine
 
@@ -16,11 +17,15 @@ def make_engine(model: Model, rows: Rows, name: str = "auto", threads: int = 1) 
     has not come from NumPy."""
     if name not in ENGINES:
         raise DataError(f"engine={name!r} is unknown: choose one of {', '.join(ENGINES)}")
-    if name == "array" or (name == "auto" and model.gate.name not in GATES):
-        return ArrayEngine(model, rows)
-    if model.gate.name in GATES and not supports(model):
-        return TermsEngine(model, rows, threads)
-    return NativeEngine(model, rows, threads)
+
+    def make(model: Model, rows: Rows) -> Engine:
+        if name == "array" or (name == "auto" and model.gate.name not in GATES):
+            return ArrayEngine(model, rows)
+        if model.gate.name in GATES and not supports(model):
+            return TermsEngine(model, rows, threads)
+        return NativeEngine(model, rows, threads)
+
+    return labelled(model, rows, make)
 
 
 __all__ = [

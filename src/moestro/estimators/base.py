@@ -10,43 +10,28 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..design import FormulaDesign, Observations, append_trials
+from ..design import Observations
+from ..design.groups import known_experts
+from ..design.holes import Dropped
 from ..design.response import check_weights
-from ..errors import DataError
-from ..fitted import posterior, write_file
-from ..fitted.groups import group_joint
+from ..fitted import write_file
 from ..threads import thread_count
-from .described import Described
+from .answers import Answers
 from .found import Found, Penalised, describe
-from .groups import ids_of
-from .helpers import beside, checked, given_offset, read_arrays, read_formula, read_response, warn_if_weak
+from .groups import column_by_name, ids_of
+from .helpers import read_arrays, read_formula, warn_if_weak
+from .holes import training_rows
 from .paths import RegularizationPath
 
 
-class MoEBase(Described):
+class MoEBase(Answers):
     """Mixture of experts behind scikit-learn's interface."""
 
+    n_experts: Any
     formula: str | None
+    missing: str
     n_jobs: int | None
     _found: Found
-
-    @abstractmethod
-    def _encode(self, y: np.ndarray, response: str, fitting: bool) -> np.ndarray:
-        """y (n,) as floats the family understands; learns classes when fitting."""
-
-    @property
-    @abstractmethod
-    def _classes(self) -> tuple:
-        """Labels of the classes; none for numbers."""
-
-    @property
-    def _takes_trials(self) -> bool:
-        """Whether y may have two columns, successes and trials."""
-        return False
-
-    def _split_trials(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Successes (n,) and trials (n,) of a response with two columns; y and None of any other."""
-        return (y[:, 0].copy(), y[:, 1].copy()) if self._takes_trials and y.ndim == 2 else (y, None)
 
     @abstractmethod
     def _estimate(self, data: Observations) -> Found:
@@ -55,7 +40,13 @@ class MoEBase(Described):
     # Fitting
 
     def fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, groups: Any = None, offset: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        groups: Any = None,
+        offset: Any = None,
+        partial: Any = None,
     ) -> Self:
         """Fit by maximum likelihood.
 
@@ -81,12 +72,16 @@ class MoEBase(Described):
             the exposure. With a formula the name of a column, the same as ``+ offset(column)`` in it, read
             again from the rows that are predicted; else numbers, which `predict` needs too. Located and
             penalised fits and classes refuse it.
+        partial : str or array-like of shape (n,), optional
+            The expert, from 1, that a row is known to have, missing where it is not known, or the name of the
+            column. Such rows have no other expert in the fit, and experts keep these numbers; predictions use
+            the gate as for any row. The log-likelihood is that of the response and the known experts.
 
         Returns
         -------
         self
         """
-        return self._fit(X, y, sample_weight, groups, offset)
+        return self._fit(X, y, sample_weight, groups, offset, partial)
 
     @classmethod
     def from_formula(
@@ -97,6 +92,7 @@ class MoEBase(Described):
         sample_weight: Any = None,
         groups: Any = None,
         offset: str | None = None,
+        partial: Any = None,
         **parameters: Any,
     ) -> Self:
         """The estimator with this formula, fitted on a frame: ``cls(formula=formula,
@@ -113,21 +109,32 @@ class MoEBase(Described):
             The column, or the ids, of rows that share their expert: ``groups="person"``.
         offset : str, optional
             The column of an offset: the same as ``+ offset(column)`` in the experts' part.
+        partial : str or array-like of shape (n,), optional
+            As in `fit`.
         **parameters
             Of the estimator. `predict` and the others then take frames with the same columns.
         """
-        return cls(**{"formula": formula, **parameters})._fit(data, None, sample_weight, groups, offset)
+        moe = cls(**{"formula": formula, **parameters})
+        return moe._fit(data, None, sample_weight, groups, offset, partial)
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any, offset: Any) -> Self:
-        ids = ids_of(self, groups, X)
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any, offset: Any, partial: Any) -> Self:
+        seen, dropped = training_rows(self, X, y, offset)
+        X, y, sample_weight, groups, offset, partial = (
+            seen.take(a) for a in (X, y, sample_weight, groups, offset, partial)
+        )
+        ids, data = ids_of(self, groups, X), X
         read = read_arrays if self.formula is None else read_formula
         design, x, z, y, responses = read(self, X, y, offset)
         y = self._encode(y, responses[0], fitting=True)
         y, trials = self._split_trials(y)
         w = check_weights(sample_weight, len(y))
-        data = Observations(design, x, z, y, w, responses, self._classes, ids, trials)
-        found = self._estimate(data)
-        self._store(found)
+        k = int(self.n_experts) if isinstance(self.n_experts, int | np.integer) else None
+        known = known_experts(column_by_name(self, partial, "partial"), data, len(y), k)
+        given = Observations(
+            design, x, z, y, w, responses, self._classes, ids, trials, dropped=dropped, partial=known
+        )
+        found = self._estimate(given)
+        self._store(replace(found, keep=seen.keep))
         if found.searched:
             warn_if_weak(found.model.fit.evidence)
         return self
@@ -149,6 +156,11 @@ class MoEBase(Described):
     def measure_(self) -> Any:
         """Mixing measure in the user's units: a `MixingMeasure` or, from x to y, a `LocatedMeasure`."""
         return self._fitted().measure
+
+    @property
+    def dropped_(self) -> Dropped | None:
+        """Rows that ``missing="drop"`` left out, and where values were missing; None without it."""
+        return self._fitted().dropped
 
     @property
     def alpha_(self) -> float:
@@ -190,83 +202,6 @@ class MoEBase(Described):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_found")
-
-    # Prediction
-
-    def _matrices(self, X: Any, offset: Any = None) -> tuple[Any, Any]:
-        design = self._fitted().design
-        if isinstance(design, FormulaDesign):
-            return design.matrices(X)
-        return design.matrices(self._numbers(X, offset))
-
-    def _numbers(self, X: Any, offset: Any = None) -> Any:
-        """The matrix X as it was fitted, with its offset."""
-        X, design = checked(self, X), self._fitted().design
-        if offset is not None:
-            if not design.known:
-                raise DataError("this model was fitted without an offset: leave it out")
-            return beside(X, given_offset(offset, X.shape[0]))
-        if design.known:
-            raise DataError(
-                "this model was fitted with an offset: give offset=, one number for each row of X"
-            )
-        return X
-
-    def _with_response(self, X: Any, y: Any, offset: Any = None) -> tuple[Any, Any, np.ndarray]:
-        x, z = self._matrices(X, offset)
-        response = self._response(read_response(self._fitted().design, X, y), x.shape[0])
-        y, trials = self._split_trials(response)
-        if self._takes_trials:
-            x = append_trials(x, self._fitted().design.known, y, trials)
-        return x, z, y
-
-    def _response(self, values: np.ndarray, n: int) -> np.ndarray:
-        """The response of n rows as the family understands it."""
-        model = self._fitted()
-        if self._takes_trials and values.shape == (n, 2):
-            return self._encode(values, model.responses[0], fitting=False)
-        expected = (n,) if model.single else (n, len(model.responses))
-        if values.shape != expected:
-            raise DataError(f"y has shape {values.shape}, expected {expected}")
-        return self._encode(values, model.responses[0], fitting=False)
-
-    def gate_proba(self, X: Any) -> np.ndarray:
-        """Prior weight g_i(x) of each expert, shape (n, k)."""
-        formula = isinstance(self._fitted().design, FormulaDesign)
-        anything = None if formula or not self._fitted().design.known else np.zeros(len(X))
-        return np.exp(self._fitted().log_gate(*self._matrices(X, anything)))
-
-    def responsibilities(
-        self, X: Any, y: Any = None, groups: Any = None, per: str = "row", *, offset: Any = None
-    ) -> np.ndarray:
-        """Posterior probability of each expert given (x, y), shape (n, k).
-
-        y is what `fit` takes: with a formula it may be left out, and is untransformed where it is given.
-        `groups` as in `fit`: all rows of a group have the same probabilities, given all of them; per="group"
-        has one row a group instead, (G, k), in the order in which groups first appear.
-        """
-        if per not in ("row", "group") or (per == "group" and groups is None):
-            raise DataError(f"per={per!r} must be 'row', or 'group' where groups are given")
-        data = self._with_response(X, y, offset)
-        if groups is None:
-            return posterior(self._fitted().log_joint(*data))
-        joint, of_row = group_joint(self._fitted(), *data, ids_of(self, groups, X))
-        r = posterior(joint)
-        return r if per == "group" else r[of_row]
-
-    def log_density(self, X: Any, y: Any = None, groups: Any = None, *, offset: Any = None) -> np.ndarray:
-        """log p(y | x) in the user's units, shape (n,); y as in `responsibilities`.
-
-        With `groups` that of all rows of a group together, shape (G,), in the order in which groups first
-        appear: log sum_e pi_e prod_i f_e(y_i | x_i).
-
-        With a formula whose response is transformed it is the density of the transformed response: with
-        "log(price) ~ size" that of log(price).
-        """
-        data = self._with_response(X, y, offset)
-        if groups is None:
-            return self._fitted().log_density(*data)
-        return np.logaddexp.reduce(group_joint(self._fitted(), *data, ids_of(self, groups, X))[0], axis=1)
 
     # File
 

@@ -61,6 +61,21 @@ class MoEClassifier(Classifier):
         Threads; None means all cores. Results are the same for any number.
     verbose : int, default=0
         Above 0 shows progress.
+    missing : {"error", "drop"}, default="error"
+        Rows with a missing value in a column that is read are refused, or left out of the fit (`dropped_`
+        counts them and names the columns) and of averages, and predictions are NaN there.
+    common : list of str or None
+        Columns of the experts with the same coefficient in every expert, "(intercept)" among them; in a
+        formula ``common(x1)``.
+    fixed : dict of str to float, or None
+        Coefficients held at a value in the user's units: "x1" in every expert, "2:x1" in expert 2, "2:B:x1"
+        of its class B, "gate:1:z" of the gate; names as in `parameter_names_`.
+    order_by : {"share", "mean"}, str or None
+        Experts are numbered by decreasing share (None is that too), by increasing mean at the average input,
+        or by increasing coefficient of this column.
+    reference_expert : int or None
+        The expert, from 1, that tables tell the gate's coefficients against; None is the last one, which
+        `measure_` always takes.
 
     Attributes
     ----------
@@ -110,6 +125,11 @@ class MoEClassifier(Classifier):
         random_state: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
+        missing: str = "error",
+        common: Any = None,
+        fixed: Any = None,
+        order_by: str | None = None,
+        reference_expert: int | None = None,
     ):
         self.n_experts = n_experts
         self.formula = formula
@@ -130,6 +150,11 @@ class MoEClassifier(Classifier):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.missing = missing
+        self.common = common
+        self.fixed = fixed
+        self.order_by = order_by
+        self.reference_expert = reference_expert
 
     def _estimate(self, data: Observations) -> Found:
         return fit_plain(self, data) if self.penalty is None else fit_one_penalty(self, data)

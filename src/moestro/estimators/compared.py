@@ -149,7 +149,13 @@ def _comparable(smaller: Any, larger: Any) -> None:
         raise DataError("penalised fits have no likelihood-ratio test")
     if isinstance(a, FittedModel):
         m, o = a.fit.model, b.fit.model
-        same = (m.gate, m.family, m.q, m.p) == (o.gate, o.family, o.q, o.p)
+        if not (m.constraints.symmetric and o.constraints.symmetric):
+            raise DataError(
+                "numbers of experts are compared where all experts are alike: fit without known experts and "
+                "without values fixed for one expert"
+            )
+        held, other = ((c.common, c.held) for c in (m.constraints, o.constraints))
+        same = (m.gate, m.family, m.q, m.p, held) == (o.gate, o.family, o.q, o.p, other)
     else:
         same = a.fit.specification == b.fit.specification
     if not same:

@@ -79,7 +79,7 @@ class MoERegressorCV(SoftmaxRegressor):
     cv : int, splitter or iterable of (train, test), default=5
         Folds; a number draws them at random.
     formula, family, shared_variance, gate_transform, gate_features, expert_features
-    tol, random_state, n_jobs, verbose
+    tol, random_state, n_jobs, verbose, missing
         As in `MoERegressor`.
 
     Attributes
@@ -118,6 +118,7 @@ class MoERegressorCV(SoftmaxRegressor):
         random_state: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
+        missing: str = "error",
     ):
         self.n_experts = n_experts
         self.formula = formula
@@ -135,6 +136,7 @@ class MoERegressorCV(SoftmaxRegressor):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.missing = missing
 
     def _estimate(self, data: Observations) -> Found:
         return choose_together(self, data)
@@ -171,6 +173,7 @@ class MoEClassifierCV(Classifier):
         random_state: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
+        missing: str = "error",
     ):
         self.n_experts = n_experts
         self.formula = formula
@@ -186,6 +189,7 @@ class MoEClassifierCV(Classifier):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.missing = missing
 
     def _estimate(self, data: Observations) -> Found:
         return choose_together(self, data)

@@ -19,6 +19,7 @@ from ..rows import Rows
 from ..tables import Table
 from ..threads import thread_count
 from .effects import at_values, columns_of, effects_of, matrices, quantities_of, values_of
+from .holes import Seen
 from .trust import Trust
 
 
@@ -28,6 +29,10 @@ class Described(Trust):
     @abstractmethod
     def _with_response(self, X: Any, y: Any, offset: Any = None) -> tuple[Any, Any, np.ndarray]:
         """The experts' columns, the gate's, and the response."""
+
+    @abstractmethod
+    def _complete(self, X: Any, y: Any = None, response: bool = False, offset: Any = None) -> Seen:
+        """The rows without missing values."""
 
     @abstractmethod
     def _numbers(self, X: Any, offset: Any = None) -> Any:
@@ -52,7 +57,9 @@ class Described(Trust):
                 f"{what} is of single rows, and these share their expert in groups: use assign(..., groups=)"
             )
         if X is not None:
-            x, z, y = self._with_response(X, y, offset)
+            seen = self._complete(X, y, response=True, offset=offset)
+            x, z, y = self._with_response(*(seen.take(a) for a in (X, y, offset)))
+            sample_weight = seen.take(sample_weight)
             w = check_weights(sample_weight, len(y))
         else:
             if any(given is not None for given in (y, sample_weight, offset)):
@@ -140,14 +147,15 @@ class Described(Trust):
         Phi^-1(F(y | x)); of counts and classes, where F jumps, a random point of the jump (Dunn and Smyth,
         1996).
         """
-        x, z, y = self._with_response(X, y, offset)
+        seen = self._complete(X, y, response=True, offset=offset)
+        x, z, y = self._with_response(*(seen.take(a) for a in (X, y, offset)))
         model = self._fitted()
         rng = np.random.default_rng(
             None if random_state is None else [random_state, 1]
         )  # not that of `sample`
         if model.classes:
             law = model.distribution(x, z)
-            return quantile_residuals(law.cdf(y - 1), law.cdf(y), rng)
+            return seen.spread(quantile_residuals(law.cdf(y - 1), law.cdf(y), rng))
         laws = list(model.marginals(x, z).values())
         several = np.reshape(y, (len(y), -1)).T
         out = [
@@ -156,7 +164,7 @@ class Described(Trust):
             else quantile_residuals(law.cdf(v), law.cdf(v))
             for law, v in zip(laws, several, strict=True)
         ]
-        return out[0] if model.single else np.column_stack(out)
+        return seen.spread(out[0] if model.single else np.column_stack(out))
 
     def margins(
         self,
@@ -210,6 +218,8 @@ class Described(Trust):
         ['stretchratio']
         """
         model = self._fitted()
+        seen = self._complete(X, offset=offset)
+        X, sample_weight, offset = (seen.take(a) for a in (X, sample_weight, offset))
         given = X if isinstance(model.design, FormulaDesign) else self._numbers(X, offset)
         data = at_values(columns_of(model.design, given), at)
         n = matrices(model.design, data)[0].shape[0]

@@ -9,10 +9,10 @@ import numpy as np
 
 from ..design import Design, FormulaDesign
 from ..design.frames import columns
+from ..design.known import OFFSET
 from ..errors import DataError
 from ..inference.margins import RELATIVE, Effect, Quantity
 
-OFFSET = "(offset)"  # what the known column of a matrix is called
 PARTS = ("mixture", "expert", "gate")
 
 
@@ -20,15 +20,14 @@ def columns_of(design: Design, X: Any) -> dict[str, np.ndarray]:
     """The columns that a design reads, by name; X is a frame, or numbers (n, d) that were checked."""
     if isinstance(design, FormulaDesign):
         return {n: np.asarray(v) for n, v in columns(X, design.variables).items()}
-    own = {n: X[:, j] for j, n in enumerate(design.names)}
-    return own | ({OFFSET: X[:, -1]} if design.known else {})
+    return design.columns_of(X)
 
 
 def matrices(design: Design, data: Mapping[str, np.ndarray]) -> tuple[Any, Any]:
     """Inverse of `columns_of`, as the model takes it."""
     if isinstance(design, FormulaDesign):
         return design.matrices(dict(data))
-    return design.matrices(np.column_stack(list(data.values())))
+    return design.matrices(design.encoded(data))
 
 
 def effects_of(
@@ -71,7 +70,7 @@ def effects_of(
             h = RELATIVE * (float(x.std()) or max(float(np.abs(x).max()), 1.0))
             out.append(Effect(name, "slope", ((0.5 / h, at(name, x + h)), (-0.5 / h, at(name, x - h)))))
         else:
-            first, *levels = sorted(set(x.tolist()))
+            first, *levels = design.order_of(name) or sorted(set(x.tolist()))
             out += [contrast(name, first, level) for level in levels]
     return out
 

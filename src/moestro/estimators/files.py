@@ -93,6 +93,7 @@ def _guessed(model: FittedModel | LocatedModel) -> Any:
     if classes:
         attributes["classes_"] = np.array(classes)
     only = Sweep((model.fit,), choose([model.fit], "bic"))
+    words["missing"] = "error" if model.dropped is None else "drop"
     return _fitted(kind(**words), attributes, Found(model, only.table()))
 
 

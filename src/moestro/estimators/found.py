@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..api import Result
+from ..design.holes import take_rows
 from ..errors import DataError
 from ..fitted import FittedModel, LocatedModel
 from ..fitted.values import encode
@@ -64,6 +65,8 @@ class Found:
         What sums over the rows.
     searched : bool
         Whether the search went on until its own evidence ended it.
+    keep : ndarray of bool, shape (n,), or None
+        The rows of the data that were fitted on; None where all were.
     """
 
     model: Any
@@ -74,6 +77,7 @@ class Found:
     penalised: Penalised | None = None
     engine: str = "auto"
     searched: bool = False
+    keep: np.ndarray | None = None
 
     @classmethod
     def of(cls, result: Result, engine: str, searched: bool) -> Found:
@@ -101,6 +105,9 @@ class Found:
                 f"{kind} standard errors need the training data, "
                 f"which an estimator from a file or a pickle does not carry{has}: fit again"
             )
+        keep = self.keep
+        if keep is not None:
+            request = request.taking(lambda ids: take_rows(ids, keep))
         return self.model.estimate_covariance(self.rows, request, self.engine, threads)
 
     def keeping(self, kinds: Sequence[str] | None, threads: int) -> Found:

@@ -11,12 +11,17 @@ from ..fitted.groups import log_weights_after
 
 def ids_of(estimator: Any, groups: Any, X: Any) -> Any:
     """Ids of the rows of X; the name of a column where a formula says which columns are used."""
-    if isinstance(groups, str) and estimator.formula is None:
+    return group_ids(column_by_name(estimator, groups, "groups"), X)
+
+
+def column_by_name(estimator: Any, given: Any, what: str) -> Any:
+    """What was given, refused where it is the name of a column and no formula says which columns are used."""
+    if isinstance(given, str) and estimator.formula is None:
         raise DataError(
-            f"groups={groups!r} names a column, which without a formula would be a feature too: "
-            "give the ids themselves"
+            f"{what}={given!r} names a column, which without a formula would be a feature too: "
+            f"give the {'ids' if what == 'groups' else 'labels'} themselves"
         )
-    return group_ids(groups, X)
+    return given
 
 
 def inputs_of(estimator: Any, X: Any, groups: Any, history: Any, offset: Any = None) -> tuple[Any, ...]:
@@ -37,7 +42,9 @@ def inputs_of(estimator: Any, X: Any, groups: Any, history: Any, offset: Any = N
             "history must be (X, y, groups) of rows that were seen, and the offset where the model has one; "
             "y is None where a formula reads it"
         )
-    past, y, ids, *seen_offset = history
-    past_x, _, past_y = estimator._with_response(past, y, *seen_offset)
-    seen = (past_x, past_y, ids_of(estimator, ids, past))
-    return x, z, log_weights_after(estimator._fitted(), x, z, ids_of(estimator, groups, X), seen)
+    past, y, ids, *known = history
+    seen = estimator._complete(past, y, response=True, offset=known[0] if known else None)
+    past, y, ids, *known = (seen.take(a) for a in (past, y, ids, *known))
+    past_x, _, past_y = estimator._with_response(past, y, *known)
+    before = (past_x, past_y, ids_of(estimator, ids, past))
+    return x, z, log_weights_after(estimator._fitted(), x, z, ids_of(estimator, groups, X), before)

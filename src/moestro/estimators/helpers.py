@@ -14,8 +14,9 @@ from sklearn.utils.validation import validate_data
 
 from ..design import ArrayDesign, Design, FormulaDesign, check_offset
 from ..design.formula import response_data, with_response
-from ..design.frames import frame_names, text_columns
+from ..design.frames import frame_names
 from ..design.grammar import short, with_offset
+from ..design.levels import coded, learn_levels
 from ..errors import DataError, SearchWarning, quiet
 from ..search import Evidence, Options
 from ..threads import thread_count
@@ -30,12 +31,15 @@ def read_arrays(
     several = get_tags(estimator).target_tags.multi_output or estimator._takes_trials
     responses = frame_names(y) if several else []
     numbers = not is_classifier(estimator)
-    X, y = checked(estimator, X, y=y, ensure_min_samples=2, y_numeric=numbers, multi_output=several)
+    levels = learn_levels(X)
+    X, y = checked(
+        estimator, coded(X, levels), y=y, ensure_min_samples=2, y_numeric=numbers, multi_output=several
+    )
     names = getattr(estimator, "feature_names_in_", None)
     labels = [f"x{j}" for j in range(X.shape[1])] if names is None else [str(n) for n in names]
     words = estimator.get_params(deep=False)
-    parts = (words.get(name) for name in ("expert_features", "gate_features", "gate_transform"))
-    design = ArrayDesign.learn(X, labels, *parts)
+    experts, gate, transform = (words.get(n) for n in ("expert_features", "gate_features", "gate_transform"))
+    design = ArrayDesign.learn(X, labels, experts, gate, transform, levels)
     if offset is not None:
         design, X = replace(design, known=1), beside(X, given_offset(offset, X.shape[0]))
     if y.ndim == 1 or estimator._takes_trials:
@@ -67,7 +71,6 @@ def beside(X: Any, offset: np.ndarray) -> np.ndarray:
 def checked(estimator: Any, X: Any, **fitting: Any) -> Any:
     """Numbers from X, and from y where `fitting`, as scikit-learn checks them; a penalised fit takes sparse
     matrices and never makes them dense."""
-    refuse_text(X)
     sparse = ["csc", "csr"] if get_tags(estimator).input_tags.sparse else False
     with quiet():  # it adds all entries up to look for NaN
         return validate_data(
@@ -123,13 +126,10 @@ def _columns_of(y: Any) -> np.ndarray:
     return np.asarray(y) if np.ndim(y) == 2 and np.shape(y)[1] == 2 else column_or_1d(y, warn=True)
 
 
-def refuse_text(X: Any) -> None:
-    found = text_columns(X)
-    if found:
-        raise DataError(
-            f"column '{found[0]}' holds text: encode it as numbers, "
-            "or use a formula, which encodes categories"
-        )
+def numbers_of(estimator: Any, X: Any) -> Any:
+    """Columns of X as a fitted estimator without a formula takes them, categories as codes."""
+    design = estimator._fitted().design
+    return checked(estimator, coded(X, design.levels, design.names))
 
 
 def printer() -> Any:

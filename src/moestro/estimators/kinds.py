@@ -16,7 +16,6 @@ from ..experts import Family, Multinomial, make_family
 from ..located import LocatedLaw
 from .base import MoEBase
 from .groups import inputs_of
-from .helpers import read_response
 
 
 class Regressor(RegressorMixin, MoEBase):
@@ -47,14 +46,18 @@ class Regressor(RegressorMixin, MoEBase):
         offset : array-like of shape (n,), optional
             Of a model that was fitted with one to arrays.
         """
-        return self._fitted().mean(*inputs_of(self, X, groups, history, offset))
+        seen = self._complete(X, offset=offset)
+        given = inputs_of(self, seen.take(X), seen.take(groups), history, seen.take(offset))
+        return seen.spread(self._fitted().mean(*given))
 
     def predict_distribution(
         self, X: Any, *, groups: Any = None, history: Any = None, offset: Any = None
     ) -> PredictiveDistribution | LocatedLaw:
         """The predictive distribution of each row: mean, variance, pdf, cdf, quantile, sample; of several
         responses mean, covariance, density, sample. Groups, history and offset as in `predict`."""
-        return self._fitted().distribution(*inputs_of(self, X, groups, history, offset))
+        seen = self._complete(X, offset=offset)
+        given = inputs_of(self, seen.take(X), seen.take(groups), history, seen.take(offset))
+        return seen.law(self._fitted().distribution(*given))
 
     def sample(self, X: Any, random_state: Any = None, *, offset: Any = None) -> np.ndarray:
         """One response drawn for each row, shape (n,), or (n, q) of several; offset as in `predict`."""
@@ -67,7 +70,8 @@ class Regressor(RegressorMixin, MoEBase):
         Scorers by name, such as "neg_mean_squared_error", do not know of the transform: with one, leave
         `scoring` out.
         """
-        y, trials = self._split_trials(np.asarray(read_response(self._fitted().design, X, y)))
+        X, y, sample_weight, offset = self._scored(X, y, sample_weight, offset)
+        y, trials = self._split_trials(np.asarray(y))
         if trials is not None:  # proportions, each of so many trials
             y, sample_weight = (
                 y / trials,
@@ -126,19 +130,23 @@ class Classifier(ClassifierMixin, MoEBase):
         Given `history`, rows that were seen of the same `groups`, they are P(Y = s | x, history); both as in
         `MoERegressor.predict`.
         """
-        return self._fitted().mean(*inputs_of(self, X, groups, history))
+        seen = self._complete(X)
+        given = inputs_of(self, seen.take(X), seen.take(groups), history)
+        return seen.spread(self._fitted().mean(*given))
 
     def predict(self, X: Any, *, groups: Any = None, history: Any = None) -> np.ndarray:
         """Most probable class, shape (n,); groups and history as in `predict_proba`."""
-        proba = self.predict_proba(X, groups=groups, history=history)
-        return self.classes_[np.argmax(proba, axis=1)]
+        seen = self._complete(X)
+        proba = self.predict_proba(seen.take(X), groups=seen.take(groups), history=history)
+        return seen.spread(self.classes_[np.argmax(proba, axis=1)])
 
     def sample(self, X: Any, random_state: Any = None) -> np.ndarray:
         """One class drawn for each row, shape (n,)."""
-        rng = np.random.default_rng(random_state)
-        cumulative = np.cumsum(self.predict_proba(X), axis=1)
-        return self.classes_[(cumulative[:, :-1] < rng.random((len(cumulative), 1))).sum(axis=1)]
+        rng, seen = np.random.default_rng(random_state), self._complete(X)
+        cumulative = np.cumsum(self.predict_proba(seen.take(X)), axis=1)
+        drawn = (cumulative[:, :-1] < rng.random((len(cumulative), 1))).sum(axis=1)
+        return seen.spread(self.classes_[drawn])
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Share of the classes that `predict` gets right; y as in `fit`."""
-        return super().score(X, read_response(self._fitted().design, X, y), sample_weight)
+        return super().score(*self._scored(X, y, sample_weight)[:3])

@@ -62,6 +62,9 @@ class LocatedMoERegressor(Regressor):
         Above 0 shows progress.
     formula : str or None
         "y ~ columns": `fit` and `predict` then take frames, see `from_formula`.
+    missing : {"error", "drop"}, default="error"
+        Rows with a missing value in a column that is read are refused, or left out of the fit (`dropped_`
+        counts them and names the columns) and of averages, and predictions are NaN there.
 
     Attributes
     ----------
@@ -112,6 +115,7 @@ class LocatedMoERegressor(Regressor):
         n_jobs: int | None = None,
         verbose: int = 0,
         formula: str | None = None,
+        missing: str = "error",
     ):
         self.n_experts = n_experts
         self.direction = direction
@@ -132,6 +136,7 @@ class LocatedMoERegressor(Regressor):
         self.n_jobs = n_jobs
         self.verbose = verbose
         self.formula = formula
+        self.missing = missing
 
     def _estimate(self, data: Observations) -> Found:
         ks, criterion = number_of_experts(self.n_experts, self.max_experts)
@@ -160,8 +165,9 @@ class LocatedMoERegressor(Regressor):
 
     def joint_log_density(self, X: Any, y: Any = None) -> np.ndarray:
         """log p(x, y), shape (n,): what the fit maximises the sum of."""
-        x, _, y = self._with_response(X, y)
-        return self.measure_.joint_log_density(x, y)
+        seen = self._complete(X, y, response=True)
+        x, _, y = self._with_response(seen.take(X), seen.take(y))
+        return seen.spread(self.measure_.joint_log_density(x, y))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -63,7 +63,7 @@ def confident_lower_bound(
         return fresh.set_params(n_experts=k).fit(*part(rows))
 
     def score(fitted: Any, rows: np.ndarray) -> float:
-        return float(fitted.log_density(*part(rows)).sum())
+        return float(np.nansum(fitted.log_density(*part(rows))))  # NaN where missing="drop" left rows out
 
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     return lower_bound(

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..api import number_of_experts
+from ..api import WORDS, number_of_experts
 from ..design import ArrayDesign, Design, Observations, refuse_offset
-from ..design.groups import refuse_groups
+from ..design.groups import refuse_groups, refuse_partial
 from ..errors import DataError
 from ..fitted import FittedModel, Sample
 from ..gates import make_gate
@@ -36,6 +36,11 @@ def fit_one_penalty(estimator: Any, data: Observations) -> Found:
                 f"{name}={getattr(estimator, name)!r} says nothing about a penalised fit, "
                 "which has a solver and a ranking of its own: leave it out"
             )
+    for name in WORDS:
+        if getattr(estimator, name) is not None:
+            raise DataError(
+                f"{name} is of fits without a penalty, which shrinks each coefficient by itself: leave it out"
+            )
     ks, _ = number_of_experts(estimator.n_experts, estimator.max_experts)
     if len(ks) > 1:
         raise DataError(
@@ -50,6 +55,7 @@ def fit_at(
 ) -> tuple[FittedModel, ChosenFit]:
     """k experts with a penalty; `how` as in `penalised.fit_penalised`."""
     refuse_groups(data.groups, "penalised fits")
+    refuse_partial(data.partial, data.design.expert_names, "penalised fits")
     refuse_offset(data.design.known, "penalised fits")
     options = replace(options_of(estimator, TOL), seed=seed)
     check_options(options, k)
@@ -71,7 +77,7 @@ def fit_at(
     own, names = family.has_variance and penalty.scale == "expert", (units.gate_names, units.expert_names)
     likelihood = Likelihood(family, k, rows, *names, own_scale=own, threads=options.threads)
     found = fit_penalised(likelihood, penalty, options=options, **how)
-    return FittedModel(data.design, units, found.fit, sample=Sample.of(data)), found
+    return FittedModel(data.design, units, found.fit, sample=Sample.of(data), dropped=data.dropped), found
 
 
 def found_of(model: FittedModel, found: ChosenFit) -> Found:
@@ -92,10 +98,7 @@ def support(design: Design, gate: np.ndarray, experts: np.ndarray) -> np.ndarray
     if not isinstance(design, ArrayDesign):
         used = {design.gate_names[j] for j in gate} | {design.expert_names[j] for j in experts}
         return np.array([n in used for n in dict.fromkeys((*design.gate_names, *design.expert_names))])
-    every = range(len(design.names))
-    of_gate, of_experts = (
-        np.array(every if c is None else c, dtype=int) for c in (design.gate, design.experts)
-    )
+    of_gate, of_experts = design.sources("gate"), design.sources("experts")
     out = np.zeros(len(design.names), dtype=bool)
     out[of_experts[experts]] = True
     if design.transform is None or isinstance(design.transform, str):

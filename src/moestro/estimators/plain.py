@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api import fit_design, number_of_experts
+from ..api import WORDS, fit_design, number_of_experts
 from ..design import Observations
 from ..gates import make_gate
 from .found import Found
@@ -18,5 +18,8 @@ def fit_plain(estimator: Any, data: Observations) -> Found:
     ks, criterion = number_of_experts(estimator.n_experts, estimator.max_experts)
     gate = make_gate(estimator.gate, estimator.top_k, estimator.rank_on)
     options = options_of(estimator, TOL)
-    result = fit_design(data, estimator._family(), ks, options, gate=gate, criterion=criterion)
+    held = {name: getattr(estimator, name) for name in WORDS}
+    result = fit_design(
+        data, estimator._family(), ks, options, gate=gate, constraints=held, criterion=criterion
+    )
     return Found.of(result, estimator.engine, estimator.n_starts == "auto")

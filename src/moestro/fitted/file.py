@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..constraints import Constraints
 from ..design import Design, FormulaDesign, Scaling, Units, design_from_dict
+from ..design.holes import Dropped, dropped_from_dict
 from ..design.scaling import LARGEST, SMALLEST
 from ..errors import DataError, FileError
 from ..experts import FAMILIES, known_as, make_family
@@ -30,7 +32,7 @@ READABLE = ("moestro.model/1", FORMAT)  # the first has neither covariances nor 
 
 ROUNDING = 1e-9  # between a parameter and its bound
 
-Parts = tuple[Design, Units, MixtureFit, dict[str, Covariance], Sample | None]
+Parts = tuple[Design, Units, MixtureFit, dict[str, Covariance], Sample | None, Dropped | None]
 
 
 def write_file(path: str | os.PathLike[str], data: Any) -> None:
@@ -58,6 +60,7 @@ def to_dict(
     fit: MixtureFit,
     covariances: Mapping[str, Covariance],
     sample: Sample | None = None,
+    dropped: Dropped | None = None,
 ) -> dict[str, Any]:
     """JSON description. Parameters are those of the scaled columns; the measure is derived from them."""
     model = fit.model
@@ -82,11 +85,13 @@ def to_dict(
             "family": model.family.name,
             "shared_variance": model.family.tied_nuisances,
             "k": model.k,
+            "constraints": model.constraints.to_dict(),
         },
         "theta": fit.theta.tolist(),
         "fit": fit_to_dict(fit),
         "group_sizes": None if fit.group_sizes is None else list(fit.group_sizes),
         "sample": None if sample is None else sample.to_dict(),
+        "dropped": None if dropped is None else dropped.to_dict(),
         "covariances": [_covariance_to_dict(c) for c in covariances.values()],
         "measure": measure_of(model, units, fit.theta).to_dict(),
     }
@@ -105,9 +110,13 @@ def from_dict(data: Any) -> Parts:
     if bool(family.labels) != bool(units.classes) or len(units.classes) == 1:
         raise DataError(f"the model file has {len(units.classes)} classes for {name} experts")
     k, q, p = whole(m["k"], "number of experts", 1, MOST), len(design.gate_names), len(design.expert_names)
-    model = Model(_gate_from_dict(m), family, k, q + 1, p + 1)
+    constraints = Constraints()
+    if "constraints" in m:
+        constraints = Constraints.from_dict(m["constraints"], p, q, k, family.predictors)
+    model = Model(_gate_from_dict(m), family, k, q + 1, p + 1, constraints)
     theta = numbers(data["theta"], (model.size,), "parameters")
-    coordinates = Coordinates.of(model, units.x_scaling, units.z_scaling)
+    response = units.y_center, units.y_scale
+    coordinates = Coordinates.of(model, units.x_scaling, units.z_scaling, None, response)
     inside = coordinates.expand(coordinates.collapse(theta))
     if (np.abs(theta - inside) > ROUNDING * (1 + np.abs(theta))).any():
         raise DataError("the model file has parameters outside their bounds, or that should be equal or zero")
@@ -120,7 +129,8 @@ def from_dict(data: Any) -> Parts:
         **fit_from_dict(f, model.k),
     )
     known = [_covariance_from_dict(c, model) for c in data.get("covariances", [])]
-    return design, units, fit, {c.kind: c for c in known}, Sample.from_dict(data.get("sample"))
+    sample, dropped = Sample.from_dict(data.get("sample")), dropped_from_dict(data.get("dropped"))
+    return design, units, fit, {c.kind: c for c in known}, sample, dropped
 
 
 def _gate_from_dict(m: dict[str, Any]) -> Gate:

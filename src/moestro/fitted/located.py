@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..design import Design, FormulaDesign, Observations, design_from_dict
+from ..design.holes import Dropped, dropped_from_dict
 from ..distribution import PredictiveDistribution
 from ..errors import DataError, quiet
 from ..inference import (
@@ -53,6 +54,8 @@ class LocatedModel:
         Of the estimates, by their kind, where they were computed before.
     sample : Sample or None
         The rows of the fit.
+    dropped : Dropped or None
+        Rows left out for missing values; None where these are refused.
     """
 
     design: Design
@@ -61,6 +64,7 @@ class LocatedModel:
     fit: LocatedFit
     covariances: Mapping[str, LocatedCovariance] = field(default_factory=dict)
     sample: Sample | None = None
+    dropped: Dropped | None = None
 
     classes: ClassVar[tuple] = ()
 
@@ -187,6 +191,7 @@ class LocatedModel:
             "measure": self.fit.fitted.to_dict(),
             "fit": fit_to_dict(self.fit) | {"gradient_norm": float(self.fit.gradient_norm)},
             "sample": None if self.sample is None else self.sample.to_dict(),
+            "dropped": None if self.dropped is None else self.dropped.to_dict(),
             "covariances": [
                 {"kind": c.kind, "notes": list(c.notes), "lower": triangle(c.matrix), "vague": list(c.vague)}
                 for c in self.covariances.values()
@@ -223,7 +228,8 @@ class LocatedModel:
             raise DataError("the model file's measure is not of its specification")
         if isinstance(design, FormulaDesign) and responses != (design.response,):
             raise DataError("the model file's response is not that of its formula")
-        model = cls(design, responses, single, fit, sample=Sample.from_dict(data.get("sample")))
+        sample, dropped = Sample.from_dict(data.get("sample")), dropped_from_dict(data.get("dropped"))
+        model = cls(design, responses, single, fit, sample=sample, dropped=dropped)
         kept = [c for c in [data["covariance"]] if c] if first else data["covariances"]
         return replace(model, covariances={c["kind"]: _covariance(c, model.terms) for c in kept})
 

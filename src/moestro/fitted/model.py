@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..design import Design, Units, split_known
+from ..design.holes import Dropped
 from ..distribution import PredictiveDistribution
 from ..errors import quiet
 from ..inference import FORMULAS, Covariance, Estimates, Request, covariance, mixture_estimates, refitted
@@ -44,6 +45,8 @@ class FittedModel:
         data.
     sample : Sample or None
         The rows of the fit.
+    dropped : Dropped or None
+        Rows left out for missing values; None where these are refused.
     """
 
     design: Design
@@ -51,6 +54,7 @@ class FittedModel:
     fit: MixtureFit
     covariances: Mapping[str, Covariance] = field(default_factory=dict)
     sample: Sample | None = None
+    dropped: Dropped | None = None
 
     single: ClassVar[bool] = True  # the response is one column
 
@@ -204,7 +208,7 @@ class FittedModel:
         def average(model: FittedModel) -> np.ndarray:
             return w @ np.exp(model.log_gate(x, z)) / w.sum()
 
-        if covariance is None or not covariance.identified[self.fit.coordinates.owner >= 0].all():
+        if covariance is None or not covariance.identified[self.fit.coordinates.free].all():
             return average(self), [None] * self.fit.k
         drawn = covariance.draws is not None  # else the gate's parameters alone count, thin experts or not
         found, matrix = (self.uncertainty if drawn else self._by_delta)(average, covariance)
@@ -233,7 +237,7 @@ class FittedModel:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON description."""
-        return to_dict(self.design, self.units, self.fit, self.covariances, self.sample)
+        return to_dict(self.design, self.units, self.fit, self.covariances, self.sample, self.dropped)
 
     @classmethod
     def from_dict(cls, data: Any) -> FittedModel:

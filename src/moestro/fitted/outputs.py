@@ -3,6 +3,8 @@ place."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..design.frames import which_rows
@@ -28,8 +30,15 @@ def posterior(joint: np.ndarray) -> np.ndarray:
 
 def assigned(r: np.ndarray) -> dict[str, np.ndarray]:
     """Columns of responsibilities (n, k): the most probable expert of each row, counted from 1, and the
-    posterior of each."""
-    return {"expert": np.argmax(r, axis=1) + 1, **{f"posterior({e + 1})": p for e, p in enumerate(r.T)}}
+    posterior of each; None in rows of NaN."""
+    table: dict[str, Any] = {
+        "expert": np.argmax(r, axis=1) + 1,
+        **{f"posterior({e + 1})": p for e, p in enumerate(r.T)},
+    }
+    unknown = np.isnan(r).any(axis=1)
+    if unknown.any():
+        return {name: np.where(unknown, np.array(None), values) for name, values in table.items()}
+    return table
 
 
 def _refuse(values: np.ndarray, bad: np.ndarray, what: str) -> np.ndarray:

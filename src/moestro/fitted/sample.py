@@ -24,7 +24,7 @@ class Sample:
     weighted : bool
         Whether weights were given.
     digest : str
-        Of the responses and the weights, in their order: equal for fits on the same rows.
+        Of the responses, weights, trials and known experts, in their order: equal for fits on the same rows.
     """
 
     rows: int
@@ -35,7 +35,7 @@ class Sample:
     def of(cls, data: Observations) -> Sample:
         """Of what a fit is given."""
         text = hashlib.sha256(repr(data.classes).encode("utf-8", "surrogatepass"))
-        for part in (data.y, data.w):
+        for part in (data.y, data.w, data.trials, data.partial):
             if part is not None:
                 text.update(np.ascontiguousarray(part, dtype=float).tobytes())
         used = len(data.y) if data.w is None else int(np.count_nonzero(data.w))

@@ -11,7 +11,7 @@ import numpy as np
 from ..design import Units
 from ..engine import Order, make_engine, unit_scores
 from ..errors import DataError, quiet
-from ..measure import to_user, user_jacobian
+from ..measure import relevelled, to_user, user_jacobian
 from ..problems import MixtureFit
 from ..rows import Rows
 from ..solvers import StatusKind
@@ -106,14 +106,11 @@ def covariance(
     inverse /= np.outer(size, size)
     if kind not in ("observed", "expected"):
         inverse = inverse @ _meat(objective, fit, rows, engine, threads, joint) @ inverse
-    matrix = np.zeros((fit.model.size, fit.model.size))
-    used = np.flatnonzero(c.owner >= 0)
-    owner = c.owner[used]
-    matrix[np.ix_(used, used)] = (inverse * np.outer(identified, identified))[np.ix_(owner, owner)]
-    marked, lost = np.zeros((2, fit.model.size), dtype=bool)
-    marked[used], lost[used] = identified[owner], ~identified[owner]
-    experts = tuple(sorted({int(i) for i in fit.model.part_of()[lost]}))
-    return Covariance(matrix, marked, kind, experts, shares=_shares(fit, rows, matrix, ~lost))
+    matrix = c.map.spread(inverse * np.outer(identified, identified))
+    lost = abs(c.map.A) @ (~identified).astype(float) > 0
+    matrix[lost], matrix[:, lost] = 0.0, 0.0
+    shares = _shares(fit, rows, matrix, ~lost)
+    return Covariance(matrix, c.free & ~lost, kind, c.experts_of(~identified), shares=shares)
 
 
 def _shares(fit: MixtureFit, rows: Rows, matrix: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -152,18 +149,28 @@ def joint_of(rows: Rows, request: Request) -> Clusters | Survey | None:
 
 def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = None) -> Estimates:
     """In the user's units, with the notes of a coefficient table."""
-    theta = to_user(fit.model, units, fit.theta)
+    theta, constraints = to_user(fit.model, units, fit.theta), fit.model.constraints
+    told = None if constraints.reference is None else relevelled(fit.model)
+    theta = theta if told is None else told @ theta
     names = fit.model.names(units.gate_names, units.expert_names, units.predictors())
     free = fit.model.size - fit.model.k * fit.model.family.nuisances
     terms = tuple(Term(*name, kind=REAL if i < free else PLACE) for i, name in enumerate(names))
-    held = fit.coordinates.owner < 0
+    held = ~fit.coordinates.free
     # A gate's weights do not change when all biases move together, so one of them stays at zero.
     zero = np.zeros(len(held), dtype=bool)
     zero[: fit.model.gate_size] = fit.model.gate.held(fit.model.k, fit.model.q)
-    absent = ["at zero" if z else "aliased" if h else "" for z, h in zip(zero, held, strict=True)]
+    jacobian = np.zeros((0, 0))  # (P, P), and P may be large where nothing asks for it
+    if found is not None or constraints.held:
+        jacobian = user_jacobian(fit.model, units)
+        jacobian = jacobian if told is None else told @ jacobian
+    fixed = _fixed(fit, jacobian) & ~zero
+    absent = [
+        "at zero" if z else "fixed" if f else "aliased" if h else ""
+        for z, f, h in zip(zero, fixed, held, strict=True)
+    ]
+    zero |= fixed
     if found is None:
         return Estimates(terms, theta, None, tuple(absent), zero)
-    jacobian = user_jacobian(fit.model, units)
     # An intercept in the user's units mixes all coefficients of its row: it needs all of them.
     needs = (jacobian != 0) & ~held[None, :]
     known = ~(needs & ~found.identified[None, :]).any(axis=1) & ~held
@@ -176,5 +183,20 @@ def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = 
     kept = np.array([not note for note in notes])
     with quiet():
         matrix = np.where(np.outer(kept, kept), jacobian @ found.matrix @ jacobian.T, 0.0)
-    draws = None if found.draws is None else np.array([to_user(fit.model, units, t) for t in found.draws])
+    draws = None
+    if found.draws is not None:
+        draws = np.array([to_user(fit.model, units, t) for t in found.draws])
+        draws = draws if told is None else draws @ told.T
     return Estimates(terms, theta, matrix, tuple(notes), zero, found.kind, draws)
+
+
+def _fixed(fit: MixtureFit, jacobian: np.ndarray) -> np.ndarray:
+    """Boolean (P,): parameters in the user's units that the model holds at a value of the user's."""
+    C = fit.model.constraints
+    if not C.held:
+        return np.zeros(fit.model.size, dtype=bool)
+    moved = np.abs(fit.coordinates.map.gradient(jacobian.T).T).max(axis=1, initial=0.0)
+    size = np.abs(jacobian).max(axis=1)
+    constant = moved <= 1e-9 * np.where(size > 0, size, 1.0)
+    aliased = (size == 0) | ~jacobian.any(axis=1)
+    return constant & ~aliased

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..design import Units
-from ..measure import user_jacobian
+from ..measure import relevelled, user_jacobian
 from ..problems import MixtureFit
 from ..rows import Rows
 from .covariance import Covariance, row_scores
@@ -25,6 +25,7 @@ def influence(
     derivatives of the user's parameters. Columns are zero where a parameter has no standard error.
     """
     J = user_jacobian(fit.model, units)
+    J = J if fit.model.constraints.reference is None else relevelled(fit.model) @ J
     bread = -found.matrix @ J.T
     return np.concatenate([scores @ bread for scores in row_scores(fit, rows, engine, threads)])
 

@@ -45,7 +45,7 @@ def refitted(
     drawn = np.array([average_gate(fit.model, theta, rows) for theta in draws])
     errors = np.sqrt(np.diag(covariance_of(request.kind, drawn)))
     return Covariance(
-        covariance_of(request.kind, draws), fit.coordinates.owner >= 0, request.kind, (), draws,
+        covariance_of(request.kind, draws), fit.coordinates.free, request.kind, (), draws,
         np.stack([average_gate(fit.model, fit.theta, rows), errors]), failed,
     )  # fmt: skip
 
@@ -58,18 +58,21 @@ def _samples(fit: MixtureFit, rows: Rows, request: Request) -> Iterator[Rows]:
         for new in weights_of(request, w, codes_of(request, clusters, rows.n_units)):
             yield replace(rows, w=new)
         return
-    if rows.w is not None or rows.groups is not None or request.cluster is not None:
+    if any(a is not None for a in (rows.w, rows.groups, rows.labels, request.cluster)):
         raise DataError(
-            "the parametric bootstrap draws single rows: without weights, groups and clusters only"
+            "the parametric bootstrap draws single rows: without weights, groups, clusters and known "
+            "experts only"
         )
     for rng in generators(request):
-        drawn = [fit.model.sample(fit.theta, b.z, b.x, rng)[0] for b in rows.blocks()]
+        drawn = [fit.model.sample(fit.theta, b.z, b.x, rng, b.known)[0] for b in rows.blocks()]
         yield replace(rows, y=rows.y_center + rows.y_scale * np.concatenate(drawn))
 
 
 def matched(fit: MixtureFit, theta: np.ndarray) -> np.ndarray:
     """theta with its experts in the order of those of the fit that they are nearest to."""
     m = fit.model
+    if not m.constraints.symmetric:  # its experts are told apart already
+        return theta
     a, b = (
         np.concatenate([m.expert_coefficients(t).reshape(m.k, -1), m.nuisances(t)], axis=1)
         for t in (fit.theta, theta)

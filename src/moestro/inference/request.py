@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,16 @@ class Request:
                 raise DataError(f"cov={self.kind!r} has no {what}: use cov={' or '.join(map(repr, kinds))}")
         if self.resample is not None and self.resample not in RESAMPLES:
             raise DataError(f"resample={self.resample!r} is unknown: choose one of {', '.join(RESAMPLES)}")
+
+    def taking(self, take: Callable[[Any], Any]) -> Request:
+        """The same of some of the rows: `take` takes them from each array that has one entry a row."""
+
+        def taken(ids: Any) -> Any:
+            if isinstance(ids, tuple):
+                return tuple(map(taken, ids))
+            return ids if ids is None or np.ndim(ids) == 0 else take(ids)
+
+        return replace(self, **{name: taken(getattr(self, name)) for name in ("cluster", "strata", "fpc")})
 
 
 OBSERVED = Request("observed")

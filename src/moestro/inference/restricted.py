@@ -14,7 +14,7 @@ from scipy.special import chdtrc
 from ..design import Units
 from ..engine import Evaluation, Order, make_engine
 from ..errors import DataError
-from ..measure import to_user, user_jacobian
+from ..measure import relevelled, to_user, user_jacobian
 from ..problems import MixtureFit
 from ..rows import Rows
 from ..solvers.coordinates import Objective
@@ -55,11 +55,9 @@ class Restricted:
     def matrix(self, R: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows (m, size) and constants (m,) of R b in phi."""
         c, model = self.fit.coordinates, self.fit.model
+        R = R @ relevelled(model)
         A = R @ user_jacobian(model, self.units)
-        out = np.zeros((len(R), c.size))
-        used = np.flatnonzero(c.owner >= 0)
-        np.add.at(out.T, c.owner[used], A[:, used].T)
-        return out, R @ to_user(model, self.units, np.zeros(model.size))
+        return c.map.gradient(A.T).T, R @ to_user(model, self.units, c.map.b)
 
     def maximum(
         self, R: np.ndarray, r: np.ndarray, start: np.ndarray | None = None

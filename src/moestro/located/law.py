@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
 
-from ..distribution import PredictiveDistribution
+from ..distribution import PredictiveDistribution, spread_nan
 from ..errors import DataError
 from ..experts import Gaussian
 from ..gates import log_sum_exp
@@ -43,6 +43,12 @@ class LocatedLaw:
     def weights(self) -> np.ndarray:
         """g_i(x), shape (n, k)."""
         return np.exp(self.log_weights)
+
+    def spread(self, rows: np.ndarray) -> LocatedLaw:
+        """The law of more rows, boolean (m,): these where true, NaN elsewhere."""
+        scale = None if self.scale is None else spread_nan(self.scale, rows)
+        weights, means = spread_nan(self.log_weights, rows), spread_nan(self.means, rows)
+        return replace(self, log_weights=weights, means=means, scale=scale)
 
     def mean(self) -> np.ndarray:
         """E[Y | x], shape (n, q)."""

@@ -50,6 +50,24 @@ def user_jacobian(model: Model, units: Units) -> np.ndarray:
     return out
 
 
+def relevelled(model: Model) -> np.ndarray:
+    """Matrix (P, P) from parameters with the last expert as the gate's reference to those with the one that
+    is told to people: its row is taken from the others'."""
+    out = np.eye(model.size)
+    r = model.reference
+    if not model.gate.reference or r == model.k - 1:
+        return out
+    size = model.n_gate * model.q
+    out[:size, :size] = 0.0
+    told = [e for e in range(model.k) if e != r]
+    for t, e in enumerate(told):
+        at = slice(t * model.q, (t + 1) * model.q)
+        if e < model.k - 1:
+            out[at, e * model.q : (e + 1) * model.q] = np.eye(model.q)
+        out[at, r * model.q : (r + 1) * model.q] -= np.eye(model.q)
+    return out
+
+
 def measure_of(model: Model, units: Units, theta: np.ndarray) -> MixingMeasure:
     """The mixing measure of scaled parameters, in the user's units, last atom's gate at zero."""
     user = to_user(model, units, theta)

@@ -46,7 +46,8 @@ def fit_mixtures(
     w = rows.row_weights
     model.family.check_response(rows.y if w is None else rows.y[w > 0])
     _check_distinct(replace(model, k=largest), rows)
-    nested = options.nested and not options.only_initial and not model.gate.path(largest)
+    free = model.constraints.symmetric and not model.gate.path(largest)
+    nested = options.nested and not options.only_initial and free
 
     def one(k: int, own: Options, below: Fit | None) -> MixtureFit:
         return _fit(replace(model, k=k), rows, own, below)
@@ -58,7 +59,7 @@ def _fit(model: Model, rows: Rows, options: Options, below: Fit | None = None) -
     if rows.n <= MERGE_LIMIT:
         rows = rows.merged()
     _check_distinct(model, rows)
-    c = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box)
+    c = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box, rows.response_scaling)
     solver = choose_solver(options.solver, c.size)
     kind = SparseProblem if model.gate.path(model.k) else MixtureProblem
     problem = kind(rows, c, solver, options.engine, options.threads, options.rank_by)
@@ -68,7 +69,8 @@ def _fit(model: Model, rows: Rows, options: Options, below: Fit | None = None) -
 def fit_above(below: MixtureFit, model: Model, rows: Rows, options: Options) -> MixtureFit:
     """`model` on the rows of `below`, started from it too where it has one expert less, and never below
     it."""
-    return _fit(model, rows, options, below if below.k == model.k - 1 else None)
+    nested = below.k == model.k - 1 and model.constraints.symmetric
+    return _fit(model, rows, options, below if nested else None)
 
 
 def _check_distinct(model: Model, rows: Rows) -> None:

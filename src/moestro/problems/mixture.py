@@ -149,8 +149,10 @@ class MixtureProblem(Defaults):
 
     def by_mass(self, point: np.ndarray) -> np.ndarray:
         c = self.coordinates
-        order = np.argsort(-self.objective.evaluate(point, Order.VALUE).mass, kind="stable")
-        return c.collapse(c.model.permute(c.expand(point), order))
+        if not c.model.constraints.symmetric:
+            return point
+        mass, theta = self.objective.evaluate(point, Order.VALUE).mass, c.expand(point)
+        return c.collapse(c.model.permute(theta, c.model.constraints.order(c.model, theta, mass)))
 
     def nested(self, below: Fit) -> Sequence[np.ndarray]:
         return [self.coordinates.collapse(theta) for theta in halves(below)]

@@ -99,8 +99,9 @@ class SparseProblem(MixtureProblem):
             else []
         )
         phi = np.array([*(ends[i].point for i in warm), *cold])
-        for problem in (*soft, self):
-            phi, value = _climbed(problem, phi, pool.threads, pool.cancel)
+        for problem in soft:
+            phi, _ = _climbed(problem, phi, pool.threads, pool.cancel)
+        phi, value = _climbed(self, phi, pool.threads, pool.cancel)
         mass = self.objective.evaluate_all(phi, Order.VALUE, threads=pool.threads).mass
         steps, out = STEPS * len(self._easier), []
         for i in range(len(points)):

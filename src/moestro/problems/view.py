@@ -26,7 +26,7 @@ def view_of(model: Model, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarra
         if block.known is not None:
             y = (y / block.known[:, 1] if block.known.shape[1] > 1 else y) - block.known[:, 0]
     else:
-        z, axes, w = _groups(model, rows)
+        z, axes, w = _groups(model, replace(rows, labels=None))
         x, y = np.column_stack([axes[:, 1:], z]), axes[:, 0]
     return x, (y - np.average(y, weights=w)) / max(float(y.std()), 1e-300), w
 
@@ -40,7 +40,9 @@ def _groups(model: Model, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarra
     """
     one = replace(model, k=1)
     engine = make_engine(one, rows)
-    objective = Objective(engine, Coordinates.of(one, rows.x_scaling, rows.z_scaling))
+    objective = Objective(
+        engine, Coordinates.of(one, rows.x_scaling, rows.z_scaling, None, rows.response_scaling)
+    )
     phi, _ = climb(
         objective,
         pooled(objective)[None],

@@ -1,8 +1,9 @@
 """Rows of data as the engines sum over them: the only place that knows n."""
 
 from .groups import Groups, encode_groups, sort_groups
+from .order import MERGE_LIMIT, merge_rows, shuffled
 from .read import read
-from .rows import MERGE_LIMIT, Block, Rows, merge_rows, sample_rows, shuffled
+from .rows import Block, Rows, sample_rows
 from .wide import Columns, WideRows, read_wide
 
 __all__ = [

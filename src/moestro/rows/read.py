@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from ..design import Design, Scaling, Units, fit_scaling, split_known, with_trials
 from ..errors import DataError, quiet
-from .groups import check_constant, encode_groups, group_weights, sort_groups
-from .rows import MERGE_LIMIT, Rows
+from .groups import Groups, check_constant, encode_groups, group_weights, sort_groups
+from .order import MERGE_LIMIT
+from .rows import Rows
 
 LARGEST = 1e150  # of a column in its own units: its square is a double
 SLOPE = 1e290  # of a slope per standard deviation, in the user's units
@@ -39,6 +41,12 @@ class Given(NamedTuple):
     y: np.ndarray
     w: np.ndarray | None
     known: np.ndarray | None
+    labels: np.ndarray | None
+
+    def rows(self, groups: Groups | None = None) -> Rows:
+        """Rows in the user's units; w and labels are of the groups where there are any."""
+        plain = Rows.plain(self.x, self.z, self.y, self.w, groups, self.known)
+        return plain if self.labels is None else replace(plain, labels=self.labels)
 
 
 def read(
@@ -53,6 +61,7 @@ def read(
     gate_scaling: str = "affine",
     groups: Any = None,
     trials: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
 ) -> tuple[Rows, Units]:
     """Rows with their scaling, and the units that turn results back.
 
@@ -72,6 +81,8 @@ def read(
         not that of the arguments.
     trials : ndarray of shape (n,) or None
         In which y counts successes; None where each row is one trial.
+    labels : ndarray of int, shape (n,), or None
+        The expert that a row is known to have, -1 where it is not known; the same in a group.
     """
     x, known = split_known(x, design.known)
     if known is not None and not family.takes_offset:
@@ -84,8 +95,8 @@ def read(
         known = with_trials(known, y, trials)
     if gate_scaling != "affine" and z is None:
         z = x  # the same columns, scaled differently
-    given = Given(x, z, y, w, known)
-    plain = Rows.plain(x, z, y, w, known=known) if groups is None else _grouped(design, given, groups)
+    given = Given(x, z, y, w, known, labels)
+    plain = given.rows() if groups is None else _grouped(design, given, groups)
     few = plain.n <= MERGE_LIMIT and (w is None or w.any())
     one = plain.merged() if few else plain  # so that rounding cannot tell a weight from a repeated row
     x_scaling = fit_scaling(one.x, design.expert_names, one.row_weights)
@@ -143,14 +154,18 @@ def _refuse_large(z: np.ndarray, names: tuple[str, ...]) -> None:
 
 
 def _grouped(design: Design, given: Given, ids: Any) -> Rows:
-    code, labels = encode_groups(ids, len(given.y))
+    code, names = encode_groups(ids, len(given.y))
     order, groups = sort_groups(code)
     if groups is None:
-        return Rows.plain(*given[:4], known=given.known)
-    x, z, y, w, known = given
+        return given.rows()
+    x, z, y, w, known, labels = given
     if order is not None:
         x, y = x[order], y[order]
-        z, w, known = (None if a is None else a[order] for a in (z, w, known))
+        z, w, known, labels = (None if a is None else a[order] for a in (z, w, known, labels))
     gate = x if z is None else z
-    check_constant(gate, groups, design.gate_names, labels)
-    return Rows.plain(x, z, y, None if w is None else group_weights(w, groups, labels), groups, known)
+    check_constant(gate, groups, design.gate_names, names)
+    if labels is not None:
+        check_constant(labels[:, None].astype(float), groups, ("partial",), names)
+        labels = labels[groups.first]
+    w = None if w is None else group_weights(w, groups, names)
+    return Given(x, z, y, w, known, labels).rows(groups)

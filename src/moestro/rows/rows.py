@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ..design.scaling import Scaling
 from .groups import Groups, merge_groups
+from .order import merge_rows, shuffled
 
 LOOKED_AT = 100_000  # rows that say how the response was rounded
 
@@ -71,6 +72,8 @@ class Rows:
     known : ndarray of shape (n, 1 or 2) or None
         What is known of the linear predictors: the offset that is added to them, in the user's units, and the
         trials in which y counts successes.
+    labels : ndarray of int, shape (u,), or None
+        The expert that a unit is known to have, -1 where it is not known.
     """
 
     x: np.ndarray
@@ -83,6 +86,7 @@ class Rows:
     y_scale: float = 1.0
     groups: Groups | None = None
     known: np.ndarray | None = None
+    labels: np.ndarray | None = None
 
     @property
     def n(self) -> int:
@@ -116,6 +120,11 @@ class Rows:
     @property
     def q(self) -> int:
         return (self.x if self.z is None else self.z).shape[1] + 1
+
+    @property
+    def response_scaling(self) -> tuple[float, float]:
+        """Centre and scale of the response."""
+        return self.y_center, self.y_scale
 
     @property
     def weight_sum(self) -> float:
@@ -179,14 +188,18 @@ class Rows:
                 w=None if self.w is None else self.w[units],
                 groups=groups,
                 known=None if self.known is None else self.known[at],
+                labels=None if self.labels is None else self.labels[units],
             )
 
     def take(self, index: np.ndarray) -> Rows:
         """Units `index` as a copy, with the same scaling."""
         rows, groups = (index, None) if self.groups is None else self.groups.take(index)
-        return self._copy(rows, groups, None if self.w is None else self.w[index])
+        labels = None if self.labels is None else self.labels[index]
+        return self._copy(rows, groups, None if self.w is None else self.w[index], labels)
 
-    def _copy(self, rows: np.ndarray, groups: Groups | None, w: np.ndarray | None) -> Rows:
+    def _copy(
+        self, rows: np.ndarray, groups: Groups | None, w: np.ndarray | None, labels: np.ndarray | None
+    ) -> Rows:
         return replace(
             self,
             x=np.ascontiguousarray(self.x[rows]),
@@ -195,6 +208,7 @@ class Rows:
             w=w,
             groups=groups,
             known=None if self.known is None else self.known[rows],
+            labels=labels,
         )
 
     def merged(self) -> Rows:
@@ -208,11 +222,18 @@ class Rows:
 
     @cached_property
     def _merged(self) -> Rows:
+        labels = None if self.labels is None else self.labels.astype(float)
         if self.groups is not None:
-            columns = np.column_stack([self.y, self.inputs, *([] if self.z is None else [self.z])])
-            return self._copy(*merge_groups(columns, self.groups, self.w))
-        index, w = merge_rows(self.inputs, self.z, self.y, self.w)
-        return self._copy(index, None, w)
+            own = None if labels is None else self.groups.spread(labels)
+            columns = np.column_stack([a for a in (self.y, self.inputs, self.z, own) if a is not None])
+            rows, groups, w = merge_groups(columns, self.groups, self.w)
+            kept = None if own is None else own[rows[groups.first]].astype(int)
+            return self._copy(rows, groups, w, kept)
+        z = self.z
+        if labels is not None:  # rows are equal whose labels are
+            z = labels[:, None] if z is None else np.column_stack([z, labels])
+        index, w = merge_rows(self.inputs, z, self.y, self.w)
+        return self._copy(index, None, w, None if self.labels is None else self.labels[index])
 
     @classmethod
     def plain(
@@ -238,60 +259,7 @@ class Rows:
         return out
 
 
-MERGE_LIMIT = 5000  # rows up to which equal rows are merged and sorted before a fit
-
-
-def merge_rows(
-    x: np.ndarray, z: np.ndarray | None, y: np.ndarray, w: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """First occurrences of the distinct rows, sorted, and their summed weights (None where all are one)."""
-    columns = np.column_stack([y, x] if z is None else [y, x, z])
-    weights = np.ones(len(y)) if w is None else w
-    kept = np.flatnonzero(weights > 0)
-    order = kept[np.lexsort(columns[kept].T[::-1])]
-    columns = columns[order]
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (columns[1:] != columns[:-1]).any(axis=1)
-    first = np.flatnonzero(new)
-    index = order[first]
-    if len(index) == len(y) and w is None:
-        return index, None
-    return index, np.add.reduceat(weights[order], first)
-
-
 def sample_rows(rows: Rows, seed: np.random.SeedSequence) -> np.ndarray:
     """A random order of the units that depends on what is in them, not on where they stand: indices (u,)."""
     columns = [rows.y, *rows.inputs.T, *(() if rows.z is None else rows.z.T)]
     return shuffled(columns, seed, rows.groups)
-
-
-def shuffled(
-    columns: Sequence[np.ndarray], seed: np.random.SeedSequence, groups: Groups | None = None
-) -> np.ndarray:
-    """A random order of units (u,), from their columns: they are sorted by a seeded hash of their numbers (a
-    group's is the sum of its rows'), and by a second one of how often the same unit came before."""
-    a, b = seed.generate_state(2, np.uint64)
-    with np.errstate(over="ignore"):
-        key = _mixed(_bits(columns[0]), a)
-        for j, column in enumerate(columns[1:]):
-            key = _mixed(key + _bits(column), a + np.uint64(2 * j + 1))
-        if groups is not None:
-            key = groups.sum(key)
-        order = np.argsort(key, kind="stable")
-        ordered = key[order]
-        first = np.r_[True, ordered[1:] != ordered[:-1]]
-        start = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
-        again = (np.arange(len(order)) - start).astype(np.uint64)
-        return order[np.argsort(_mixed(ordered + again, b), kind="stable")]
-
-
-def _bits(column: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(column, dtype=float).view(np.uint64)
-
-
-def _mixed(key: np.ndarray, salt: np.uint64) -> np.ndarray:
-    """A finaliser of splitmix64."""
-    key = (key ^ salt) * np.uint64(0x9E3779B97F4A7C15)
-    key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return key ^ (key >> np.uint64(31))

@@ -12,8 +12,8 @@ import scipy.sparse as sp
 from ..design import Design, Scaling, Units, fit_scaling
 from ..design.scaling import LARGEST
 from ..errors import DataError
+from .order import MERGE_LIMIT, merge_rows, shuffled
 from .read import Scalable, check_units
-from .rows import MERGE_LIMIT, merge_rows, shuffled
 
 BLOCK = 8192
 SMALL = 2_000_000  # numbers up to which equal rows are looked for

@@ -1,4 +1,5 @@
-"""The free coordinates phi that solvers move in: aliased entries held at zero, tied entries written once."""
+"""The free coordinates phi that solvers move in: what is aliased or held is left out, what is tied or common
+written once."""
 
 from __future__ import annotations
 
@@ -7,28 +8,31 @@ from functools import cached_property
 
 import numpy as np
 
+from ..constraints import eliminated
 from ..design.scaling import Scaling
 from ..engine import Engine, Evaluation, Order, stacked
 from ..model import Model
+from .linear import LinearMap
 
 
 @dataclass(frozen=True)
 class Coordinates:
-    """theta = phi[owner], 0 where owner is -1; phi lies in the box [lower, upper].
+    """theta = A phi + b, a `LinearMap`; phi lies in the box [lower, upper].
 
     Attributes
     ----------
     model : Model
-    owner : ndarray of int, shape (model.size,)
+    map : LinearMap
     lower, upper : ndarray of shape (phi.size,)
     block : ndarray of int, shape (phi.size,)
-        0 for the gate, 1 + e for the predictors of expert e, -1 for nuisances: EM's separate problems.
+        0 for the gate, 1 + e for the predictors of expert e, 1 + k for those of several experts, -1 for
+        nuisances.
     blocks : tuple of ndarray of int
-        The coordinates of each of EM's problems but the nuisances.
+        The coordinates of each of EM's separate problems but the nuisances.
     """
 
     model: Model
-    owner: np.ndarray
+    map: LinearMap
     lower: np.ndarray
     upper: np.ndarray
     block: np.ndarray
@@ -41,8 +45,10 @@ class Coordinates:
         x_scaling: Scaling,
         z_scaling: Scaling,
         box: float | None = None,
+        response: tuple[float, float] = (0.0, 1.0),
     ) -> Coordinates:
-        """Coordinates of `model` on columns with these scalings; coefficients at most `box` in size."""
+        """Coordinates of `model` on columns with these scalings and a `response` with this centre and scale;
+        coefficients at most `box` in size."""
         theta_lower, theta_upper = np.empty(model.size), np.empty(model.size)
         free, block = np.ones(model.size, dtype=bool), np.empty(model.size, dtype=int)
         model.gate_coefficients(free)[:, 1:] = z_scaling.used
@@ -71,10 +77,20 @@ class Coordinates:
             owner[owner >= 0] = np.unique(owner[owner >= 0], return_inverse=True)[1]
         used = np.flatnonzero(owner >= 0)
         first = used[np.unique(owner[used], return_index=True)[1]]
-        block = block[first]
-        blocks = tuple(np.flatnonzero(block == b) for b in range(model.k + 1))
+        found = LinearMap.of_owners(owner)
+        C, d = model.constraints.rows(model, x_scaling, z_scaling, *response)
+        if len(C):
+            intercept = np.zeros(model.size, dtype=bool)
+            model.expert_coefficients(intercept)[:, :, 0] = True
+            kept, A, b = eliminated(found.gradient(C.T).T, d, intercept[first])
+            found, first = found.then(A, b), first[kept]
+            block = _parts(found, block)
+        else:
+            block = block[first]
+        labels = np.where(block > 0, 1, block) if (block > model.k).any() else block
+        blocks = tuple(np.flatnonzero(labels == b) for b in range(model.k + 1))
         blocks = tuple(b for b in blocks if len(b))
-        return cls(model, owner, theta_lower[first], theta_upper[first], block, blocks)
+        return cls(model, found, theta_lower[first], theta_upper[first], block, blocks)
 
     def holding(self, phi: np.ndarray, which: np.ndarray) -> Coordinates:
         """The same coordinates with those in `which`, boolean (size,), held at phi."""
@@ -106,8 +122,8 @@ class Coordinates:
 
     def _nuisance(self, i: int) -> np.ndarray:
         """Boolean (size,): the i-th nuisance of any expert."""
-        at = self.model.nuisances(self.owner)[:, i]
-        return np.isin(np.arange(self.size), at)
+        at = self.model.nuisances(np.arange(self.model.size))[:, i]
+        return np.isin(np.arange(self.size), self.map.A[at].indices)
 
     @cached_property
     def _unbounded(self) -> np.ndarray:
@@ -118,35 +134,35 @@ class Coordinates:
         return out
 
     @cached_property
+    def linked(self) -> bool:
+        """Whether a coordinate is a coefficient of several experts."""
+        return bool((self.block > self.model.k).any())
+
+    def experts_of(self, chosen: np.ndarray) -> tuple[int, ...]:
+        """Experts that have a parameter among the coordinates `chosen`, boolean (size,)."""
+        rows = self.map.A[:, np.flatnonzero(chosen)].tocoo().coords[0]
+        return tuple(sorted({int(e) for e in self.model.part_of()[rows]}))
+
+    @property
+    def free(self) -> np.ndarray:
+        """Boolean (P,): entries of theta that are not constant."""
+        return self.map.free
+
+    @property
     def is_identity(self) -> bool:
-        return self.size == len(self.owner)
+        return self.map.is_identity
 
     def expand(self, phi: np.ndarray) -> np.ndarray:
         """theta of phi; leading axes stay."""
-        if self.is_identity:
-            return phi
-        return np.where(self.owner >= 0, phi[..., np.maximum(self.owner, 0)], 0.0)
+        return self.map.expand(phi)
 
     def collapse(self, theta: np.ndarray) -> np.ndarray:
-        """phi of a theta that obeys the ties (a tied entry takes its mean), inside the box."""
-        used = self.owner >= 0
-        count = np.bincount(self.owner[used], minlength=self.size)
-        phi = np.bincount(self.owner[used], weights=theta[used], minlength=self.size) / count
-        return np.clip(phi, self.lower, self.upper)
-
-    def _sum_gradient(self, g: np.ndarray) -> np.ndarray:
-        used = self.owner >= 0
-        return np.bincount(self.owner[used], weights=g[used], minlength=self.size)
+        """phi of the nearest theta that obeys the constraints, inside the box."""
+        return np.clip(self.map.collapse(theta), self.lower, self.upper)
 
     def sum_matrix(self, h: np.ndarray) -> np.ndarray:
-        """A' h A for the map theta = A phi."""
-        if self.is_identity:
-            return h
-        used = np.flatnonzero(self.owner >= 0)
-        owner = self.owner[used]
-        out = np.zeros((self.size, self.size))
-        np.add.at(out, (owner[:, None], owner[None, :]), h[np.ix_(used, used)])
-        return out
+        """A' h A."""
+        return self.map.matrix(h)
 
     def restrict(self, e: Evaluation) -> Evaluation:
         """Evaluation in theta, as one in phi."""
@@ -155,10 +171,17 @@ class Coordinates:
         return Evaluation(
             e.value,
             e.mass,
-            None if e.gradient is None else self._sum_gradient(e.gradient),
+            None if e.gradient is None else self.map.gradient(e.gradient),
             None if e.information is None else self.sum_matrix(e.information),
             None if e.curvature is None else self.sum_matrix(e.curvature),
         )
+
+
+def _parts(found: LinearMap, block: np.ndarray) -> np.ndarray:
+    """`Coordinates.block` of coordinates, from that of the entries of theta (P,)."""
+    k, A = int(block.max(initial=0)), found.A.tocsc()
+    columns = [block[A.indices[A.indptr[j] : A.indptr[j + 1]]] for j in range(found.size)]
+    return np.array([own[0] if (own == own[0]).all() else k + 1 for own in columns], dtype=int)
 
 
 @dataclass(frozen=True)

@@ -144,9 +144,7 @@ def _flat(c: Coordinates, found: Directions) -> tuple[int, ...]:
 
 
 def _owners(c: Coordinates, chosen: np.ndarray) -> tuple[int, ...]:
-    part = c.model.part_of()
-    used = c.owner >= 0
-    return tuple(sorted({int(e) for e in part[used][chosen[c.owner[used]]]}))
+    return c.experts_of(chosen)
 
 
 def _experts(which: tuple[int, ...]) -> str:

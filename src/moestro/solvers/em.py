@@ -65,7 +65,8 @@ def m_step(objective: Objective, phi: np.ndarray, s: Statistics, ridge: float = 
         step[..., at] = np.linalg.solve(block, g[..., at, None])[..., 0]
     new = phi + step
     if exact and nuisance.any():
-        gain = (g * step) @ c.predictors_of_expert
+        # What the means gain is an expert's own where its coefficients are; else the variances wait a step.
+        gain = np.zeros_like(s.mass) if c.linked else (g * step) @ c.predictors_of_expert
         new[..., nuisance] = _nuisances(c, exact, phi, g, s.mass, gain)
     elif nuisance.any():
         new[..., nuisance] = phi[..., nuisance] + np.clip(step[..., nuisance], -LONGEST, LONGEST)

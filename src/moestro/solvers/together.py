@@ -49,13 +49,20 @@ class Ends:
 def newton_together(objective: Objective, phi: np.ndarray, tol: float, limit: int, pool: Pool) -> Ends:
     """Maximise from each of phi (S, P) until the projected gradient per weight is at most `tol`, in at most
     `limit` evaluations."""
-    if isinstance(objective.engine, NativeEngine):
-        return _compiled(objective.engine, objective, phi, tol, limit, pool.threads)
+    owner = objective.coordinates.map.owner
+    if isinstance(objective.engine, NativeEngine) and owner is not None:
+        return _compiled(objective.engine, objective, owner, phi, tol, limit, pool.threads)
     return in_step(objective, phi, tol, limit, pool)
 
 
 def _compiled(
-    engine: NativeEngine, objective: Objective, phi: np.ndarray, tol: float, limit: int, threads: int
+    engine: NativeEngine,
+    objective: Objective,
+    owner: np.ndarray,
+    phi: np.ndarray,
+    tol: float,
+    limit: int,
+    threads: int,
 ) -> Ends:
     c = objective.coordinates
     region = {
@@ -64,7 +71,7 @@ def _compiled(
         "shrink": damping.SHRINK, "raise_": damping.RAISE, "growth": damping.GROWTH,
         "ridge": RIDGE, "roundoff": ROUNDOFF, "rounding": ROUNDING, "tol": tol, "limit": limit,
     }  # fmt: skip
-    return Ends(*engine.newton(phi, c.owner, c.lower, c.upper, threads, **region))
+    return Ends(*engine.newton(phi, owner, c.lower, c.upper, threads, **region))
 
 
 def in_step(objective: Objective, phi: np.ndarray, tol: float, limit: int, pool: Pool) -> Ends:

@@ -122,7 +122,7 @@ def gate_title(model: FittedModel) -> str:
     """What its coefficients are."""
     gate = model.fit.model.gate
     if gate.reference:
-        return f"Gate (log odds against expert {model.fit.model.k})"
+        return f"Gate (log odds against expert {model.fit.model.reference + 1})"
     return f"Gate ({gate.name} scores)"
 
 

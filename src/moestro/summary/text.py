@@ -75,11 +75,17 @@ def _facts(model: Any) -> list[tuple[str, str]]:
     if sample is not None and sample.weighted:
         rows += f", weights sum to {fit.weight_sum:g}"
     out = [] if sample is None and groups else [("Rows", rows)]
+    if model.dropped is not None and model.dropped.rows:
+        out.append(("Missing values", str(model.dropped)))
     if groups:
         count, least, most = groups
         sizes = f"{least}" if least == most else f"{least} to {most}"
         out.append(("Groups", f"{count} of {sizes} rows, each with one expert; n counts groups"))
     out.append(("Log-likelihood", f"{fit.log_likelihood:.4f} with {fit.n_parameters} parameters"))
+    if isinstance(model, FittedModel):
+        u = model.units
+        said = fit.model.constraints.sentences(u.expert_names, u.gate_names, u.classes)
+        out += [("" if i else "Constraints", sentence) for i, sentence in enumerate(said)]
     criteria = "   ".join(f"{name.upper()} {criterion(fit):.3f}" for name, criterion in CRITERIA.items())
     out.append(("Criteria", criteria))
     separation = entropy_r2(fit, fit.k)

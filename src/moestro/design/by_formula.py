@@ -1,0 +1,47 @@
+"""Observations that a formula reads from a frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .formula import FormulaDesign, read_by
+from .frames import gaps, row_count
+from .grammar import with_offset
+from .groups import group_ids, known_experts
+from .holes import check_policy, drop_gaps, take_rows
+from .observations import Observations
+from .response import check_weights, encode_classes, numeric_response
+
+
+def read_formula(
+    formula: str,
+    data: Any,
+    sample_weight: Any = None,
+    classes: bool = False,
+    groups: Any = None,
+    *,
+    offset: str | None = None,
+    missing: str = "error",
+    partial: Any = None,
+    k: int | None = None,
+) -> Observations:
+    """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`, `groups` a column's
+    name or ids (n,), and `offset` a column's name. Rows with missing values are refused, or left out where
+    `missing` is "drop". `partial` says which of `k` experts rows are known to have."""
+    check_policy(missing)
+    formula, dropped = with_offset(formula, offset), None
+    if missing == "drop":
+        keep, dropped = drop_gaps(gaps(read_by(formula, data)), row_count(data))
+        if keep is not None:
+            data, sample_weight = take_rows(data, keep), take_rows(sample_weight, keep)
+            groups, partial = (a if isinstance(a, str) else take_rows(a, keep) for a in (groups, partial))
+    design = FormulaDesign.learn(formula, data)
+    x, z = design.matrices(data)
+    design, raw = design.learn_response(data)
+    y, labels = encode_classes(raw) if classes else (numeric_response(raw, design.response), ())
+    y, trials = (y[:, 0].copy(), y[:, 1].copy()) if y.ndim == 2 else (y, None)
+    w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)
+    known = known_experts(partial, data, len(y), k)
+    return Observations(
+        design, x, z, y, w, (design.response,), labels, ids, trials, dropped=dropped, partial=known
+    )

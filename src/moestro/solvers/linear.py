@@ -1,0 +1,96 @@
+"""The linear map theta = A phi + b from free coordinates to the parameters of a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.linalg import cho_factor, cho_solve
+
+
+@dataclass(frozen=True)
+class LinearMap:
+    """theta = A phi + b.
+
+    Attributes
+    ----------
+    A : scipy.sparse.csr_array of shape (P, size)
+        Of full column rank.
+    b : ndarray of shape (P,)
+    """
+
+    A: sp.csr_array
+    b: np.ndarray
+
+    @classmethod
+    def of_owners(cls, owner: np.ndarray) -> LinearMap:
+        """theta = phi[owner], 0 where owner is -1."""
+        used = np.flatnonzero(owner >= 0)
+        entries = (np.ones(len(used)), (used, owner[used]))
+        shape = (len(owner), int(owner.max(initial=-1)) + 1)
+        return cls(sp.csr_array(entries, shape=shape), np.zeros(len(owner)))
+
+    def then(self, A: np.ndarray, b: np.ndarray) -> LinearMap:
+        """Of coordinates psi with phi = A psi + b."""
+        return LinearMap(sp.csr_array(self.A @ sp.csr_array(A)), self.b + self.A @ b)
+
+    @property
+    def size(self) -> int:
+        return self._shape[1]
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        shape: Any = self.A.shape
+        return shape
+
+    @cached_property
+    def free(self) -> np.ndarray:
+        """Boolean (P,): entries of theta that are not constant."""
+        return np.diff(self.A.indptr) > 0
+
+    @cached_property
+    def owner(self) -> np.ndarray | None:
+        """The coordinate that each entry of theta is, -1 where it is zero; None where some are neither."""
+        if (self.A.data != 1.0).any() or self.b.any() or (np.diff(self.A.indptr) > 1).any():
+            return None
+        owner = np.full(self._shape[0], -1)
+        owner[self.free] = self.A.indices
+        return owner
+
+    @cached_property
+    def is_identity(self) -> bool:
+        return self.owner is not None and np.array_equal(self.owner, np.arange(self.size))
+
+    def expand(self, phi: np.ndarray) -> np.ndarray:
+        """theta of phi; leading axes stay."""
+        if self.is_identity:
+            return phi
+        flat = phi.reshape(-1, self.size)
+        return ((self.A @ flat.T).T + self.b).reshape(*phi.shape[:-1], -1)
+
+    @cached_property
+    def _normal(self) -> tuple[np.ndarray, bool] | np.ndarray:
+        """A'A: its diagonal where it has no other entries, else its Cholesky factor."""
+        gram = (self.A.T @ self.A).toarray()
+        diagonal = np.diag(gram).copy()
+        return diagonal if np.count_nonzero(gram) == len(diagonal) else cho_factor(gram)
+
+    def collapse(self, theta: np.ndarray) -> np.ndarray:
+        """phi of the nearest theta of the map: an entry that stands for several is their mean."""
+        v = self.A.T @ (theta - self.b)
+        return v / self._normal if isinstance(self._normal, np.ndarray) else cho_solve(self._normal, v)
+
+    def gradient(self, g: np.ndarray) -> np.ndarray:
+        """A' g."""
+        return self.A.T @ g
+
+    def matrix(self, h: np.ndarray) -> np.ndarray:
+        """A' h A."""
+        return h if self.is_identity else self.A.T @ (self.A.T @ h.T).T
+
+    def spread(self, h: np.ndarray) -> np.ndarray:
+        """A h A', for h (size, size)."""
+        return h if self.is_identity else self.A @ (self.A @ h.T).T

@@ -36,7 +36,7 @@ demo: $(STAMP)
 	  --out demo-output/voters.json --plot demo-output/voters.png
 
 test: $(VENV)/.test
-	$(PYTEST) --remember $(VENV)/passed
+	$(PYTEST) --remember=$(VENV)/passed
 
 # With every extra, and the marker slow: more seeds, more fits.
 test-all: $(VENV)/.all
@@ -44,7 +44,7 @@ test-all: $(VENV)/.all
 
 # What `make test` left out: the tests that were skipped without an extra, and the slow ones.
 test-rest: $(VENV)/.all
-	$(PYTEST) -m "not study" --dist worksteal --beside $(VENV)/passed
+	$(PYTEST) -m "not study" --dist worksteal --beside=$(VENV)/passed
 
 # The suite as other machines would run it, about an hour: see CONTRIBUTING.
 test-elsewhere: $(VENV)/.test .venv-oldest/.test

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..engine import ArrayEngine, Evaluation, Order, make_engine
+from ..engine import Evaluation, Order, make_engine
 from ..model import Model
 from ..rows import Rows, sample_rows
 from ..search import Defaults, End, Fit, Said, audited, budget_of, entropy, history
@@ -252,7 +252,7 @@ class MixtureProblem(Defaults):
     def _said(self, theta: np.ndarray) -> Iterator[Said]:
         """What theta says of the rows, by the readable engine, whichever found it."""
         for part in self.rows.parts(PART):
-            at = ArrayEngine(self.model, part).rowwise(theta)
+            at = make_engine(self.model, part, "array").rowwise(theta)
             yield part.w, at.log_density, at.responsibilities
 
     def _group_sizes(self) -> tuple[int, int, int] | None:

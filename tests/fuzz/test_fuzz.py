@@ -21,7 +21,7 @@ def test_strange_data_are_refused_or_fitted_consistently(seed):
     assert judge(quick(case(Seeded(seed))))
 
 
-@pytest.mark.slow
+@pytest.mark.study
 @pytest.mark.parametrize("first", range(1000, 1500, 50))
 def test_fifty_more_cases_with_the_searches_that_they_ask_for(first):
     for seed in range(first, first + 50):

@@ -166,13 +166,7 @@ class MixtureProblem(Defaults):
         """Short EM, then Newton, of all points side by side."""
         many = self.size > MANY
         steps = LONG_EM if many else SHORT_EM
-
-        def evaluate(at: np.ndarray) -> Evaluation:
-            if pool.cancel.is_set():
-                raise Cancelled
-            return self.objective.evaluate_all(at, Order.INFORMATION, threads=pool.threads)
-
-        phi, value = climb(self.objective, np.array(points), evaluate, steps)
+        phi, value = self.climbed(np.array(points), steps, pool.threads, pool.cancel)
         further, passes = np.zeros(len(phi), dtype=int), steps + 1
         if many:
             mass = self.objective.evaluate_all(phi, Order.VALUE, threads=pool.threads).mass
@@ -184,6 +178,18 @@ class MixtureProblem(Defaults):
             End(p, float(v), m, steps + int(i), float(passes + i))
             for p, v, m, i in zip(phi, value, mass, further, strict=True)
         ]
+
+    def climbed(
+        self, phi: np.ndarray, steps: int, threads: int, cancel: threading.Event | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`steps` of EM from each of phi (S, P), side by side: where they end, and the values there."""
+
+        def evaluate(at: np.ndarray) -> Evaluation:
+            if cancel is not None and cancel.is_set():
+                raise Cancelled
+            return self.objective.evaluate_all(at, Order.INFORMATION, threads=threads)
+
+        return climb(self.objective, phi, evaluate, steps)
 
     def advance(
         self, point: np.ndarray, *, tol: float, max_iter: int | None, cancel: threading.Event | None

@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..engine import Evaluation, Order
+from ..engine import Order
 from ..gates import Gate, log_softmax
 from ..search import SEARCH_ROWS, End, budget_of, distinct
 from ..solvers import Outcome, Status, StatusKind
-from ..solvers.base import Cancelled
-from ..solvers.em import climb
 from ..solvers.pool import Pool
 from .boundaries import GAIN, move_boundaries
 from .mixture import MixtureProblem
@@ -80,9 +78,8 @@ class SparseProblem(MixtureProblem):
         return [self._under(gate) for gate in self.model.gate.path(self.k)]
 
     def _under(self, gate: Gate) -> MixtureProblem:
-        own = {f.name: getattr(self, f.name) for f in fields(MixtureProblem)}
         c = replace(self.coordinates, model=replace(self.model, gate=gate))
-        return MixtureProblem(**{**own, "coordinates": c})
+        return MixtureProblem(self.rows, c, self.solver, self.engine, self.threads, self.rank_by, self.share)
 
     def begin(self, memberships: Sequence[np.ndarray], pool: Pool) -> Sequence[np.ndarray]:
         return self._easier[0].begin(memberships, pool)
@@ -90,35 +87,30 @@ class SparseProblem(MixtureProblem):
     def settle(self, points: Sequence[np.ndarray], pool: Pool) -> Sequence[End]:
         """Annealed from the dense gate: from its optimum, or after a few steps there, in turn."""
         dense, *soft = self._easier
-        ends = dense.settle(points[::2], pool)
-        same = distinct(dense, ends)
-        warm = sorted(set(same))
-        cold = (
-            [*_climbed(dense, np.array(points[1::2]), pool.threads, pool.cancel)[0]]
-            if len(points) > 1
-            else []
-        )
-        phi = np.array([*(ends[i].point for i in warm), *cold])
+        warm, cold = dense.settle(points[::2], pool), self._short(dense, points[1::2], pool)
+        same = distinct(dense, warm)  # copies are annealed once
+        kept = sorted(set(same))
+        place = [kept.index(same[i // 2]) if i % 2 == 0 else len(kept) + i // 2 for i in range(len(points))]
+        phi = np.array([*(warm[i].point for i in kept), *(end.point for end in cold)])
         for problem in soft:
-            phi, _ = _climbed(problem, phi, pool.threads, pool.cancel)
-        phi, value = _climbed(self, phi, pool.threads, pool.cancel)
+            phi, _ = problem.climbed(phi, STEPS, pool.threads, pool.cancel)
+        phi, value = self.climbed(phi, STEPS, pool.threads, pool.cancel)
         mass = self.objective.evaluate_all(phi, Order.VALUE, threads=pool.threads).mass
-        steps, out = STEPS * len(self._easier), []
-        for i in range(len(points)):
-            from_dense = i % 2 == 0
-            at = warm.index(same[i // 2]) if from_dense else len(warm) + i // 2
-            before = ends[i // 2] if from_dense else End(None, 0.0, mass[at], STEPS, STEPS + 1)
-            own = not from_dense or same[i // 2] == i // 2  # a copy costs nothing more
-            out.append(
-                End(
-                    phi[at],
-                    float(value[at]),
-                    mass[at],
-                    before.iterations + steps,
-                    before.passes + own * (steps + len(self._easier) + 1),
-                )
-            )
+        gates, out = len(self._easier), []
+        for i, at in enumerate(place):
+            begun = (cold if i % 2 else warm)[i // 2]
+            passes = gates * (STEPS + 1) + 1 if place.index(at) == i else 0
+            iterations = begun.iterations + gates * STEPS
+            out.append(End(phi[at], float(value[at]), mass[at], iterations, begun.passes + passes))
         return out
+
+    @staticmethod
+    def _short(dense: MixtureProblem, points: Sequence[np.ndarray], pool: Pool) -> list[End]:
+        """A few steps under the dense gate, from each point."""
+        if not len(points):
+            return []
+        phi, value = dense.climbed(np.array(points), STEPS, pool.threads, pool.cancel)
+        return [End(p, float(v), np.empty(0), STEPS, STEPS + 1) for p, v in zip(phi, value, strict=True)]
 
     def advance(
         self, point: np.ndarray, *, tol: float, max_iter: int | None, cancel: threading.Event | None
@@ -149,7 +141,7 @@ class SparseProblem(MixtureProblem):
         """The point after steps under the hardest of the soft gates: all boundaries move at once."""
         phi = point[None]
         for problem in (*self._easier[-SOFTENED:], self):
-            phi, _ = _climbed(problem, phi, self.threads, cancel)
+            phi, _ = problem.climbed(phi, STEPS, self.threads, cancel)
         return phi[0]
 
     def _at_an_edge(self, end: End, how: dict[str, Any]) -> tuple[End, int]:
@@ -165,8 +157,7 @@ class SparseProblem(MixtureProblem):
                 continue
             if held.diagnose(again).kind == StatusKind.LIMIT or again.value < end.value - GAIN:
                 break
-            outcome = AtEdge(**{f.name: getattr(again.outcome, f.name) for f in fields(Outcome)})
-            return replace(again, outcome=outcome), iterations
+            return replace(again, outcome=AtEdge(**vars(again.outcome))), iterations
         return end, iterations
 
     def _held(self, point: np.ndarray) -> MixtureProblem:
@@ -184,19 +175,6 @@ class SparseProblem(MixtureProblem):
         return replace(
             status, sentence=f"{status.sentence}; the gate sits where the ranking of experts changes"
         )
-
-
-def _climbed(
-    problem: MixtureProblem, phi: np.ndarray, threads: int, cancel: threading.Event | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Some steps of EM from each of phi (S, P), and the values there."""
-
-    def evaluate(at: np.ndarray) -> Evaluation:
-        if cancel is not None and cancel.is_set():
-            raise Cancelled
-        return problem.objective.evaluate_all(at, Order.INFORMATION, threads=threads)
-
-    return climb(problem.objective, phi, evaluate, STEPS)
 
 
 def _out_of_steps(end: End, max_iter: int | None) -> bool:

@@ -21,6 +21,11 @@ def test_strange_data_are_refused_or_fitted_consistently(seed):
     assert judge(quick(case(Seeded(seed))))
 
 
+@pytest.mark.parametrize("seed", [1109])
+def test_promises_that_were_broken_once(seed):
+    assert judge(case(Seeded(seed)))
+
+
 @pytest.mark.study
 @pytest.mark.parametrize("first", range(1000, 1500, 50))
 def test_fifty_more_cases_with_the_searches_that_they_ask_for(first):

@@ -18,7 +18,7 @@ from ..solvers import StatusKind
 from ..solvers.coordinates import Objective
 from ..solvers.diagnosis import FLAT, directions
 from .clusters import Clusters, Joint, Meat
-from .estimates import PLACE, REAL, VAGUE, Estimates, Term
+from .estimates import PLACE, REAL, VAGUE, Estimates, Term, among
 from .refits import covariance_of
 from .request import OBSERVED, Request, joint
 from .shares import average_gate, share_errors
@@ -182,7 +182,7 @@ def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = 
     ]
     kept = np.array([not note for note in notes])
     with quiet():
-        matrix = np.where(np.outer(kept, kept), jacobian @ found.matrix @ jacobian.T, 0.0)
+        matrix = among(kept, jacobian @ found.matrix @ jacobian.T)
     draws = None
     if found.draws is not None:
         draws = np.array([to_user(fit.model, units, t) for t in found.draws])

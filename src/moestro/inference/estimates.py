@@ -107,6 +107,12 @@ class Estimates:
         return {name: [c[i] for c in cells] for i, name in enumerate(NUMBERS)}, notes
 
 
+def among(kept: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """matrix (P, P) between the parameters in `kept`, boolean (P,), and zero elsewhere, whatever stands
+    there: a variance that is lost may be no number."""
+    return np.where(np.outer(kept, kept), matrix, 0.0)
+
+
 def critical(level: float) -> float:
     """Normal quantile of a two-sided interval."""
     if not 0 < level < 1:

@@ -16,7 +16,7 @@ from ..located.statistics import NU_BOX, Shape
 from ..solvers import StatusKind
 from .atoms import Atom
 from .delta import root_of
-from .estimates import VAGUE, Estimates
+from .estimates import VAGUE, Estimates, among
 from .louis import information
 from .refits import codes_of, covariance_of, generators, repeat, weights_of
 from .request import OBSERVED, Request, joint
@@ -124,7 +124,7 @@ def located_covariance(
     vague = tuple(
         e for e, end in enumerate(ends) if e not in lost and wide[end - atoms[e].size + 1 : end].any()
     )
-    return LocatedCovariance(matrix * np.outer(kept, kept), tuple(notes), kind, root, vague=vague)
+    return LocatedCovariance(among(kept, matrix), tuple(notes), kind, root, vague=vague)
 
 
 def located_refitted(
@@ -185,7 +185,7 @@ def located_estimates(
     if found is None:
         return Estimates(names, values, None, ("",) * len(names), fixed)
     kept = np.array([not note for note in found.notes])
-    matrix = found.matrix * np.outer(kept, kept)
+    matrix = among(kept, found.matrix)
     draws = None if found.draws is None else np.array([terms.values(m) for m in found.draws])
     return Estimates(names, values, matrix, found.notes, fixed, found.kind, draws)
 

@@ -21,7 +21,7 @@ def test_strange_data_are_refused_or_fitted_consistently(seed):
     assert judge(quick(case(Seeded(seed))))
 
 
-@pytest.mark.parametrize("seed", [1109])
+@pytest.mark.parametrize("seed", [1109, 1137])
 def test_promises_that_were_broken_once(seed):
     assert judge(case(Seeded(seed)))
 

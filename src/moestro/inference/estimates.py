@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, ndtri
 
-from ..errors import DataError
+from ..errors import DataError, quiet
 
 # Intervals by the logit, by the logarithm, and as they are; of a place, or a log-variance, there is no
 # hypothesis that it is zero.
@@ -148,7 +148,8 @@ def _interval(kind: str, estimate: float, variance: float, width: float) -> tupl
         test = (z, two_sided(z)) if kind == REAL else (None, None)
         return se, *test, estimate - width * se, estimate + width * se
     if kind == POSITIVE:
-        factor = math.exp(width * se / estimate)
+        with quiet():  # the interval is then every positive number
+            factor = float(np.exp(width * se / estimate))
         return se, None, None, estimate / factor, estimate * factor
     assert kind == SHARE
     return se, None, None, *interval_of_share(estimate, se, width)

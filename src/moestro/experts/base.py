@@ -165,3 +165,11 @@ class Facts:
     takes_offset: bool = True
     takes_trials: bool = False
     nuisance_step = None
+
+
+def predictor_bounds(
+    slope: float, low: float = -np.inf, high: float = np.inf
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of (intercept, slope, nuisances): a slope within +-`slope`, an intercept ten times as far."""
+    most = np.array([10 * slope, slope])
+    return np.append(-most, low), np.append(most, high)

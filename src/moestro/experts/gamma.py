@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .base import Facts
-from .positive import DISPERSION_BOUNDS, check_positive, log_mean, mean_bounds, mean_of
+from .base import Facts, predictor_bounds
+from .positive import DISPERSION_BOUNDS, LOG_MEAN_BOUND, check_positive, log_mean, mean_of
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Gamma(Facts):
         return np.log(y)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        return mean_bounds(*DISPERSION_BOUNDS)
+        return predictor_bounds(LOG_MEAN_BOUND, *np.log(DISPERSION_BOUNDS))
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return -0.5 * nuisances[..., 0]

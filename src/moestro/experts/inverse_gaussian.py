@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .base import Facts
+from .base import Facts, predictor_bounds
 from .gaussian import LOG_2PI
-from .positive import check_positive, log_mean, mean_bounds, mean_of
+from .positive import LOG_MEAN_BOUND, check_positive, log_mean, mean_of
 
 PHI_BOUNDS = (1e-12, 1e12)  # per unit of the response
 
@@ -93,7 +93,7 @@ class InverseGaussian(Facts):
         return np.log(y)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        return mean_bounds(*PHI_BOUNDS)
+        return predictor_bounds(LOG_MEAN_BOUND, *np.log(PHI_BOUNDS))
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return -0.5 * nuisances[..., 0]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .base import Facts
+from .base import Facts, predictor_bounds
 from .gaussian import VARIANCE_BOUNDS, Gaussian
 from .positive import ETA_CAP, LOG_MEAN_BOUND, check_positive
 
@@ -69,9 +69,7 @@ class Lognormal(Facts):
         return np.log(y)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        low, high = np.log(VARIANCE_BOUNDS)
-        most = np.array([10 * LOG_MEAN_BOUND, LOG_MEAN_BOUND])
-        return np.append(-most, low), np.append(most, high)
+        return predictor_bounds(LOG_MEAN_BOUND, *np.log(VARIANCE_BOUNDS))
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return -0.5 * nuisances[..., 0]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
-from .base import Facts
+from .base import Facts, predictor_bounds
 from .poisson import ETA_CAP, LARGEST, LOG_RATE_BOUND
 
 ALPHA_BOUNDS = (
@@ -121,9 +121,7 @@ class NegativeBinomial(Facts):
         return np.log1p(y)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        low, high = np.log(ALPHA_BOUNDS)
-        most = np.array([10 * LOG_RATE_BOUND, LOG_RATE_BOUND])
-        return np.append(-most, low), np.append(most, high)
+        return predictor_bounds(LOG_RATE_BOUND, *np.log(ALPHA_BOUNDS))
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return np.zeros(nuisances.shape[:-1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -165,6 +165,11 @@ class Facts:
     takes_offset: bool = True
     takes_trials: bool = False
     nuisance_step = None
+
+    @classmethod
+    def make(cls, name: str, classes: int, shared_variance: bool) -> Self:
+        """From the options that a user gives, of which none concerns most families."""
+        return cls()
 
 
 def predictor_bounds(

@@ -29,11 +29,6 @@ class Beta(Facts):
     nuisance_units = (0.0,)
     boundaries = (("", "the dispersion is at its upper bound"),)
 
-    @classmethod
-    def make(cls, name: str, classes: int, shared_variance: bool) -> Beta:
-        """From the options that a user gives."""
-        return cls()
-
     def check_response(self, y: np.ndarray) -> None:
         if (y <= 0).any() or (y >= 1).any():
             wrong = y[(y <= 0) | (y >= 1)][0]

@@ -28,11 +28,6 @@ class InverseGaussian(Facts):
     nuisance_units = (0.0,)
     boundaries = (("", "the dispersion is at its upper bound"),)
 
-    @classmethod
-    def make(cls, name: str, classes: int, shared_variance: bool) -> InverseGaussian:
-        """From the options that a user gives."""
-        return cls()
-
     def check_response(self, y: np.ndarray) -> None:
         check_positive(y, "an inverse Gaussian")
 

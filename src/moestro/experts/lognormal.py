@@ -24,11 +24,6 @@ class Lognormal(Facts):
     nuisance_units = (0.0,)
     boundaries = (("", ""),)
 
-    @classmethod
-    def make(cls, name: str, classes: int, shared_variance: bool) -> Lognormal:
-        """From the options that a user gives."""
-        return cls()
-
     def check_response(self, y: np.ndarray) -> None:
         check_positive(y, "a lognormal")
 

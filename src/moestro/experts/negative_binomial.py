@@ -34,11 +34,6 @@ class NegativeBinomial(Facts):
     boundaries = (("no overdispersion: a Poisson law", "the dispersion is at its upper bound"),)
     discrete = True
 
-    @classmethod
-    def make(cls, name: str, classes: int, shared_variance: bool) -> NegativeBinomial:
-        """From the options that a user gives."""
-        return cls()
-
     def check_response(self, y: np.ndarray) -> None:
         if (y < 0).any() or (y != np.floor(y)).any() or (y > LARGEST).any():
             raise DataError("a negative binomial response holds counts: whole numbers 0, 1, 2, ...")

@@ -29,11 +29,6 @@ class Poisson(Facts):
 
     discrete = True
 
-    @classmethod
-    def make(cls, name: str, classes: int, shared_variance: bool) -> Poisson:
-        """From the options that a user gives."""
-        return cls()
-
     def check_response(self, y: np.ndarray) -> None:
         if (y < 0).any():
             raise DataError("a Poisson response cannot be negative: counts are 0, 1, 2, ...")

@@ -29,11 +29,6 @@ class Weibull(Facts):
     nuisance_units = (0.0,)
     boundaries = (("", "the shape is at its lower bound"),)
 
-    @classmethod
-    def make(cls, name: str, classes: int, shared_variance: bool) -> Weibull:
-        """From the options that a user gives."""
-        return cls()
-
     def check_response(self, y: np.ndarray) -> None:
         check_positive(y, "a Weibull")
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import DataError
 from .base import Facts, predictor_bounds
-from .poisson import ETA_CAP, LARGEST, LOG_RATE_BOUND
+from .poisson import ETA_CAP, LARGEST, LOG_RATE_BOUND, Poisson
 
 ALPHA_BOUNDS = (
     1e-6,
@@ -109,8 +109,7 @@ class NegativeBinomial(Facts):
         return np.where(y < 0, 0.0, betainc(t, np.maximum(y, 0.0) + 1.0, t / (mu + t)))
 
     def marginal(self, y: np.ndarray, w: np.ndarray, offset: np.ndarray | float = 0.0) -> np.ndarray:
-        exposure = np.average(np.broadcast_to(np.exp(np.minimum(offset, ETA_CAP)), y.shape), weights=w)
-        return np.array([np.log(max(float(np.average(y, weights=w)), 1e-3) / exposure)])
+        return Poisson().marginal(y, w, offset)
 
     def spread(self, y: np.ndarray) -> np.ndarray:
         return np.log1p(y)

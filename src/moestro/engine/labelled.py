@@ -15,7 +15,7 @@ from ..errors import DataError
 from ..gates import log_softmax
 from ..model import Model
 from ..rows import Rows
-from .base import Engine, Evaluation, Order, Rowwise
+from .base import Engine, Evaluation, Order, Rowwise, added
 
 Make = Callable[[Model, Rows], Engine]
 
@@ -56,17 +56,7 @@ class LabelledEngine:
         if self._of_known is not None:
             one = np.ascontiguousarray(np.broadcast_to(self._one, (len(thetas), *self._one.shape)))
             parts.append(self._of_known.evaluate_all(thetas, order, one, threads))
-        if len(parts) == 1:
-            return parts[0]
-        a, b = parts
-
-        def added(name: str) -> np.ndarray | None:
-            first, second = getattr(a, name), getattr(b, name)
-            return None if first is None else first + second
-
-        value = np.asarray(a.value) + np.asarray(b.value)
-        rest = (added(name) for name in ("gradient", "information", "curvature"))
-        return Evaluation(value, a.mass + b.mass, *rest)  # type: ignore[arg-type]
+        return added(parts)
 
     def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
         u, k = self.rows.n_units, self.model.k

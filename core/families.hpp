@@ -136,20 +136,9 @@ struct Poisson {
     }
     // exp(d) - 1 - d, below 1/2 by its series: the difference would cancel.
     static inline V excess(V d) {
-        V q = set1(1.0 / 1307674368000.0);
-        q = q * d + set1(1.0 / 87178291200.0);
-        q = q * d + set1(1.0 / 6227020800.0);
-        q = q * d + set1(1.0 / 479001600.0);
-        q = q * d + set1(1.0 / 39916800.0);
-        q = q * d + set1(1.0 / 3628800.0);
-        q = q * d + set1(1.0 / 362880.0);
-        q = q * d + set1(1.0 / 40320.0);
-        q = q * d + set1(1.0 / 5040.0);
-        q = q * d + set1(1.0 / 720.0);
-        q = q * d + set1(1.0 / 120.0);
-        q = q * d + set1(1.0 / 24.0);
-        q = q * d + set1(1.0 / 6.0);
-        q = q * d + set1(1.0 / 2.0);
+        const V q = horner(d, 1.0 / 1307674368000.0, 1.0 / 87178291200.0, 1.0 / 6227020800.0, 1.0 / 479001600.0, 1.0 / 39916800.0,
+                           1.0 / 3628800.0, 1.0 / 362880.0, 1.0 / 40320.0, 1.0 / 5040.0, 1.0 / 720.0,
+                           1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 1.0 / 2.0);
         return vabs(d) < set1(0.5) ? q * d * d : exp_any(d) - set1(1.0) - d;
     }
     inline V information(int, int, int, const double*, const double* p, int v) const { return load(p + v); }

@@ -48,6 +48,18 @@ bool python_interrupt() {
     return PyErr_CheckSignals() != 0;
 }
 
+// What `work` returns, without the interpreter's lock; an interrupt leaves as the exception that Python set.
+template <class Work>
+auto unlocked(const Work& work) {
+    try {
+        nb::gil_scoped_release release;
+        return work();
+    } catch (const std::runtime_error&) {
+        if (PyErr_Occurred()) throw nb::python_error();
+        throw;
+    }
+}
+
 using Offsets = nb::ndarray<nb::numpy, const int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 struct PyProblem {
@@ -117,13 +129,7 @@ struct PyProblem {
         if ((problem.family == Family::outside) != (request.terms != nullptr))
             throw std::invalid_argument("a family from outside needs its terms, and only such a one");
         const Isa& path = choose_isa(isa.c_str());
-        try {
-            nb::gil_scoped_release release;
-            return evaluate(problem, request, path, threads, &python_interrupt);
-        } catch (const std::runtime_error&) {
-            if (PyErr_Occurred()) throw nb::python_error();
-            throw;
-        }
+        return unlocked([&] { return evaluate(problem, request, path, threads, &python_interrupt); });
     }
 
     // (density, score, information, curvature), as far as the order asks for them.
@@ -183,16 +189,11 @@ struct PyProblem {
         if (responsibilities && (responsibilities->shape(0) != S || int64_t(responsibilities->shape(1)) != problem.units() ||
                                  responsibilities->shape(2) != k))
             throw std::invalid_argument("responsibilities must be (S, units, k)");
-        Stacked out;
+        const double* r = responsibilities ? responsibilities->data() : nullptr;
         const Isa& path = choose_isa(isa.c_str());
-        try {
-            nb::gil_scoped_release release;
-            out = evaluate_all(problem, thetas.data(), S, order, responsibilities ? responsibilities->data() : nullptr, terms,
-                               path, threads, &python_interrupt);
-        } catch (const std::runtime_error&) {
-            if (PyErr_Occurred()) throw nb::python_error();
-            throw;
-        }
+        Stacked out = unlocked([&] {
+            return evaluate_all(problem, thetas.data(), S, order, r, terms, path, threads, &python_interrupt);
+        });
         nb::object none = nb::none();
         return nb::make_tuple(
             give<OutVector>(std::move(out.value), {S}), give<OutMatrix>(std::move(out.mass), {S, k}),
@@ -212,14 +213,9 @@ struct PyProblem {
             if (owner.data()[i] >= int(size)) throw std::invalid_argument("an owner is not a column of the points");
         const Space space{int(size), owner.data(), lower.data(), upper.data()};
         const Isa& path = choose_isa(isa.c_str());
-        NewtonEnds out;
-        try {
-            nb::gil_scoped_release release;
-            out = newton_all(problem, space, region, points.data(), S, path, threads, &python_interrupt);
-        } catch (const std::runtime_error&) {
-            if (PyErr_Occurred()) throw nb::python_error();
-            throw;
-        }
+        NewtonEnds out = unlocked([&] {
+            return newton_all(problem, space, region, points.data(), S, path, threads, &python_interrupt);
+        });
         return nb::make_tuple(give<OutMatrix>(std::move(out.phi), {S, size}), give<OutVector>(std::move(out.value), {S}),
                               give<OutMatrix>(std::move(out.mass), {S, k}), give<OutVector>(std::move(out.iterations), {S}),
                               give<OutVector>(std::move(out.converged), {S}));

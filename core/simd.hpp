@@ -42,6 +42,14 @@ static inline bool any_true(I mask) {
     return s != 0;
 }
 
+// The polynomial in x with these coefficients, highest power first.
+template <class... C>
+static inline V horner(V x, double first, C... rest) {
+    V p = set1(first);
+    ((p = p * x + set1(rest)), ...);
+    return p;
+}
+
 // exp for |x| <= 708: x = n ln2 + r, |r| <= ln2/2, and a degree-11 Chebyshev interpolant of
 // exp on that interval (relative error 4e-18; about 1 ulp after rounding).
 static inline V exp_core(V x) {
@@ -51,18 +59,9 @@ static inline V exp_core(V x) {
     V f = t - shifter;
     V r = x - f * set1(6.93147180369123816490e-01);
     r = r - f * set1(1.90821492927058770002e-10);
-    V p = set1(2.5110037605963777712e-8);
-    p = p * r + set1(2.7632639639041029749e-7);
-    p = p * r + set1(2.7557240918578969823e-6);
-    p = p * r + set1(2.4801485482328492419e-5);
-    p = p * r + set1(1.9841269890047113707e-4);
-    p = p * r + set1(1.3888888952314774652e-3);
-    p = p * r + set1(8.3333333333196006109e-3);
-    p = p * r + set1(4.1666666666488095495e-2);
-    p = p * r + set1(1.6666666666666680806e-1);
-    p = p * r + set1(0.50000000000000183855);
-    p = p * r + set1(0.99999999999999999976);
-    p = p * r + set1(1.0);
+    V p = horner(r, 2.5110037605963777712e-8, 2.7632639639041029749e-7, 2.7557240918578969823e-6, 2.4801485482328492419e-5,
+                 1.9841269890047113707e-4, 1.3888888952314774652e-3, 8.3333333333196006109e-3, 4.1666666666488095495e-2,
+                 1.6666666666666680806e-1, 0.50000000000000183855, 0.99999999999999999976, 1.0);
     I bits = reinterpret_cast<I&>(p) + (n << 52);
     return reinterpret_cast<V&>(bits);
 }
@@ -84,16 +83,7 @@ static inline V log_pos(V x) {
     V ef = reinterpret_cast<V&>(eb) - set1(6755399441055744.0);
     V s = (m - set1(1.0)) / (m + set1(1.0));
     V z = s * s;
-    V p = set1(2.0 / 21);
-    p = p * z + set1(2.0 / 19);
-    p = p * z + set1(2.0 / 17);
-    p = p * z + set1(2.0 / 15);
-    p = p * z + set1(2.0 / 13);
-    p = p * z + set1(2.0 / 11);
-    p = p * z + set1(2.0 / 9);
-    p = p * z + set1(2.0 / 7);
-    p = p * z + set1(2.0 / 5);
-    p = p * z + set1(2.0 / 3);
+    V p = horner(z, 2.0 / 21, 2.0 / 19, 2.0 / 17, 2.0 / 15, 2.0 / 13, 2.0 / 11, 2.0 / 9, 2.0 / 7, 2.0 / 5, 2.0 / 3);
     V lo = ef * set1(1.90821492927058770002e-10) + s * z * p;
     return ef * set1(6.93147180369123816490e-01) + (lo + s * set1(2.0));
 }

@@ -89,15 +89,19 @@ class ArrayEngine:
         given = [None] * len(thetas) if responsibilities is None else responsibilities
         return stacked([self.evaluate(theta, order, r) for theta, r in zip(thetas, given, strict=True)])
 
-    def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
+    def rowwise(
+        self, theta: np.ndarray, *, scores: bool = False, responsibilities: np.ndarray | None = None
+    ) -> Rowwise:
+        """Of every unit; given responsibilities (u, k) replace the posterior ones, here as in `evaluate`."""
         model = self.model
         density, resp, score = [], [], []
         shift = np.log(self.rows.y_scale)
         for block in self.rows.blocks(self.block):
             eta, log_pi, joint, L = self._densities(theta, block)
-            r = np.exp(joint - L)
+            r = np.exp(joint - L) if responsibilities is None else responsibilities[block.at]
+            own = L[:, 0] if responsibilities is None else (r * joint).sum(axis=1)
             base = np.broadcast_to(model.family.log_base(block.y) - shift, block.y.shape)
-            density.append(L[:, 0] + block.sum(base))
+            density.append(own + block.sum(base))
             resp.append(r)
             if scores:
                 d = np.zeros((len(block.y), model.n_gate))

@@ -3,8 +3,8 @@ rows that share their expert)?"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -115,9 +115,22 @@ def add_base(density: np.ndarray, model: Model, rows: Rows) -> None:
 
 def stacked(several: Sequence[Evaluation]) -> Evaluation:
     """Evaluations of several thetas as one, with a leading axis."""
+    return _together(several, np.stack)
 
-    def stack(name: str) -> Any:
+
+def joined(several: Sequence[Evaluation]) -> Evaluation:
+    """Stacked evaluations, one after the other along their leading axis."""
+    return _together(several, np.concatenate)
+
+
+def added(several: Sequence[Evaluation]) -> Evaluation:
+    """The sums over all units, from those over parts of them, in their order."""
+    return _together(several, sum)
+
+
+def _together(several: Sequence[Evaluation], how: Callable[[list], Any]) -> Evaluation:
+    def one(name: str) -> Any:
         parts = [getattr(e, name) for e in several]
-        return None if parts[0] is None else np.stack(parts)
+        return None if parts[0] is None else how(parts)
 
-    return Evaluation(*(stack(name) for name in ("value", "mass", "gradient", "information", "curvature")))
+    return Evaluation(*(one(field.name) for field in fields(Evaluation)))

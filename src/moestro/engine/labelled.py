@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import DataError
-from ..gates import log_softmax
 from ..model import Model
 from ..rows import Rows
-from .base import Engine, Evaluation, Order, Rowwise
+from .array import ArrayEngine
+from .base import Engine, Evaluation, Order, Rowwise, added
 
 Make = Callable[[Model, Rows], Engine]
 
@@ -56,53 +56,24 @@ class LabelledEngine:
         if self._of_known is not None:
             one = np.ascontiguousarray(np.broadcast_to(self._one, (len(thetas), *self._one.shape)))
             parts.append(self._of_known.evaluate_all(thetas, order, one, threads))
-        if len(parts) == 1:
-            return parts[0]
-        a, b = parts
-
-        def added(name: str) -> np.ndarray | None:
-            first, second = getattr(a, name), getattr(b, name)
-            return None if first is None else first + second
-
-        value = np.asarray(a.value) + np.asarray(b.value)
-        rest = (added(name) for name in ("gradient", "information", "curvature"))
-        return Evaluation(value, a.mass + b.mass, *rest)  # type: ignore[arg-type]
+        return added(parts)
 
     def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
-        u, k = self.rows.n_units, self.model.k
-        density, r = np.empty(u), np.empty((u, k))
-        found: list[tuple[np.ndarray, np.ndarray | None]] = []
+        model, rows = self.model, self.rows
+        parts = []
         if self._of_open is not None:
-            at = self._of_open.rowwise(theta, scores=scores)
-            density[self._open], r[self._open] = at.log_density, at.responsibilities
-            found.append((self._open, at.scores))
+            parts.append((self._open, self._of_open.rowwise(theta, scores=scores)))
         if self._of_known is not None:
-            own, of_logits = self._known_rows(theta)
-            density[self._known], r[self._known] = own, self._one
-            found.append((self._known, of_logits))
-        if not scores:
-            return Rowwise(density, r, None)
-        first = found[0][1]
-        assert first is not None
-        out = np.empty((self.rows.n, first.shape[1]))
-        for units, part in found:
-            out[units if self.rows.groups is None else self.rows.groups.take(units)[0]] = part
-        return Rowwise(density, r, out)
-
-    def _known_rows(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """log pi_e + log f_e of the known units, (m,), in the user's units, and weighted scores of their
-        rows' logits."""
-        assert self._of_known is not None
-        model, rows = self.model, self._of_known.rows
-        block = next(rows.blocks(rows.n))
-        eta, log_pi = model.predictors(theta, block.x, block.known), log_softmax(model.scores(theta, block.z))
-        base = np.broadcast_to(model.family.log_base(block.y) - np.log(rows.y_scale), block.y.shape)
-        joint = log_pi + block.sum(model.family.log_density(eta, block.y[:, None]) + base[:, None])
-        d = np.zeros((len(block.y), model.n_gate))
-        d[block.first] = block.w[:, None] * (self._one - np.exp(log_pi))[:, : model.n_gate]
-        s = block.spread(block.w[:, None] * self._one)[:, :, None] * model.family.score(eta, block.y[:, None])
-        scores = np.concatenate([d, s.reshape(len(d), -1)], axis=1)
-        return (joint * self._one).sum(axis=1), scores
+            reference = ArrayEngine(model, self._of_known.rows)
+            parts.append((self._known, reference.rowwise(theta, scores=scores, responsibilities=self._one)))
+        density, r = np.empty(rows.n_units), np.empty((rows.n_units, model.k))
+        logits = model.n_gate + model.k * (model.m + model.family.nuisances)
+        of_rows = np.empty((rows.n, logits)) if scores else None
+        for units, part in parts:
+            density[units], r[units] = part.log_density, part.responsibilities
+            if of_rows is not None:
+                of_rows[units if rows.groups is None else rows.groups.take(units)[0]] = part.scores
+        return Rowwise(density, r, of_rows)
 
 
 def labelled(model: Model, rows: Rows, make: Make) -> Engine:

@@ -8,8 +8,7 @@ which the core's sums use.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy as np
 from .. import _core
 from ..model import Model
 from ..rows import Rows
-from .base import Evaluation, Order, Rowwise, add_base, log_base_sum
+from .base import Evaluation, Order, Rowwise, add_base, added, joined, log_base_sum
 from .native import OUTSIDE, instruction_set, problem_of
 
 PIECE = 16384  # rows at a time: their terms stay in the caches
@@ -65,10 +64,10 @@ class TermsEngine:
             at = slice(start, start + together)
             given = None if responsibilities is None else responsibilities[at]
             parts.append(
-                _added([self._sums(piece, thetas[at], order, given, threads) for piece in self._pieces])
+                added([self._sums(piece, thetas[at], order, given, threads) for piece in self._pieces])
             )
-        value, *rest = (_joined(part) for part in zip(*parts, strict=True))
-        return Evaluation(value + self._offset, *rest)
+        sums = joined(parts)
+        return replace(sums, value=sums.value + self._offset)
 
     def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
         order = Order.GRADIENT if scores else Order.VALUE
@@ -84,7 +83,7 @@ class TermsEngine:
 
     def _sums(
         self, piece: Piece, thetas: np.ndarray, order: Order, given: np.ndarray | None, threads: int
-    ) -> tuple[Any, ...]:
+    ) -> Evaluation:
         """The core's sums over a piece at each theta, stacked."""
         terms = self._terms(piece, thetas, order)
         r = None if given is None else np.ascontiguousarray(given[:, piece.units])
@@ -96,7 +95,8 @@ class TermsEngine:
             )
             sums = tuple(None if a is None else np.asarray(a)[None] for a in one)
         undefined = [np.isnan(np.sum(of_theta[0])) for of_theta in terms]  # maxima inside the core drop NaN
-        return (np.where(undefined, np.nan, sums[0]), *sums[1:])
+        value: Any = np.where(undefined, np.nan, sums[0])
+        return Evaluation(value, *sums[1:])
 
     def _terms(self, piece: Piece, thetas: np.ndarray, order: Order) -> list[Terms]:
         """(log-density (n, k), scores (n, k, m), information and curvature (n, k, m, m)) at each theta."""
@@ -122,15 +122,3 @@ class TermsEngine:
             curvature = law.curvature(eta, piece.y) if order >= Order.CURVATURE else None
         parts = (density, score, information, curvature)
         return [tuple(None if a is None else a[s] for a in parts) for s in range(len(thetas))]
-
-
-def _added(pieces: Sequence[tuple]) -> tuple:
-    """Sums of pieces, in their order."""
-    total = list(pieces[0])
-    for piece in pieces[1:]:
-        total = [None if a is None else a + b for a, b in zip(total, piece, strict=True)]
-    return tuple(total)
-
-
-def _joined(parts: Sequence[Any]) -> Any:
-    return None if parts[0] is None else np.concatenate(parts)

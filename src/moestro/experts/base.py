@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -165,3 +165,16 @@ class Facts:
     takes_offset: bool = True
     takes_trials: bool = False
     nuisance_step = None
+
+    @classmethod
+    def make(cls, name: str, classes: int, shared_variance: bool) -> Self:
+        """From the options that a user gives, of which none concerns most families."""
+        return cls()
+
+
+def predictor_bounds(
+    slope: float, low: float = -np.inf, high: float = np.inf
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of (intercept, slope, nuisances): a slope within +-`slope`, an intercept ten times as far."""
+    most = np.array([10 * slope, slope])
+    return np.append(-most, low), np.append(most, high)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
-from .base import Facts
+from .base import Facts, predictor_bounds
 from .multinomial import LOGIT_BOUND
 from .positive import DISPERSION_BOUNDS
 
@@ -28,11 +28,6 @@ class Beta(Facts):
     nuisance_names = ("log(dispersion)",)
     nuisance_units = (0.0,)
     boundaries = (("", "the dispersion is at its upper bound"),)
-
-    @classmethod
-    def make(cls, name: str, classes: int, shared_variance: bool) -> Beta:
-        """From the options that a user gives."""
-        return cls()
 
     def check_response(self, y: np.ndarray) -> None:
         if (y <= 0).any() or (y >= 1).any():
@@ -125,9 +120,7 @@ class Beta(Facts):
         return np.log(y) - np.log1p(-y)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        low, high = np.log(DISPERSION_BOUNDS)
-        most = np.array([10 * LOGIT_BOUND, LOGIT_BOUND])
-        return np.append(-most, low), np.append(most, high)
+        return predictor_bounds(LOGIT_BOUND, *np.log(DISPERSION_BOUNDS))
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return -0.5 * nuisances[..., 0]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from .base import Facts
+from .base import Facts, predictor_bounds
 
 PREDICTOR_BOUND = {"binomial": 1e4, "binomial-probit": 100.0, "binomial-cloglog": 100.0}
 CLOGLOG_CAP = 30.0  # exp(-exp(30)) is zero
@@ -135,9 +135,7 @@ class Binomial(Facts):
         return y
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        bound = PREDICTOR_BOUND[self.name]
-        high = np.array([10 * bound, bound, np.inf])
-        return -high, high
+        return predictor_bounds(PREDICTOR_BOUND[self.name])
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return np.zeros(nuisances.shape[:-1])

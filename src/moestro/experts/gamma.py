@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .base import Facts
-from .positive import DISPERSION_BOUNDS, check_positive, log_mean, mean_bounds, mean_of
+from .base import Facts, predictor_bounds
+from .positive import DISPERSION_BOUNDS, LOG_MEAN_BOUND, check_positive, log_mean, mean_of
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,6 @@ class Gamma(Facts):
     nuisance_names = ("log(dispersion)",)
     nuisance_units = (0.0,)
     boundaries = (("", "the dispersion is at its upper bound"),)
-
-    @classmethod
-    def make(cls, name: str, classes: int, shared_variance: bool) -> Gamma:
-        """From the options that a user gives."""
-        return cls()
 
     def check_response(self, y: np.ndarray) -> None:
         check_positive(y, "a gamma")
@@ -100,7 +95,7 @@ class Gamma(Facts):
         return np.log(y)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        return mean_bounds(*DISPERSION_BOUNDS)
+        return predictor_bounds(LOG_MEAN_BOUND, *np.log(DISPERSION_BOUNDS))
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return -0.5 * nuisances[..., 0]

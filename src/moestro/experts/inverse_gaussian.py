@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .base import Facts
+from .base import Facts, predictor_bounds
 from .gaussian import LOG_2PI
-from .positive import check_positive, log_mean, mean_bounds, mean_of
+from .positive import LOG_MEAN_BOUND, check_positive, log_mean, mean_of
 
 PHI_BOUNDS = (1e-12, 1e12)  # per unit of the response
 
@@ -27,11 +27,6 @@ class InverseGaussian(Facts):
     nuisance_names = ("log(dispersion)",)
     nuisance_units = (0.0,)
     boundaries = (("", "the dispersion is at its upper bound"),)
-
-    @classmethod
-    def make(cls, name: str, classes: int, shared_variance: bool) -> InverseGaussian:
-        """From the options that a user gives."""
-        return cls()
 
     def check_response(self, y: np.ndarray) -> None:
         check_positive(y, "an inverse Gaussian")
@@ -93,7 +88,7 @@ class InverseGaussian(Facts):
         return np.log(y)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        return mean_bounds(*PHI_BOUNDS)
+        return predictor_bounds(LOG_MEAN_BOUND, *np.log(PHI_BOUNDS))
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return -0.5 * nuisances[..., 0]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .base import Facts
+from .base import Facts, predictor_bounds
 from .gaussian import VARIANCE_BOUNDS, Gaussian
 from .positive import ETA_CAP, LOG_MEAN_BOUND, check_positive
 
@@ -23,11 +23,6 @@ class Lognormal(Facts):
     nuisance_names = ("log(variance of log)",)
     nuisance_units = (0.0,)
     boundaries = (("", ""),)
-
-    @classmethod
-    def make(cls, name: str, classes: int, shared_variance: bool) -> Lognormal:
-        """From the options that a user gives."""
-        return cls()
 
     def check_response(self, y: np.ndarray) -> None:
         check_positive(y, "a lognormal")
@@ -69,9 +64,7 @@ class Lognormal(Facts):
         return np.log(y)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        low, high = np.log(VARIANCE_BOUNDS)
-        most = np.array([10 * LOG_MEAN_BOUND, LOG_MEAN_BOUND])
-        return np.append(-most, low), np.append(most, high)
+        return predictor_bounds(LOG_MEAN_BOUND, *np.log(VARIANCE_BOUNDS))
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return -0.5 * nuisances[..., 0]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
-from .base import Facts
+from .base import Facts, predictor_bounds
 
 LOGIT_BOUND = 1e4  # per standard deviation of a column: certainty within 1e-4 of it
 
@@ -94,8 +94,7 @@ class Multinomial(Facts):
         return y
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        high = np.array([10 * LOGIT_BOUND, LOGIT_BOUND, np.inf])
-        return -high, high
+        return predictor_bounds(LOGIT_BOUND)
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return np.zeros(nuisances.shape[:-1])

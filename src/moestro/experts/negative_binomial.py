@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
-from .base import Facts
-from .poisson import ETA_CAP, LARGEST, LOG_RATE_BOUND
+from .base import Facts, predictor_bounds
+from .poisson import ETA_CAP, LARGEST, LOG_RATE_BOUND, Poisson
 
 ALPHA_BOUNDS = (
     1e-6,
@@ -33,11 +33,6 @@ class NegativeBinomial(Facts):
     nuisance_units = (0.0,)
     boundaries = (("no overdispersion: a Poisson law", "the dispersion is at its upper bound"),)
     discrete = True
-
-    @classmethod
-    def make(cls, name: str, classes: int, shared_variance: bool) -> NegativeBinomial:
-        """From the options that a user gives."""
-        return cls()
 
     def check_response(self, y: np.ndarray) -> None:
         if (y < 0).any() or (y != np.floor(y)).any() or (y > LARGEST).any():
@@ -114,16 +109,13 @@ class NegativeBinomial(Facts):
         return np.where(y < 0, 0.0, betainc(t, np.maximum(y, 0.0) + 1.0, t / (mu + t)))
 
     def marginal(self, y: np.ndarray, w: np.ndarray, offset: np.ndarray | float = 0.0) -> np.ndarray:
-        exposure = np.average(np.broadcast_to(np.exp(np.minimum(offset, ETA_CAP)), y.shape), weights=w)
-        return np.array([np.log(max(float(np.average(y, weights=w)), 1e-3) / exposure)])
+        return Poisson().marginal(y, w, offset)
 
     def spread(self, y: np.ndarray) -> np.ndarray:
         return np.log1p(y)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        low, high = np.log(ALPHA_BOUNDS)
-        most = np.array([10 * LOG_RATE_BOUND, LOG_RATE_BOUND])
-        return np.append(-most, low), np.append(most, high)
+        return predictor_bounds(LOG_RATE_BOUND, *np.log(ALPHA_BOUNDS))
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return np.zeros(nuisances.shape[:-1])

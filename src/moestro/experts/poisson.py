@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
-from .base import Facts
+from .base import Facts, predictor_bounds
 
 ETA_CAP = 300.0  # exp(300)^2 is still a double; twin: core/families.hpp
 LOG_RATE_BOUND = 100.0
@@ -28,11 +28,6 @@ class Poisson(Facts):
     name: str = "poisson"
 
     discrete = True
-
-    @classmethod
-    def make(cls, name: str, classes: int, shared_variance: bool) -> Poisson:
-        """From the options that a user gives."""
-        return cls()
 
     def check_response(self, y: np.ndarray) -> None:
         if (y < 0).any():
@@ -100,8 +95,7 @@ class Poisson(Facts):
         return np.log1p(y)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        high = np.array([10 * LOG_RATE_BOUND, LOG_RATE_BOUND, np.inf])
-        return -high, high
+        return predictor_bounds(LOG_RATE_BOUND)
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return np.zeros(nuisances.shape[:-1])

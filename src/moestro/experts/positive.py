@@ -26,12 +26,6 @@ def log_mean(y: np.ndarray, w: np.ndarray, offset: np.ndarray | float) -> np.nda
     return np.array([np.log(mean), np.log(np.clip(squared, 0.01, 10.0))])
 
 
-def mean_bounds(low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of (intercept, slope, logarithm of a nuisance from `low` to `high`)."""
-    most = np.array([10 * LOG_MEAN_BOUND, LOG_MEAN_BOUND])
-    return np.append(-most, np.log(low)), np.append(most, np.log(high))
-
-
 def check_positive(y: np.ndarray, what: str) -> None:
     """Refuse numbers that are not positive, and a constant."""
     if (y <= 0).any():

@@ -32,11 +32,6 @@ class Student(Facts):
     boundaries = (("", ""), ("tails of a Cauchy law", "tails of a Gaussian law"))
     scales_response = True
 
-    @classmethod
-    def make(cls, name: str, classes: int, shared_variance: bool) -> Student:
-        """From the options that a user gives."""
-        return cls()
-
     def check_response(self, y: np.ndarray) -> None:
         Gaussian().check_response(y)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .base import Facts
+from .base import Facts, predictor_bounds
 from .positive import ETA_CAP, LOG_MEAN_BOUND, check_positive, mean_of
 
 SIGMA_BOUNDS = (1e-4, 1e2)
@@ -28,11 +28,6 @@ class Weibull(Facts):
     nuisance_names = ("log(1 / shape)",)
     nuisance_units = (0.0,)
     boundaries = (("", "the shape is at its lower bound"),)
-
-    @classmethod
-    def make(cls, name: str, classes: int, shared_variance: bool) -> Weibull:
-        """From the options that a user gives."""
-        return cls()
 
     def check_response(self, y: np.ndarray) -> None:
         check_positive(y, "a Weibull")
@@ -99,9 +94,7 @@ class Weibull(Facts):
         return np.log(y)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        low, high = np.log(SIGMA_BOUNDS)
-        most = np.array([10 * LOG_MEAN_BOUND, LOG_MEAN_BOUND])
-        return np.append(-most, low), np.append(most, high)
+        return predictor_bounds(LOG_MEAN_BOUND, *np.log(SIGMA_BOUNDS))
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return -nuisances[..., 0]

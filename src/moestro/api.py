@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from .constraints import Constraints
-from .design import Observations, refuse_offset
+from .design import Observations
 from .design.by_formula import read_formula
-from .design.groups import refuse_groups, refuse_partial
 from .errors import DataError
 from .experts import Family, make_family
 from .fitted import FittedModel, LocatedModel, Sample
@@ -108,9 +107,7 @@ def fit_located_design(
 ) -> Result:
     """Fit every located model for every k in `ks`, and choose by `criterion`; words as in `LocatedModels` and
     `sweep`."""
-    refuse_groups(data.groups, "located models")
-    refuse_partial(data.partial, data.design.expert_names, "located models")
-    refuse_offset(data.design.known, "located models")
+    data.refuse_beside("located models")
     if data.z is not None:
         raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
     located = LocatedModels(data.x, data.y, models, data.w, contrast)

@@ -38,7 +38,8 @@ def read_formula(
     design = FormulaDesign.learn(formula, data)
     x, z = design.matrices(data)
     design, raw = design.learn_response(data)
-    y, labels = encode_classes(raw) if classes else (numeric_response(raw, design.response), ())
+    name = design.response
+    y, labels = encode_classes(raw, name=name) if classes else (numeric_response(raw, name), ())
     y, trials = (y[:, 0].copy(), y[:, 1].copy()) if y.ndim == 2 else (y, None)
     w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)
     known = known_experts(partial, data, len(y), k)

@@ -153,8 +153,8 @@ def _predictions(
 def _complete(model: Any, frame: Any, drop: bool, response: bool) -> tuple[Any, np.ndarray | None]:
     """Rows of a frame without missing values where the model reads it, and which these are; None: all."""
     from ..design import FormulaDesign
-    from ..design.frames import columns, gaps, refuse_gaps
-    from ..design.holes import complete_rows, take_rows
+    from ..design.frames import columns, complete_rows, gaps, refuse_gaps
+    from ..design.holes import take_rows
 
     if isinstance(model.design, FormulaDesign):
         found = gaps(model.design.read(frame, response=response))

@@ -271,11 +271,12 @@ def _response_variables(response: str) -> list[str]:
 
 
 def response_data(response: str, y: np.ndarray) -> dict[str, np.ndarray]:
-    """y (n,) under the name of the one column that a response reads."""
-    names = _plain_names(response)
-    if names is not None and y.ndim == len(names):
-        return dict(zip(names, y.reshape(len(y), -1).T, strict=True))
-    names = names or variables(response)
+    """y (n,) under the name of the one column that a response reads; successes and trials (n, 2) under
+    theirs."""
+    plain, given = _plain_names(response), y.T if y.ndim == 2 else y[None]
+    names = plain or variables(response)
+    if len(given) == len(names) and (plain or len(names) == 1):
+        return dict(zip(names, given, strict=True))
     if len(names) != 1:
         read = ", ".join(names) or "no column"
         raise DataError(

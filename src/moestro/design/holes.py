@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from ..errors import DataError
 from ..reading import texts, whole
 from ..tables import Table
-from .frames import as_frame, columns, gaps, row_count
+from .frames import as_frame, columns, complete_rows, gaps, row_count
 
 POLICIES = ("error", "drop")
 
@@ -121,11 +121,6 @@ def _list(data: Any) -> np.ndarray:
     """A list as an array; one that mixes numbers and text keeps them as they are."""
     values = np.asarray(data)
     return np.asarray(data, dtype=object) if values.dtype.kind in "US" else values
-
-
-def complete_rows(found: dict[str, np.ndarray]) -> np.ndarray | None:
-    """Boolean (n,): rows in none of the `gaps`; None where there are none."""
-    return ~np.any(list(found.values()), axis=0) if found else None
 
 
 def drop_gaps(found: dict[str, np.ndarray], n: int) -> tuple[np.ndarray | None, Dropped]:

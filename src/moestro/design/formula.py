@@ -142,9 +142,7 @@ class FormulaDesign:
         for part, of in ((None if plain else response, "response"), (gate, "gate")):
             if part is not None and offsets(part):
                 raise DataError(f"an offset belongs to the experts' part of a formula, not to the {of}")
-        own = plain or variables(response)
-        read = sorted({*own, *(name for part in (experts, gate or "1") for name in variables(part))})
-        refuse_unusable(columns(data, read))  # of all parts at once, so that one message names every gap
+        refuse_unusable(read_by(text, data))  # of all parts at once, so that one message names every gap
         if any("common(" in name for name in offsets(experts)):
             raise DataError("an offset has no coefficient that could be common: leave out common(...)")
         if any("common(" in part for part in (response, gate or "")):
@@ -250,20 +248,12 @@ class FormulaDesign:
         return design
 
 
-def with_response(text: str, data: Any, y: np.ndarray) -> dict[str, np.ndarray]:
-    """The columns that a formula reads, y (n,) in the place of the one that its response reads."""
-    response, experts, gate = split(text)
-    read = {name for part in (experts, gate or "1") for name in variables(part)}
-    return columns(data, sorted(read)) | response_data(response, y)
-
-
 def read_by(text: str, data: Any, y: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """All columns that a formula reads, the response from y (n,) where it is given."""
-    if y is not None:
-        return with_response(text, data, np.asarray(y))
+    """All columns that a formula reads, those of the response from y where it is given."""
     response, experts, gate = split(text)
+    own = {} if y is None else response_data(response, np.asarray(y))
     read = {name for part in (experts, gate or "1") for name in variables(part)}
-    return columns(data, sorted({*read, *_response_variables(response)}))
+    return columns(data, sorted(read if own else {*read, *_response_variables(response)})) | own
 
 
 def _response_variables(response: str) -> list[str]:

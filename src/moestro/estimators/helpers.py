@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state, column_or_1d, get_tags
 from sklearn.utils.validation import validate_data
 
 from ..design import ArrayDesign, Design, FormulaDesign, check_offset
-from ..design.formula import response_data, with_response
+from ..design.formula import read_by, response_data
 from ..design.frames import frame_names
 from ..design.grammar import short, with_offset
 from ..design.levels import coded, learn_levels
@@ -95,7 +95,7 @@ def read_formula(
         if getattr(estimator, name, None) is not None:
             raise DataError(f"{name} cannot be given beside a formula: write the gate's part after '|'")
     if y is not None:
-        data = with_response(formula, data, _columns_of(y))
+        data = read_by(formula, data, _columns_of(y))
     design = FormulaDesign.learn(formula, data)
     x, z = design.matrices(data)
     design, response = design.learn_response(data)

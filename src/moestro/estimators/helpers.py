@@ -51,12 +51,17 @@ def read_arrays(
 
 def given_offset(offset: Any, n: int) -> np.ndarray:
     """An offset (n,) that is given beside a matrix."""
-    if isinstance(offset, str):
-        raise DataError(
-            f"offset={offset!r} names a column, which without a formula would be a feature too: "
-            "give the numbers themselves"
-        )
+    refuse_name(offset, "offset", "numbers")
     return check_offset(offset, n)
+
+
+def refuse_name(given: Any, word: str, what: str) -> None:
+    """Refuse the name of a column where no formula says which columns are used."""
+    if isinstance(given, str):
+        raise DataError(
+            f"{word}={given!r} names a column, which without a formula would be a feature too: "
+            f"give the {what} themselves"
+        )
 
 
 def beside(X: Any, offset: np.ndarray) -> np.ndarray:

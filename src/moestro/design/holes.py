@@ -41,17 +41,15 @@ class Dropped:
         return {"rows": self.rows, "of": self.of, "columns": names, "counts": counts}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Dropped:
+    def from_dict(cls, data: Any) -> Dropped | None:
+        """Inverse of `to_dict`; None of a file that says nothing of them."""
+        if data is None:
+            return None
         of = whole(data["of"], "number of rows", 0, 2**53)
         rows = whole(data["rows"], "number of rows left out", 0, of)
         names = texts(data["columns"], "columns with missing values")
         counts = [whole(c, "number of missing values", 0, rows) for c in data["counts"]]
         return cls(rows, of, tuple(zip(names, counts, strict=True)))
-
-
-def dropped_from_dict(data: Any) -> Dropped | None:
-    """What a file says of rows that were left out."""
-    return None if data is None else Dropped.from_dict(data)
 
 
 def check_policy(missing: Any) -> None:

@@ -27,11 +27,6 @@ class Seen:
 
     keep: np.ndarray | None = None
 
-    @property
-    def empty(self) -> bool:
-        """Whether no row is left."""
-        return self.keep is not None and not self.keep.any()
-
     def take(self, data: Any) -> Any:
         """The rows that are seen; None and the name of a column stay."""
         return data if self.keep is None or isinstance(data, str) else take_rows(data, self.keep)

@@ -81,7 +81,8 @@ def fit_design(
     """Fit every k in `ks` and choose by `criterion`; `constraints` are words of `Constraints.read`."""
     held = Constraints.read(
         data.design.expert_names, data.design.gate_names, data.classes, ks[0] if len(ks) == 1 else None,
-        labelled=0 if data.partial is None else int((data.partial >= 0).sum()), **(constraints or {}),
+        labelled=0 if data.partial is None else int((data.partial >= 0).sum()), marked=data.design.common,
+        **(constraints or {}),
     )  # fmt: skip
     rows, units = read(
         data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate.scaling,

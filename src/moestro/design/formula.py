@@ -157,6 +157,11 @@ class FormulaDesign:
         return self.experts.names
 
     @property
+    def common(self) -> tuple[str, ...]:
+        """Columns of the experts that ``common(...)`` gives the same coefficient in every expert."""
+        return tuple(name for name in self.expert_names if "common(" in name)
+
+    @property
     def known(self) -> int:
         """1 where the experts have an offset, else 0."""
         return int(bool(offsets(self.experts.text)))

@@ -62,9 +62,10 @@ class Observations:
         return self.responses[0]
 
     def refuse_beside(self, what: str) -> None:
-        """Refuse what `what` does not know of rows: groups, known experts, an offset, trials."""
+        """Refuse what `what` does not know of rows: groups, known experts, common coefficients, an offset,
+        trials."""
         refuse_groups(self.groups, what)
-        refuse_partial(self.partial, self.design.expert_names, what)
+        refuse_partial(self.partial, self.design.common, what)
         refuse_offset(self.design.known, what)
         if self.trials is not None:
             raise DataError(

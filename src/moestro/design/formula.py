@@ -45,7 +45,7 @@ class FormulaSide:
         parse(text)
         if text.replace(" ", "") == "1":
             return cls(text, (), (), {}, {})
-        declared = {n: v for n, v in declared_levels(data).items() if n in variables(text)}
+        declared = declared_levels(data, variables(text))
         spec = materialise(make_spec(text, None, None), needed(text, data), declared).model_spec
         names = [str(c) for c in spec.column_names]
         if "Intercept" not in names:

@@ -423,6 +423,17 @@ def test_wrong_words_are_refused_in_a_sentence(words, fit, match):
         MoERegressor(**{"formula": "y ~ x + u | z", "n_starts": 1, **words}).fit(data(), **fit)
 
 
+def test_a_column_that_is_only_called_so_is_not_common():
+    d = data()
+    frame = {"in common(EUR)": d["x"], "u": d["u"]}
+    pandas = pytest.importorskip("pandas")
+    fit = MoERegressor(n_starts=1, random_state=0).fit(pandas.DataFrame(frame), d["y"])
+    plain = MoERegressor(n_starts=1, random_state=0).fit(np.column_stack(list(frame.values())), d["y"])
+    assert fit.log_likelihood_ == plain.log_likelihood_
+    assert fit.n_parameters_ == plain.n_parameters_
+    LocatedMoERegressor(1, n_starts=1).fit(pandas.DataFrame(frame), d["y"])  # is not refused
+
+
 def test_where_a_word_is_not_known():
     d = data()
     with pytest.raises(DataError, match=r"partial labels are not known to located models"):

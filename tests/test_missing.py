@@ -150,6 +150,31 @@ def test_all_rows_and_no_row():
         MoERegressor(missing="drop").fit(np.r_[0.0, np.inf, np.ones(158)][:, None], frame["y"])
 
 
+@pytest.mark.parametrize("missing", ["error", "drop"])
+@pytest.mark.parametrize("formula", [None, "y ~ x"])
+def test_columns_of_other_lengths_are_refused_by_name(formula, missing):
+    x, y = with_holes(data())["x"].to_numpy(), with_holes(data())["y"].to_numpy()
+    given = x[:, None] if formula is None else {"x": x}
+    with pytest.raises(DataError, match=r"different numbers of rows: 'x0?' has 160, 'y' has 159"):
+        MoERegressor(formula=formula, missing=missing).fit(given, y[:-1])
+
+
+def test_a_response_of_one_column_is_that_column():
+    d = with_holes(data())
+    moe = MoERegressor(1, formula="y ~ x", missing="drop")
+    with pytest.warns(UserWarning, match="column-vector"):
+        as_frame = moe.fit(d, d[["y"]]).log_likelihood_
+    assert moe.dropped_.columns == (("x", 2), ("y", 1))
+    assert as_frame == moe.fit(d, d["y"]).log_likelihood_
+
+
+def test_a_response_of_three_columns_is_no_proportion():
+    d = {"x": np.arange(6.0), "s": np.ones(6), "t": np.full(6, 2.0)}
+    moe = MoERegressor(1, family="binomial", formula="prop(s, t) ~ x")
+    with pytest.raises(DataError, match="reads s, t: leave y out"):
+        moe.fit(d, np.ones((6, 3)))
+
+
 def test_sparse_and_lists():
     sparse = pytest.importorskip("scipy.sparse")
     holes, full = with_holes(data()), data()

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from .constraints import Constraints
-from .design import Observations, refuse_offset
+from .design import Observations
 from .design.by_formula import read_formula
-from .design.groups import refuse_groups, refuse_partial
 from .errors import DataError
 from .experts import Family, make_family
 from .fitted import FittedModel, LocatedModel, Sample
@@ -82,7 +81,8 @@ def fit_design(
     """Fit every k in `ks` and choose by `criterion`; `constraints` are words of `Constraints.read`."""
     held = Constraints.read(
         data.design.expert_names, data.design.gate_names, data.classes, ks[0] if len(ks) == 1 else None,
-        labelled=0 if data.partial is None else int((data.partial >= 0).sum()), **(constraints or {}),
+        labelled=0 if data.partial is None else int((data.partial >= 0).sum()), marked=data.design.common,
+        **(constraints or {}),
     )  # fmt: skip
     rows, units = read(
         data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate.scaling,
@@ -108,9 +108,7 @@ def fit_located_design(
 ) -> Result:
     """Fit every located model for every k in `ks`, and choose by `criterion`; words as in `LocatedModels` and
     `sweep`."""
-    refuse_groups(data.groups, "located models")
-    refuse_partial(data.partial, data.design.expert_names, "located models")
-    refuse_offset(data.design.known, "located models")
+    data.refuse_beside("located models")
     if data.z is not None:
         raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
     located = LocatedModels(data.x, data.y, models, data.w, contrast)

@@ -13,7 +13,6 @@ from .errors import DataError
 from .reading import number, whole
 
 INTERCEPT = "(intercept)"
-MARK = "common("  # in the name of a column that a formula has in common
 _NEEDS_K = " (of one expert only where n_experts is a number)"
 ZERO = 1e-11  # of a row's largest entry, below which elimination has left nothing
 
@@ -128,13 +127,13 @@ class Constraints:
         order_by: str | None = None,
         reference_expert: int | None = None,
         labelled: int = 0,
+        marked: Sequence[str] = (),
     ) -> Constraints:
-        """What the words of an estimator say of columns with these names; `k` experts, None where that is to
-        be chosen."""
+        """What the words of an estimator, and the formula that has `marked` columns in common, say of columns
+        with these names; `k` experts, None where that is to be chosen."""
         if isinstance(common, str):
             raise DataError(f"common must be a list of columns, got {common!r}")
-        named = [j for name in common or () for j in _columns(name, experts, "common")]
-        marked = [j for j, name in enumerate(experts, 1) if MARK in name]
+        named = [j for name in (*(common or ()), *marked) for j in _columns(name, experts, "common")]
         if fixed is not None and not isinstance(fixed, Mapping):
             raise DataError(f"fixed must map coefficients to values, such as {{'x1': 0.0}}, got {fixed!r}")
         held = []
@@ -153,7 +152,7 @@ class Constraints:
         reference = _reference(reference_expert, k)
         if reference is not None and any(h.part == "gate" for h in held):
             raise DataError("a fixed gate is told against the last expert: leave out reference_expert")
-        out = cls(tuple(dict.fromkeys([*named, *marked])), tuple(held), order, labelled, reference)
+        out = cls(tuple(dict.fromkeys(named)), tuple(held), order, labelled, reference)
         if order is not None and not out.symmetric:
             raise DataError(
                 "order_by has nothing to order where rows say which expert they have, or a coefficient of "

@@ -153,8 +153,8 @@ def _predictions(
 def _complete(model: Any, frame: Any, drop: bool, response: bool) -> tuple[Any, np.ndarray | None]:
     """Rows of a frame without missing values where the model reads it, and which these are; None: all."""
     from ..design import FormulaDesign
-    from ..design.frames import columns, gaps, refuse_gaps
-    from ..design.holes import complete_rows, take_rows
+    from ..design.frames import columns, complete_rows, gaps, refuse_gaps
+    from ..design.holes import take_rows
 
     if isinstance(model.design, FormulaDesign):
         found = gaps(model.design.read(frame, response=response))
@@ -218,13 +218,13 @@ def _posteriors(model: Any, at: tuple[Any, Any], frame: Any) -> dict[str, Any]:
 
 def _seen(model: Any, x: Any, frame: Any) -> tuple[Any, np.ndarray]:
     """The experts' columns, with trials where the response has them, and the response of the rows."""
-    from ..design import append_trials
+    from ..design import append_trials, split_trials
     from ..fitted import FittedModel
 
     y = _response(model, frame)
     if not isinstance(model, FittedModel) or not model.fit.model.family.takes_trials:
         return x, y
-    y, trials = (y[:, 0], y[:, 1]) if y.ndim == 2 else (y, None)
+    y, trials = split_trials(y)
     return append_trials(x, model.design.known, y, trials), y
 
 

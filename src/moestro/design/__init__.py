@@ -5,7 +5,7 @@ from typing import Any
 from ..errors import DataError
 from .arrays import ArrayDesign
 from .formula import FormulaDesign
-from .known import append_trials, check_offset, refuse_offset, split_known, with_trials
+from .known import append_trials, check_offset, split_known, split_trials, with_trials
 from .observations import Observations
 from .scaling import Scaling, fit_scaling
 from .transforms import apply_transform, learn_transform
@@ -35,7 +35,7 @@ __all__ = [
     "design_from_dict",
     "fit_scaling",
     "learn_transform",
-    "refuse_offset",
     "split_known",
+    "split_trials",
     "with_trials",
 ]

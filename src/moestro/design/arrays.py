@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -43,6 +43,8 @@ class ArrayDesign:
     width: int = 0
     levels: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     known: int = 0
+
+    common: ClassVar[tuple[str, ...]] = ()  # only a formula says so, whatever columns are called
 
     @classmethod
     def learn(

@@ -9,6 +9,7 @@ from .frames import gaps, row_count
 from .grammar import with_offset
 from .groups import group_ids, known_experts
 from .holes import check_policy, drop_gaps, take_rows
+from .known import split_trials
 from .observations import Observations
 from .response import check_weights, encode_classes, numeric_response
 
@@ -38,8 +39,9 @@ def read_formula(
     design = FormulaDesign.learn(formula, data)
     x, z = design.matrices(data)
     design, raw = design.learn_response(data)
-    y, labels = encode_classes(raw) if classes else (numeric_response(raw, design.response), ())
-    y, trials = (y[:, 0].copy(), y[:, 1].copy()) if y.ndim == 2 else (y, None)
+    name = design.response
+    y, labels = encode_classes(raw, name=name) if classes else (numeric_response(raw, name), ())
+    y, trials = split_trials(y)
     w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)
     known = known_experts(partial, data, len(y), k)
     return Observations(

@@ -45,7 +45,7 @@ class FormulaSide:
         parse(text)
         if text.replace(" ", "") == "1":
             return cls(text, (), (), {}, {})
-        declared = {n: v for n, v in declared_levels(data).items() if n in variables(text)}
+        declared = declared_levels(data, variables(text))
         spec = materialise(make_spec(text, None, None), needed(text, data), declared).model_spec
         names = [str(c) for c in spec.column_names]
         if "Intercept" not in names:
@@ -142,9 +142,7 @@ class FormulaDesign:
         for part, of in ((None if plain else response, "response"), (gate, "gate")):
             if part is not None and offsets(part):
                 raise DataError(f"an offset belongs to the experts' part of a formula, not to the {of}")
-        own = plain or variables(response)
-        read = sorted({*own, *(name for part in (experts, gate or "1") for name in variables(part))})
-        refuse_unusable(columns(data, read))  # of all parts at once, so that one message names every gap
+        refuse_unusable(read_by(text, data))  # of all parts at once, so that one message names every gap
         if any("common(" in name for name in offsets(experts)):
             raise DataError("an offset has no coefficient that could be common: leave out common(...)")
         if any("common(" in part for part in (response, gate or "")):
@@ -157,6 +155,11 @@ class FormulaDesign:
     @property
     def expert_names(self) -> tuple[str, ...]:
         return self.experts.names
+
+    @property
+    def common(self) -> tuple[str, ...]:
+        """Columns of the experts that ``common(...)`` gives the same coefficient in every expert."""
+        return tuple(name for name in self.expert_names if "common(" in name)
 
     @property
     def known(self) -> int:
@@ -250,20 +253,12 @@ class FormulaDesign:
         return design
 
 
-def with_response(text: str, data: Any, y: np.ndarray) -> dict[str, np.ndarray]:
-    """The columns that a formula reads, y (n,) in the place of the one that its response reads."""
-    response, experts, gate = split(text)
-    read = {name for part in (experts, gate or "1") for name in variables(part)}
-    return columns(data, sorted(read)) | response_data(response, y)
-
-
 def read_by(text: str, data: Any, y: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """All columns that a formula reads, the response from y (n,) where it is given."""
-    if y is not None:
-        return with_response(text, data, np.asarray(y))
+    """All columns that a formula reads, those of the response from y where it is given."""
     response, experts, gate = split(text)
+    own = {} if y is None else response_data(response, np.asarray(y))
     read = {name for part in (experts, gate or "1") for name in variables(part)}
-    return columns(data, sorted({*read, *_response_variables(response)}))
+    return columns(data, sorted(read if own else {*read, *_response_variables(response)})) | own
 
 
 def _response_variables(response: str) -> list[str]:
@@ -271,11 +266,12 @@ def _response_variables(response: str) -> list[str]:
 
 
 def response_data(response: str, y: np.ndarray) -> dict[str, np.ndarray]:
-    """y (n,) under the name of the one column that a response reads."""
-    names = _plain_names(response)
-    if names is not None and y.ndim == len(names):
-        return dict(zip(names, y.reshape(len(y), -1).T, strict=True))
-    names = names or variables(response)
+    """y (n,) under the name of the one column that a response reads; successes and trials (n, 2) under
+    theirs."""
+    plain, given = _plain_names(response), y.T if y.ndim == 2 else y[None]
+    names = plain or variables(response)
+    if len(given) == len(names) and (plain or len(names) == 1):
+        return dict(zip(names, given, strict=True))
     if len(names) != 1:
         read = ", ".join(names) or "no column"
         raise DataError(

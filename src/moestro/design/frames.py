@@ -102,13 +102,24 @@ def _is_absent(value: Any) -> bool:
     return type(value).__name__ in ("NAType", "NaTType")
 
 
+def complete_rows(found: dict[str, np.ndarray]) -> np.ndarray | None:
+    """Boolean (n,): rows in none of the `gaps`; None where there are none."""
+    if not found:
+        return None
+    if len({len(absent) for absent in found.values()}) > 1:
+        each = (f"'{name}' has {len(absent)}" for name, absent in found.items())
+        raise DataError(f"columns have different numbers of rows: {', '.join(each)}")
+    return ~np.any(list(found.values()), axis=0)
+
+
 def refuse_gaps(found: dict[str, np.ndarray]) -> None:
     """Refuse columns with missing values, from the `gaps` of each."""
-    if not found:
+    keep = complete_rows(found)
+    if keep is None:
         return
     each = [f"column '{name}' has missing values in {which_rows(rows)}" for name, rows in found.items()]
     if len(found) > 1:
-        each.append(f"{int(np.any(list(found.values()), axis=0).sum())} rows in all")
+        each.append(f"{int((~keep).sum())} rows in all")
     raise DataError(
         f"{', '.join(each)}: fill them, or leave these rows out with missing='drop' (--missing drop; "
         "predictions are NaN there)"

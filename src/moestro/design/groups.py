@@ -44,13 +44,13 @@ def known_experts(partial: Any, data: Any, n: int, k: int | None) -> np.ndarray 
     return out if (out >= 0).any() else None
 
 
-def refuse_partial(partial: Any, names: tuple[str, ...], what: str) -> None:
+def refuse_partial(partial: Any, common: tuple[str, ...], what: str) -> None:
     """Where no row can say which expert it has, and no coefficient be common."""
     if partial is not None:
         raise DataError(
             f"partial labels are not known to {what}: leave them out, or use a softmax gate alone"
         )
-    if any("common(" in name for name in names):
+    if common:
         raise DataError(f"common(...) is not known to {what}: write the column without it")
 
 

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from ..errors import DataError
 from ..reading import texts, whole
 from ..tables import Table
-from .frames import as_frame, columns, gaps, row_count
+from .frames import as_frame, columns, complete_rows, gaps, row_count
 
 POLICIES = ("error", "drop")
 
@@ -41,17 +41,15 @@ class Dropped:
         return {"rows": self.rows, "of": self.of, "columns": names, "counts": counts}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Dropped:
+    def from_dict(cls, data: Any) -> Dropped | None:
+        """Inverse of `to_dict`; None of a file that says nothing of them."""
+        if data is None:
+            return None
         of = whole(data["of"], "number of rows", 0, 2**53)
         rows = whole(data["rows"], "number of rows left out", 0, of)
         names = texts(data["columns"], "columns with missing values")
         counts = [whole(c, "number of missing values", 0, rows) for c in data["counts"]]
         return cls(rows, of, tuple(zip(names, counts, strict=True)))
-
-
-def dropped_from_dict(data: Any) -> Dropped | None:
-    """What a file says of rows that were left out."""
-    return None if data is None else Dropped.from_dict(data)
 
 
 def check_policy(missing: Any) -> None:
@@ -121,11 +119,6 @@ def _list(data: Any) -> np.ndarray:
     """A list as an array; one that mixes numbers and text keeps them as they are."""
     values = np.asarray(data)
     return np.asarray(data, dtype=object) if values.dtype.kind in "US" else values
-
-
-def complete_rows(found: dict[str, np.ndarray]) -> np.ndarray | None:
-    """Boolean (n,): rows in none of the `gaps`; None where there are none."""
-    return ~np.any(list(found.values()), axis=0) if found else None
 
 
 def drop_gaps(found: dict[str, np.ndarray], n: int) -> tuple[np.ndarray | None, Dropped]:

@@ -21,6 +21,11 @@ def split_known(x: Any, known: int) -> tuple[Any, np.ndarray | None]:
     return (x[:, :-known], x[:, -known:]) if known else (x, None)
 
 
+def split_trials(y: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Successes (n,) and trials (n,) of a response of two columns; y and None of one."""
+    return (y[:, 0].copy(), y[:, 1].copy()) if y.ndim == 2 else (y, None)
+
+
 def with_trials(known: np.ndarray | None, y: np.ndarray, trials: np.ndarray | None) -> np.ndarray | None:
     """`known` with the trials in which y (n,) counts successes, (n, 2); None: a row is one trial."""
     n = np.ones_like(y) if trials is None else trials

@@ -6,7 +6,7 @@ levels of text are sorted; a categorical that states an order keeps it. Levels t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,9 @@ def plain_level(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 
-def declared_levels(data: Any) -> dict[str, tuple[Any, ...]]:
-    """The levels of the columns of a frame that state an order, in that order, as far as rows have them."""
+def declared_levels(data: Any, wanted: Collection[str]) -> dict[str, tuple[Any, ...]]:
+    """The levels of the `wanted` columns of a frame that state an order, in that order, as far as rows have
+    them."""
     import narwhals as nw
 
     frame = as_frame(data)
@@ -34,7 +35,7 @@ def declared_levels(data: Any) -> dict[str, tuple[Any, ...]]:
     if frame is None:
         return out
     pandas = frame.implementation.is_pandas_like()
-    schema: dict[str, Any] = dict(frame.schema.items())
+    schema: dict[str, Any] = {name: dtype for name, dtype in frame.schema.items() if name in wanted}
     for name, dtype in schema.items():
         series: Any = frame[name]
         if pandas and isinstance(dtype, nw.Enum | nw.Categorical):
@@ -57,7 +58,7 @@ def learn_levels(data: Any) -> dict[str, tuple[Any, ...]]:
     out: dict[str, tuple[Any, ...]] = {}
     if frame is None:
         return out
-    declared = declared_levels(data)
+    declared = declared_levels(data, frame.columns)
     for name, dtype in frame.schema.items():
         if isinstance(dtype, nw.Date | nw.Datetime | nw.Duration):
             raise DataError(

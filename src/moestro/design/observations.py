@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import DataError
+from .groups import refuse_groups, refuse_partial
 from .holes import Dropped
+from .known import refuse_offset
 
 if TYPE_CHECKING:
     from . import Design
@@ -57,3 +60,15 @@ class Observations:
     def response(self) -> str:
         """What the first one is called."""
         return self.responses[0]
+
+    def refuse_beside(self, what: str) -> None:
+        """Refuse what `what` does not know of rows: groups, known experts, common coefficients, an offset,
+        trials."""
+        refuse_groups(self.groups, what)
+        refuse_partial(self.partial, self.design.common, what)
+        refuse_offset(self.design.known, what)
+        if self.trials is not None:
+            raise DataError(
+                f"{what} count no trials: leave the penalty and the Gaussian gate out, or write each trial "
+                "as a row"
+            )

@@ -15,6 +15,11 @@ WEIGHTS = 1e100  # the largest sum of weights: its square and its products with 
 def encode_classes(y: np.ndarray, known: tuple = (), name: str = "y") -> tuple[np.ndarray, tuple]:
     """Class indices (n,) as floats, and the sorted labels; `known` labels are kept and others refused."""
     y = np.asarray(y)
+    if y.ndim == 2:
+        raise DataError(
+            f"the response '{name}' has {y.shape[1]} columns, and a class is one: successes and trials are "
+            "of family='binomial'"
+        )
     if y.dtype == object:
         y = y.astype(str) if all(isinstance(v, str) for v in y) else y
     labels = np.unique(y)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..design import FormulaDesign, append_trials
+from ..design import FormulaDesign, append_trials, split_trials
 from ..errors import DataError
 from ..fitted import posterior
 from ..fitted.groups import group_joint
@@ -36,7 +36,7 @@ class Answers(Described):
 
     def _split_trials(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Successes (n,) and trials (n,) of a response with two columns; y and None of any other."""
-        return (y[:, 0].copy(), y[:, 1].copy()) if self._takes_trials and y.ndim == 2 else (y, None)
+        return split_trials(y) if self._takes_trials else (y, None)
 
     def _matrices(self, X: Any, offset: Any = None) -> tuple[Any, Any]:
         design = self._fitted().design

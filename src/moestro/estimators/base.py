@@ -18,8 +18,8 @@ from ..fitted import write_file
 from ..threads import thread_count
 from .answers import Answers
 from .found import Found, Penalised, describe
-from .groups import column_by_name, ids_of
-from .helpers import read_arrays, read_formula, warn_if_weak
+from .groups import ids_of
+from .helpers import read_arrays, read_formula, refuse_name, warn_if_weak
 from .holes import training_rows
 from .paths import RegularizationPath
 
@@ -128,8 +128,10 @@ class MoEBase(Answers):
         y = self._encode(y, responses[0], fitting=True)
         y, trials = self._split_trials(y)
         w = check_weights(sample_weight, len(y))
+        if self.formula is None:
+            refuse_name(partial, "partial", "labels")
         k = int(self.n_experts) if isinstance(self.n_experts, int | np.integer) else None
-        known = known_experts(column_by_name(self, partial, "partial"), data, len(y), k)
+        known = known_experts(partial, data, len(y), k)
         given = Observations(
             design, x, z, y, w, responses, self._classes, ids, trials, dropped=dropped, partial=known
         )

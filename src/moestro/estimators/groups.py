@@ -7,21 +7,14 @@ from typing import Any
 from ..design.groups import group_ids
 from ..errors import DataError
 from ..fitted.groups import log_weights_after
+from .helpers import refuse_name
 
 
 def ids_of(estimator: Any, groups: Any, X: Any) -> Any:
     """Ids of the rows of X; the name of a column where a formula says which columns are used."""
-    return group_ids(column_by_name(estimator, groups, "groups"), X)
-
-
-def column_by_name(estimator: Any, given: Any, what: str) -> Any:
-    """What was given, refused where it is the name of a column and no formula says which columns are used."""
-    if isinstance(given, str) and estimator.formula is None:
-        raise DataError(
-            f"{what}={given!r} names a column, which without a formula would be a feature too: "
-            f"give the {'ids' if what == 'groups' else 'labels'} themselves"
-        )
-    return given
+    if estimator.formula is None:
+        refuse_name(groups, "groups", "ids")
+    return group_ids(groups, X)
 
 
 def inputs_of(estimator: Any, X: Any, groups: Any, history: Any, offset: Any = None) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state, column_or_1d, get_tags
 from sklearn.utils.validation import validate_data
 
 from ..design import ArrayDesign, Design, FormulaDesign, check_offset
-from ..design.formula import response_data, with_response
+from ..design.formula import read_by, response_data
 from ..design.frames import frame_names
 from ..design.grammar import short, with_offset
 from ..design.levels import coded, learn_levels
@@ -51,12 +51,17 @@ def read_arrays(
 
 def given_offset(offset: Any, n: int) -> np.ndarray:
     """An offset (n,) that is given beside a matrix."""
-    if isinstance(offset, str):
-        raise DataError(
-            f"offset={offset!r} names a column, which without a formula would be a feature too: "
-            "give the numbers themselves"
-        )
+    refuse_name(offset, "offset", "numbers")
     return check_offset(offset, n)
+
+
+def refuse_name(given: Any, word: str, what: str) -> None:
+    """Refuse the name of a column where no formula says which columns are used."""
+    if isinstance(given, str):
+        raise DataError(
+            f"{word}={given!r} names a column, which without a formula would be a feature too: "
+            f"give the {what} themselves"
+        )
 
 
 def beside(X: Any, offset: np.ndarray) -> np.ndarray:
@@ -95,7 +100,7 @@ def read_formula(
         if getattr(estimator, name, None) is not None:
             raise DataError(f"{name} cannot be given beside a formula: write the gate's part after '|'")
     if y is not None:
-        data = with_response(formula, data, _columns_of(y))
+        data = read_by(formula, data, _columns_of(y))
     design = FormulaDesign.learn(formula, data)
     x, z = design.matrices(data)
     design, response = design.learn_response(data)

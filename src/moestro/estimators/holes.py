@@ -9,9 +9,9 @@ import numpy as np
 
 from ..design import FormulaDesign
 from ..design.formula import read_by, response_data
-from ..design.frames import frame_names, gaps, refuse_gaps
+from ..design.frames import complete_rows, frame_names, gaps, refuse_gaps
 from ..design.grammar import with_offset
-from ..design.holes import Dropped, array_gaps, check_policy, complete_rows, count_rows, drop_gaps, take_rows
+from ..design.holes import Dropped, array_gaps, check_policy, count_rows, drop_gaps, take_rows
 from ..rows import encode_groups
 
 
@@ -26,11 +26,6 @@ class Seen:
     """
 
     keep: np.ndarray | None = None
-
-    @property
-    def empty(self) -> bool:
-        """Whether no row is left."""
-        return self.keep is not None and not self.keep.any()
 
     def take(self, data: Any) -> Any:
         """The rows that are seen; None and the name of a column stay."""

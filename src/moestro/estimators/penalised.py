@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..api import WORDS, number_of_experts
-from ..design import ArrayDesign, Design, Observations, refuse_offset
-from ..design.groups import refuse_groups, refuse_partial
+from ..design import ArrayDesign, Design, Observations
 from ..errors import DataError
 from ..fitted import FittedModel, Sample
 from ..gates import make_gate
@@ -54,17 +53,11 @@ def fit_at(
     estimator: Any, data: Observations, k: int, penalty: Penalty, seed: int, **how: Any
 ) -> tuple[FittedModel, ChosenFit]:
     """k experts with a penalty; `how` as in `penalised.fit_penalised`."""
-    refuse_groups(data.groups, "penalised fits")
-    refuse_partial(data.partial, data.design.expert_names, "penalised fits")
-    refuse_offset(data.design.known, "penalised fits")
+    data.refuse_beside("penalised fits")
     options = replace(options_of(estimator, TOL), seed=seed)
     check_options(options, k)
     if options.tol > ACCEPTED:
         raise DataError(f"with a penalty tol must be positive and at most {ACCEPTED:g}, got {options.tol!r}")
-    if data.trials is not None:
-        raise DataError(
-            "penalised fits count no trials yet: leave the penalty out, or write each trial as a row"
-        )
     family, merge = estimator._family(), how.get("criterion") != "cv"
     if family.nuisances and not family.has_variance:
         raise DataError(

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..constraints import Constraints
 from ..design import Design, FormulaDesign, Scaling, Units, design_from_dict
-from ..design.holes import Dropped, dropped_from_dict
+from ..design.holes import Dropped
 from ..design.scaling import LARGEST, SMALLEST
 from ..errors import DataError, FileError
 from ..experts import FAMILIES, known_as, make_family
@@ -129,7 +129,7 @@ def from_dict(data: Any) -> Parts:
         **fit_from_dict(f, model.k),
     )
     known = [_covariance_from_dict(c, model) for c in data.get("covariances", [])]
-    sample, dropped = Sample.from_dict(data.get("sample")), dropped_from_dict(data.get("dropped"))
+    sample, dropped = Sample.from_dict(data.get("sample")), Dropped.from_dict(data.get("dropped"))
     return design, units, fit, {c.kind: c for c in known}, sample, dropped
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..design import Design, FormulaDesign, Observations, design_from_dict
-from ..design.holes import Dropped, dropped_from_dict
+from ..design.holes import Dropped
 from ..distribution import PredictiveDistribution
 from ..errors import DataError, quiet
 from ..inference import (
@@ -228,7 +228,7 @@ class LocatedModel:
             raise DataError("the model file's measure is not of its specification")
         if isinstance(design, FormulaDesign) and responses != (design.response,):
             raise DataError("the model file's response is not that of its formula")
-        sample, dropped = Sample.from_dict(data.get("sample")), dropped_from_dict(data.get("dropped"))
+        sample, dropped = Sample.from_dict(data.get("sample")), Dropped.from_dict(data.get("dropped"))
         model = cls(design, responses, single, fit, sample=sample, dropped=dropped)
         kept = [c for c in [data["covariance"]] if c] if first else data["covariances"]
         return replace(model, covariances={c["kind"]: _covariance(c, model.terms) for c in kept})

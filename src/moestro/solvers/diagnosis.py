@@ -22,7 +22,7 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
     phi, e = outcome.phi, outcome.evaluation
     if not (np.isfinite(e.value) and np.isfinite(phi).all()):
         return Status(StatusKind.NOT_FINITE, "the log-likelihood is not a finite number")
-    collapsed = _owners(c, c.collapsed(phi))
+    collapsed = c.experts_of(c.collapsed(phi))
     if collapsed:
         return Status(
             StatusKind.COLLAPSED,
@@ -45,7 +45,7 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
     if at_bound.any() or (outcome.converged and runaway.any()):
         lost = at_bound | runaway
         where = ["the gate"] * bool((lost & (c.block == 0)).any())
-        experts = _owners(c, lost & (c.block > 0))
+        experts = c.experts_of(lost & (c.block > 0))
         where += [_experts(experts)] * bool(experts)
         edge = (
             "at the bound of the parameter space" if at_bound.any() else "still growing where no gain is left"
@@ -54,7 +54,7 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
             StatusKind.SEPARATED,
             f"coefficients of {' and '.join(where)} are {edge}: some rows are predicted with certainty. "
             "Predictions hold; those coefficients have no finite estimate",
-            _owners(c, lost),
+            c.experts_of(lost),
         )
     if not outcome.converged:
         why = "no better point was found" if outcome.stuck else "raise max_iter"
@@ -65,8 +65,8 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
         )
     become = c.boundary(phi)
     if become:
-        experts = tuple(sorted({e for those in become.values() for e in _owners(c, those)}))
-        said = "; ".join(f"{_experts(_owners(c, those))}: {words}" for words, those in become.items())
+        experts = tuple(sorted({e for those in become.values() for e in c.experts_of(those)}))
+        said = "; ".join(f"{_experts(c.experts_of(those))}: {words}" for words, those in become.items())
         return Status(StatusKind.BOUNDARY, said, experts)
     if flat:
         return Status(
@@ -139,12 +139,8 @@ def directions(objective: Objective, phi: np.ndarray, e: Evaluation) -> Directio
 def _flat(c: Coordinates, found: Directions) -> tuple[int, ...]:
     experts: set[int] = set()
     for vector in found.null.T:
-        experts.update(_owners(c, np.abs(vector) >= 0.3 * np.abs(vector).max()))
+        experts.update(c.experts_of(np.abs(vector) >= 0.3 * np.abs(vector).max()))
     return tuple(sorted(experts))
-
-
-def _owners(c: Coordinates, chosen: np.ndarray) -> tuple[int, ...]:
-    return c.experts_of(chosen)
 
 
 def _experts(which: tuple[int, ...]) -> str:

@@ -25,6 +25,7 @@ from ..rows import Rows
 from ..search import Options, seed_sequence
 from ..solvers.pool import Pool
 from .estimates import p_text
+from .refitted import simulated
 
 STARTS = (
     4  # uninformed starts of a larger refit, beside its estimate and the smaller refit with experts in two
@@ -116,9 +117,7 @@ def mixture_ratio(
 
     def ratio(own: np.random.SeedSequence) -> float:
         draw, search = own.spawn(2)
-        rng = np.random.default_rng(draw)
-        drawn = [smaller.model.sample(smaller.theta, b.z, b.x, rng, b.known)[0] for b in rows.blocks()]
-        fresh = replace(rows, y=rows.y_center + rows.y_scale * np.concatenate(drawn))
+        fresh = simulated(smaller, rows, np.random.default_rng(draw))
         options = Options(engine=engine, n_starts=STARTS, tol=TOL, seed=search, nested=False)
         low = fit_mixture(smaller.model, fresh, replace(options, initial=(smaller.theta,), only_initial=True))
 

@@ -62,8 +62,13 @@ def _samples(fit: MixtureFit, rows: Rows, request: Request) -> Iterator[Rows]:
             "experts only"
         )
     for rng in generators(request):
-        drawn = [fit.model.sample(fit.theta, b.z, b.x, rng, b.known)[0] for b in rows.blocks()]
-        yield replace(rows, y=rows.y_center + rows.y_scale * np.concatenate(drawn))
+        yield simulated(fit, rows, rng)
+
+
+def simulated(fit: MixtureFit, rows: Rows, rng: np.random.Generator) -> Rows:
+    """The rows with responses that are drawn from the fit at their columns."""
+    drawn = [fit.model.sample(fit.theta, b.z, b.x, rng, b.known)[0] for b in rows.blocks()]
+    return replace(rows, y=rows.y_center + rows.y_scale * np.concatenate(drawn))
 
 
 def matched(fit: MixtureFit, theta: np.ndarray) -> np.ndarray:

@@ -193,6 +193,4 @@ def _fixed(fit: MixtureFit, jacobian: np.ndarray) -> np.ndarray:
         return np.zeros(fit.model.size, dtype=bool)
     moved = np.abs(fit.coordinates.map.gradient(jacobian.T).T).max(axis=1, initial=0.0)
     size = np.abs(jacobian).max(axis=1)
-    constant = moved <= 1e-9 * np.where(size > 0, size, 1.0)
-    aliased = (size == 0) | ~jacobian.any(axis=1)
-    return constant & ~aliased
+    return (size != 0) & (moved <= 1e-9 * np.where(size > 0, size, 1.0))  # size zero: aliased

@@ -127,6 +127,11 @@ def differences(objective, phi, h=1e-5):
     return tuple(np.array([(f(phi + s) - f(phi - s)) / (2 * h) for s in steps]) for f in (value, gradient))
 
 
+def standard_errors(table, part="expert"):
+    """Of the coefficients of experts, or of the gate."""
+    return np.array([r["se"] for r in table.rows() if r["part"] == part and "variance" not in r["term"]])
+
+
 def _one_row(x, z, y, w):
     from moestro.design import Scaling
     from moestro.rows import Rows

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from conftest import two_lines
+from conftest import standard_errors
 from moestro import DataError, LocatedMoERegressor, MoERegressor
 from moestro.inference import Request
 from moestro.inference.intervals import drawn_interval
@@ -20,15 +20,6 @@ def and_slow(first, *others):
     return [first, *(pytest.param(o, marks=pytest.mark.slow) for o in others)]
 
 
-@pytest.fixture(scope="module")
-def lines():
-    return two_lines(200)
-
-
-def errors(table, part="expert"):
-    return np.array([r["se"] for r in table.rows() if r["part"] == part and "variance" not in r["term"]])
-
-
 class TestExpected:
     def test_as_statsmodels_has_it(self):
         sm = pytest.importorskip("statsmodels.api")
@@ -37,9 +28,9 @@ class TestExpected:
         y = rng.poisson(np.exp(0.3 + x @ [0.2, -0.1]))
         glm = sm.GLM(y, sm.add_constant(x), family=sm.families.Poisson()).fit(tol=1e-12)
         moe = MoERegressor(1, family="poisson").fit(x, y)
-        np.testing.assert_allclose(errors(moe.inference("expected")), glm.bse, rtol=1e-6)
+        np.testing.assert_allclose(standard_errors(moe.inference("expected")), glm.bse, rtol=1e-6)
         ols = sm.OLS(y, sm.add_constant(x)).fit()
-        own = errors(MoERegressor(1).fit(x, y).inference("expected"))
+        own = standard_errors(MoERegressor(1).fit(x, y).inference("expected"))
         np.testing.assert_allclose(own, ols.bse * np.sqrt(297 / 300), rtol=1e-6)
 
     def test_of_several_experts_it_is_refused(self, lines):
@@ -84,14 +75,14 @@ class TestSurvey:
         expected = linearised(np.column_stack([np.ones(len(y)), x]), y, w, strata, units, share)
         how = {"cluster": units, "strata": strata, "fpc": fpc}
         for kind in (MoERegressor, LocatedMoERegressor):
-            got = errors(kind(1).fit(x, y, w).inference("survey", **how))
+            got = standard_errors(kind(1).fit(x, y, w).inference("survey", **how))
             np.testing.assert_allclose(got, expected, rtol=1e-6)
 
     def test_the_mean_of_a_simple_random_sample(self):
         """(1 - n / N) s² / n."""
         y = np.random.default_rng(1).gamma(2.0, size=50)
         moe = MoERegressor(1, expert_features=[], gate_features=[]).fit(np.arange(50.0)[:, None], y)
-        got = errors(moe.inference("survey", fpc=200))
+        got = standard_errors(moe.inference("survey", fpc=200))
         assert got[0] == pytest.approx(np.sqrt(0.75 * y.var(ddof=1) / 50), rel=1e-6)
 
     def test_without_strata_it_is_that_of_clusters(self, lines):
@@ -108,7 +99,7 @@ class TestSurvey:
         a = MoERegressor(1).fit(x, y, np.where(gone, 0.0, w)).inference("survey", **how)
         kept = {n: v[~gone] for n, v in how.items()}
         b = MoERegressor(1).fit(x[~gone], y[~gone], w[~gone]).inference("survey", **kept)
-        np.testing.assert_allclose(errors(a), errors(b), rtol=1e-8)
+        np.testing.assert_allclose(standard_errors(a), standard_errors(b), rtol=1e-8)
 
     @pytest.mark.parametrize(
         ("how", "words"),
@@ -136,8 +127,8 @@ class TestBootstrap:
     @pytest.mark.parametrize("resample", ["weights", "rows", "parametric"])
     def test_all_agree_where_the_model_is_right(self, lines, kind, resample):
         moe = kind(2, **FEW).fit(*lines)
-        a = errors(moe.inference())
-        b = errors(moe.inference("bootstrap", n_bootstrap=60, resample=resample, random_state=0))
+        a = standard_errors(moe.inference())
+        b = standard_errors(moe.inference("bootstrap", n_bootstrap=60, resample=resample, random_state=0))
         np.testing.assert_allclose(b, a, rtol=0.5)  # 60 draws: 9 % of a standard error each, and n is 200
 
     def test_intervals_of_known_draws(self):

@@ -104,6 +104,20 @@ def test_a_fork_after_use_and_during_it():
     assert value == expected and all(n == 2 for n in after)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process")
+def test_a_child_that_leaves_the_block_of_its_parent_has_a_limit_of_its_own():
+    with threadpool_limits(3, user_api="blas"):
+        before = blas()
+        with one_blas_thread():
+            child = os.fork()
+        if child == 0:
+            with one_blas_thread():
+                inside = blas()
+            os._exit(0 if all(n == 1 for _, n in inside) and blas() == before else 1)
+        assert os.waitpid(child, 0)[1] == 0
+
+
 def _in_a_worker(i):
     model, x, y = kinds()[i]
     return model.fit(x, y).log_likelihood_

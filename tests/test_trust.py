@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import three_classes, two_lines
+from conftest import standard_errors, three_classes, two_lines
 from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor, load_model
 from moestro.inference import Hypotheses
 from moestro.inference.atoms import Atom
@@ -20,10 +20,6 @@ def clustered(n=240, G=30, seed=0):
     x = rng.standard_normal((n, 2)) + 0.7 * rng.standard_normal(G)[ids, None]
     y = 1 + x @ [0.5, -1.0] + rng.standard_normal(G)[ids] + rng.standard_normal(n)
     return x, y, ids
-
-
-def standard_errors(table, part="expert"):
-    return np.array([r["se"] for r in table.rows() if r["part"] == part and "variance" not in r["term"]])
 
 
 class TestClusters:

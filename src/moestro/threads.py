@@ -43,7 +43,7 @@ class _OneBlasThread:
 
     def give(self) -> None:
         with self.lock:
-            self.users -= 1
+            self.users = max(self.users - 1, 0)  # a child has none, and may leave a block of its parent's
             if self.users == 0 and self.limit is not None:
                 limit, self.limit = self.limit, None
                 limit.restore_original_limits()

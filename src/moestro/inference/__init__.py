@@ -2,12 +2,11 @@
 
 from .clusters import Clusters
 from .covariance import Covariance, covariance, mixture_estimates
-from .estimates import Estimates, Term
+from .estimates import Estimates
 from .hypotheses import Hypotheses, HypothesisTest, wald_test
 from .located import LocatedCovariance, located_covariance, located_estimates, located_refitted
 from .refitted import refitted
 from .request import FORMULAS, KINDS, Request
-from .survey import Survey
 from .terms import Terms
 
 __all__ = [
@@ -20,8 +19,6 @@ __all__ = [
     "HypothesisTest",
     "LocatedCovariance",
     "Request",
-    "Survey",
-    "Term",
     "Terms",
     "covariance",
     "located_covariance",

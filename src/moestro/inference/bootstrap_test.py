@@ -25,6 +25,7 @@ from ..rows import Rows
 from ..search import Options, seed_sequence
 from ..solvers.pool import Pool
 from .estimates import p_text
+from .refitted import simulated
 
 STARTS = (
     4  # uninformed starts of a larger refit, beside its estimate and the smaller refit with experts in two
@@ -87,7 +88,7 @@ def bootstrap_test(
     """
     if n_replicates < 1 or (enough is not None and enough < 1):
         raise DataError("n_replicates and enough must be at least 1")
-    observed = observed_ratio(smaller, larger)
+    observed = likelihood_ratio(smaller, larger)
     seeds = np.random.SeedSequence(seed).spawn(n_replicates)
     draws: list[float] = []
     exceeded, stopped = 0, False
@@ -116,17 +117,15 @@ def mixture_ratio(
 
     def ratio(own: np.random.SeedSequence) -> float:
         draw, search = own.spawn(2)
-        rng = np.random.default_rng(draw)
-        drawn = [smaller.model.sample(smaller.theta, b.z, b.x, rng, b.known)[0] for b in rows.blocks()]
-        fresh = replace(rows, y=rows.y_center + rows.y_scale * np.concatenate(drawn))
+        fresh = simulated(smaller, rows, np.random.default_rng(draw))
         options = Options(engine=engine, n_starts=STARTS, tol=TOL, seed=search, nested=False)
         low = fit_mixture(smaller.model, fresh, replace(options, initial=(smaller.theta,), only_initial=True))
 
         def search_above(start: np.ndarray, options: Options) -> tuple[float, np.ndarray]:
             high = fit_above(low, larger.model, fresh, replace(options, initial=(start,)))
-            return 2.0 * (high.log_likelihood - low.log_likelihood), high.theta
+            return likelihood_ratio(low, high), high.theta
 
-        return _reached(search_above, larger.theta, options, observed_ratio(smaller, larger))
+        return _reached(search_above, larger.theta, options, likelihood_ratio(smaller, larger))
 
     return ratio
 
@@ -144,15 +143,15 @@ def located_ratio(
 
         def search_above(start: LocatedMeasure, options: Options) -> tuple[float, LocatedMeasure]:
             high = fit_measured(x, y, larger, replace(options, initial=(start,)), low)
-            return 2.0 * (high.log_likelihood - low.log_likelihood), high.measure
+            return likelihood_ratio(low, high), high.measure
 
-        return _reached(search_above, larger.measure, options, observed_ratio(smaller, larger))
+        return _reached(search_above, larger.measure, options, likelihood_ratio(smaller, larger))
 
     return ratio
 
 
-def observed_ratio(smaller: MixtureFit | LocatedFit, larger: MixtureFit | LocatedFit) -> float:
-    """2 (L1 - L0) of the fits that are tested."""
+def likelihood_ratio(smaller: MixtureFit | LocatedFit, larger: MixtureFit | LocatedFit) -> float:
+    """2 (L1 - L0)."""
     return 2.0 * (larger.log_likelihood - smaller.log_likelihood)
 
 

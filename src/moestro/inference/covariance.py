@@ -149,9 +149,7 @@ def joint_of(rows: Rows, request: Request) -> Clusters | Survey | None:
 
 def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = None) -> Estimates:
     """In the user's units, with the notes of a coefficient table."""
-    theta, constraints = to_user(fit.model, units, fit.theta), fit.model.constraints
-    told = None if constraints.reference is None else relevelled(fit.model)
-    theta = theta if told is None else told @ theta
+    theta = relevelled(fit.model, to_user(fit.model, units, fit.theta))
     names = fit.model.names(units.gate_names, units.expert_names, units.predictors())
     free = fit.model.size - fit.model.k * fit.model.family.nuisances
     terms = tuple(Term(*name, kind=REAL if i < free else PLACE) for i, name in enumerate(names))
@@ -160,9 +158,8 @@ def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = 
     zero = np.zeros(len(held), dtype=bool)
     zero[: fit.model.gate_size] = fit.model.gate.held(fit.model.k, fit.model.q)
     jacobian = np.zeros((0, 0))  # (P, P), and P may be large where nothing asks for it
-    if found is not None or constraints.held:
-        jacobian = user_jacobian(fit.model, units)
-        jacobian = jacobian if told is None else told @ jacobian
+    if found is not None or fit.model.constraints.held:
+        jacobian = relevelled(fit.model, user_jacobian(fit.model, units))
     fixed = _fixed(fit, jacobian) & ~zero
     absent = [
         "at zero" if z else "fixed" if f else "aliased" if h else ""
@@ -185,8 +182,7 @@ def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = 
         matrix = among(kept, jacobian @ found.matrix @ jacobian.T)
     draws = None
     if found.draws is not None:
-        draws = np.array([to_user(fit.model, units, t) for t in found.draws])
-        draws = draws if told is None else draws @ told.T
+        draws = np.array([relevelled(fit.model, to_user(fit.model, units, t)) for t in found.draws])
     return Estimates(terms, theta, matrix, tuple(notes), zero, found.kind, draws)
 
 
@@ -197,6 +193,4 @@ def _fixed(fit: MixtureFit, jacobian: np.ndarray) -> np.ndarray:
         return np.zeros(fit.model.size, dtype=bool)
     moved = np.abs(fit.coordinates.map.gradient(jacobian.T).T).max(axis=1, initial=0.0)
     size = np.abs(jacobian).max(axis=1)
-    constant = moved <= 1e-9 * np.where(size > 0, size, 1.0)
-    aliased = (size == 0) | ~jacobian.any(axis=1)
-    return constant & ~aliased
+    return (size != 0) & (moved <= 1e-9 * np.where(size > 0, size, 1.0))  # size zero: aliased

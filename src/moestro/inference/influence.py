@@ -24,8 +24,7 @@ def influence(
     A is the observed information, whose inverse `found` holds, s_i the weighted score of the unit, J the
     derivatives of the user's parameters. Columns are zero where a parameter has no standard error.
     """
-    J = user_jacobian(fit.model, units)
-    J = J if fit.model.constraints.reference is None else relevelled(fit.model) @ J
+    J = relevelled(fit.model, user_jacobian(fit.model, units))
     bread = -found.matrix @ J.T
     return np.concatenate([scores @ bread for scores in row_scores(fit, rows, engine, threads)])
 

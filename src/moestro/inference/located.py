@@ -20,7 +20,6 @@ from .estimates import VAGUE, Estimates, among
 from .louis import information
 from .refits import codes_of, covariance_of, generators, repeat, weights_of
 from .request import OBSERVED, Request, joint
-from .survey import Survey
 from .terms import Terms
 
 FLAT = 1e-6  # observed over complete-data information below which a direction is not identified
@@ -158,11 +157,8 @@ def _samples(
     fit: LocatedFit, x: np.ndarray, y: np.ndarray, w: np.ndarray | None, request: Request
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
     if request.resample != "parametric":
-        clusters = joint(request, len(x), w)
-        assert not isinstance(clusters, Survey)
-        for new in weights_of(
-            request, np.ones(len(x)) if w is None else w, codes_of(request, clusters, len(x))
-        ):
+        codes = codes_of(request, joint(request, len(x), w), len(x))
+        for new in weights_of(request, np.ones(len(x)) if w is None else w, codes):
             yield x, y, new
         return
     if w is not None or request.cluster is not None:

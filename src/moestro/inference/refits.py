@@ -10,14 +10,14 @@ import numpy as np
 
 from ..errors import DataError
 from ..solvers.pool import Pool
-from .clusters import Clusters
+from .clusters import Joint
 from .request import Request
 
 LEAST = 0.5  # of the refits, which must be usable
 SEARCH = 8  # uninformed starts of a refit whose own basin was lost
 
 
-def codes_of(request: Request, clusters: Clusters | None, n: int) -> np.ndarray:
+def codes_of(request: Request, clusters: Joint | None, n: int) -> np.ndarray:
     """What is drawn, or left out, together, (n,)."""
     groupings = () if clusters is None else clusters.groupings
     if len(groupings) > 1:

@@ -12,7 +12,6 @@ from ..errors import DataError
 from ..problems import MixtureFit, fit_mixture
 from ..rows import Rows
 from ..search import Options
-from .clusters import Clusters
 from .covariance import Covariance, joint_of
 from .refits import SEARCH, codes_of, covariance_of, generators, repeat, weights_of
 from .request import Request
@@ -52,10 +51,9 @@ def refitted(
 
 def _samples(fit: MixtureFit, rows: Rows, request: Request) -> Iterator[Rows]:
     if request.resample != "parametric":
-        joint = joint_of(rows, request)
-        clusters = joint if isinstance(joint, Clusters) else None
+        codes = codes_of(request, joint_of(rows, request), rows.n_units)
         w = np.ones(rows.n_units) if rows.w is None else rows.w
-        for new in weights_of(request, w, codes_of(request, clusters, rows.n_units)):
+        for new in weights_of(request, w, codes):
             yield replace(rows, w=new)
         return
     if any(a is not None for a in (rows.w, rows.groups, rows.labels, request.cluster)):
@@ -64,8 +62,13 @@ def _samples(fit: MixtureFit, rows: Rows, request: Request) -> Iterator[Rows]:
             "experts only"
         )
     for rng in generators(request):
-        drawn = [fit.model.sample(fit.theta, b.z, b.x, rng, b.known)[0] for b in rows.blocks()]
-        yield replace(rows, y=rows.y_center + rows.y_scale * np.concatenate(drawn))
+        yield simulated(fit, rows, rng)
+
+
+def simulated(fit: MixtureFit, rows: Rows, rng: np.random.Generator) -> Rows:
+    """The rows with responses that are drawn from the fit at their columns."""
+    drawn = [fit.model.sample(fit.theta, b.z, b.x, rng, b.known)[0] for b in rows.blocks()]
+    return replace(rows, y=rows.y_center + rows.y_scale * np.concatenate(drawn))
 
 
 def matched(fit: MixtureFit, theta: np.ndarray) -> np.ndarray:

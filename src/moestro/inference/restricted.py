@@ -55,9 +55,8 @@ class Restricted:
     def matrix(self, R: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows (m, size) and constants (m,) of R b in phi."""
         c, model = self.fit.coordinates, self.fit.model
-        R = R @ relevelled(model)
-        A = R @ user_jacobian(model, self.units)
-        return c.map.gradient(A.T).T, R @ to_user(model, self.units, c.map.b)
+        A = R @ relevelled(model, user_jacobian(model, self.units))
+        return c.map.gradient(A.T).T, R @ relevelled(model, to_user(model, self.units, c.map.b))
 
     def maximum(
         self, R: np.ndarray, r: np.ndarray, start: np.ndarray | None = None

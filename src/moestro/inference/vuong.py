@@ -19,6 +19,7 @@ import numpy as np
 from ..errors import DataError
 from ..problems import MixtureFit
 from ..rows import Rows
+from .bootstrap_test import likelihood_ratio
 from .covariance import covariance, row_scores
 from .estimates import p_text
 
@@ -74,7 +75,7 @@ def vuong_test(
         scores = np.concatenate(list(row_scores(fit, own, engine, threads)))
         parts.append((scores, covariance(fit, own, engine=engine, threads=threads).matrix))
     weights = vuong_weights(*parts[0], *parts[1])
-    statistic = 2.0 * (larger.log_likelihood - smaller.log_likelihood)
+    statistic = likelihood_ratio(smaller, larger)
     df = larger.n_parameters - smaller.n_parameters
     adjusted = statistic / (1.0 + 1.0 / (df * np.log(larger.weight_sum)))
     return VuongTest(

@@ -4,14 +4,13 @@ from .equivalence import to_located, to_softmax
 from .fit import fit_located, fit_measured
 from .law import LocatedLaw
 from .measure import LocatedMeasure
-from .mixture import LocatedFit, LocatedProblem
+from .mixture import LocatedFit
 from .specification import Specification
 
 __all__ = [
     "LocatedFit",
     "LocatedLaw",
     "LocatedMeasure",
-    "LocatedProblem",
     "Specification",
     "fit_located",
     "fit_measured",

@@ -50,22 +50,16 @@ def user_jacobian(model: Model, units: Units) -> np.ndarray:
     return out
 
 
-def relevelled(model: Model) -> np.ndarray:
-    """Matrix (P, P) from parameters with the last expert as the gate's reference to those with the one that
-    is told to people: its row is taken from the others'."""
-    out = np.eye(model.size)
+def relevelled(model: Model, user: np.ndarray) -> np.ndarray:
+    """Parameters of the user's columns (P,), or rows of their derivatives (P, ...), with the gate against the
+    expert that is told to people instead of the last one: its row is taken from the others'."""
     r = model.reference
     if not model.gate.reference or r == model.k - 1:
-        return out
+        return user
     size = model.n_gate * model.q
-    out[:size, :size] = 0.0
-    told = [e for e in range(model.k) if e != r]
-    for t, e in enumerate(told):
-        at = slice(t * model.q, (t + 1) * model.q)
-        if e < model.k - 1:
-            out[at, e * model.q : (e + 1) * model.q] = np.eye(model.q)
-        out[at, r * model.q : (r + 1) * model.q] -= np.eye(model.q)
-    return out
+    rows = user[:size].reshape(model.n_gate, model.q, *user.shape[1:])
+    rows = np.concatenate([rows, np.zeros_like(rows[:1])])
+    return np.concatenate([np.delete(rows - rows[r], r, axis=0).reshape(user[:size].shape), user[size:]])
 
 
 def measure_of(model: Model, units: Units, theta: np.ndarray) -> MixingMeasure:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..fitted import FittedModel
-from ..inference import LocatedCovariance
+from ..inference import Estimates, LocatedCovariance
 from ..solvers import StatusKind
 from .layout import short
 
@@ -14,7 +14,7 @@ UNSURE = 0.3  # chance of a better optimum from which it is worth a warning
 NAMED = 4  # parameters that a sentence names
 
 
-def doubts(model: Any, covariance: Any = None) -> list[str]:
+def doubts(model: Any, estimates: Estimates, covariance: Any = None) -> list[str]:
     """Of the estimate, of the search, of its standard errors and of the columns."""
     fit = model.fit
     out = [] if fit.status.kind == StatusKind.CONVERGED else [str(fit.status)]
@@ -28,14 +28,13 @@ def doubts(model: Any, covariance: Any = None) -> list[str]:
                 f"a better optimum has a chance of {found.chance_of_better:.0%}: try another random_state"
             )
     if covariance is not None:
-        out += _of_errors(model, covariance)
+        out += _of_errors(estimates, covariance)
     if isinstance(model, FittedModel):
         out += [f"not estimated: {sentence}" for sentence in model.units.aliased()]
     return [text[0].upper() + text[1:] for text in out]
 
 
-def _of_errors(model: Any, covariance: Any) -> list[str]:
-    estimates = model.estimates(covariance)
+def _of_errors(estimates: Estimates, covariance: Any) -> list[str]:
     out = []
     lost = [
         t.component for t, note in zip(estimates.terms, estimates.notes, strict=True) if note == "singular"

@@ -33,9 +33,9 @@ def summary_text(
     `without` says why there are no standard errors; `more` are further facts, a label and a text each.
     Covariances between columns are left to `tidy`.
     """
-    fit, words = model.fit, FILES[type(model)]
+    fit, words, estimates = model.fit, FILES[type(model)], model.estimates(covariance)
     lines = [*heading(words.title(model), "="), ""]
-    warned = doubts(model, covariance)
+    warned = doubts(model, estimates, covariance)
     for text in warned:
         lines += paragraph("Warning", f"{text}.")
     lines += [""] * bool(warned)
@@ -50,7 +50,6 @@ def summary_text(
         lines += paragraph("Std. errors", how)
     elif without:
         lines += paragraph("Std. errors", f"none: {without}")
-    estimates = model.estimates(covariance)
     shares = _shares(model, covariance, estimates)
     if shares is not None:
         unit = "groups" if getattr(fit, "group_sizes", None) and covariance is not None else "rows"

@@ -159,7 +159,7 @@ class PredictiveDistribution:
         self, size: int | None = None, random_state: int | np.random.Generator | None = None
     ) -> np.ndarray:
         """Draws (n,), or (n, size)."""
-        known = np.isfinite(self.log_weights[:, 0]) | (self.log_weights[:, 0] == -np.inf)
+        known = ~np.isnan(self.log_weights[:, 0])
         if not known.all():
             return spread_nan(self.at(known).sample(size, random_state), known)
         rng = np.random.default_rng(random_state)

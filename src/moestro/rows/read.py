@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -45,8 +44,7 @@ class Given(NamedTuple):
 
     def rows(self, groups: Groups | None = None) -> Rows:
         """Rows in the user's units; w and labels are of the groups where there are any."""
-        plain = Rows.plain(self.x, self.z, self.y, self.w, groups, self.known)
-        return plain if self.labels is None else replace(plain, labels=self.labels)
+        return Rows.plain(self.x, self.z, self.y, self.w, groups, self.known, self.labels)
 
 
 def read(
@@ -109,8 +107,8 @@ def read(
         _refuse_large(one.z, design.gate_names)
     center, scale = 0.0, 1.0
     if family.scales_response:
-        own = y if known is None else y - known[:, 0]
-        used = own if w is None else own[w > 0]
+        own, weights = _less_offset(plain), plain.row_weights
+        used = own if weights is None else own[weights > 0]
         with np.errstate(over="ignore"):
             spread = float(np.max(used) - np.min(used))
         if not np.isfinite(spread):

@@ -244,12 +244,13 @@ class Rows:
         w: np.ndarray | None,
         groups: Groups | None = None,
         known: np.ndarray | None = None,
+        labels: np.ndarray | None = None,
     ) -> Rows:
         """Rows in the user's units."""
         x_unit, z_unit = (
             Scaling(np.zeros(a.shape[1]), np.ones(a.shape[1])) for a in (x, x if z is None else z)
         )
-        return cls(x, z, y, w, x_unit, z_unit, groups=groups, known=known)
+        return cls(x, z, y, w, x_unit, z_unit, groups=groups, known=known, labels=labels)
 
     def on(self, x_scaling: Scaling, z_scaling: Scaling, y_center: float, y_scale: float) -> Rows:
         """The same rows with another scaling; those that are distinct are not looked for again."""

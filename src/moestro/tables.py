@@ -16,7 +16,8 @@ LONGEST = 48  # columns of a cell
 NUMBER = re.compile(r"(-?)(\d+(?:\.\d+)?)(?:e([+-]\d+))?")
 LATEX = {c: "\\" + c for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "[": r"{[}", "]": r"{]}", "²": r"\textsuperscript{2}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "[": r"{[}", "]": r"{]}",
+    "²": r"\textsuperscript{2}",
 }  # fmt: skip
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from ..design import FormulaDesign, split_known
 from ..design.response import check_weights
 from ..errors import DataError
-from ..fitted import FittedModel, assigned, posterior
-from ..inference.classification import Classification, classify, profile_means, quantile_residuals
+from ..fitted import FittedModel, assigned, posterior, residuals
+from ..inference.classification import Classification, classify, profile_means
 from ..inference.margins import margins
 from ..inference.pseudo import pseudo_r2
 from ..rows import Rows
@@ -149,22 +149,8 @@ class Described(Trust):
         """
         seen = self._complete(X, y, response=True, offset=offset)
         x, z, y = self._with_response(*(seen.take(a) for a in (X, y, offset)))
-        model = self._fitted()
-        rng = np.random.default_rng(
-            None if random_state is None else [random_state, 1]
-        )  # not that of `sample`
-        if model.classes:
-            law = model.distribution(x, z)
-            return seen.spread(quantile_residuals(law.cdf(y - 1), law.cdf(y), rng))
-        laws = list(model.marginals(x, z).values())
-        several = np.reshape(y, (len(y), -1)).T
-        out = [
-            quantile_residuals(law.cdf(v - 1), law.cdf(v), rng)
-            if law.family.discrete
-            else quantile_residuals(law.cdf(v), law.cdf(v))
-            for law, v in zip(laws, several, strict=True)
-        ]
-        return seen.spread(out[0] if model.single else np.column_stack(out))
+        seed = None if random_state is None else [random_state, 1]  # not that of `sample`
+        return seen.spread(residuals(self._fitted(), x, z, y, np.random.default_rng(seed)))
 
     def margins(
         self,

@@ -5,6 +5,16 @@ from .located import LocatedModel
 from .model import FittedModel
 from .outputs import assigned, posterior
 from .read import model_from_dict
+from .residuals import residuals
 from .sample import Sample
 
-__all__ = ["FittedModel", "LocatedModel", "Sample", "assigned", "model_from_dict", "posterior", "write_file"]
+__all__ = [
+    "FittedModel",
+    "LocatedModel",
+    "Sample",
+    "assigned",
+    "model_from_dict",
+    "posterior",
+    "residuals",
+    "write_file",
+]

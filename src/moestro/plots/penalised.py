@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import DataError
-from .base import COLORS, Display
+from .base import COLORS, Display, label
 
 NAMED = 10  # columns with a name in the picture
 
@@ -49,7 +49,7 @@ class PathDisplay(Display):
             ax.plot(
                 self.alphas, self.sizes[:, j], lw=1.5 if own else 0.8,
                 color=COLORS[rank % len(COLORS)] if own else "0.7",
-                label=self.names[j] if own and rank < NAMED else None,
+                label=label(self.names[j]) if own and rank < NAMED else None,
             )  # fmt: skip
         ax.axvline(self.alphas[self.chosen], color="0.4", ls="--", lw=0.9)
         ax.set_xscale("log")
@@ -82,7 +82,7 @@ class StabilityDisplay(Display):
                 s.frequency[:, j],
                 lw=1.5 if own else 0.6,
                 color=None if own else "0.75",
-                label=name if own else None,
+                label=label(name) if own else None,
             )
         ax.axhline(self.threshold, color="0.4", ls="--", lw=0.9)
         ax.set_xscale("log")

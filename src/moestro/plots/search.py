@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any, Self
 
 import numpy as np
@@ -53,8 +54,11 @@ class SearchDisplay(Display):
         best = np.maximum.accumulate(self.values)
         ax.step(self.cost, best, where="post", color="0.4", lw=1, label="best so far")
         low = np.quantile(self.values, 1 - SHOWN)
-        gap = max(self.values.max() - low, 1e-6)
+        gap = max(self.values.max() - low, 1.0)  # what lies closer together is one optimum
         ax.set_ylim(low - 0.05 * gap, self.values.max() + 0.08 * gap)
         ax.set(xlabel="iterations spent", ylabel="log-likelihood")
-        ax.set_title(self.title, fontsize=8)
+        ax.ticklabel_format(axis="y", useOffset=False)
+        ax.set_title(
+            "\n".join(["Where every run of the search ended", *wrap(self.title, 64)]), fontsize="medium"
+        )
         ax.legend(frameon=False)

@@ -73,8 +73,8 @@ class ResidualDisplay(Display):
         n = len(ranked)
         at = np.unique(np.linspace(0, n - 1, min(n, SHOWN)).astype(int))
         i = at + 1.0
-        ends = (ndtri(betaincinv(i, n + 1 - i, q)) for q in (0.025, 0.975))  # of uniform order statistics
-        return cls(ndtri((i - 0.5) / n), ranked[at], *ends, kind)
+        low, high = (ndtri(betaincinv(i, n + 1 - i, q)) for q in (0.025, 0.975))  # of uniform order statistics
+        return cls(ndtri((i - 0.5) / n), ranked[at], low, high, kind)
 
     def _draw(self, ax: Any) -> None:
         worm = self.kind == "worm"
@@ -132,7 +132,8 @@ class CalibrationDisplay(Display):
         if model.classes:
             proba = model.mean(rows.x, rows.z)
             parts = [_reliability(p, rows.y == c, rows.w) for c, p in enumerate(proba.T)]
-            return cls(*map(list, zip(*parts, strict=True)), model.classes)
+            predicted, observed, low, high = (list(part) for part in zip(*parts, strict=True))
+            return cls(predicted, observed, low, high, model.classes)
         from scipy.special import ndtr
 
         rng = np.random.default_rng(None if random_state is None else [random_state, 1])

@@ -64,8 +64,8 @@ def line_of(
                 values = np.linspace(columns[0, j] - half, columns[0, j] + half, POINTS)
                 columns[:, j] = values
     if values is None:
-        known = ", ".join(dict.fromkeys([*model.design.gate_names, *model.design.expert_names]))
-        raise DataError(f"no column '{term}' to draw against: the columns are {known}")
+        names = ", ".join(dict.fromkeys([*model.design.gate_names, *model.design.expert_names]))
+        raise DataError(f"no column '{term}' to draw against: the columns are {names}")
     if known is not None:
         x = np.column_stack([x, np.tile(known, (POINTS, 1))])
     laws = model.marginals(x) if isinstance(model, LocatedModel) else model.marginals(x, z)

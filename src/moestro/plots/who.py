@@ -106,7 +106,7 @@ class ForestDisplay(Display):
         ax: Any = None,
     ) -> Self:
         """Compute and draw; `cov` as in `inference`, and points alone where a fit has no standard errors."""
-        model = model_of(estimator)
+        model: Any = model_of(estimator)
         found = None
         if hasattr(estimator, "_covariance"):
             try:

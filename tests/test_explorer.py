@@ -11,6 +11,7 @@ import pytest
 
 from conftest import FAMILIES, response, two_lines
 from moestro import LocatedMoERegressor, MoEClassifier, MoERegressor
+from moestro.design import FormulaDesign
 from moestro.plots.data import rows_of
 from moestro.report import NotHere, explorer_of
 
@@ -23,7 +24,8 @@ pytestmark = [
 SCRIPT = """
 const explorer = require(process.argv[1]);
 const asked = JSON.parse(require("fs").readFileSync(0, "utf8"));
-console.log(JSON.stringify(asked.map(a => a.cases.map(c => explorer.evaluate(a.spec, c, a.grid, a.response)))));
+const answer = a => a.cases.map(c => explorer.evaluate(a.spec, c, a.grid, a.response));
+console.log(JSON.stringify(asked.map(answer)));
 """
 
 
@@ -134,9 +136,15 @@ def expected(moe, spec, values, grid, response):
     """Gate, means and densities of the library."""
     X = frame(spec, values)
     model = moe._fitted()
-    x, z = moe._matrices(X[[c for c in X if not c.startswith("(")]])
-    if spec["trials"] is not None:
-        x = np.column_stack([x, values[:, [spec["offset"], spec["trials"]]]])
+    X = X[[c for c in X if not c.startswith("(")]]
+    d = len(model.design.expert_names)
+    if isinstance(model.design, FormulaDesign):
+        x, z = model.design.matrices(X)
+    else:
+        offset = None if spec["offset"] is None or not model.design.known else values[:, spec["offset"]]
+        x, z = moe._matrices(X if hasattr(moe, "feature_names_in_") else X.to_numpy(), offset)
+    known = [spec[word] for word in ("offset", "trials") if spec[word] is not None]
+    x = np.column_stack([x[:, :d], values[:, known]])
     gate, means = np.exp(model.log_gate(x, z)), model.expert_means(x)
     if model.classes:
         return gate, means, model.mean(x, z)
@@ -158,10 +166,10 @@ def test_every_family_gate_and_design_as_in_python():
         spec = explorer_of(moe._fitted(), rows_of(moe), dict(data))
         assert spec["offset"] is None or own is not None
         values = drawn(spec, 50, rng)
-        for response in range(len(spec["responses"])):
-            grid = spec["grids"][response] if spec["grids"] else []
-            asked.append({"spec": spec, "cases": values.tolist(), "grid": grid, "response": response})
-            answers.append((name, expected(moe, spec, values, grid, response)))
+        for place in range(len(spec["responses"])):
+            grid = spec["grids"][place] if spec["grids"] else []
+            asked.append({"spec": spec, "cases": values.tolist(), "grid": grid, "response": place})
+            answers.append((name, expected(moe, spec, values, grid, place)))
     for (name, exact), found in zip(answers, in_node(json.loads(json.dumps(asked))), strict=True):
         for part, numbers in zip(("gate", "means", "density"), exact, strict=True):
             agree([case[part] for case in found], numbers, f"{name}: {part}")

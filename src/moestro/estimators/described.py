@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..design import FormulaDesign, split_known
+from ..design import FormulaDesign
 from ..design.response import check_weights
 from ..errors import DataError
-from ..fitted import FittedModel, assigned, posterior, residuals
+from ..fitted import FittedModel, assigned, named_columns, posterior, residuals
 from ..inference.classification import Classification, classify, profile_means
 from ..inference.margins import margins
 from ..inference.pseudo import pseudo_r2
@@ -120,14 +120,7 @@ class Described(Trust):
         """
         model = self._fitted()
         x, z, y, w = self._rows(X, y, sample_weight, offset, "profiles")
-        own = split_known(np.asarray(x), model.design.known)[0]
-        columns = dict(zip(model.design.expert_names, own.T, strict=True))
-        if z is not None:
-            columns |= dict(zip(model.design.gate_names, np.asarray(z).T, strict=True))
-        if model.classes:
-            columns |= {f"{model.responses[0]} = {c}": (y == i) * 1.0 for i, c in enumerate(model.classes)}
-        else:
-            columns |= dict(zip(model.responses, np.reshape(y, (len(y), -1)).T, strict=True))
+        columns = named_columns(model, x, z, y)
         return profile_means(self._posterior(x, z, y), w, columns)
 
     def pseudo_r2(self) -> Table:

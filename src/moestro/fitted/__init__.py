@@ -1,5 +1,6 @@
 """A fitted model, and the file it is kept in."""
 
+from .columns import named_columns
 from .file import write_file
 from .located import LocatedModel
 from .model import FittedModel
@@ -14,6 +15,7 @@ __all__ = [
     "Sample",
     "assigned",
     "model_from_dict",
+    "named_columns",
     "posterior",
     "residuals",
     "write_file",

@@ -73,7 +73,9 @@ class ResidualDisplay(Display):
         n = len(ranked)
         at = np.unique(np.linspace(0, n - 1, min(n, SHOWN)).astype(int))
         i = at + 1.0
-        low, high = (ndtri(betaincinv(i, n + 1 - i, q)) for q in (0.025, 0.975))  # of uniform order statistics
+        low, high = (
+            ndtri(betaincinv(i, n + 1 - i, q)) for q in (0.025, 0.975)
+        )  # of uniform order statistics
         return cls(ndtri((i - 0.5) / n), ranked[at], low, high, kind)
 
     def _draw(self, ax: Any) -> None:

@@ -34,8 +34,13 @@ class GateDisplay(Display):
     @classmethod
     def from_estimator(cls, estimator: Any, term: str | None = None, *, ax: Any = None) -> Self:
         """Compute and draw; `term` is by default the column on which the gate turns most."""
-        line = line_of(model_of(estimator), "gate", term)
-        return cls(line.term, line.values, line.law.weights).plot(ax=ax)
+        return cls.of(model_of(estimator), term).plot(ax=ax)
+
+    @classmethod
+    def of(cls, model: FittedModel | LocatedModel, term: str | None = None) -> Self:
+        """From a model, not drawn yet."""
+        line = line_of(model, "gate", term)
+        return cls(line.term, line.values, line.law.weights)
 
     def _draw(self, ax: Any) -> None:
         for e, weight in enumerate(self.weights.T):

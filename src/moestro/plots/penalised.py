@@ -36,8 +36,13 @@ class PathDisplay(Display):
         path = getattr(estimator, "path_", estimator)
         if not hasattr(path, "sizes"):
             raise DataError("there is nothing to draw: fit with a penalty")
+        return cls.of(path).plot(ax=ax)
+
+    @classmethod
+    def of(cls, path: Any) -> Self:
+        """From a path, not drawn yet."""
         names, sizes = path.sizes()
-        return cls(path.alphas, names, sizes, path.chosen).plot(ax=ax)
+        return cls(path.alphas, names, sizes, path.chosen)
 
     def _draw(self, ax: Any) -> None:
         first = np.where(self.sizes > 0, np.arange(len(self.alphas))[:, None], len(self.alphas)).min(axis=0)

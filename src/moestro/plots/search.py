@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import DataError
+from ..fitted import FittedModel, LocatedModel
 from .base import COLORS, Display
 from .lines import model_of
 
@@ -36,7 +37,12 @@ class SearchDisplay(Display):
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
         """Draw the search of a fitted estimator or model."""
-        fit = model_of(estimator).fit
+        return cls.of(model_of(estimator)).plot(ax=ax)
+
+    @classmethod
+    def of(cls, model: FittedModel | LocatedModel, title: str | None = None) -> Self:
+        """Not drawn yet; the title's second part is the evidence unless another is given."""
+        fit = model.fit
         rows = [r for r in fit.starts.rows() if r["log_likelihood"] is not None and r["iterations"]]
         if not rows:
             raise DataError("there is nothing to draw: the fit was not searched for")
@@ -44,7 +50,8 @@ class SearchDisplay(Display):
         rows = [r for r in rows if r["rows"] == least or len({q["rows"] for q in rows}) == 1]
         cost = np.cumsum([r["iterations"] for r in rows])
         values = np.array([r["log_likelihood"] for r in rows])
-        return cls(cost, values, [r["strategy"] for r in rows], str(fit.evidence or "")).plot(ax=ax)
+        told = str(fit.evidence or "") if title is None else title
+        return cls(cost, values, [r["strategy"] for r in rows], told)
 
     def _draw(self, ax: Any) -> None:
         moves = np.array([s.startswith("move") for s in self.strategies])

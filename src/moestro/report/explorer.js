@@ -395,7 +395,7 @@
         (spec.classes.length ? m : [m]).forEach(function (v, c) { cells[e][c].textContent = short(v); });
       });
       var lead = found.gate.indexOf(Math.max.apply(null, found.gate));
-      var words = experts[lead] + " leads with " + (100 * found.gate[lead]).toFixed(0) + "%. ";
+      var words = "In the lead: " + experts[lead] + ", with " + (100 * found.gate[lead]).toFixed(0) + "%. ";
       if (classBox) {
         bars(classBox, spec.classes, found.density, spec.colors);
         var best = found.density.indexOf(Math.max.apply(null, found.density));

@@ -213,7 +213,10 @@ def test_refused(tmp_path):
 
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 ASKED = """cases => {
   const spec = JSON.parse(document.getElementById("explorer-model").textContent);
   return cases.map(c => moestro.evaluate(spec, c, spec.grids[0] || [], 0));
@@ -236,7 +239,7 @@ def browser():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FITS)
 def test_in_a_browser(name, page_of, browser):
-    """No error, no overflow at two widths, from file://; the explorer moves, and says what the library says."""
+    """No error, no overflow at two widths, from file://; the explorer moves, with the library's numbers."""
     path = page_of(name)
     for width in (1280, 390):
         page = browser.new_page(viewport={"width": width, "height": 900})

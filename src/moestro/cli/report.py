@@ -53,7 +53,8 @@ def _report(model: str, data: str, out: str, groups: str | None, options: dict[s
 
         if design.known:
             raise DataError(
-                "this model was fitted to arrays with an offset, which has no column in a file: report in Python"
+                "this model was fitted to arrays with an offset, which has no column in a file: "
+                "report in Python"
             )
         y = list(columns(frame, found._fitted().responses).values())
         given = {"X": selected(frame, design.names), "y": y[0] if len(y) == 1 else np.column_stack(y)}
@@ -91,7 +92,8 @@ def command_line() -> str:
     context = click.get_current_context()
     words = ["moestro", context.info_name or "fit"]
     for option in context.command.params:
-        name, value = option.name or "", context.params.get(option.name or "")
+        name = option.name or ""
+        value: Any = context.params.get(name)
         if name in FILES or context.get_parameter_source(name) != ParameterSource.COMMANDLINE:
             continue
         if isinstance(option, click.Argument):

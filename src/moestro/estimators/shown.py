@@ -94,7 +94,8 @@ class Shown(Answers):
             rows = self._found.rows
             if rows is None:
                 raise DataError(
-                    "a report is about rows, and a penalised fit, or one from a file, carries none: give X and y"
+                    "a report is about rows, and a penalised fit, or one from a file, carries none: "
+                    "give X and y"
                 )
             if not isinstance(rows, Rows):
                 return (rows.x, rows.z, rows.y, rows.w, None), None

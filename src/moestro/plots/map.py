@@ -18,7 +18,8 @@ GRID = 80
 
 @dataclass
 class GateMapDisplay(Display):
-    """Gate weights over two columns, all others at their average: the experts' colours mixed by them, a line where the leading expert changes, and the rows.
+    """Gate weights over two columns, all others at their average: the experts' colours mixed by them, a
+    line where the leading expert changes, and the rows.
 
     Attributes
     ----------

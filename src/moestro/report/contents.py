@@ -180,8 +180,11 @@ def again(r: Material) -> Section:
     sample = r.model.sample
     facts = [
         ("moestro", __version__),
-        ("Python", f"{platform.python_version()} with NumPy {np.__version__}, SciPy {scipy.__version__}, scikit-learn {sklearn.__version__}"),
-    ]  # fmt: skip
+        ("Python", platform.python_version()),
+        ("NumPy", np.__version__),
+        ("SciPy", scipy.__version__),
+        ("scikit-learn", sklearn.__version__),
+    ]
     if sample is not None:
         facts.append(("Digest of rows", sample.digest))
     out.add(Block("code", r.call, "The fit"))

@@ -30,7 +30,8 @@ def gate(r: Material) -> Section:
     out = Section("Where each expert rules", "gate")
     found = ranked(r.model, "gate") if r.model.fit.k > 1 else []
     if len(found) > 1:
-        caption = f"The gate over {found[0]} and {found[1]}, all others at their average; rows in the colour of their expert."
+        over = f"The gate over {found[0]} and {found[1]}, all others at their average"
+        caption = f"{over}; rows in the colour of their expert."
         out.add(r.figure(lambda: GateMapDisplay.of(r.model, r.rows), caption, (5.6, 4.6)))
     elif found:
         caption = f"Weights of the experts along {found[0]}."
@@ -59,7 +60,7 @@ def predictions(r: Material) -> Section:
     pictures += [
         r.figure(
             lambda o=o: FanDisplay.of(r.model, r.rows, outcome=o),
-            f"{r.model.responses[0] if o is None else o}: the whole prediction, all columns but one at their average.",
+            f"{r.model.responses[0] if o is None else o}: the whole prediction, other columns at their average.",
         )
         for o in fans
     ]
@@ -104,7 +105,8 @@ def diagnostics(r: Material) -> Section:
         out.add(
             Block(
                 "text",
-                f"Entropy R² {found.entropy_r2:.3f}: one where every row is certain of its expert, zero where none is.",
+                f"Entropy R² {found.entropy_r2:.3f}: one where every row is certain of its expert, "
+                "zero where none is.",
             )
         )
         table = {n: c for n, c in found.shares.columns.items() if any(v is not None for v in c)}

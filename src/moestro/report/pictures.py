@@ -14,7 +14,7 @@ from ..tables import clean
 
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 INK = "#010203"  # becomes the page's own colour of text, light or dark
-STYLE = {
+STYLE: Any = {
     "svg.fonttype": "none", "svg.hashsalt": "moestro", "font.family": "sans-serif", "font.size": 10.0,
     "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,

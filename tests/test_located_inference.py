@@ -449,7 +449,9 @@ def test_refusals():
 
 def test_history_climbs_and_stops_at_the_limit():
     x, y = groups(200)
-    moe = LocatedMoERegressor(2, covariance="diagonal", student=True, n_starts=1, random_state=0).fit(x, y[:, 0])
+    moe = LocatedMoERegressor(2, covariance="diagonal", student=True, n_starts=1, random_state=0).fit(
+        x, y[:, 0]
+    )
     values = moe.history_["log_likelihood"]
     assert 1 < len(values) <= moe.n_iter_
     assert (np.diff(values) >= -1e-8).all()

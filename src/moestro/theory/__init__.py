@@ -1,9 +1,10 @@
 """The statistical theory of mixtures of experts as tools: Voronoi cells and losses, exponents,
 divergences."""
 
+from .comparison import parameter_errors, voronoi_loss
 from .divergences import Divergence, hellinger, jensen_kl, kl, total_variation
 from .exponents import exponent_search, voronoi_exponent
-from .losses import LOSSES, parameter_errors, voronoi_loss
+from .losses import LOSSES
 from .transforms import TransformCheck, check_gate_transform
 from .transport import wasserstein
 from .voronoi import check_top_k, top_k_bound, voronoi_cells

@@ -11,7 +11,8 @@ import numpy as np
 from ..errors import DataError
 from .exponents import LOWER_BOUND, voronoi_exponent
 from .gauge import Translations, aligned, infimum
-from .losses import LOSSES, Loss, Term, default_loss
+from .losses import LOSSES, Loss, Term
+from .rates import loss_of
 from .voronoi import Measure, check_alike, nearest_atoms
 
 ROUNDING = 1e-15  # weights are exponentials, scaled: sums of equal ones may differ by so much, relatively
@@ -67,7 +68,9 @@ def voronoi_loss(
     >>> float(voronoi_loss(truth.translate(2.0, -3.0).permute([1, 0]), truth))
     0.0
     """
-    name = default_loss(truth) if loss is None else loss
+    name = loss_of(truth) if loss is None else loss
+    if name is None:
+        raise DataError(f"no loss is known for this model: name one of {', '.join(LOSSES)}")
     if name not in LOSSES:
         raise DataError(f"loss={name!r} is unknown: choose one of {', '.join(LOSSES)}")
     if gauge not in GAUGES or norm not in NORMS:
@@ -99,7 +102,10 @@ def parameter_errors(measure: Any, truth: Any) -> dict[str, float | None]:
         one under a gate that may be translated; ``largest_cell``.
     """
     check_alike(measure, truth)
-    comparison = _Comparison(LOSSES[default_loss(truth)], measure, truth, "euclidean", 1.0, LOWER_BOUND, None)
+    name = loss_of(truth)
+    ones = (Term(tuple(truth.components()), lambda r: 1.0),)
+    spec = Loss(ones, ones) if name is None else LOSSES[name]
+    comparison = _Comparison(spec, measure, truth, "euclidean", 1.0, LOWER_BOUND, None)
     shift, cell, weights, true = aligned(comparison, Translations.of(measure, truth))
     sizes = np.bincount(cell, minlength=truth.k)
     covered = np.bincount(cell, weights=weights, minlength=len(true))

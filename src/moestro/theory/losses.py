@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 Exponent = Callable[[float], float]
 
@@ -104,12 +103,3 @@ LOSSES: dict[str, Loss] = {
     "gaussian-gate-Dtilde": Loss(_located_one, _located(_two), "gaussian-gate", at_origin=_located(_half)),
     "laplace-D2": Loss(_each, _laplace),
 }  # fmt: skip
-
-
-def default_loss(truth: Any) -> str:
-    """The loss for over-specified fits of the model that `truth` belongs to."""
-    if not hasattr(truth, "gate"):
-        return "gaussian-gate-Dtilde"
-    if truth.law.labels:
-        return "multinomial-D1"
-    return {"laplace": "laplace-D2", "top-k": "top-k-D2"}.get(truth.gate, "softmax-D2")

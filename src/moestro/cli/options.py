@@ -44,10 +44,15 @@ class FamilyName(click.ParamType):
     name = "FAMILY"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from ..experts import FAMILIES
+        from ..experts import FAMILIES, POINTS, is_known
 
-        if value not in FAMILIES:
-            self.fail(f"'{value}' is not a family: choose one of {', '.join(FAMILIES)}", param, ctx)
+        if not is_known(value):
+            self.fail(
+                f"'{value}' is not a family: choose one of {', '.join(FAMILIES)}, or several with commas "
+                f"between them, {' and '.join(POINTS)} among them",
+                param,
+                ctx,
+            )
         return value
 
 
@@ -84,8 +89,9 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             )),
             click.option("--family", type=FamilyName(), default="gaussian", show_default=True, help=(
                 "Law of the response given the expert: of numbers gaussian, student; of classes multinomial; "
-                "of counts poisson, negative-binomial; of positive numbers gamma, inverse-gaussian, "
-                "lognormal, weibull; of shares beta; of 0 and 1 binomial, binomial-probit, binomial-cloglog."
+                "of counts poisson, negative-binomial, truncated-poisson; of positive numbers gamma, "
+                "inverse-gaussian, lognormal, weibull; of shares beta; of 0 and 1 binomial, binomial-probit, "
+                "binomial-cloglog. One for each expert with commas between them: zero,poisson."
             )),
             click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
             click.option("--groups", metavar="COLUMN", help=(

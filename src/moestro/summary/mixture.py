@@ -51,8 +51,10 @@ def _where(slopes: np.ndarray, names: tuple[str, ...]) -> str:
 
 
 def _what(model: FittedModel, e: int, coefficients: np.ndarray) -> str:
-    units, family = model.units, model.fit.model.family
-    nuisance = model.fit.model.nuisances(model.fit.theta)[e]
+    units, family = model.units, model.fit.model.law(e)
+    nuisance = model.fit.model.nuisances(model.fit.theta)[e, : family.nuisances]
+    if not family.predictors:
+        return f"{units.response} is always {float(family.mean(np.zeros(0))):g}"
     eta = np.concatenate([coefficients[:, 0], nuisance])
     slopes = coefficients[:, 1:]
     if family.labels:
@@ -93,11 +95,14 @@ def _all(names: list[str]) -> str:
 
 def title(model: FittedModel) -> str:
     """What was fitted."""
-    m = model.fit.model
+    m, response = model.fit.model, short(model.units.response)
+    if m.family.members:
+        names = ", ".join(law.name for law in m.family.members)
+        return f"Mixture of {m.k} experts ({names}), {m.gate.name} gate, response '{response}'"
     name = m.family.name.capitalize() if m.family.name in PROPER else m.family.name
     if m.k == 1:
-        return f"One {name} expert, response '{short(model.units.response)}'"
-    return f"Mixture of {m.k} {name} experts, {m.gate.name} gate, response '{short(model.units.response)}'"
+        return f"One {name} expert, response '{response}'"
+    return f"Mixture of {m.k} {name} experts, {m.gate.name} gate, response '{response}'"
 
 
 def shared(model: FittedModel) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ COMPILED = ("multinomial", "gaussian", "shared", "poisson")
 FAMILIES = (
     *COMPILED, "negative-binomial", "binomial", "binomial-probit",
     "binomial-cloglog", "gamma", "inverse-gaussian", "lognormal", "beta", "student", "trials", "weibull",
-    "truncated-poisson", "zero,poisson", "zero,gamma",
+    "truncated-poisson", "ordinal", "zero,poisson", "zero,gamma",
 )  # fmt: skip
 GATES = ("softmax",)
 CLASSES = 4
@@ -75,7 +75,7 @@ def family_of(name):
 
 
 def response(name, n, rng):
-    if name == "multinomial":
+    if name in ("multinomial", "ordinal"):
         return np.concatenate([np.arange(CLASSES), rng.integers(0, CLASSES, max(n - CLASSES, 0))])[:n].astype(
             float
         )

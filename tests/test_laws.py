@@ -43,6 +43,8 @@ class Line:
 def softmax(response="gaussian", **options):
     if response == "multinomial":
         return Line(MoEClassifier, response, options)
+    if response == "ordinal":
+        return Line(MoEClassifier, "multinomial", {"family": response, "levels": ["a", "b", "c"], **options})
     return Line(MoERegressor, response, {"family": response, **options})
 
 
@@ -66,6 +68,7 @@ TABLE = {
     "weibull": softmax("weibull"),
     "student experts": softmax("student"),
     "truncated poisson": softmax("truncated-poisson"),
+    "ordinal": softmax("ordinal", gate_features=[]),
     "zero and poisson": softmax("zero,poisson"),
     "zero and gamma": softmax("zero,gamma"),
     "constant gate": softmax(gate_features=[]),

@@ -14,6 +14,7 @@ from .lognormal import Lognormal
 from .mixed import Mixed
 from .multinomial import Multinomial
 from .negative_binomial import NegativeBinomial
+from .ordinal import Ordinal
 from .point import POINTS, Point
 from .poisson import Poisson
 from .student import Student
@@ -22,6 +23,7 @@ from .weibull import Weibull
 
 FAMILIES = {
     "multinomial": Multinomial,
+    "ordinal": Ordinal,
     "gaussian": Gaussian,
     "poisson": Poisson,
     "truncated-poisson": TruncatedPoisson,
@@ -36,6 +38,7 @@ FAMILIES = {
     "student": Student,
     "weibull": Weibull,
 }
+CLASSES = ("multinomial", "ordinal")  # families of classes
 
 POINTS_OF = {name: Point(name) for name in POINTS}
 
@@ -91,6 +94,7 @@ def _stripped(name: Any) -> Any:
 
 
 __all__ = [
+    "CLASSES",
     "FAMILIES",
     "POINTS",
     "Beta",
@@ -104,6 +108,7 @@ __all__ = [
     "Mixed",
     "Multinomial",
     "NegativeBinomial",
+    "Ordinal",
     "Point",
     "Poisson",
     "Student",

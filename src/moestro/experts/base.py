@@ -59,7 +59,13 @@ class Family(Protocol):
 
     @property
     def labels(self) -> int:
-        """Number of classes, with a softmax over predictors and zero; 0 where y is a number."""
+        """Number of classes, with a softmax over predictors and zero where they have no order; 0 where y is
+        a number."""
+        ...
+
+    @property
+    def ordered(self) -> bool:
+        """Whether classes have an order, and one predictor for all."""
         ...
 
     @property
@@ -174,6 +180,7 @@ class Facts:
     tied_nuisances: bool = False
     discrete: bool = False
     labels: int = 0
+    ordered: bool = False
     has_variance: bool = False
     scales_response: bool = False
     takes_offset: bool = True

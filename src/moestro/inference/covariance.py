@@ -151,7 +151,7 @@ def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = 
     """In the user's units, with the notes of a coefficient table."""
     theta = relevelled(fit.model, to_user(fit.model, units, fit.theta))
     names, present = (
-        fit.model.names(units.gate_names, units.expert_names, units.predictors()),
+        fit.model.names(units.gate_names, units.expert_names, units.predictors(fit.model.family.ordered)),
         fit.model.present,
     )
     free = fit.model.size - fit.model.k * fit.model.family.nuisances

@@ -117,7 +117,8 @@ class MixingMeasure:
     @property
     def law(self) -> Family:
         """The family of the experts."""
-        return make_family(self.family, classes=self.intercepts.shape[1] + 1)
+        classes = max(self.intercepts.shape[1] + 1, self.nuisances.shape[1] + 2)  # without and with an order
+        return make_family(self.family, classes=classes)
 
     @property
     def variances(self) -> np.ndarray:

@@ -57,6 +57,10 @@ def _what(model: FittedModel, e: int, coefficients: np.ndarray) -> str:
         return f"{units.response} is always {float(family.mean(np.zeros(0))):g}"
     eta = np.concatenate([coefficients[:, 0], nuisance])
     slopes = coefficients[:, 1:]
+    if family.ordered:
+        p = family.mean(eta)
+        says = " or ".join(f"{units.classes[c]} ({p[c]:.0%})" for c in np.argsort(-p)[:2] if p[c] >= 0.15)
+        return _driven(f"at the average input it predicts {says}", slopes[0], units.expert_names)
     if family.labels:
         p = family.mean(eta)
         top = np.argsort(-p)[:2]
@@ -74,9 +78,14 @@ def _what(model: FittedModel, e: int, coefficients: np.ndarray) -> str:
         return f"{first}; {units.classes[top[0]]} becomes {drive}" if drive else first
     mean = units.y_center + units.y_scale * float(family.mean(eta))
     spread = units.y_scale * math.sqrt(float(family.variance(eta)))
-    up, down = _drivers(slopes[0], units.expert_names)
-    drive = " and ".join(f"{word} with {_all(c)}" for word, c in (("rising", up), ("falling", down)) if c)
     first = f"at the average input {units.response} is about {mean:.4g} ± {spread:.2g}"
+    return _driven(first, slopes[0], units.expert_names)
+
+
+def _driven(first: str, slopes: np.ndarray, names: tuple[str, ...]) -> str:
+    """With what the response rises and falls."""
+    up, down = _drivers(slopes, names)
+    drive = " and ".join(f"{word} with {_all(c)}" for word, c in (("rising", up), ("falling", down)) if c)
     return f"{first}, {drive}" if drive else first
 
 
@@ -133,6 +142,8 @@ def gate_title(model: FittedModel) -> str:
 
 def expert_title(model: FittedModel) -> str:
     """What their coefficients are."""
+    if model.fit.model.family.ordered:
+        return "Experts (log odds of a higher class)"
     if model.units.classes:
         return f"Experts (log odds against {short(model.units.classes[-1])})"
     return "Experts"

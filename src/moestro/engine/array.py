@@ -23,7 +23,7 @@ from ..gates import log_sum_exp
 from ..gates.base import Feature
 from ..model import Model
 from ..rows import Block, Rows
-from .base import Evaluation, Order, Rowwise, log_base_sum, stacked
+from .base import IMPOSSIBLE, Evaluation, Order, Rowwise, log_base_sum, stacked
 
 
 class ArrayEngine:
@@ -116,7 +116,8 @@ class ArrayEngine:
     def _densities(self, theta: np.ndarray, block: Block) -> tuple[np.ndarray, ...]:
         """Linear predictors eta (b, k, m), log pi_e, log pi_e + sum_i l_e(i), (u, k), and L (u, 1)."""
         eta, log_pi = self.model.predictors(theta, block.x, block.known), self.model.log_gate(theta, block.z)
-        joint = log_pi + block.sum(self.model.family.log_density(eta, block.y[:, None]))
+        density = np.maximum(self.model.family.log_density(eta, block.y[:, None]), IMPOSSIBLE)
+        joint = log_pi + block.sum(density)
         return eta, log_pi, joint, log_sum_exp(joint)
 
     def _missing(

@@ -153,7 +153,8 @@ class MixtureProblem(Defaults):
         if not c.model.constraints.symmetric:
             return point
         mass, theta = self.objective.evaluate(point, Order.VALUE).mass, c.expand(point)
-        return c.collapse(c.model.permute(theta, c.model.constraints.order(c.model, theta, mass)))
+        order = c.model.alike(c.model.constraints.order(c.model, theta, mass))
+        return c.collapse(c.model.permute(theta, order))
 
     def nested(self, below: Fit) -> Sequence[np.ndarray]:
         return [self.coordinates.collapse(theta) for theta in halves(below)]

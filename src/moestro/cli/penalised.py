@@ -46,6 +46,9 @@ def fit_penalised(
     refuse_given(
         ["starts", "solver", "engine"], "does not go with --penalty, which has its own path and solver"
     )
+    if options["family"] == "ordinal":
+        raise DataError("--penalty takes classes without an order: leave it out, or use --family multinomial")
+    refuse_given(["levels"], "applies only to --family ordinal")
     if options["family"] != "gaussian":
         refuse_given(["shared_variance"], "applies only to --family gaussian")
     frame, weights = read_data(options)

@@ -117,7 +117,10 @@ def _softmax(model: FittedModel) -> tuple[Any, dict[str, Any], tuple]:
     else:
         words["gate"] = m.gate if m.gate.options() else m.gate.name
     if not classes:
-        words |= {"family": m.family.name, "shared_variance": m.family.tied_nuisances}
+        family = [law.name for law in m.family.members] or m.family.name
+        words |= {"family": family, "shared_variance": m.family.tied_nuisances}
+    elif m.family.ordered:
+        words |= {"family": m.family.name, "levels": list(classes)}
     if isinstance(design, ArrayDesign):
         parts = {"expert_features": design.experts, "gate_features": design.gate}
         words |= {n: None if c is None else list(c) for n, c in parts.items()}

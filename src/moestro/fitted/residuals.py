@@ -20,6 +20,8 @@ def residuals(model: Any, x: Any, z: Any, y: np.ndarray, rng: np.random.Generato
     out = [
         quantile_residuals(law.cdf(v - 1), law.cdf(v), rng)
         if law.family.discrete
+        else quantile_residuals(law.cdf(np.nextafter(v, -np.inf)), law.cdf(v), rng)
+        if law.family.points
         else quantile_residuals(law.cdf(v), law.cdf(v))
         for law, v in zip(laws, several, strict=True)
     ]

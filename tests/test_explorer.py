@@ -53,8 +53,8 @@ def family(name):
     rng = np.random.default_rng(4)
     data = columns()
     y = response({"trials": "binomial"}.get(name, name), len(data), rng)
-    if name == "multinomial":
-        return MoEClassifier(2, **FEW).fit(data[["a", "b"]], y.astype(int)), data[["a", "b"]]
+    if name in ("multinomial", "ordinal"):
+        return MoEClassifier(2, family=name, **FEW).fit(data[["a", "b"]], y.astype(int)), data[["a", "b"]]
     if name == "trials":
         y = np.column_stack([rng.binomial(7, 0.4, len(data)), np.full(len(data), 7)])
     words = {"shared": {"shared_variance": True}, "trials": {"family": "binomial"}}.get(

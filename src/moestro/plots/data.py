@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from ..errors import DataError
 from ..fitted import FittedModel, LocatedModel, posterior
+from .lines import ranked
 
 POINTS = 800  # that a picture shows
 
@@ -44,6 +45,12 @@ class Rows:
                 return np.ravel(found.toarray() if sp.issparse(found) else found)
         known = ", ".join(dict.fromkeys([*model.design.gate_names, *model.design.expert_names]))
         raise DataError(f"no column '{name}' to draw against: the columns are {known}")
+
+    def term(self, model: FittedModel | LocatedModel, part: str) -> str | None:
+        """The strongest column of a part that has more than two values, else the strongest."""
+        found = ranked(model, part)
+        wide = (name for name in found if len(np.unique(self.column(model, name)[:1000])) > 2)
+        return next(wide, found[0] if found else None)
 
     def known(self, model: FittedModel | LocatedModel) -> np.ndarray | None:
         """The average offset and one trial, where the model has them: what lines are drawn at."""

@@ -65,7 +65,13 @@ class FitDisplay(Display):
     ) -> Self:
         """From rows with their posteriors, not drawn yet."""
         j = outcome_of(model, outcome)
-        line = line_of(model, "experts", term, model.responses[0 if model.classes else j], rows.known(model))
+        line = line_of(
+            model,
+            "experts",
+            term or rows.term(model, "experts"),
+            model.responses[0 if model.classes else j],
+            rows.known(model),
+        )
         means = line.law.family.mean(line.law.eta)
         at = rows.shown()
         x = rows.column(model, line.term)[at]
@@ -145,7 +151,9 @@ class FanDisplay(Display):
     ) -> Self:
         """From rows, not drawn yet."""
         j = 0 if model.classes else outcome_of(model, outcome)
-        line = line_of(model, "experts", term, model.responses[j], rows.known(model))
+        line = line_of(
+            model, "experts", term or rows.term(model, "experts"), model.responses[j], rows.known(model)
+        )
         at = rows.shown()
         x = rows.column(model, line.term)[at]
         if model.classes:

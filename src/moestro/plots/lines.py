@@ -89,7 +89,8 @@ def ranked(model: FittedModel | LocatedModel, part: str) -> list[str]:
     else:
         slopes = model.fit.model.expert_coefficients(model.fit.theta)[:, :, 1:]
         size, names = np.abs(slopes).sum(axis=1).max(axis=0), model.units.expert_names
-    return [names[j] for j in np.argsort(-size, kind="stable")] if len(names) and size.size else []
+    order = np.argsort(-size, kind="stable") if len(names) and size.size else ()
+    return [names[j] for i, j in enumerate(order) if not i or size[j] > 0]
 
 
 def gate_on(

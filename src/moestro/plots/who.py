@@ -138,7 +138,10 @@ class ForestDisplay(Display):
         called = [
             ": ".join(filter(None, (estimates.terms[i].outcome, estimates.terms[i].term))) for i in chosen
         ]
-        terms = list(dict.fromkeys(called))[:MOST]
+        moved = {name for i, name in zip(chosen, called, strict=True) if estimates.values[i] or numbers}
+        terms = [name for name in dict.fromkeys(called) if name in moved][:MOST]
+        if not terms:
+            raise DataError(f"every slope of the {part} is zero")
         keep = [(i, terms.index(name)) for i, name in zip(chosen, called, strict=True) if name in terms]
         scale = np.array([spread[estimates.terms[i].term] for i, _ in keep])
         nothing = [None] * len(estimates.terms)

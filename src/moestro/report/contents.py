@@ -50,13 +50,10 @@ def doubts(r: Material) -> Section:
     if small and r.model.fit.k > 1:
         out.add(Block("warning", f"Few rows: of the rows of this page {' and '.join(small)}."))
     if not out.rows:
-        out.add(
-            Block(
-                "text",
-                "Nothing that the fit itself shows: it converged, its parameters are identified, and its "
-                "optimum was found again. That the model is right for the question is not in the data.",
-            )
-        )
+        told = "Nothing that the fit itself shows: it converged"
+        if r.covariance is not None:
+            told += ", and its parameters are identified"
+        out.add(Block("text", f"{told}. Whether the model is right for the question is not in the data."))
     return out
 
 

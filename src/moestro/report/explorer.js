@@ -196,22 +196,54 @@
         return logGamma(phi) - logGamma(a) - logGamma(b) + (a - 1) * Math.log(y) + (b - 1) * Math.log1p(-y);
       }
     },
-    multinomial: { mean: function (eta) { return softmax(eta.concat([0])); } }
+    "truncated-poisson": {
+      mean: function (eta) {
+        var mu = Math.max(Math.exp(Math.min(eta[0], 300)), 1e-300);
+        return mu / -Math.expm1(-mu);
+      },
+      logDensity: function (eta, y) {
+        if (y < 1) { return -Infinity; }
+        var mu = Math.max(Math.exp(Math.min(eta[0], 300)), 1e-300);
+        return FAMILIES.poisson.logDensity(eta, y) - Math.log(-Math.expm1(-mu));
+      }
+    },
+    zero: { mean: function () { return 0; }, logDensity: function (_, y) { return y === 0 ? 0 : -Infinity; } },
+    one: { mean: function () { return 1; }, logDensity: function (_, y) { return y === 1 ? 0 : -Infinity; } },
+    multinomial: { mean: function (eta) { return softmax(eta.concat([0])); } },
+    ordinal: { // thresholds in order: each is the one before it and exp(a nuisance)
+      mean: function (eta) {
+        var ends = [-eta[0]], threshold = 0, gaps = eta.slice(1).map(Math.exp);
+        gaps.forEach(function (gap) { threshold += gap; ends.push(threshold - eta[0]); });
+        var K = ends.length + 1, logs = [];
+        for (var c = 0; c < K; c++) {
+          logs.push((c < K - 1 ? logSigmoid(ends[c]) : 0) + (c ? logSigmoid(-ends[c - 1]) : 0) +
+            (c && c < K - 1 ? Math.log(-Math.expm1(-gaps[c - 1])) : 0));
+        }
+        return softmax(logs);
+      }
+    }
   };
+  ["gamma", "inverse-gaussian", "lognormal", "weibull", "beta"].forEach(function (name) {
+    var inside = FAMILIES[name].logDensity;
+    FAMILIES[name].logDensity = function (eta, y) {
+      return y > 0 && (name !== "beta" || y < 1) ? inside(eta, y) : -Infinity;
+    };
+  });
 
   function gated(spec, values, grid) {
     var x = spec.x.map(function (t) { return column(t, values); });
     var z = spec.z === null ? x : spec.z.map(function (t) { return column(t, values); });
     if (spec.transform) { z = z.map(WORDS[spec.transform]); }
     var gate = softmax(GATES[spec.gate.name](spec.gate, scaled(z, spec.gate.scaling)));
-    var row = scaled(x, spec.experts.scaling), family = FAMILIES[spec.family];
+    var row = scaled(x, spec.experts.scaling);
     var offset = spec.offset === null ? 0 : values[spec.offset] / spec.scale;
     var etas = spec.experts.coefficients.map(function (rows, e) {
       var eta = rows.map(function (r) { return dot(r, row) + offset; }).concat(spec.experts.nuisances[e]);
       return spec.trials === null ? eta : eta.concat([values[spec.trials]]);
     });
-    var means = etas.map(function (eta) {
-      var m = family.mean(eta);
+    var families = spec.families.map(function (name) { return FAMILIES[name]; });
+    var means = etas.map(function (eta, e) {
+      var m = families[e].mean(eta);
       return spec.classes.length ? m : spec.center + spec.scale * m;
     });
     if (spec.classes.length) {
@@ -220,7 +252,7 @@
     var density = grid.map(function (y) {
       var u = (y - spec.center) / spec.scale;
       return Math.exp(logSumExp(etas.map(function (eta, e) {
-        return Math.log(gate[e]) + family.logDensity(eta, u);
+        return Math.log(gate[e]) + families[e].logDensity(eta, u);
       }))) / spec.scale;
     });
     return { gate: gate, means: means, density: density };

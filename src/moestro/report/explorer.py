@@ -9,6 +9,7 @@ import numpy as np
 from ..design import FormulaDesign
 from ..design.known import OFFSET
 from ..experts import FAMILIES
+from ..experts.point import Point
 from ..fitted import FittedModel, LocatedModel
 from ..gates import GATES
 from ..located.polynomial import exponents
@@ -16,6 +17,11 @@ from ..plots.base import COLORS
 from ..plots.data import Rows
 from .columns import Inputs, NotHere, evaluated, trees_of
 
+KNOWN = {  # families that explorer.js evaluates
+    "gaussian", "student", "poisson", "truncated-poisson", "negative-binomial", "binomial", "binomial-probit",
+    "binomial-cloglog", "gamma", "inverse-gaussian", "lognormal", "weibull", "beta", "multinomial", "ordinal",
+    "zero", "one",
+}  # fmt: skip
 POINTS = 161  # of a density
 COUNTS = 200  # probabilities of counts that are shown
 INPUTS = 40  # sliders
@@ -93,22 +99,27 @@ def _check(
 
 def _softmax(model: FittedModel) -> dict[str, Any]:
     m, theta, units = model.fit.model, model.fit.theta, model.units
-    if type(m.family) is not FAMILIES.get(m.family.name):
-        raise NotHere(f"its family '{m.family.name}' is one's own, which the page does not know")
+    families = m.family.members or (m.family,) * m.k
+    for f in families:
+        if f.name not in KNOWN or not (isinstance(f, Point) or type(f) is FAMILIES.get(f.name)):
+            raise NotHere(f"its family '{f.name}' is one that the page does not know")
     if type(m.gate) is not GATES.get(m.gate.name):
         raise NotHere(f"its gate '{m.gate.name}' is one's own, which the page does not know")
     transform = getattr(model.design, "transform", None)
     if transform is not None and not isinstance(transform, str):
         raise NotHere("its gate transform is a Python object")
     return {
-        "kind": "softmax", "family": m.family.name, "center": units.y_center, "scale": units.y_scale,
-        "transform": transform,
+        "kind": "softmax", "families": [f.name for f in families], "transform": transform,
+        "center": units.y_center, "scale": units.y_scale,
         "gate": {
             "name": m.gate.name, "rows": m.gate_rows(theta).tolist(), "shared": m.gate_shared(theta).tolist(),
             "options": m.gate.options(), "scaling": _scaling(units.z_scaling),
         },
         "experts": {
-            "coefficients": m.expert_coefficients(theta).tolist(), "nuisances": m.nuisances(theta).tolist(),
+            "coefficients": m.expert_coefficients(theta).tolist(),
+            "nuisances": [
+                own[: f.nuisances].tolist() for own, f in zip(m.nuisances(theta), families, strict=True)
+            ],
             "scaling": _scaling(units.x_scaling),
         },
     }  # fmt: skip
@@ -160,7 +171,10 @@ def _grid(y: np.ndarray, model: Any) -> list[float]:
     family = model.fit.model.family
     if family.discrete:
         top = int(high) if family.takes_trials else int(np.ceil(high + room))
-        return np.unique(np.linspace(0, max(top, 1), min(max(top, 1) + 1, COUNTS)).astype(int)).tolist()
+        first = 0 if family.supports(np.zeros(1)).all() or family.members else 1
+        return np.unique(np.linspace(first, max(top, 1), min(max(top, 1) + 1, COUNTS)).astype(int)).tolist()
+    inside = y[(y > 0) & ~np.isin(y, family.points)]  # what is one number for certain has no density
+    low, high = float(inside.min()), float(inside.max())
     low = max(low - room, 0.02 * low)
-    high = min(high + room, 1 - 0.02 * (1 - high)) if family.name == "beta" else high + room
+    high = min(high + room, 1 - 0.02 * (1 - high)) if "beta" in family.name else high + room
     return np.linspace(low, high, POINTS).tolist()

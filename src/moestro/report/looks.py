@@ -60,7 +60,7 @@ def predictions(r: Material) -> Section:
     pictures += [
         r.figure(
             lambda o=o: FanDisplay.of(r.model, r.rows, outcome=o),
-            f"{r.model.responses[0] if o is None else o}: the whole prediction, other columns at their average.",
+            f"{o or r.model.responses[0]}: the whole prediction, other columns at their average.",
         )
         for o in fans
     ]

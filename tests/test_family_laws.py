@@ -14,6 +14,7 @@ from moestro.design import ArrayDesign
 from moestro.engine import ArrayEngine, Order, TermsEngine, make_engine
 from moestro.experts import Mixed
 from moestro.gates import TopKGate
+from moestro.gates.topk import RelaxedTopKGate
 from moestro.measure import from_user, to_user
 from moestro.model import Model
 from moestro.rows import Groups, Rows, read
@@ -236,9 +237,10 @@ class TestTermsFromOutside:
             other = TermsEngine(model, rows, 1, isa).evaluate(theta, Order.CURVATURE)
             assert all(close(getattr(first, f), getattr(other, f), 1e-12) for f in FIELDS), isa
 
-    def test_a_sparse_gate(self):
+    @pytest.mark.parametrize("gate", [TopKGate(2), RelaxedTopKGate(2, "score", 0.1)], ids=["sharp", "soft"])
+    def test_a_sparse_gate(self, gate):
         model, rows, theta = case("gamma", False, False, True, k=3)
-        model = replace(model, gate=TopKGate(2))
+        model = replace(model, gate=gate)
         a, b = (e(model, rows).evaluate(theta, Order.CURVATURE) for e in (ArrayEngine, TermsEngine))
         assert all(close(getattr(a, f), getattr(b, f), 1e-10) for f in FIELDS)
 

@@ -9,6 +9,7 @@ from ..writing import write_figure
 from .errors import Printer
 from .files import draw, read_data
 from .options import PENALISED_CRITERIA, refuse_given
+from .report import command_line
 
 
 def fit_penalised(
@@ -16,6 +17,7 @@ def fit_penalised(
     alpha: float | None,
     out: str | None,
     plot: str | None,
+    report: str | None,
     options: dict[str, Any],
     say: Printer,
 ) -> None:
@@ -72,3 +74,6 @@ def fit_penalised(
 
         draw(lambda path: write_figure(path, PathDisplay.from_estimator(found).figure_), plot)
         say(f"picture written to {plot}")
+    if report:
+        found.report(report, frame, sample_weight=weights, command=command_line())
+        say(f"report written to {report}")

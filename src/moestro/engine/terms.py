@@ -35,7 +35,8 @@ class Piece:
 
 
 class TermsEngine:
-    """Engine over `rows` on `threads` threads, for softmax and top-K gates with any family."""
+    """Engine over `rows` on `threads` threads, for softmax and top-K gates, soft boundaries
+    included, with any family."""
 
     def __init__(self, model: Model, rows: Rows, threads: int = 1, isa: str | None = None):
         self.model, self.rows, self.threads = model, rows, threads

@@ -81,6 +81,13 @@ def _check_attributes(model: FittedModel | LocatedModel, attributes: dict[str, A
         raise DataError("the model file's classes are not those of its model")
 
 
+def estimator_of(model: FittedModel | LocatedModel, found: Found) -> Any:
+    """The estimator that a model belongs to, with everything that was found."""
+    estimator = _guessed(model)
+    estimator._store(found)
+    return estimator
+
+
 def _guessed(model: FittedModel | LocatedModel) -> Any:
     """The estimator that a model belongs to, from the model itself."""
     kind, words, classes = _located(model) if isinstance(model, LocatedModel) else _softmax(model)

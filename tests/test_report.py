@@ -213,7 +213,16 @@ def test_refused(tmp_path):
 
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 ASKED = """cases => {
   const spec = JSON.parse(document.getElementById("explorer-model").textContent);
   return cases.map(c => moestro.evaluate(spec, c, spec.grids[0] || [], 0));

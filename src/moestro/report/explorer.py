@@ -20,6 +20,7 @@ POINTS = 161  # of a density
 COUNTS = 200  # probabilities of counts that are shown
 INPUTS = 40  # sliders
 EXACT = 1e-9  # of the columns that the page computes, against the design's own
+UNWRITTEN = ("truncated-poisson", "ordinal")  # families that explorer.js has not
 
 
 def explorer_of(model: Any, rows: Rows, data: dict[str, np.ndarray] | None = None) -> dict[str, Any]:
@@ -93,6 +94,8 @@ def _check(
 
 def _softmax(model: FittedModel) -> dict[str, Any]:
     m, theta, units = model.fit.model, model.fit.theta, model.units
+    if m.family.members or m.family.name in UNWRITTEN:
+        raise NotHere(f"the page does not evaluate {m.family.name} experts")
     if type(m.family) is not FAMILIES.get(m.family.name):
         raise NotHere(f"its family '{m.family.name}' is one's own, which the page does not know")
     if type(m.gate) is not GATES.get(m.gate.name):

@@ -82,7 +82,7 @@ class Model:
         if not self.family.members:
             return order
         out, members = np.array(order), self.family.members
-        for law in set(members):
+        for law in members:
             out[[e for e in range(self.k) if members[e] == law]] = [e for e in order if members[e] == law]
         return out
 

@@ -1,6 +1,5 @@
 """Families of experts: log f(y | eta) and its derivatives. One file a family."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from ..errors import DataError
@@ -40,19 +39,21 @@ FAMILIES = {
 }
 CLASSES = ("multinomial", "ordinal")  # families of classes
 
-POINTS_OF = {name: Point(name) for name in POINTS}
-
 
 def make_family(
-    name: str | Family | Sequence[str | Family], classes: int = 0, shared_variance: bool = False
+    name: str | Family | list[Any] | tuple[Any, ...], classes: int = 0, shared_variance: bool = False
 ) -> Family:
     """The family called `name`, with the options that concern it; a family of one's own as it is; of several,
     in a list or as "zero,poisson", experts of which each has its own."""
-    several = name.split(",") if isinstance(name, str) and "," in name else name
-    if isinstance(several, list | tuple):
+    if isinstance(name, str) and "," in name:
+        name = name.split(",")
+    if isinstance(name, list | tuple):
         if shared_variance:
             raise DataError("shared_variance belongs to experts of one family: leave it out")
-        members = tuple(POINTS_OF.get(m) or make_family(m, classes) for m in map(_stripped, several))
+        names = [m.strip() if isinstance(m, str) else m for m in name]
+        members = tuple(
+            Point(m) if isinstance(m, str) and m in POINTS else make_family(m, classes) for m in names
+        )
         if len(members) < 2:
             raise DataError(f"family={name!r} names no two families: one family stands without a list")
         return Mixed(members)
@@ -87,10 +88,6 @@ def is_known(name: Any) -> bool:
         return False
     parts = [part.strip() for part in name.split(",")]
     return all(p in FAMILIES or (p in POINTS and len(parts) > 1) for p in parts)
-
-
-def _stripped(name: Any) -> Any:
-    return name.strip() if isinstance(name, str) else name
 
 
 __all__ = [

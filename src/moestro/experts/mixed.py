@@ -33,31 +33,31 @@ class Mixed(Facts):
         return ",".join(m.name for m in self.members)
 
     @property
-    def nuisances(self) -> int:
+    def nuisances(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return max(m.nuisances for m in self.members)
 
     @property
-    def nuisance_names(self) -> tuple[str, ...]:
+    def nuisance_names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return max((m.nuisance_names for m in self.members), key=len)
 
     @property
-    def discrete(self) -> bool:
+    def discrete(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return all(m.discrete for m in self.members if not isinstance(m, Point))
 
     @property
-    def scales_response(self) -> bool:
+    def scales_response(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return all(m.scales_response for m in self.members)  # beside a point nothing is scaled
 
     @property
-    def takes_offset(self) -> bool:
+    def takes_offset(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return all(m.takes_offset for m in self.members)
 
     @property
-    def takes_trials(self) -> bool:
+    def takes_trials(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return any(m.takes_trials for m in self.members)
 
     @property
-    def points(self) -> tuple[float, ...]:
+    def points(self) -> tuple[float, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return () if self.discrete else tuple(m.value for m in self.members if isinstance(m, Point))
 
     def possible(self, y: np.ndarray) -> np.ndarray:

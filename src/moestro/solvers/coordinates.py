@@ -126,7 +126,7 @@ class Coordinates:
         """Boolean (size,) of each nuisance, of the experts of one family, with its boundaries."""
         places = self.model.nuisances(np.arange(self.model.size))
         laws = [self.model.law(e) for e in range(self.model.k)]
-        for law in dict.fromkeys(laws):
+        for law in (law for e, law in enumerate(laws) if law not in laws[:e]):
             for i, sides in enumerate(law.boundaries):
                 at = places[[e for e, own in enumerate(laws) if own == law], i]
                 yield np.isin(np.arange(self.size), self.map.A[at].indices), sides

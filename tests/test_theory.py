@@ -330,6 +330,34 @@ class TestTransforms:
         assert spanned in found.dependent
         assert "spanned by" in str(found)
 
+    @pytest.mark.parametrize("centre", [0.0, 1e3, 1e6])
+    def test_where_the_columns_lie_does_not_matter(self, centre):
+        u = np.random.default_rng(0).uniform(size=(500, 1))
+        assert check_gate_transform("sin", centre + 100 * u).ok
+        assert check_gate_transform(lambda x: np.sin(3 * (x - centre)), centre + u).ok
+        for dependent in (lambda x: 3 * x - 1, lambda x: (x - centre) ** 2, lambda x: np.ones_like(x)):
+            assert check_gate_transform(dependent, centre + u).dependent[0] == "M"
+
+    def test_a_cube_far_from_zero(self):
+        u = np.random.default_rng(0).uniform(size=(500, 1))
+        found = check_gate_transform("cube", 1e3 + u)
+        assert found.ok
+        assert f"{found.condition:.1e}" in str(found)
+
+    def test_nearly_the_input(self):
+        x = self.x
+        found = check_gate_transform(lambda x: x + 1e-6 * np.sin(3 * x), x)
+        assert found.ok
+        # The witness: singular values of the functions of centred and scaled columns.
+        m = x + 1e-6 * np.sin(3 * x)
+        a, b = ((v - v.mean()) / v.std() for v in (x, m))
+        F = np.column_stack([np.ones(len(x)), a, a**2, b, a * b, b**2])
+        values = np.linalg.svd(F / np.linalg.norm(F, axis=0), compute_uv=False)
+        assert found.condition == pytest.approx(values[0] / values[-1], rel=0.05)
+        assert "nearly dependent" in str(found)
+        assert f"{found.condition:.1e}" in str(found)
+        assert "condition number" in str(check_gate_transform(lambda x: 2 * x, x))
+
     def test_two_columns(self):
         x = np.random.default_rng(0).uniform(-1, 1, (400, 2))
         assert check_gate_transform("tanh", x).ok

@@ -1,16 +1,20 @@
 """The statistical theory of mixtures of experts as tools: Voronoi cells and losses, exponents,
 divergences."""
 
+from .comparison import parameter_errors, voronoi_loss
 from .divergences import Divergence, hellinger, jensen_kl, kl, total_variation
 from .exponents import exponent_search, voronoi_exponent
-from .losses import LOSSES, parameter_errors, voronoi_loss
+from .losses import LOSSES
+from .rates import RATES, Rate, rates
 from .transforms import TransformCheck, check_gate_transform
 from .transport import wasserstein
 from .voronoi import check_top_k, top_k_bound, voronoi_cells
 
 __all__ = [
     "LOSSES",
+    "RATES",
     "Divergence",
+    "Rate",
     "TransformCheck",
     "check_gate_transform",
     "check_top_k",
@@ -19,6 +23,7 @@ __all__ = [
     "jensen_kl",
     "kl",
     "parameter_errors",
+    "rates",
     "top_k_bound",
     "total_variation",
     "voronoi_cells",

@@ -16,6 +16,8 @@ from ..design import apply_transform, learn_transform
 from ..errors import DataError
 
 TOLERANCE = 1e-9  # share of a function's norm left by the functions before it
+ROUNDING = 1e-14  # of the largest value of a column: what is below is no function, but its last digits
+NEARLY = 1e6  # condition number from which independence is of no use at any sample size one has
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class TransformCheck:
     rank, size : int
         Numerical rank and number of the functions.
     condition : float
-        Condition number of the functions scaled to norm one; infinite where `ok` is False.
+        Condition number of the functions of centred x and M, scaled to norm one; 1e16 or so, or infinite,
+        where `ok` is False.
     dependent : tuple of str
         Functions that the ones before them span.
     sentence : str
@@ -47,6 +50,9 @@ class TransformCheck:
 
 def check_gate_transform(M: Any, X: Any) -> TransformCheck:
     """Check that {x^p M(x)^q : |p| + |q| <= 2} are linearly independent on the rows of X.
+
+    Their span is the same for x - c, for multiples, and for M minus any affine function of x. So x is centred
+    and scaled, and what M has beyond an affine function is judged: where the columns lie does not matter.
 
     Parameters
     ----------
@@ -70,34 +76,68 @@ def check_gate_transform(M: Any, X: Any) -> TransformCheck:
     X = X[:, None] if X.ndim == 1 else X
     if X.ndim != 2 or not np.isfinite(X).all():
         raise DataError("X must be a finite matrix of shape (n, d)")
-    MX = apply_transform(learn_transform(M, X), X)
-    x_names = ["x"] if X.shape[1] == 1 else [f"x{j + 1}" for j in range(X.shape[1])]
-    m_names = ["M"] if MX.shape[1] == 1 else [f"M{j + 1}" for j in range(MX.shape[1])]
-    names, columns = ["1"], [np.ones(len(X))]
-    basis = [*zip(x_names, X.T, strict=True), *zip(m_names, MX.T, strict=True)]
-    products = list(combinations_with_replacement(range(len(basis)), 2))
-    # Powers of x first: what M adds is then named.
-    products.sort(key=lambda t: sum(i >= X.shape[1] for i in t))
-    own = [i for i in range(len(basis)) if i < X.shape[1]]
-    order: list[tuple[int, ...]] = [(i,) for i in own]
-    order += [t for t in products if max(t) < X.shape[1]]
-    order += [(i,) for i in range(X.shape[1], len(basis))] + [t for t in products if max(t) >= X.shape[1]]
+    MX = np.asarray(apply_transform(learn_transform(M, X), X), dtype=float)
+    if not np.isfinite(MX).all():
+        raise DataError("M(X) has entries that are not finite")
+    d, e = X.shape[1], MX.shape[1]
+    size = (d + e + 1) * (d + e + 2) // 2
+    if len(X) < size:
+        raise DataError(f"{size} functions need at least {size} rows, X has {len(X)}")
+    x, m = _scaled(X), _scaled(MX)
+    names, F = _functions(x, m)
+    _, plain = _functions(x, m - _projection(x, m))
+    rank, dependent = _judge(names, plain)
+    return _check(names, rank, dependent, float(np.linalg.cond(_unit(F))))
+
+
+def _scaled(A: np.ndarray) -> np.ndarray:
+    """Columns with mean zero and mean square one; a column that is constant up to rounding becomes zero."""
+    centred = A - A.mean(axis=0)
+    size = np.sqrt((centred**2).mean(axis=0))
+    nothing = size <= ROUNDING * np.abs(A).max(axis=0)
+    return np.where(nothing, 0.0, centred / np.where(nothing, 1.0, size))
+
+
+def _projection(x: np.ndarray, m: np.ndarray) -> np.ndarray:
+    """The affine part of m in x (both centred), or all of m where rounding is all that it leaves."""
+    fitted = x @ np.linalg.lstsq(x, m, rcond=None)[0]
+    left = np.sqrt(((m - fitted) ** 2).mean(axis=0))
+    return np.where(left <= TOLERANCE, m, fitted)
+
+
+def _functions(x: np.ndarray, m: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Names and columns of all products of degree at most two; powers of x first, so that what M adds is
+    named."""
+    d = x.shape[1]
+    named = [*zip(_names("x", x), x.T, strict=True), *zip(_names("M", m), m.T, strict=True)]
+    single = [(i,) for i in range(len(named))]
+    products = sorted(
+        combinations_with_replacement(range(len(named)), 2), key=lambda t: sum(i >= d for i in t)
+    )
+    order = [t for t in (*single, *products) if max(t) < d] + [t for t in (*single, *products) if max(t) >= d]
+    names, columns = ["1"], [np.ones(len(x))]
     for t in order:
-        names.append(_name([basis[i][0] for i in t]))
-        columns.append(np.prod([basis[i][1] for i in t], axis=0))
-    if len(X) < len(columns):
-        raise DataError(f"{len(columns)} functions need at least {len(columns)} rows, X has {len(X)}")
-    return _judge(names, np.column_stack(columns))
+        names.append(_name([named[i][0] for i in t]))
+        columns.append(np.prod([named[i][1] for i in t], axis=0))
+    return names, np.column_stack(columns)
+
+
+def _names(letter: str, A: np.ndarray) -> list[str]:
+    return [letter] if A.shape[1] == 1 else [f"{letter}{j + 1}" for j in range(A.shape[1])]
 
 
 def _name(factors: list[str]) -> str:
     return f"{factors[0]}^2" if len(factors) == 2 and factors[0] == factors[1] else " ".join(factors)
 
 
-def _judge(names: list[str], F: np.ndarray) -> TransformCheck:
+def _unit(F: np.ndarray) -> np.ndarray:
     norm = np.linalg.norm(F, axis=0)
-    F = F / np.where(norm > 0, norm, 1.0)
-    kept: list[int] = []
+    return F / np.where(norm > 0, norm, 1.0)
+
+
+def _judge(names: list[str], F: np.ndarray) -> tuple[int, tuple[str, ...]]:
+    """Numerical rank, and the functions that those before them span."""
+    F = _unit(F)
     dependent: list[str] = []
     basis = np.zeros((len(F), 0))
     for j, name in enumerate(names):
@@ -106,16 +146,23 @@ def _judge(names: list[str], F: np.ndarray) -> TransformCheck:
         size = float(np.linalg.norm(left))
         if size <= TOLERANCE:
             dependent.append(name)
-            continue
-        kept.append(j)
-        basis = np.column_stack([basis, left / size])
-    ok = not dependent
-    condition = float(np.linalg.cond(F)) if ok else np.inf
-    if ok:
-        sentence = f"all {len(names)} functions are linearly independent (condition {condition:.1e})"
-    else:
+        else:
+            basis = np.column_stack([basis, left / size])
+    return basis.shape[1], tuple(dependent)
+
+
+def _check(names: list[str], rank: int, dependent: tuple[str, ...], condition: float) -> TransformCheck:
+    number = f"condition number {condition:.1e}"
+    if dependent:
         sentence = (
             f"{', '.join(dependent)} {'is' if len(dependent) == 1 else 'are'} spanned by the other "
-            "functions: over-specified fits can be slower than any power of n"
+            f"functions ({number}): over-specified fits can be slower than any power of n"
         )
-    return TransformCheck(ok, len(kept), len(names), condition, tuple(dependent), sentence)
+    elif condition > NEARLY:
+        sentence = (
+            f"all {len(names)} functions are linearly independent, but nearly dependent ({number}): "
+            "faster rates would show at sample sizes beyond reach only"
+        )
+    else:
+        sentence = f"all {len(names)} functions are linearly independent ({number})"
+    return TransformCheck(not dependent, rank, len(names), condition, dependent, sentence)

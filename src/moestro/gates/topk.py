@@ -20,7 +20,9 @@ from .softmax import SoftmaxGate
 
 OFF = -1e30  # score of an expert that is not selected: its weight underflows to zero, and stays a number
 RANKS = ("score", "logit")
-WIDTHS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)  # of the boundaries that a fit is annealed through
+# Of the boundaries that a fit is annealed through. The last ones are so hard that a row which is worth a move
+# of a boundary gets it: at 1e-3 it may still lie on the wrong side, and a sharp gate loses it.
+WIDTHS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 3e-5, 1e-5)
 
 
 @dataclass(frozen=True)

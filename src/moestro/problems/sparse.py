@@ -32,7 +32,7 @@ ROTATION = ("subsets", "regions", "kmeans", "regions", "balls", "regions", "segm
 STEEP = 2.0  # scores of a gate drawn at random, on scaled columns
 SOFTENED = 4  # gates of the path that the polish goes back to
 ROUNDS = 6  # of boundaries and experts in turn
-PASSES = 1000  # an expert, that a search may take
+PASSES = 1200  # an expert, that a search may take
 SAME_VALUE = 1.0  # log-likelihood within which ends in one basin differ: boundaries settle at the polish
 
 
@@ -53,7 +53,7 @@ class SparseProblem(MixtureProblem):
 
     @property
     def search_rows(self) -> int:
-        return SEARCH_ROWS[0]  # a pass under soft boundaries is dear
+        return SEARCH_ROWS[0]  # a run passes every gate of the path
 
     @property
     def rotation(self) -> Sequence[str]:

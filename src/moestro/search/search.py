@@ -133,11 +133,12 @@ def evidence(stage: Stage, share: float, best: Candidate) -> Evidence:
         why = (
             "an expert's variance collapses" if collapsed else "an expert has too few rows for its parameters"
         )
+    runs = sum(o.found for o in known)
     return Evidence(
         found=counts[0],
-        runs=sum(o.found for o in known),
+        runs=runs,
         optima=1 + sum(o.found > 0 for o in others) if known else 0,
-        chance_of_better=0.0 if not known else chance(counts) if best.key[0] == 2 else 1.0,
+        chance_of_better=0.0 if not known else chance(counts, runs) if best.key[0] == 2 else 1.0,
         best=best.value,
         best_unusable=None if highest is None else highest.best.value,
         unusable=why,

@@ -9,7 +9,7 @@ FIRST ?= 0
 SEEDS ?= 10000
 # A test file is run by one of JOBS processes, each with one thread unless a test asks for more.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
-SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(wildcard core/*) $(shell find src -name '*.py' -o -name '*.csv' -o -name '*.bz2' -o -name '*.json')
+SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(wildcard core/*) $(shell find src -name '*.py' -o -name '*.csv' -o -name '*.bz2' -o -name '*.json' -o -path '*/report/*.*')
 
 .PHONY: demo test test-all test-rest test-elsewhere fuzz lint types wheel-test docs bench studies clean
 

@@ -17,7 +17,9 @@ struct Buffers {
     double *pi, *r, *p;         // gate weights, responsibilities (k x kBlock), the family's scratch (k scratch x kBlock)
     double *joint;              // log pi_e + log f_e where the responsibilities are given
     double *inv, *shift, *total;  // one over the gate's sum; what exponents were reduced by; p(y|x), then its log
-    double *off;                // sparse gate: added to the scores of experts that are not selected (k x kBlock)
+    double *off;                // sparse gate: added to the experts' scores (k x kBlock)
+    double *slope, *turn;       // soft boundaries: v_a = u_a + log sigma(t_a); sigma(-t_a), and dt_a/du_b (k x (k - 1))
+    double *pi_j, *r_j;         // sum_a pi_a dv_a and sum_a r_a dv_a of the gate's logits; else pi and r
     double *weights, *products; // curvature pass: slots and feature products
     bool given;                 // responsibilities are the caller's
 };
@@ -50,10 +52,35 @@ void pack(const Design& d, int64_t first, int rows, int len, double* out) {
 
 // Linear predictors of the experts at a block of rows.
 void predictors(const Problem& pr, const double* theta, int64_t first, int rows, int len, const double* x, double* const* out) {
-    logits(len, theta + size_t(pr.gate_logits()) * pr.q(), pr.k * pr.m, pr.p(), x, out);
+    logits(len, theta + pr.gate_size(), pr.k * pr.m, pr.p(), x, out);
     if (!pr.known) return;
     for (int t = 0; t < pr.k * pr.m; ++t)
         for (int i = 0; i < rows; ++i) out[t][i] += pr.known[first + i];
+}
+
+// Columns that a gate with soft boundaries needs beside the others.
+size_t soft_columns(const Problem& pr) { return pr.soft() ? size_t(pr.k) * pr.k + 2 * size_t(pr.gate_logits()) : 0; }
+
+// Of a block with its pi and r; logits of a gate with sharp boundaries, or none, are its scores.
+void carve_boundaries(const Problem& pr, Carver& carve, Buffers& b) {
+    b.off = pr.sparse() ? carve(pr.k) : nullptr;
+    b.pi_j = b.pi;
+    b.r_j = b.r;
+    if (!pr.soft()) return;
+    b.slope = carve(pr.k);
+    b.turn = carve(size_t(pr.k) * (pr.k - 1));
+    b.pi_j = carve(pr.gate_logits());
+    b.r_j = carve(pr.gate_logits());
+}
+
+// What each group of logits is multiplied by, in the plan's order.
+void features_of(const Problem& pr, const Plan& plan, double* z, double* x, double* constant, double** out) {
+    const int G = pr.gate_logits();
+    for (size_t i = 0; i < plan.groups.size(); ++i) {
+        const int t = plan.groups[i].logits[0];
+        if (t >= G) out[i] = (t - G) % (pr.m + pr.nu) >= pr.m ? constant : x;
+        else out[i] = pr.gate_parts() == 2 && t < pr.k - 1 ? z + kBlock : z;
+    }
 }
 
 template <class F>
@@ -66,14 +93,14 @@ struct RowKernel {
 
     // Responsibilities, weighted scores, slots and log-densities of the block; returns the weighted value.
     double operator()(int len, V* mass) const {
-        const int k = pr.k, g = k - 1, m = pr.m, mm = m + pr.nu;
+        const int k = pr.k, g = k - 1, G = pr.gate_logits(), m = pr.m, mm = m + pr.nu;
         const V one = set1(1.0);
-        if (pr.sparse()) select(len);
+        boundaries(len);
         gate(len);
         double* joint = b.given ? b.joint : b.r;
         for (int e = 0; e < k; ++e) {
             double* out = joint + size_t(e) * kBlock;
-            const size_t first = size_t(g + e * mm) * kBlock;
+            const size_t first = size_t(G + e * mm) * kBlock;
             family.density(e, len, b.u + first, b.y, b.s + first, b.p + size_t(e * F::scratch(pr)) * kBlock, out);
             const double* log_weight = b.u + size_t(e) * kBlock;
             for (int v = 0; v < len; v += W) {
@@ -93,39 +120,99 @@ struct RowKernel {
         }
         for (int a = 0; a < k; ++a)
             for (int v = 0; v < len; v += W) put(b.pi, a, v, at(b.pi, a, v) * load(b.inv + v));
+        if (pr.soft() && rq.order >= 1)
+            for (int v = 0; v < len; v += W) means(v);
         if (rq.order >= 2)
             for (int v = 0; v < len; v += W) slots(v, load(b.w + v), one);
         if (rq.order >= 1) {
-            for (int a = 0; a < g; ++a)
-                for (int v = 0; v < len; v += W) put(b.s, a, v, load(b.w + v) * (at(b.r, a, v) - at(b.pi, a, v)));
+            for (int t = 0; t < G; ++t)
+                for (int v = 0; v < len; v += W) put(b.s, t, v, load(b.w + v) * (at(b.r_j, t, v) - at(b.pi_j, t, v)));
             for (int e = 0; e < k; ++e)
                 for (int v = 0; v < len; v += W) {
                     const V wr = load(b.w + v) * at(b.r, e, v);
-                    for (int c = 0; c < mm; ++c) put(b.s, g + e * mm + c, v, wr * at(b.s, g + e * mm + c, v));
+                    for (int c = 0; c < mm; ++c) put(b.s, G + e * mm + c, v, wr * at(b.s, G + e * mm + c, v));
                 }
         }
         return hsum(value);
     }
 
-    // off is zero for the top_k experts that rank highest, kOff for the others; ties go to the lower number.
+    // What the gate adds to the scores, and how it turns with them.
+    void boundaries(int len) const {
+        if (pr.soft()) soften(len);
+        else if (pr.sparse()) select(len);
+    }
+
+    // What expert a is ranked by.
+    inline V rank(int a, int v) const {
+        if (a == pr.k - 1) return V{};
+        return pr.rank_logit ? at(b.u, a, v) : at(b.u, a, v) - set1(rq.theta[size_t(a) * pr.q()]);
+    }
+
+    // Experts that rank before a; of equals the lower number comes first.
+    inline V ahead(int a, int v) const {
+        const V own = rank(a, v);
+        V count{};
+        for (int c = 0; c < pr.k; ++c) {
+            if (c == a) continue;
+            const V other = rank(c, v);
+            count += (c < a ? other >= own : other > own) ? set1(1.0) : V{};
+        }
+        return count;
+    }
+
+    // off is zero for the top_k experts that rank highest, kOff for the others.
     void select(int len) const {
-        const int k = pr.k, g = k - 1;
-        const V one = set1(1.0), kept = set1(double(pr.top_k));
-        const auto rank = [&](int a, int v) {
-            if (a == g) return V{};
-            return pr.rank_logit ? at(b.u, a, v) : at(b.u, a, v) - set1(rq.theta[size_t(a) * pr.q()]);
-        };
+        const V kept = set1(double(pr.top_k));
         for (int v = 0; v < len; v += W)
+            for (int a = 0; a < pr.k; ++a) put(b.off, a, v, ahead(a, v) >= kept ? set1(kOff) : V{});
+    }
+
+    // off_a = log sigma(t_a), t_a = (rank_a - that of the rival of a) / tau: the first expert left out is the rival of
+    // those selected, the last one selected of the others.
+    void soften(int len) const {
+        const int k = pr.k, g = k - 1;
+        const V one = set1(1.0), out = set1(double(pr.top_k)), in = out - one, tau = set1(pr.tau);
+        for (int v = 0; v < len; v += W) {
+            V first_out{}, last_in{};
             for (int a = 0; a < k; ++a) {
-                const V own = rank(a, v);
-                V ahead{};
-                for (int c = 0; c < k; ++c) {
-                    if (c == a) continue;
-                    const V other = rank(c, v);
-                    ahead += (c < a ? other >= own : other > own) ? one : V{};
-                }
-                put(b.off, a, v, ahead >= kept ? set1(kOff) : V{});
+                const V place = ahead(a, v);
+                first_out += place == out ? rank(a, v) : V{};
+                last_in += place == in ? rank(a, v) : V{};
+                put(b.off, a, v, place);
             }
+            for (int a = 0; a < k; ++a) {
+                const V rival = at(b.off, a, v) < out ? out : in;
+                for (int c = 0; c < g; ++c)
+                    put(b.turn, a * g + c, v, ((a == c ? one : V{}) - (at(b.off, c, v) == rival ? one : V{})) / tau);
+            }
+            for (int a = 0; a < k; ++a) {
+                const V t = (rank(a, v) - (at(b.off, a, v) < out ? first_out : last_in)) / tau;
+                const V e = exp_any(-vabs(t)), inv = one / (one + e);
+                put(b.off, a, v, vmin(t, V{}) - log_pos(one + e));
+                put(b.slope, a, v, t < V{} ? inv : e * inv);
+            }
+        }
+    }
+
+    // dv_a / d logit t of the gate.
+    inline V turned(int a, int t, int v) const {
+        const int g = pr.k - 1;
+        const V own = set1(a == t % g ? 1.0 : 0.0);
+        return pr.soft() && t < g ? own + at(b.slope, a, v) * at(b.turn, a * g + t, v) : own;
+    }
+
+    // The gate's logits take their part in a mean over the experts, by pi and by r.
+    void means(int v) const {
+        for (int t = 0; t < pr.gate_logits(); ++t) {
+            V p{}, r{};
+            for (int a = 0; a < pr.k; ++a) {
+                const V j = turned(a, t, v);
+                p += at(b.pi, a, v) * j;
+                r += at(b.r, a, v) * j;
+            }
+            put(b.pi_j, t, v, p);
+            put(b.r_j, t, v, r);
+        }
     }
 
     // exp(u - shift) in pi, one over their sum in inv; shift is zero in the linear form.
@@ -142,8 +229,9 @@ struct RowKernel {
         for (int a = 0; a < k; ++a)
             for (int v = 0; v < len; v += W) {
                 if constexpr (F::linear) put(b.pi, a, v, a < g ? exp_core(at(b.u, a, v)) : set1(1.0));
+                else if (pr.soft()) put(b.pi, a, v, exp_any((a < g ? at(b.u, a, v) : V{}) + at(b.off, a, v) - load(b.shift + v)));
                 else put(b.pi, a, v, exp_any((a < g ? at(b.u, a, v) : V{}) - load(b.shift + v)));
-                if (pr.sparse()) put(b.pi, a, v, at(b.off, a, v) < V{} ? V{} : at(b.pi, a, v));
+                if (pr.sparse() && !pr.soft()) put(b.pi, a, v, at(b.off, a, v) < V{} ? V{} : at(b.pi, a, v));
             }
         for (int v = 0; v < len; v += W) {
             V sum{};
@@ -189,6 +277,7 @@ struct RowKernel {
     inline void slot(int index, int v, V value) const { put(b.weights, index, v, value); }
 
     void gate_slots(int v, V w) const {
+        if (pr.soft()) return soft_slots(v, w);
         const int g = pr.k - 1, T = pr.logits();
         const int *info = plan.information_slot.data(), *curv = plan.curvature_slot.data();
         for (int a = 0; a < g; ++a) {
@@ -201,12 +290,34 @@ struct RowKernel {
         }
     }
 
+    // As for sharp ones with dv in the place of the scores' own derivatives, and (r_a - pi_a) d2v_a.
+    void soft_slots(int v, V w) const {
+        const int k = pr.k, g = k - 1, G = pr.gate_logits(), T = pr.logits();
+        const int *info = plan.information_slot.data(), *curv = plan.curvature_slot.data();
+        for (int s = 0; s < G; ++s)
+            for (int t = s; t < G; ++t) {
+                V p{}, r{}, bent{};
+                for (int a = 0; a < k; ++a) {
+                    const V jj = turned(a, s, v) * turned(a, t, v), pa = at(b.pi, a, v), ra = at(b.r, a, v);
+                    p += pa * jj;
+                    if (rq.order < 3) continue;
+                    r += ra * jj;
+                    if (t >= g) continue;
+                    const V slope = at(b.slope, a, v), bend = slope * (set1(1.0) - slope);
+                    bent += (ra - pa) * bend * at(b.turn, a * g + s, v) * at(b.turn, a * g + t, v);
+                }
+                const V pp = at(b.pi_j, s, v) * at(b.pi_j, t, v), rr = at(b.r_j, s, v) * at(b.r_j, t, v);
+                slot(info[s * T + t], v, w * (p - pp));
+                if (rq.order >= 3) slot(curv[s * T + t], v, w * (r - p - rr + pp - bent));
+            }
+    }
+
     void slots(int v, V w, V one) const {
-        const int k = pr.k, g = k - 1, T = pr.logits(), m = pr.m, mm = m + pr.nu;
+        const int k = pr.k, G = pr.gate_logits(), T = pr.logits(), m = pr.m, mm = m + pr.nu;
         const int *info = plan.information_slot.data(), *curv = plan.curvature_slot.data();
         gate_slots(v, w);
         for (int e = 0; e < k; ++e) {
-            const int te = g + e * mm;
+            const int te = G + e * mm;
             const double *s = b.s + size_t(te) * kBlock, *p = b.p + size_t(e * F::scratch(pr)) * kBlock;
             const V re = at(b.r, e, v), wr = w * re;
             for (int c = 0; c < mm; ++c)
@@ -217,17 +328,15 @@ struct RowKernel {
             if (rq.order < 3) continue;
             for (int c = 0; c < mm; ++c) {
                 const V rs = wr * at(s, c, v);
-                for (int a = 0; a < g; ++a) {
-                    const V ra = at(b.r, a, v);
-                    slot(curv[a * T + te + c], v, rs * (a == e ? one - ra : -ra));
-                }
+                for (int t = 0; t < G; ++t)
+                    slot(curv[t * T + te + c], v, rs * (turned(e, t, v) - at(b.r_j, t, v)));
                 for (int d = c; d < mm; ++d)
                     slot(curv[(te + c) * T + te + d], v,
                          rs * at(s, d, v) * (one - re) + wr * family.curvature(e, c, d, s, p, v));
                 for (int f = e + 1; f < k; ++f) {
                     const V scale = -rs * at(b.r, f, v);
                     for (int d = 0; d < mm; ++d)
-                        slot(curv[(te + c) * T + g + f * mm + d], v, scale * at(b.s, g + f * mm + d, v));
+                        slot(curv[(te + c) * T + G + f * mm + d], v, scale * at(b.s, G + f * mm + d, v));
                 }
             }
         }
@@ -239,12 +348,13 @@ void add_grams(const Plan& plan, const Buffers& b, int len, double* const* featu
                size_t end) {
     for (size_t index = begin; index < end; ++index) {
         const Job& job = plan.jobs[index];
-        const int fa = plan.groups[job.a].features, fb = plan.groups[job.b].features;
+        const Group &ga = plan.groups[job.a], &gb = plan.groups[job.b];
+        const int fa = ga.features, fb = gb.features;
         const double *xa = features[job.a], *xb = features[job.b];
         const double* weights = b.weights + size_t(job.first_slot) * kBlock;
         double* out = gram + job.offset;
-        if (fa == 1 || fb == 1) {
-            dots(len, weights, job.slots, fb == 1 ? xa : xb, job.products, out, job.products);
+        if (ga.ones || gb.ones) {
+            dots(len, weights, job.slots, gb.ones ? xa : xb, job.products, out, job.products);
             continue;
         }
         int filled = 0, done = 0;
@@ -265,17 +375,17 @@ void add_grams(const Plan& plan, const Buffers& b, int len, double* const* featu
 void add_gradient(const Problem& pr, const Plan& plan, const Buffers& b, int len, double* const* features,
                   double* gradient) {
     // Weighted scores of a group's logits are contiguous runs: the gate, each expert's means, each nuisance.
-    const int g = pr.gate_logits(), m = pr.m, nu = pr.nu, mm = m + nu;
+    const int g = pr.k - 1, G = pr.gate_logits(), m = pr.m, nu = pr.nu, mm = m + nu;
     const auto add = [&](int t, int count) {
         const int group = plan.group_of[t], f = plan.groups[group].features;
-        dots(len, b.s + size_t(t) * kBlock, count, features[group], f, gradient + plan.first_parameter[t], f);
+        dots(len, b.s + size_t(t) * kBlock, count, features[group], f, gradient + plan.first_parameter[t], t < G ? pr.q() : f);
     };
-    if (pr.shared && !nu) return add(0, pr.logits());
-    if (g) add(0, g);
-    if (!nu) return add(g, pr.k * m);
+    if (pr.shared && !nu && G == g) return add(0, pr.logits());
+    for (int t = 0; t < G; t += g) add(t, g);
+    if (!nu) return add(G, pr.k * m);
     for (int e = 0; e < pr.k; ++e) {
-        add(g + e * mm, m);
-        add(g + e * mm + m, nu);
+        add(G + e * mm, m);
+        add(G + e * mm + m, nu);
     }
 }
 

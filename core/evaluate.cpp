@@ -108,7 +108,7 @@ void spread(const Problem& pr, const Plan& plan, const std::vector<double>& gram
 
 // Adds M + M' to the curvature; in M the parameters of an expert are neighbours.
 void spread_missing(const Problem& pr, const std::vector<double>& M, Sums& out) {
-    const size_t P = size_t(pr.parameters()), gate = size_t(pr.gate_logits()) * pr.q(), of = pr.of_expert();
+    const size_t P = size_t(pr.parameters()), gate = size_t(pr.gate_size()), of = pr.of_expert();
     std::vector<size_t> place(P);
     for (size_t i = 0; i < gate; ++i) place[i] = i;
     for (size_t e = 0; e < size_t(pr.k); ++e)

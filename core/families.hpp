@@ -90,7 +90,7 @@ struct Gaussian {
     static int scratch(const Problem&) { return 1; }
     void at_rows(int64_t, int) const {}
     Gaussian(const Problem& pr, const Request& rq) {
-        const double* log_variance = rq.theta + pr.gate_logits() * pr.q() + pr.k * pr.p();
+        const double* log_variance = rq.theta + pr.gate_size() + pr.k * pr.p();
         for (int e = 0; e < pr.k; ++e) {
             precision.push_back(std::exp(-log_variance[e]));
             constant.push_back(-0.5 * (log_variance[e] + 1.8378770664093454836));

@@ -31,19 +31,19 @@ struct GroupPass {
     const Plan& plan;
     const Request& rq;
     Partial& part;
-    const int k, g, m, mm, p, q, of;
+    const int k, g, G, m, mm, p, q, of;
     Buffers rows{}, units{};  // a block of rows; a block of groups, whose y holds their sizes
     double *S, *S_rows, *scaled;  // scores of groups, feature-major and one row a group; features times a weight
     std::vector<double*> gate_u, expert_u;
     const F family;
 
     GroupPass(const Problem& pr_, const Plan& plan_, const Request& rq_, Workspace& ws, Partial& part_)
-        : pr(pr_), plan(plan_), rq(rq_), part(part_), k(pr.k), g(k - 1), m(pr.m), mm(m + pr.nu), p(pr.p()), q(pr.q()),
+        : pr(pr_), plan(plan_), rq(rq_), part(part_), k(pr.k), g(k - 1), G(pr.gate_logits()), m(pr.m), mm(m + pr.nu), p(pr.p()), q(pr.q()),
           of(pr.of_expert()), family(pr, rq) {
         const size_t T = pr.logits(), slots = plan.slots.size(), strip = rq.order >= 2 ? kStrip : 0;
         const size_t scores = rq.order >= 3 ? size_t(k) * of : 0, most = rq.order >= 3 ? size_t(std::max(of, q)) : 0;
         const size_t of_rows = size_t(p) + 2 + 2 * T + k + size_t(k) * F::scratch(pr);
-        const size_t of_units = size_t(q) + 2 + 2 * g + 2 * k + (rq.responsibilities ? k : 0) + (pr.sparse() ? k : 0) + 3;
+        const size_t of_units = size_t(q) + 2 + g + G + 2 * k + (rq.responsibilities ? k : 0) + (pr.sparse() ? k : 0) + soft_columns(pr) + 3;
         Carver carve{ws.take(kBlock * (of_rows + of_units + slots + strip + 2 * scores + most))};
         units.given = rq.responsibilities != nullptr;
         rows.x = carve(p);
@@ -57,11 +57,11 @@ struct GroupPass {
         units.y = carve(1);
         units.w = carve(1);
         units.u = carve(g);
-        units.s = carve(g);
+        units.s = carve(G);
         units.pi = carve(k);
         units.r = carve(k);
         units.joint = units.given ? carve(k) : nullptr;
-        units.off = pr.sparse() ? carve(k) : nullptr;
+        carve_boundaries(pr, carve, units);
         units.inv = carve(1);
         units.shift = carve(1);
         units.total = carve(1);
@@ -72,7 +72,7 @@ struct GroupPass {
         scaled = carve(most);
         for (int a = 0; a < g; ++a) gate_u.push_back(units.u + size_t(a) * kBlock);
         for (int e = 0; e < k; ++e)
-            for (int c = 0; c < m; ++c) expert_u.push_back(rows.u + size_t(g + e * mm + c) * kBlock);
+            for (int c = 0; c < m; ++c) expert_u.push_back(rows.u + size_t(G + e * mm + c) * kBlock);
     }
 
     // Groups [first, last), at most kBlock of them; false: stopped.
@@ -124,7 +124,7 @@ struct GroupPass {
         }
         logits(len, rq.theta, g, q, units.z, gate_u.data());
         const RowKernel<F> kernel{pr, plan, rq, units, family};
-        if (pr.sparse()) kernel.select(len);
+        kernel.boundaries(len);
         kernel.gate(len);
         for (int e = 0; e < k; ++e)
             for (int v = 0; v < len; v += W) {
@@ -154,7 +154,8 @@ struct GroupPass {
                 mass[e] += w * size * at(units.r, e, v);
                 all += at(units.r, e, v);
             }
-            for (int a = 0; a < g; ++a) put(units.s, a, v, w * (at(units.r, a, v) - all * at(units.pi, a, v)));
+            if (pr.soft()) kernel.means(v);
+            for (int t = 0; t < G; ++t) put(units.s, t, v, w * (at(units.r_j, t, v) - all * at(units.pi_j, t, v)));
             if (rq.order >= 2) kernel.gate_slots(v, w);
         }
         part.value += hsum(value);
@@ -164,10 +165,17 @@ struct GroupPass {
                 for (int e = 0; e < k; ++e)
                     rq.row_responsibilities[(first + i) * k + e] = units.r[size_t(e) * kBlock + i];
         if (!g) return;
-        if (rq.order >= 1) dots(len, units.s, g, units.z, q, part.gradient.data(), q);
-        double* features[1] = {units.z};
-        if (rq.order >= 2) add_grams(plan, units, len, features, part.gram.data(), 0, 1);
+        double* features[4];
+        features_of(pr, plan, units.z, nullptr, nullptr, features);
+        for (int t = 0; rq.order >= 1 && t < G; t += g) {
+            const int group = plan.group_of[t];
+            dots(len, units.s + size_t(t) * kBlock, g, features[group], plan.groups[group].features,
+                 part.gradient.data() + plan.first_parameter[t], q);
+        }
+        if (rq.order >= 2) add_grams(plan, units, len, features, part.gram.data(), 0, gate_jobs());
     }
+
+    size_t gate_jobs() const { return !g ? 0 : pr.gate_parts() == 2 ? 3 : 1; }
 
     // Experts' log-densities of rows in rows.r, their scores in rows.s.
     void densities(int64_t start, int n, int len) {
@@ -176,7 +184,7 @@ struct GroupPass {
         if (pr.family != Family::outside) predictors(pr, rq.theta, start, n, len, rows.x, expert_u.data());
         family.at_rows(start, n);
         for (int e = 0; e < k; ++e) {
-            const size_t first = size_t(g + e * mm) * kBlock;
+            const size_t first = size_t(G + e * mm) * kBlock;
             family.density(e, len, rows.u + first, rows.y, rows.s + first, rows.p + size_t(e * F::scratch(pr)) * kBlock,
                            rows.r + size_t(e) * kBlock);
         }
@@ -192,7 +200,7 @@ struct GroupPass {
         }
         if (rq.order >= 3) add_scores(offsets, start, n, unit);
         for (int e = 0; e < k; ++e) {
-            const int te = g + e * mm;
+            const int te = G + e * mm;
             double *s = rows.s + size_t(te) * kBlock, *scratch = rows.p + size_t(e * F::scratch(pr)) * kBlock;
             for (int v = 0; v < len; v += W) {
                 const V wr = load(rows.w + v) * at(rows.r, e, v);
@@ -209,22 +217,26 @@ struct GroupPass {
         }
         alignas(64) double constant[kBlock];
         std::fill_n(constant, kBlock, 1.0);
-        double* features[3] = {g ? units.z : rows.x, g ? rows.x : constant, constant};
+        double* features[4];
+        features_of(pr, plan, units.z, rows.x, constant, features);
         for (int e = 0; e < k; ++e)
             for (int c = 0; c < mm; ++c) {
-                const int t = g + e * mm + c, group = plan.group_of[t], count = plan.groups[group].features;
+                const int t = G + e * mm + c, group = plan.group_of[t], count = plan.groups[group].features;
                 const int run = c < m ? m : 1;  // predictors lie side by side
                 dots(len, rows.s + size_t(t) * kBlock, run, features[group], count,
                      part.gradient.data() + plan.first_parameter[t], count);
                 c += run - 1;
             }
-        if (rq.order >= 2) add_grams(plan, rows, len, features, part.gram.data(), g ? 1 : 0, plan.jobs.size());
+        if (rq.order >= 2) add_grams(plan, rows, len, features, part.gram.data(), gate_jobs(), plan.jobs.size());
         if (rq.row_scores)
             for (int i = 0, own = unit; i < n; ++i) {
                 while (start + i >= offsets[own + 1]) ++own;
-                double* out = rq.row_scores + (start + i) * T;
-                for (int a = 0; a < g; ++a) out[a] = start + i == offsets[own] ? units.s[size_t(a) * kBlock + own] : 0.0;
-                for (int t = g; t < T; ++t) out[t] = rows.s[size_t(t) * kBlock + i];
+                double* out = rq.row_scores + (start + i) * pr.scores();
+                for (int a = 0; a < g; ++a) {
+                    const size_t at = size_t(a) * kBlock + own;
+                    out[a] = start + i == offsets[own] ? units.w[own] * (units.r[at] - units.pi[at]) : 0.0;
+                }
+                for (int t = g; t < pr.scores(); ++t) out[t] = rows.s[size_t(G - g + t) * kBlock + i];
             }
     }
 
@@ -237,10 +249,10 @@ struct GroupPass {
             double* out = S_rows + size_t(unit) * k * of;
             for (int e = 0; e < k; ++e) {
                 for (int c = 0; c < m; ++c, out += p) {
-                    const double s = rows.s[size_t(g + e * mm + c) * kBlock + i];
+                    const double s = rows.s[size_t(G + e * mm + c) * kBlock + i];
                     for (int j = 0; j < p; ++j) out[j] += s * x[size_t(j)];
                 }
-                for (int c = m; c < mm; ++c) *out++ += rows.s[size_t(g + e * mm + c) * kBlock + i];
+                for (int c = m; c < mm; ++c) *out++ += rows.s[size_t(G + e * mm + c) * kBlock + i];
             }
         }
     }
@@ -256,18 +268,21 @@ struct GroupPass {
 
     // Half of what ties the logits of a group, so that the sum of it and its transpose is the whole.
     void add_missing(int count, int len) {
-        const size_t P = size_t(pr.parameters()), D = size_t(k) * of, gate = size_t(g) * q;
+        const size_t P = size_t(pr.parameters()), D = size_t(k) * of, gate = size_t(pr.gate_size());
         for (size_t j = 0; j < D; ++j)
             for (int i = 0; i < len; ++i) S[j * kBlock + i] = i < count ? S_rows[size_t(i) * D + j] : 0.0;
+        double* features[4];
+        features_of(pr, plan, units.z, nullptr, nullptr, features);
+        const RowKernel<F> kernel{pr, plan, rq, units, family};
         const auto scores_of = [&](int e) { return S + size_t(e) * of * kBlock; };
         for (int e = 0; e < k; ++e) {
             const size_t own = gate + size_t(e) * of;
-            for (int a = 0; a < g; ++a) {
-                scale(units.z, q, len, [&](int v) {
-                    const V r = at(units.r, e, v) * load(units.w + v), ra = at(units.r, a, v);
-                    return r * (a == e ? set1(1.0) - ra : -ra);
+            for (int t = 0; t < G; ++t) {
+                const int group = plan.group_of[t], count = plan.groups[group].features;
+                scale(features[group], count, len, [&](int v) {
+                    return at(units.r, e, v) * load(units.w + v) * (kernel.turned(e, t, v) - at(units.r_j, t, v));
                 });
-                dots(len, scaled, q, scores_of(e), of, part.missing.data() + size_t(a) * q * P + own, int(P));
+                dots(len, scaled, count, scores_of(e), of, part.missing.data() + size_t(plan.first_parameter[t]) * P + own, int(P));
             }
             for (int f = e; f < k; ++f) {
                 scale(scores_of(e), of, len, [&](int v) {

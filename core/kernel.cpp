@@ -21,9 +21,9 @@ namespace {
 template <class Careful, class Linear>
 void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first, int64_t last, Workspace& ws,
           Partial& part, bool (*tick)(void*), void* tick_state) {
-    const int k = pr.k, g = k - 1, m = pr.m, mm = m + pr.nu, T = pr.logits(), p = pr.p(), q = pr.q();
+    const int k = pr.k, g = k - 1, G = pr.gate_logits(), m = pr.m, mm = m + pr.nu, T = pr.logits(), p = pr.p(), q = pr.q();
     const size_t slots = plan.slots.size(), strip = rq.order >= 2 ? kStrip : 0;
-    Carver carve{ws.take(kBlock * (size_t(p) + q + 2 + 2 * T + 2 * k + k * Careful::scratch(pr) + 2 * k + 3 + slots + strip) + size_t(k) * W)};
+    Carver carve{ws.take(kBlock * (size_t(p) + q + 2 + 2 * T + 2 * k + k * Careful::scratch(pr) + 2 * k + soft_columns(pr) + 3 + slots + strip) + size_t(k) * W)};
     Buffers b{};
     b.given = rq.responsibilities != nullptr;
     b.x = carve(p);
@@ -36,7 +36,7 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
     b.r = carve(k);
     b.p = carve(size_t(k) * Careful::scratch(pr));
     b.joint = b.given ? carve(k) : nullptr;
-    b.off = pr.sparse() ? carve(k) : nullptr;
+    carve_boundaries(pr, carve, b);
     b.inv = carve(1);
     b.shift = carve(1);
     b.total = carve(1);
@@ -47,17 +47,14 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
 
     alignas(64) double constant[kBlock];
     for (double& c : constant) c = 1.0;
-    double* features[3];
-    for (size_t i = 0; i < plan.groups.size(); ++i) {
-        const int t = plan.groups[i].logits[0];
-        features[i] = t < g ? b.z : mm > m && (t - g) % mm >= m ? constant : b.x;
-    }
+    double* features[4];
+    features_of(pr, plan, b.z, b.x, constant, features);
     std::vector<double*> gate_u(g), expert_u(size_t(k) * m);
     for (int a = 0; a < g; ++a) gate_u[a] = b.u + size_t(a) * kBlock;
     for (int e = 0; e < k; ++e)
-        for (int c = 0; c < m; ++c) expert_u[e * m + c] = b.u + size_t(g + e * mm + c) * kBlock;
+        for (int c = 0; c < m; ++c) expert_u[e * m + c] = b.u + size_t(G + e * mm + c) * kBlock;
     for (int e = 0; e < k; ++e)  // the slots of nuisances in u are never written: keep them finite
-        std::fill_n(b.u + size_t(g + e * mm + m) * kBlock, size_t(pr.nu) * kBlock, 0.0);
+        std::fill_n(b.u + size_t(G + e * mm + m) * kBlock, size_t(pr.nu) * kBlock, 0.0);
 
     const RowKernel<Careful> careful{pr, plan, rq, b, Careful(pr, rq)};
     const RowKernel<Linear> linear{pr, plan, rq, b, Linear(pr, rq)};
@@ -78,7 +75,7 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
         logits(len, rq.theta, g, q, b.z, gate_u.data());
         if (pr.family != Family::outside) predictors(pr, rq.theta, start, rows, len, b.x, expert_u.data());
         careful.family.at_rows(start, rows);
-        bool small = Linear::linear && !b.given;
+        bool small = Linear::linear && !b.given && !pr.soft();
         if (small) {
             V top{};
             for (int t = 0; t < T; ++t)
@@ -93,7 +90,10 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
         if (rq.row_log_density) std::copy_n(b.total, rows, rq.row_log_density + start);
         if (rq.row_scores)
             for (int i = 0; i < rows; ++i)
-                for (int t = 0; t < T; ++t) rq.row_scores[(start + i) * T + t] = b.s[size_t(t) * kBlock + i];
+                for (int t = 0; t < pr.scores(); ++t)
+                    rq.row_scores[(start + i) * pr.scores() + t] =
+                        t < g ? b.w[i] * (b.r[size_t(t) * kBlock + i] - b.pi[size_t(t) * kBlock + i])
+                              : b.s[size_t(G - g + t) * kBlock + i];
         if (rq.order >= 1) add_gradient(pr, plan, b, len, features, part.gradient.data());
         if (rq.order >= 2) add_grams(plan, b, len, features, part.gram.data(), 0, plan.jobs.size());
         if (tick && tick(tick_state)) return;

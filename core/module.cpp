@@ -76,7 +76,7 @@ struct PyProblem {
 
     PyProblem(Matrix x_, Vector x_center_, Vector x_inv_scale_, std::optional<Matrix> z_, Vector z_center_,
               Vector z_inv_scale_, Vector y_, std::optional<Vector> w_, double y_center, double y_scale, int family,
-              int k, int m, int nu, int top_k, bool rank_logit, std::optional<Offsets> offsets_, std::optional<Vector> known_)
+              int k, int m, int nu, int top_k, bool rank_logit, double tau, std::optional<Offsets> offsets_, std::optional<Vector> known_)
         : x(x_), y(y_), x_center(x_center_), x_inv_scale(x_inv_scale_), z_center(z_center_), z_inv_scale(z_inv_scale_) {
         problem.n = int64_t(x.shape(0));
         problem.x = design(x, x_center, x_inv_scale);
@@ -118,6 +118,7 @@ struct PyProblem {
         problem.nu = nu;
         problem.top_k = top_k;
         problem.rank_logit = rank_logit;
+        problem.tau = tau;
         if (problem.family == Family::gaussian && m != 1) throw std::invalid_argument("this family has one linear predictor");
     }
 
@@ -234,7 +235,7 @@ struct PyProblem {
 
     nb::tuple rowwise(Vector theta, bool scores, int threads, const std::string& isa, std::optional<GivenTerms> given) const {
         const size_t n = size_t(problem.n), units = size_t(problem.units()), k = size_t(problem.k);
-        const size_t T = size_t(problem.logits());
+        const size_t T = size_t(problem.scores());
         std::vector<double> density(units), resp(units * k), score(scores ? n * T : 0);
         Request request;
         request.order = scores ? 1 : 0;
@@ -321,11 +322,11 @@ NB_MODULE(_core, module) {
              nb::arg("offset"), nb::arg("weight_sum"), nb::arg("tol"), nb::arg("limit"));
     nb::class_<PyProblem>(module, "Problem")
         .def(nb::init<Matrix, Vector, Vector, std::optional<Matrix>, Vector, Vector, Vector, std::optional<Vector>,
-                      double, double, int, int, int, int, int, bool, std::optional<Offsets>, std::optional<Vector>>(),
+                      double, double, int, int, int, int, int, bool, double, std::optional<Offsets>, std::optional<Vector>>(),
              nb::arg("x"), nb::arg("x_center"), nb::arg("x_inv_scale"), nb::arg("z").none(), nb::arg("z_center"),
              nb::arg("z_inv_scale"), nb::arg("y"), nb::arg("w").none(), nb::arg("y_center"), nb::arg("y_scale"),
              nb::arg("family"), nb::arg("k"), nb::arg("m"), nb::arg("nu"), nb::arg("top_k"), nb::arg("rank_logit"),
-             nb::arg("offsets").none(), nb::arg("known").none())
+             nb::arg("tau"), nb::arg("offsets").none(), nb::arg("known").none())
         .def("sums", &PyProblem::sums, nb::arg("theta"), nb::arg("order"), nb::arg("threads"), nb::arg("isa"),
              nb::arg("responsibilities").none() = nb::none(), nb::arg("terms").none() = nb::none())
         .def("predictors", &PyProblem::predictors, nb::arg("theta"), nb::arg("out"), nb::arg("isa"))

@@ -10,11 +10,16 @@ Plan::Plan(const Problem& pr, int order) {
     place_of.assign(T, 0);
     first_parameter.assign(T, 0);
 
-    Group gate{pr.q(), {}}, experts{pr.p(), {}}, constant{1, {}};
-    const int expert_start = g * pr.q(), nuisance_start = expert_start + pr.k * m * pr.p();
-    for (int t = 0; t < g; ++t) {
-        gate.logits.push_back(t);
-        first_parameter[t] = t * pr.q();
+    const bool parted = pr.gate_parts() == 2;
+    Group gate{parted ? pr.q() - 1 : pr.q(), !parted && pr.q() == 1, {}}, intercepts{1, true, {}};
+    Group experts{pr.p(), pr.p() == 1, {}}, constant{1, true, {}};
+    const int expert_start = pr.gate_size(), nuisance_start = expert_start + pr.k * m * pr.p();
+    for (int a = 0; a < pr.k - 1; ++a) {
+        gate.logits.push_back(a);
+        first_parameter[a] = a * pr.q() + (parted ? 1 : 0);
+        if (!parted) continue;
+        intercepts.logits.push_back(pr.k - 1 + a);
+        first_parameter[pr.k - 1 + a] = a * pr.q();
     }
     for (int e = 0; e < pr.k; ++e) {
         for (int c = 0; c < m; ++c) {
@@ -28,11 +33,12 @@ Plan::Plan(const Problem& pr, int order) {
             first_parameter[t] = nuisance_start + e * nu + i;
         }
     }
-    if (pr.shared && !pr.grouped()) {
+    if (pr.shared && !pr.grouped() && !parted) {
         gate.logits.insert(gate.logits.end(), experts.logits.begin(), experts.logits.end());
         groups.push_back(gate);
     } else {
         if (g) groups.push_back(gate);
+        if (parted) groups.push_back(intercepts);
         groups.push_back(experts);
     }
     if (nu) groups.push_back(constant);

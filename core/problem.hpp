@@ -50,21 +50,28 @@ struct Problem {
     int nu = 0;  // nuisance parameters of an expert: logits with a constant feature, after its predictors
     int top_k = 0;            // experts that the gate selects at a row; 0: all
     bool rank_logit = false;  // ranked by the whole logit; else by the logit less its intercept
+    double tau = 0;           // width of the gate's boundaries, in units of the rank; 0: they are sharp
 
     bool grouped() const { return offsets != nullptr; }
     int64_t units() const { return grouped() ? groups : n; }
     int p() const { return x.columns + 1; }
     int q() const { return (shared ? x.columns : z.columns) + 1; }
     bool sparse() const { return top_k > 0 && top_k < k; }
-    int gate_logits() const { return k - 1; }
+    bool soft() const { return sparse() && tau > 0; }
+    // Slopes and intercepts are logits of their own where the weights see them in different ways.
+    int gate_parts() const { return soft() && !rank_logit ? 2 : 1; }
+    int gate_logits() const { return gate_parts() * (k - 1); }
     int logits() const { return gate_logits() + k * (m + nu); }
+    int scores() const { return k - 1 + k * (m + nu); }  // of a row, as the caller gets them
+    int gate_size() const { return (k - 1) * q(); }
     int of_expert() const { return m * p() + nu; }  // parameters
-    int parameters() const { return gate_logits() * q() + k * m * p() + k * nu; }
+    int parameters() const { return gate_size() + k * m * p() + k * nu; }
 };
 
 // Logits that share their features: (gate | expert means | log-variances), or gate and experts as one.
 struct Group {
     int features = 0;
+    bool ones = false;  // the only feature is one
     std::vector<int> logits;
 };
 
@@ -102,7 +109,7 @@ struct Request {
     const Terms* terms = nullptr;              // of a family from outside
     double* row_log_density = nullptr;         // (units,)
     double* row_responsibilities = nullptr;    // (units, k)
-    double* row_scores = nullptr;              // (n, logits); a group's gate scores stand at its first row
+    double* row_scores = nullptr;              // (n, scores); a group's gate scores stand at its first row
 };
 
 struct Partial {

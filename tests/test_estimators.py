@@ -215,9 +215,9 @@ SOFTMAX = {"gate", "top_k", "rank_on", "solver", "engine", "rank_by", "common", 
 SOFTMAX |= {"reference_expert"}
 # Constructor words that not all have, and why.
 OWN_WORDS = {
-    # a classifier has one family, without a variance
+    # classes have an order or none, and no variance
     MoERegressor: SEARCHED | SOFTMAX | {"family", "shared_variance"},
-    MoEClassifier: SEARCHED | SOFTMAX,
+    MoEClassifier: SEARCHED | SOFTMAX | {"family", "levels"},
     # they choose on paths, which have their own solver
     MoERegressorCV: {"alphas", "gate_ratios", "criterion", "cv", "family", "shared_variance"},
     MoEClassifierCV: {"alphas", "gate_ratios", "criterion", "cv"},

@@ -14,11 +14,12 @@ from moestro.cli.main import main
 from moestro.errors import DataError
 from moestro.experts import FAMILIES
 
-SMALL = [n for n in FAMILIES if n not in ("multinomial", "gaussian", "poisson")]
+SMALL = [n for n in FAMILIES if n not in ("multinomial", "ordinal", "gaussian", "poisson")]
 
 # scipy's law of y given the linear predictor u and the nuisances v, written anew.
 LAWS = {
     "negative-binomial": lambda y, u, v: stats.nbinom.logpmf(y, np.exp(-v[0]), 1 / (1 + np.exp(u + v[0]))),
+    "truncated-poisson": lambda y, u, v: stats.poisson.logpmf(y, np.exp(u)) - np.log(-np.expm1(-np.exp(u))),
     "binomial": lambda y, u, v: stats.bernoulli.logpmf(y, special.expit(u)),
     "binomial-probit": lambda y, u, v: stats.bernoulli.logpmf(y, stats.norm.cdf(u)),
     "binomial-cloglog": lambda y, u, v: stats.bernoulli.logpmf(y, 1 - np.exp(-np.exp(u))),
@@ -88,6 +89,7 @@ class TestEveryFamily:
 
 WITNESSES = {
     "negative-binomial": lambda sm, y, X: sm.NegativeBinomial(y, X).fit(disp=0, maxiter=500, gtol=1e-9).llf,
+    "truncated-poisson": lambda sm, y, X: _truncated(y, X),
     "binomial": lambda sm, y, X: sm.Logit(y, X).fit(disp=0).llf,
     "binomial-probit": lambda sm, y, X: sm.Probit(y, X).fit(disp=0).llf,
     "binomial-cloglog": lambda sm, y, X: (
@@ -116,6 +118,12 @@ def _beta(y, X):
     from statsmodels.othermod.betareg import BetaModel
 
     return BetaModel(y, X).fit(disp=0, gtol=1e-9, maxiter=500).llf
+
+
+def _truncated(y, X):
+    from statsmodels.discrete.truncated_model import TruncatedLFPoisson
+
+    return TruncatedLFPoisson(y, X).fit(disp=0, maxiter=500, gtol=1e-9).llf
 
 
 def _t_model(y, X):

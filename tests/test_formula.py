@@ -13,7 +13,8 @@ from moestro import (
     load_model,
     select_experts,
 )
-from moestro.design.formula import FormulaDesign
+from moestro.design.expressions import ELEMENTWISE
+from moestro.design.formula import FormulaDesign, FormulaSide
 from moestro.design.grammar import split
 from moestro.design.response import numeric_response
 from moestro.tables import Table
@@ -284,3 +285,11 @@ def test_designs_survive_a_round_trip():
     design = FormulaDesign.learn("y ~ x + g | z", frame())
     again = FormulaDesign.from_dict(design.to_dict())
     assert again == design
+
+
+@pytest.mark.parametrize("name", sorted(ELEMENTWISE))
+def test_every_function_of_numbers_is_numpys(name):
+    a = np.array([0.2, 0.5, 1.5])
+    side = FormulaSide.learn(f"{name}(a) + np.{name}(a + 1)", {"a": a})
+    exact = np.column_stack([getattr(np, name)(a), getattr(np, name)(a + 1)])
+    np.testing.assert_allclose(side.matrix({"a": a}), exact, rtol=1e-15)

@@ -135,18 +135,35 @@ class TestEveryGate:
 class TestTopK:
     @pytest.mark.parametrize("rank", ["score", "logit"])
     @pytest.mark.parametrize("name", ["gaussian", "multinomial", "poisson"])
-    @pytest.mark.parametrize("e", [None, 2])
+    @pytest.mark.parametrize("e", [None, 0, 1, 2])
     def test_native_is_the_twin_of_array(self, name, rank, e):
+        """With sharp boundaries and with soft ones, of any width."""
         for k, top in ((2, 1), (4, 2), (4, 3), (3, 3)):
             model, rows, theta = problem(name, k, e=e, n=333)
-            model = replace(model, gate=TopKGate(top, rank))
-            a, b = (
-                kind(model, rows).evaluate(theta, Order.CURVATURE) for kind in (ArrayEngine, NativeEngine)
-            )
-            assert a.value == pytest.approx(b.value, rel=1e-12)
-            for part in ("mass", "gradient", "information", "curvature"):
-                u, v = getattr(a, part), getattr(b, part)
+            soft = [RelaxedTopKGate(top, rank, tau) for tau in (1.0, 0.01)] if top < k else []
+            for gate in (TopKGate(top, rank), *soft):
+                model = replace(model, gate=gate)
+                engines = ArrayEngine(model, rows), NativeEngine(model, rows)
+                a, b = (engine.evaluate(theta, Order.CURVATURE) for engine in engines)
+                assert a.value == pytest.approx(b.value, rel=1e-12)
+                for part in ("mass", "gradient", "information", "curvature"):
+                    u, v = getattr(a, part), getattr(b, part)
+                    np.testing.assert_allclose(u, v, rtol=1e-9, atol=1e-10 * np.abs(u).max())
+                u, v = (engine.rowwise(theta, scores=True).scores for engine in engines)
                 np.testing.assert_allclose(u, v, rtol=1e-9, atol=1e-10 * np.abs(u).max())
+
+    @pytest.mark.parametrize("rank", ["score", "logit"])
+    @pytest.mark.parametrize("size", [30.0, 400.0, 5000.0])
+    def test_soft_boundaries_of_extreme_gates(self, size, rank):
+        model, rows, theta = problem("poisson", 3, n=100)
+        model = replace(model, gate=RelaxedTopKGate(2, rank, 0.001))
+        theta[: model.gate_size] *= size
+        a, b = (kind(model, rows).evaluate(theta, Order.CURVATURE) for kind in (ArrayEngine, NativeEngine))
+        for part in ("value", "mass", "gradient", "information", "curvature"):
+            u, v = getattr(a, part), getattr(b, part)
+            assert np.isfinite(v).all()
+            # Exponents near 1e7 carry 1e-9 of their argument.
+            np.testing.assert_allclose(u, v, rtol=1e-8, atol=1e-8 * np.abs(u).max())
 
     def test_only_k_experts_have_weight_and_all_of_them_make_the_dense_gate(self):
         x, y = two_lines(150)

@@ -12,6 +12,7 @@ from moestro.engine import ArrayEngine, NativeEngine, Order, make_engine, unit_s
 from moestro.errors import DataError
 from moestro.experts import Gaussian
 from moestro.gates import TopKGate, make_gate
+from moestro.gates.topk import RelaxedTopKGate
 from moestro.model import Model
 from moestro.rows import Groups, encode_groups, read, sample_rows
 from moestro.solvers import Coordinates, Objective
@@ -50,8 +51,7 @@ def grouped(name, k, d=2, e=1, sizes=SIZES, weights=True, seed=0, gate="softmax"
     same = groups.spread(groups.first)
     x, z = (rows.x[same], None) if e is None else (rows.x, rows.z[same])
     rows = replace(rows, x=x, z=z, w=None if rows.w is None else rows.w[groups.first], groups=groups)
-    law = TopKGate(2) if gate is None else make_gate(gate)
-    model = Model(law, model.family, k, rows.q, rows.p)
+    model = Model(make_gate(gate), model.family, k, rows.q, rows.p)
     if len(theta) != model.size:
         theta = 0.6 * np.random.default_rng(seed).standard_normal(model.size)
     return model, rows, theta
@@ -318,12 +318,18 @@ class TestNative:
                 assert close(a.responsibilities, b.responsibilities, 1e-10)
                 assert close(a.scores, b.scores, 1e-10)
 
-    def test_sparse_gates(self, name):
-        model, rows, theta = grouped(name, 4, 2, 2, MANY["mixed"], gate=None)
-        a, b = (
-            m.evaluate(theta, Order.CURVATURE) for m in (ArrayEngine(model, rows), NativeEngine(model, rows))
-        )
+    @pytest.mark.parametrize(
+        "gate",
+        [TopKGate(2), RelaxedTopKGate(2, "score", 0.3), RelaxedTopKGate(1, "logit", 0.01)],
+        ids=["sharp", "soft by score", "soft by logit"],
+    )
+    def test_sparse_gates(self, name, gate):
+        model, rows, theta = grouped(name, 4, 2, 2, MANY["mixed"], gate=gate)
+        engines = ArrayEngine(model, rows), NativeEngine(model, rows)
+        a, b = (engine.evaluate(theta, Order.CURVATURE) for engine in engines)
         assert fields_close(a, b, 1e-10)
+        a, b = (engine.rowwise(theta, scores=True).scores for engine in engines)
+        assert close(a, b, 1e-10)
 
     def test_groups_of_one_are_rows(self, name):
         """By the kernel of groups, which `read` does not use for them."""

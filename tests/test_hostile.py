@@ -155,6 +155,7 @@ CLAIMS = [
     ("gaussian", at("model", "shared_variance"), True, "should be equal"),
     ("gaussian", at("fit", "n_parameters"), 10**6, "free parameters must be"),
     ("gaussian", at("fit", "mass", 0), -1.0, "masses must be from 0"),
+    ("gaussian", at("fit", "weight_sum"), -40.0, "weight_sum must be from"),
     ("gaussian", at("fit", "status", "experts"), [5], "expert must be a whole number from 0 to 1"),
     ("gaussian", at("fit", "evidence", "chance_of_better"), 2.0, "from 0 to 1"),
     ("gaussian", at("fit", "starts", "rows", 0), {}, "cell"),

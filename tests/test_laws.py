@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from moestro import LocatedMoERegressor, MoEClassifier, MoERegressor
-from moestro.experts import FAMILIES, make_family
+from moestro.experts import FAMILIES, is_known, make_family
 from moestro.gates import GATES, make_gate
 from moestro.located import LocatedMeasure
 from moestro.located.spread import STRUCTURES
@@ -43,6 +43,8 @@ class Line:
 def softmax(response="gaussian", **options):
     if response == "multinomial":
         return Line(MoEClassifier, response, options)
+    if response == "ordinal":
+        return Line(MoEClassifier, "multinomial", {"family": response, "levels": ["a", "b", "c"], **options})
     return Line(MoERegressor, response, {"family": response, **options})
 
 
@@ -65,6 +67,10 @@ TABLE = {
     "beta": softmax("beta"),
     "weibull": softmax("weibull"),
     "student experts": softmax("student"),
+    "truncated poisson": softmax("truncated-poisson"),
+    "ordinal": softmax("ordinal", gate_features=[]),
+    "zero and poisson": softmax("zero,poisson"),
+    "zero and gamma": softmax("zero,gamma"),
     "constant gate": softmax(gate_features=[]),
     "top-k by score": softmax(n_experts=3, top_k=2),
     "top-k by logit": softmax(n_experts=2, top_k=1, rank_on="logit"),
@@ -119,6 +125,10 @@ def data(response, n=N):
     mean = np.where(first, 1.5 + x[:, 0], -1.5 - 0.5 * x[:, 1])
     if response == "poisson":
         return x, rng.poisson(np.exp(0.3 * mean + 1.0)).astype(float)
+    if "," in response:  # of a point and a family
+        return x, np.where(
+            rng.random(n) < 1 / (1 + np.exp(-x[:, 0])), 0.0, data(response.split(",")[1], n)[1]
+        )
     if response in FAMILIES and response not in ("multinomial", "gaussian"):
         law = make_family(response)
         low, high = (bound[2 : 2 + law.nuisances] for bound in law.bounds())
@@ -192,7 +202,8 @@ def curves(measure, line):
 
 def test_every_family_gate_penalty_and_covariance_has_a_line():
     options = [TABLE[n].options for n in SOFTMAX]
-    assert {o.get("family", "multinomial") for o in options} == set(FAMILIES)
+    families = {o.get("family", "multinomial") for o in options}
+    assert {f for f in families if "," not in f} == set(FAMILIES)
     assert {o.get("gate", "top-k" if "top_k" in o else "softmax") for o in options} == set(GATES)
     assert {type(o["penalty"]) for o in options if "penalty" in o} == set(PENALTIES.values())
     assert {line.options.get("covariance", "full") for n, line in TABLE.items() if n not in SOFTMAX} == set(
@@ -241,7 +252,7 @@ class TestEveryEstimator:
             "scale": (np.array([7.0, 0.1]), 0.0),
             "none": (1.0, 0.0),
         }[line.scaling]
-        numbers = line.response not in FAMILIES or FAMILIES[line.response].scales_response
+        numbers = not is_known(line.response) or make_family(line.response, 3).scales_response
         c, d = (30.0, 5.0) if numbers else (1.0, 0.0)
         if y.ndim == 2 and line.options.get("covariance") != "isotropic":
             c = np.array([30.0, 0.2, 5.0])[: y.shape[1]]

@@ -9,11 +9,12 @@ from click.testing import CliRunner
 from moestro import LocatedMoERegressor, MoEClassifier, MoERegressor, load_model, select_experts
 from moestro.cli.main import main
 from moestro.errors import DataError
+from moestro.penalties import L1
 
 pandas = pytest.importorskip("pandas")
 KINDS = {
     "softmax": (MoERegressor, {}),
-    "penalised": (MoERegressor, {"penalty": "l1"}),
+    "penalised": (MoERegressor, {"penalty": L1(0.1), "n_starts": 2}),
     "located": (LocatedMoERegressor, {}),
     "classes": (MoEClassifier, {"n_experts": 1}),
 }
@@ -179,7 +180,7 @@ def test_sparse_and_lists():
     sparse = pytest.importorskip("scipy.sparse")
     holes, full = with_holes(data()), data()
     rows = np.delete(np.arange(len(full)), [3, 17, 40])
-    words = {"penalty": "l1", "random_state": 0}
+    words = {"penalty": L1(0.1), "n_starts": 2, "random_state": 0}
     moe = MoERegressor(missing="drop", **words).fit(
         sparse.csr_matrix(holes[["x", "u"]].to_numpy()), full["y"]
     )
@@ -310,7 +311,7 @@ def test_categories_of_gate_and_experts_by_name():
     moe = MoERegressor(expert_features=["g"], gate_features=["x"], random_state=0).fit(X, y)
     assert moe.measure_.expert_names == ("g[T.north]", "g[T.south]")
     assert moe.measure_.gate_names == ("x",)
-    held = MoERegressor(penalty="l1", gate_features=["x"], random_state=0).fit(X, y)
+    held = MoERegressor(penalty=L1(0.1), n_starts=2, gate_features=["x"], random_state=0).fit(X, y)
     assert held.support_.shape == (2,)
     located = LocatedMoERegressor(1).fit(X, y)
     assert located.measure_.d == 3

@@ -133,7 +133,6 @@ def test_routing(ax):
 
 SEARCHED = {
     "softmax": lambda: MoERegressor("bic", max_experts=2, random_state=0),
-    "located": lambda: LocatedMoERegressor("bic", max_experts=2, random_state=0),
     "located, few starts": lambda: LocatedMoERegressor("bic", max_experts=2, n_starts=3, random_state=0),
 }
 

@@ -28,6 +28,7 @@ ORDER = [
     ["penalised"],
     ["fitted"],
     ["summary", "plots", "theory", "deep"],
+    ["report"],
     ["api", "datasets"],
     ["estimators"],
     ["bench", "studies"],

@@ -289,6 +289,7 @@ def test_select_experts_of_located_models():
         n_experts=[1, 2, 3],
         degree=[1, 2],
         covariance=["full"],
+        n_starts=4,
         random_state=0,
     )
     assert len(found.table) == 6

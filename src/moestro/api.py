@@ -12,7 +12,7 @@ from .constraints import Constraints
 from .design import Observations
 from .design.by_formula import read_formula
 from .errors import DataError
-from .experts import Family, make_family
+from .experts import CLASSES, Family, make_family
 from .fitted import FittedModel, LocatedModel, Sample
 from .gates import Gate, SoftmaxGate, make_gate
 from .located import LocatedFit, Specification
@@ -79,8 +79,11 @@ def fit_design(
     finished: Callable[[Fit], None] | None = None,
 ) -> Result:
     """Fit every k in `ks` and choose by `criterion`; `constraints` are words of `Constraints.read`."""
+    if family.ordered and (constraints or {}).get("order_by") == "mean":
+        raise DataError("order_by='mean' needs a response of numbers: name a column, or use 'share'")
+    outcomes = () if family.ordered else data.classes
     held = Constraints.read(
-        data.design.expert_names, data.design.gate_names, data.classes, ks[0] if len(ks) == 1 else None,
+        data.design.expert_names, data.design.gate_names, outcomes, ks[0] if len(ks) == 1 else None,
         labelled=0 if data.partial is None else int((data.partial >= 0).sum()), marked=data.design.common,
         **(constraints or {}),
     )  # fmt: skip
@@ -150,14 +153,15 @@ def fit_formula(
     gate: Gate | None = None,
     missing: str = "error",
     partial: Any = None,
+    levels: Sequence[Any] | None = None,
     **how: Any,
 ) -> Result:
     """Fit "y ~ experts | gate" on a frame, by a softmax gate unless another is given; `how` as in
     `fit_design`."""
     k = ks[0] if len(ks) == 1 else None
     given = read_formula(
-        formula, data, sample_weight, family == "multinomial", groups,
-        offset=offset, missing=missing, partial=partial, k=k,
+        formula, data, sample_weight, family in CLASSES, groups,
+        offset=offset, missing=missing, partial=partial, k=k, ordered=family == "ordinal", levels=levels,
     )  # fmt: skip
     made = make_family(family, classes=len(given.classes), shared_variance=shared_variance)
     return fit_design(given, made, ks, options, gate=gate or SoftmaxGate(), **how)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ class Constraints:
         out: list[np.ndarray] = []
         values: list[float] = []
         x, z = scale * x_scaling.jacobian(), z_scaling.jacobian()
-        every = range(model.k)
+        has = [e for e in range(model.k) if model.law(e).predictors]
 
         def of_expert(e: int, c: int, j: int) -> np.ndarray:
             row = np.zeros(model.size)
@@ -94,14 +95,14 @@ class Constraints:
                     out.append(row)
                     values.append(h.value)
                 continue
-            for e in every if h.expert is None else [h.expert] if h.expert < model.k else []:
+            for e in has if h.expert is None else [h.expert] if h.expert < model.k else []:
                 for c in range(model.m) if h.predictor is None else [h.predictor]:
                     out.append(of_expert(e, c, h.column))
                     values.append(h.value - (center if h.column == 0 else 0.0))
         for j in self.common:
             for c in range(model.m):
-                for e in range(model.k - 1):
-                    out.append(of_expert(e, c, j) - of_expert(e + 1, c, j))
+                for a, b in pairwise(has):
+                    out.append(of_expert(a, c, j) - of_expert(b, c, j))
                     values.append(0.0)
         return np.array(out).reshape(-1, model.size), np.array(values)
 
@@ -111,8 +112,9 @@ class Constraints:
             return np.argsort(-mass, kind="stable")
         coefficients = model.expert_coefficients(theta)
         if self.order_by == "mean":
-            eta = np.concatenate([coefficients[:, :, 0], model.nuisances(theta)], axis=1)
-            return np.argsort(model.family.mean(eta), kind="stable")
+            parts = [coefficients[:, :, 0], model.nuisances(theta)]
+            parts += [np.arange(model.k)[:, None]] * bool(model.family.members)
+            return np.argsort(model.family.mean(np.concatenate(parts, axis=1)), kind="stable")
         return np.argsort(coefficients[:, 0, int(self.order_by)], kind="stable")
 
     @classmethod

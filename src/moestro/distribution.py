@@ -23,6 +23,9 @@ class Law(Protocol):
     @property
     def labels(self) -> int: ...  # classes, 0 where y is a number
 
+    @property
+    def points(self) -> tuple[float, ...]: ...  # that have a probability though y is continuous
+
     def mean(self, eta: Any) -> Any: ...
 
     def variance(self, eta: Any) -> Any: ...
@@ -133,6 +136,9 @@ class PredictiveDistribution:
             width = high - low
             if not (width > (1.0 if discrete else 1e-12 * (np.abs(low) + np.abs(high)) + 1e-300)).any():
                 break
+        for point in () if discrete else self.family.points:
+            below, at = (self.cdf(np.full_like(high, v)) for v in (np.nextafter(point, -np.inf), point))
+            high = np.where((below < levels) & (at >= levels), point, high)
         return high[:, 0] if np.ndim(q) == 0 else high
 
     def _bracket(self, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

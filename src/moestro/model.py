@@ -24,7 +24,7 @@ FREE = Constraints()
 
 @dataclass(frozen=True)
 class Model:
-    """A mixture of k experts of one family under one gate.
+    """A mixture of k experts under one gate, of one family or each of its own, a `Mixed`.
 
     Attributes
     ----------
@@ -63,6 +63,28 @@ class Model:
     def size(self) -> int:
         """Length of theta."""
         return self.gate_size + self.k * (self.m * self.p + self.family.nuisances)
+
+    def law(self, e: int) -> Family:
+        """The family of expert e."""
+        return self.family.members[e] if self.family.members else self.family
+
+    @property
+    def present(self) -> np.ndarray:
+        """Boolean (P,): entries of theta that the experts' families have; the others stay at zero."""
+        out = np.ones(self.size, dtype=bool)
+        for e, law in enumerate(self.family.members):
+            self.expert_coefficients(out)[e, law.predictors :] = False
+            self.nuisances(out)[e, law.nuisances :] = False
+        return out
+
+    def alike(self, order: np.ndarray) -> np.ndarray:
+        """The order (k,) of experts that is nearest to `order` and leaves every place its family."""
+        if not self.family.members:
+            return order
+        out, members = np.array(order), self.family.members
+        for law in set(members):
+            out[[e for e in range(self.k) if members[e] == law]] = [e for e in order if members[e] == law]
+        return out
 
     @property
     def reference(self) -> int:
@@ -110,7 +132,8 @@ class Model:
         return np.concatenate([np.ravel(a) for a in (gate, shared, experts, nuisances)]).astype(float)
 
     def permute(self, theta: np.ndarray, order: np.ndarray) -> np.ndarray:
-        """theta of the same density with expert order[i] in place i; the last one becomes the reference."""
+        """theta of the same density with expert order[i] in place i, which must have the family of that
+        place; the last one becomes the reference."""
         return self.pack(
             self.free_rows(self.gate_rows(theta)[order]),
             self.expert_coefficients(theta)[order],
@@ -135,7 +158,10 @@ class Model:
         out = [(e, "gate", "", t) for e in rows for t in gate_terms]
         out += [(0, "gate", "", name) for name in self.gate.shared]
         out += [(e, "expert", c, t) for e in range(self.k) for c in predictors for t in terms]
-        out += [(e, "expert", "", name) for e in range(self.k) for name in self.family.nuisance_names]
+        padding = [""] * self.family.nuisances
+        for e in range(self.k):
+            names_of = [*self.law(e).nuisance_names, *padding][: self.family.nuisances]
+            out += [(e, "expert", "", name) for name in names_of]
         return out
 
     # What the parameters mean for rows of scaled features z (n, q) and x (n, p).
@@ -146,7 +172,8 @@ class Model:
 
     def predictors(self, theta: np.ndarray, x: np.ndarray, known: np.ndarray | None = None) -> np.ndarray:
         """eta (n, k, m + nu), nuisances last; `known` (n, 1 or 2) is an offset of the linear predictors, and
-        the trials, which come after the nuisances."""
+        the trials, which come after the nuisances, and before the experts' numbers where their families
+        differ."""
         coefficients = self.expert_coefficients(theta)
         eta = (x @ coefficients.reshape(-1, self.p).T).reshape(len(x), self.k, self.m)
         if known is not None:
@@ -155,6 +182,8 @@ class Model:
         parts = [eta, nuisances]
         if known is not None and known.shape[1] > 1:
             parts.append(np.broadcast_to(known[:, None, 1:], (len(x), self.k, 1)))
+        if self.family.members:
+            parts.append(np.broadcast_to(np.arange(self.k, dtype=float)[:, None], (len(x), self.k, 1)))
         return np.concatenate(parts, axis=2)
 
     def log_gate(self, theta: np.ndarray, z: np.ndarray) -> np.ndarray:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any, cast, overload
 
 import numpy as np
 
 WIDTH = 100  # columns of text that are printed side by side
 LONGEST = 48  # columns of a cell
+NUMBER = re.compile(r"(-?)(\d+(?:\.\d+)?)(?:e([+-]\d+))?")
+LATEX = {c: "\\" + c for c in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "[": r"{[}", "]": r"{]}",
+    "²": r"\textsuperscript{2}",
+}  # fmt: skip
 
 
 def clean(text: str) -> str:
@@ -41,7 +49,7 @@ def within(text: str, most: int) -> str:
     return out
 
 
-def _text(value: Any, digits: int) -> str:
+def _text(value: Any, digits: int, most: int | None = LONGEST) -> str:
     if value is None:
         return "-"
     if isinstance(value, bool | np.bool_):
@@ -51,7 +59,8 @@ def _text(value: Any, digits: int) -> str:
         if size and (size >= 1e7 or size < 10.0**-digits):
             return f"{value:.{digits - 1}e}"
         return f"{value:.{digits}f}"
-    return shortened(clean(str(value)))
+    text = clean(str(value))
+    return text if most is None else shortened(text, most)
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ class Table(Sequence[dict[str, Any]]):
         return list(self)
 
     def to_native(self, backend: str = "pandas") -> Any:
-        """Return the table as a frame of `backend`: "pandas", "polars" or "pyarrow"."""
+        """`to_frame` by the name that narwhals has for it."""
         import narwhals as nw
 
         columns = {c: list(v) for c, v in self.columns.items()}
@@ -103,15 +112,10 @@ class Table(Sequence[dict[str, Any]]):
     def to_text(self, digits: int = 4) -> str:
         """Return aligned plain text of at most `WIDTH` columns: what is wider continues below, beside the
         leading columns that are no measurements; columns without any text are left out."""
-        shown = [
-            name for name, values in self.columns.items() if not len(values) or any(v != "" for v in values)
-        ]
+        shown = self._shown()
         heads = [shortened(clean(name)) for name in shown]
         cells = [[_text(v, digits) for v in self.columns[name]] for name in shown]
-        left = [
-            not all(v is None or isinstance(v, int | float | np.number) for v in self.columns[name])
-            for name in shown
-        ]
+        left = self._left(shown)
         widths = [max(map(width_of, [head, *column])) for head, column in zip(heads, cells, strict=True)]
         panels: list[list[int]] = [[]]
         for j, width in enumerate(widths):
@@ -125,6 +129,19 @@ class Table(Sequence[dict[str, Any]]):
 
         rows = [heads, *([column[i] for column in cells] for i in range(len(self)))]
         return "\n\n".join("\n".join(line(row, panel) for row in rows) for panel in panels)
+
+    def _shown(self) -> list[str]:
+        """Columns that have more than empty text."""
+        return [
+            name for name, values in self.columns.items() if not len(values) or any(v != "" for v in values)
+        ]
+
+    def _left(self, shown: Sequence[str]) -> list[bool]:
+        """Which of the columns are not numbers."""
+        return [
+            not all(v is None or isinstance(v, int | float | np.number) for v in self.columns[name])
+            for name in shown
+        ]
 
     def _keys(self, shown: Sequence[str], widths: Sequence[int], room: int) -> list[int]:
         """Leading columns without a fraction in them, as many as there is room for; at least the first."""
@@ -142,12 +159,65 @@ class Table(Sequence[dict[str, Any]]):
     def __repr__(self) -> str:
         return self.to_text()
 
-    def _repr_html_(self) -> str:
-        from html import escape
+    # For papers, pages and notebooks: cells as in the text, whole, and every mark of the language escaped.
 
-        head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(_text(v, 4))}</td>" for v in row.values()) + "</tr>"
-            for row in self.rows()
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    def to_frame(self, backend: str = "pandas") -> Any:
+        """Return the table as a frame of `backend`: "pandas", "polars" or "pyarrow"."""
+        return self.to_native(backend)
+
+    def to_markdown(self, digits: int = 4) -> str:
+        """Return a table of GitHub's Markdown."""
+        heads, cells, left = self._written(digits, markdown)
+        ruler = [":--" if side else "--:" for side in left]
+        return "\n".join("| " + " | ".join(row) + " |" for row in (heads, ruler, *cells))
+
+    def to_latex(self, digits: int = 4) -> str:
+        """Return a tabular of LaTeX, with the rules of the package booktabs."""
+        heads, cells, left = self._written(digits, latex)
+        lines = ["\\toprule", _row(heads), "\\midrule", *map(_row, cells), "\\bottomrule"]
+        sides = "".join("l" if side else "r" for side in left)
+        return "\n".join([f"\\begin{{tabular}}{{{sides}}}", *lines, "\\end{tabular}"])
+
+    def to_html(self, digits: int = 4, caption: str = "") -> str:
+        """Return a table of HTML whose cells a screen reader can name: heads have a scope, the first column
+        heads the rows."""
+        heads, cells, left = self._written(digits, escape)
+        style = ["" if side else ' style="text-align:right"' for side in left]
+        head = "".join(f'<th scope="col"{a}>{text}</th>' for text, a in zip(heads, style, strict=True))
+        body = ""
+        for row in cells:
+            marks = ['th scope="row"', *["td"] * (len(row) - 1)]
+            parts = zip(marks, style, row, strict=True)
+            body += "<tr>" + "".join(f"<{m}{a}>{text}</{m[:2]}>" for m, a, text in parts) + "</tr>\n"
+        title = f"<caption>{escape(clean(caption))}</caption>" if caption else ""
+        return f"<table>{title}<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>"
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def _written(
+        self, digits: int, write: Callable[[str], str]
+    ) -> tuple[list[str], list[list[str]], list[bool]]:
+        """Heads, rows of cells, and which columns are text: as `to_text` shows them."""
+        shown = self._shown()
+        heads = [write(clean(name)) for name in shown]
+        columns = [[write(_text(v, digits, most=None)) for v in self.columns[name]] for name in shown]
+        return heads, [[column[i] for column in columns] for i in range(len(self))], self._left(shown)
+
+
+def markdown(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return re.sub(r"([\\`*_{}\[\]()#+!|<>~$&])", r"\\\1", text)
+
+
+def latex(text: str) -> str:
+    """Text that LaTeX shows as it is; numbers with a proper minus and power of ten."""
+    found = NUMBER.fullmatch(text)
+    if found:
+        power = f" \\times 10^{{{int(found[3])}}}" if found[3] else ""
+        return f"${found[1]}{found[2]}{power}$" if found[1] or power else text
+    return "".join(LATEX.get(c, c) for c in text)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"

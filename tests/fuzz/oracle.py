@@ -202,4 +202,6 @@ def _same(a: Any, b: Any) -> bool:
         return str(a) == str(b)
     if hasattr(a, "equals"):
         return bool(a.equals(b))
+    if a.dtype.kind == "O":  # a NaN among objects equals nothing
+        return a.shape == b.shape and str(a.tolist()) == str(b.tolist())
     return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")

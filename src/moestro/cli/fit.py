@@ -12,6 +12,7 @@ from .files import check_picture, check_writable, draw, read_data
 from .located import located_given, located_options
 from .options import criterion_option, fit_options
 from .penalised import fit_penalised
+from .report import check_report, command_line
 from .sweep import run_sweep
 
 
@@ -34,6 +35,9 @@ from .sweep import run_sweep
 @click.option("--alpha", type=click.FloatRange(0), help="Strength of the penalty.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Write the model here, as JSON.")
 @click.option("--plot", type=click.Path(dir_okay=False), help="Write a picture here (.png, .pdf, .svg, ...).")
+@click.option(
+    "--report", type=click.Path(dir_okay=False), help="Write one HTML page that explains the fit here."
+)
 @click.option("--quiet", "-q", is_flag=True, help="Leave out the record of the searches.")
 def fit(
     cov: str,
@@ -41,6 +45,7 @@ def fit(
     alpha: float | None,
     out: str | None,
     plot: str | None,
+    report: str | None,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -58,7 +63,7 @@ def fit(
       moestro fit ethanol.csv -f "nox ~ compression + equivalence" -k 1-3 --penalty l1
       moestro fit ethanol.csv -f "nox ~ equivalence" -k 1-4 --gate gaussian -d 1 -d 2
     """
-    one_line_errors(_fit)(cov, penalty, alpha, out, plot, quiet, options)
+    one_line_errors(_fit)(cov, penalty, alpha, out, plot, report, quiet, options)
 
 
 def _fit(
@@ -67,21 +72,23 @@ def _fit(
     alpha: float | None,
     out: str | None,
     plot: str | None,
+    report: str | None,
     quiet: bool,
     options: dict[str, Any],
 ) -> None:
-    check_writable(out, plot)
+    check_writable(out, plot, report)
     check_picture(plot)
-    say = Printer(has_files=bool(out or plot))
+    check_report(report)
+    say = Printer(has_files=bool(out or plot or report))
     if penalty is not None and options["gate"] == "gaussian":
         raise DataError("a penalty needs the softmax gate: leave out --gate")
     located = located_given(options)
     if penalty is not None:
-        fit_penalised(penalty, alpha, out, plot, options, say)
+        fit_penalised(penalty, alpha, out, plot, report, options, say)
     elif alpha is not None:
         raise DataError("--alpha is the strength of a penalty: give --penalty too")
     else:
-        _fit_plain(cov, out, plot, quiet, options, located, say)
+        _fit_plain(cov, out, plot, report, quiet, options, located, say)
     say.close()
 
 
@@ -89,6 +96,7 @@ def _fit_plain(
     cov: str,
     out: str | None,
     plot: str | None,
+    report: str | None,
     quiet: bool,
     options: dict[str, Any],
     located: dict[str, Any] | None,
@@ -96,6 +104,7 @@ def _fit_plain(
 ) -> None:
     from dataclasses import replace
 
+    from ..design.frames import columns
     from ..inference import Request
     from ..summary import summary_text, sweep_text
     from ..threads import thread_count
@@ -110,7 +119,8 @@ def _fit_plain(
         if not quiet:
             say(f"{_named(found)}: {found.evidence or 'fitted from its neighbour'}")
 
-    result = run_sweep(options, *read_data(options), record, located)
+    frame, weights = read_data(options)
+    result = run_sweep(options, frame, weights, record, located)
     table = result.sweep.table()
     what = "Number of experts" if located is None else "Models"
     say(f"\n{what}, chosen by {result.sweep.criterion.upper()}\n{sweep_text(table)}\n")
@@ -128,6 +138,16 @@ def _fit_plain(
 
         draw(lambda path: overview(model, table, path), plot)
         say(f"picture written to {plot}")
+    if report:
+        from ..estimators.files import estimator_of
+        from ..estimators.found import Found
+
+        found = replace(Found.of(result, options["engine"], False), model=model)
+        ids = options["groups"]
+        given = {} if ids is None else {"groups": columns(frame, [ids])[ids]}
+        made = estimator_of(model, found)
+        made.report(report, frame, sample_weight=weights, command=command_line(), **given)
+        say(f"report written to {report}")
 
 
 def _named(fit: Any) -> str:

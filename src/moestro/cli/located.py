@@ -11,7 +11,7 @@ from .options import refuse_given
 
 SOFTMAX_ONLY = (
     "shared_variance", "top_k", "rank_on", "solver", "engine", "groups", "offset", "common", "fixed",
-    "order_by", "partial",
+    "order_by", "partial", "levels",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from .bench import bench
 from .compare import compare
 from .fit import fit
 from .predict import predict
+from .report import report
 from .select import select
 from .study import study
 
@@ -30,5 +31,5 @@ def main() -> None:
     """
 
 
-for command in (fit, predict, select, compare, study, bench):
+for command in (fit, predict, select, compare, report, study, bench):
     main.add_command(command)

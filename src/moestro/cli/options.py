@@ -44,10 +44,15 @@ class FamilyName(click.ParamType):
     name = "FAMILY"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        from ..experts import FAMILIES
+        from ..experts import FAMILIES, POINTS, is_known
 
-        if value not in FAMILIES:
-            self.fail(f"'{value}' is not a family: choose one of {', '.join(FAMILIES)}", param, ctx)
+        if not is_known(value):
+            self.fail(
+                f"'{value}' is not a family: choose one of {', '.join(FAMILIES)}, or several with commas "
+                f"between them, {' and '.join(POINTS)} among them",
+                param,
+                ctx,
+            )
         return value
 
 
@@ -83,9 +88,11 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "Numbers of experts to try: 3, 1-5 or 1,2,4."
             )),
             click.option("--family", type=FamilyName(), default="gaussian", show_default=True, help=(
-                "Law of the response given the expert: of numbers gaussian, student; of classes multinomial; "
-                "of counts poisson, negative-binomial; of positive numbers gamma, inverse-gaussian, "
-                "lognormal, weibull; of shares beta; of 0 and 1 binomial, binomial-probit, binomial-cloglog."
+                "Law of the response given the expert: of numbers gaussian, student; of classes multinomial, "
+                "of classes in an order ordinal; of counts poisson, negative-binomial, truncated-poisson; of "
+                "positive numbers gamma, inverse-gaussian, lognormal, weibull; of shares beta; of 0 and 1 "
+                "binomial, binomial-probit, binomial-cloglog. One for each expert with commas between them: "
+                "zero,poisson."
             )),
             click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
             click.option("--groups", metavar="COLUMN", help=(
@@ -112,6 +119,9 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             )),
             click.option("--partial", metavar="COLUMN", help=(
                 "Column of the expert, from 1, that a row is known to have; empty where it is not known."
+            )),
+            click.option("--levels", metavar="LOW,...,HIGH", help=(
+                "Classes of an ordinal response that is text, from the lowest to the highest."
             )),
             click.option("--shared-variance", is_flag=True, help="One variance for all Gaussian experts."),
             click.option("--gate", default="softmax", show_default=True, metavar="GATE", help=(

@@ -9,6 +9,7 @@ from ..writing import write_figure
 from .errors import Printer
 from .files import draw, read_data
 from .options import PENALISED_CRITERIA, refuse_given
+from .report import command_line
 
 
 def fit_penalised(
@@ -16,6 +17,7 @@ def fit_penalised(
     alpha: float | None,
     out: str | None,
     plot: str | None,
+    report: str | None,
     options: dict[str, Any],
     say: Printer,
 ) -> None:
@@ -44,6 +46,9 @@ def fit_penalised(
     refuse_given(
         ["starts", "solver", "engine"], "does not go with --penalty, which has its own path and solver"
     )
+    if options["family"] == "ordinal":
+        raise DataError("--penalty takes classes without an order: leave it out, or use --family multinomial")
+    refuse_given(["levels"], "applies only to --family ordinal")
     if options["family"] != "gaussian":
         refuse_given(["shared_variance"], "applies only to --family gaussian")
     frame, weights = read_data(options)
@@ -69,3 +74,6 @@ def fit_penalised(
 
         draw(lambda path: write_figure(path, PathDisplay.from_estimator(found).figure_), plot)
         say(f"picture written to {plot}")
+    if report:
+        found.report(report, frame, sample_weight=weights, command=command_line())
+        say(f"report written to {report}")

@@ -51,6 +51,9 @@ def run_sweep(
         how |= {"sample_weight": weights, "groups": options["groups"], "gate": gate}
         how |= {"offset": options["offset"], "missing": options["missing"]}
         how["shared_variance"] = options["shared_variance"]
+        if options["family"] != "ordinal":
+            refuse_given(["levels"], "applies only to --family ordinal")
+        how["levels"] = None if options["levels"] is None else options["levels"].split(",")
         held = {"common": list(options["common"]) or None, "fixed": options["fixed"]}
         how |= {"partial": options["partial"], "constraints": held | {"order_by": options["order_by"]}}
         return fit_formula(formula, frame, options["family"], ks, search, **how)

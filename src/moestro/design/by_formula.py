@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .formula import FormulaDesign, read_by
@@ -11,7 +12,7 @@ from .groups import group_ids, known_experts
 from .holes import check_policy, drop_gaps, take_rows
 from .known import split_trials
 from .observations import Observations
-from .response import check_weights, encode_classes, numeric_response
+from .response import check_weights, encode_classes, numeric_response, ordered_classes
 
 
 def read_formula(
@@ -25,10 +26,14 @@ def read_formula(
     missing: str = "error",
     partial: Any = None,
     k: int | None = None,
+    ordered: bool = False,
+    levels: Sequence[Any] | None = None,
 ) -> Observations:
     """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`, `groups` a column's
     name or ids (n,), and `offset` a column's name. Rows with missing values are refused, or left out where
-    `missing` is "drop". `partial` says which of `k` experts rows are known to have."""
+    `missing` is "drop". `partial` says which of `k` experts rows are known to have, and
+    `levels` in
+    which order `ordered` classes stand."""
     check_policy(missing)
     formula, dropped = with_offset(formula, offset), None
     if missing == "drop":
@@ -40,10 +45,11 @@ def read_formula(
     x, z = design.matrices(data)
     design, raw = design.learn_response(data)
     name = design.response
-    y, labels = encode_classes(raw, name=name) if classes else (numeric_response(raw, name), ())
+    known = ordered_classes(raw, levels, name) if ordered else ()
+    y, labels = encode_classes(raw, known, name) if classes else (numeric_response(raw, name), ())
     y, trials = split_trials(y)
     w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)
-    known = known_experts(partial, data, len(y), k)
+    experts = known_experts(partial, data, len(y), k)
     return Observations(
-        design, x, z, y, w, (design.response,), labels, ids, trials, dropped=dropped, partial=known
+        design, x, z, y, w, (design.response,), labels, ids, trials, dropped=dropped, partial=experts
     )

@@ -14,6 +14,17 @@ from .frames import columns, refuse_unusable, which_rows
 from .grammar import columns_of, numeric_variables, parse, refuse_wide, short, syntax, variables
 from .levels import plain_level
 
+
+def _as_it_is(values: Any) -> Any:
+    """An offset is a column whose coefficient is known."""
+    return values
+
+
+# What formulaic does not know by itself; of the functions of numbers it has the exponentials and logarithms.
+CONTEXT = {
+    "common": _as_it_is, "offset": _as_it_is,
+    **{name: getattr(np, name) for name in ("log1p", "expm1", "sqrt", "sin", "cos", "tanh")},
+}  # fmt: skip
 PAIRS = "pairs"  # JSON keys are text: a dictionary with other keys is written as pairs
 STATE = 1000  # values that one transform remembers
 
@@ -76,7 +87,7 @@ def materialise(
             for name, levels in (categories or {}).items():
                 values = [plain_level(v) for v in needed[name].tolist()]
                 frame[name] = pandas.Categorical(values, categories=list(levels))
-            out = spec.get_model_matrix(frame, context={"common": _as_it_is, "offset": _as_it_is})
+            out = spec.get_model_matrix(frame, context=CONTEXT)
     except Exception as error:
         reason = " ".join(str(error).split())
         raise DataError(
@@ -88,11 +99,6 @@ def materialise(
         if bad.any():
             raise DataError(f"'{name}' is not a finite number in {which_rows(bad)}")
     return out
-
-
-def _as_it_is(values: Any) -> Any:
-    """An offset is a column whose coefficient is known."""
-    return values
 
 
 def refuse_state(text: str, levels: dict[str, tuple], state: Any) -> None:

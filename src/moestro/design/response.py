@@ -41,6 +41,29 @@ def encode_classes(y: np.ndarray, known: tuple = (), name: str = "y") -> tuple[n
     return code, tuple(labels.tolist())
 
 
+def ordered_classes(y: np.ndarray, levels: Any, name: str = "y") -> tuple:
+    """The classes of y (n,) from the lowest to the highest: `levels`; none where these are None, as numbers
+    are sorted."""
+    y = np.asarray(y)
+    found = set(y.tolist()) if y.ndim == 1 else set()
+    if levels is None:
+        if any(isinstance(v, str) for v in found):
+            raise DataError(
+                f"the response '{name}' holds text, whose order no sorting knows: give its classes from the "
+                "lowest to the highest, levels=['low', 'medium', 'high'] (--levels low,medium,high)"
+            )
+        return ()
+    if isinstance(levels, str) or len(set(levels)) != len(levels):
+        raise DataError(f"levels must be a list of different classes, got {levels!r}")
+    known = tuple(v.item() if isinstance(v, np.generic) else v for v in levels)
+    for lost, says in ((found - set(known), "and levels does not name it"), (set(known) - found, "")):
+        if lost:
+            first = min(lost, key=str)
+            has = f"the response '{name}' has the class {first!r}, {says}"
+            raise DataError(has if says else f"no row has the class {first!r} that levels names")
+    return known
+
+
 def numeric_response(y: np.ndarray, name: str = "y") -> np.ndarray:
     """The response as finite floats."""
     try:

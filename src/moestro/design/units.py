@@ -33,9 +33,10 @@ class Units:
     response: str = "y"
     classes: tuple = ()
 
-    def predictors(self) -> list[str]:
-        """Name of each linear predictor of an expert: the class for a classification, else empty."""
-        return [str(c) for c in self.classes[:-1]] if self.classes else [""]
+    def predictors(self, ordered: bool = False) -> list[str]:
+        """Name of each linear predictor of an expert: the class for a classification, else, and where the
+        classes are `ordered`, empty."""
+        return [str(c) for c in self.classes[:-1]] if self.classes and not ordered else [""]
 
     def aliased(self) -> list[str]:
         """One sentence for each column that is not estimated."""

@@ -30,6 +30,7 @@ def make_engine(model: Model, rows: Rows, name: str = "auto", threads: int = 1) 
 
 __all__ = [
     "ENGINES",
+    "GATES",
     "ISA_VARIABLE",
     "ArrayEngine",
     "Engine",

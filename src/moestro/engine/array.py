@@ -23,7 +23,7 @@ from ..gates import log_sum_exp
 from ..gates.base import Feature
 from ..model import Model
 from ..rows import Block, Rows
-from .base import Evaluation, Order, Rowwise, log_base_sum, stacked
+from .base import IMPOSSIBLE, Evaluation, Order, Rowwise, log_base_sum, stacked
 
 
 class ArrayEngine:
@@ -70,11 +70,11 @@ class ArrayEngine:
             of_gate = np.zeros((model.gate_size, model.gate_size))
             _add(of_gate, gate, _categorical(pi[:, : model.n_gate]) * block.w[:, None, None])
             information[: model.gate_size, : model.gate_size] += of_gate
-            _add_experts(information, experts, model.family.information(eta), wr)
+            _add_experts(information, experts, model.family.information(eta), wr, model.m)
             if curvature is None:
                 continue
             curvature[: model.gate_size, : model.gate_size] -= of_gate
-            _add_experts(curvature, experts, model.family.curvature(eta, block.y[:, None]), wr)
+            _add_experts(curvature, experts, model.family.curvature(eta, block.y[:, None]), wr, model.m)
             curvature += self._missing(gate, experts, pi, r, s, block)
             score_curvature = model.gate.score_curvature(
                 model.gate_coefficients(theta), model.gate_shared(theta), block.z, d
@@ -116,7 +116,8 @@ class ArrayEngine:
     def _densities(self, theta: np.ndarray, block: Block) -> tuple[np.ndarray, ...]:
         """Linear predictors eta (b, k, m), log pi_e, log pi_e + sum_i l_e(i), (u, k), and L (u, 1)."""
         eta, log_pi = self.model.predictors(theta, block.x, block.known), self.model.log_gate(theta, block.z)
-        joint = log_pi + block.sum(self.model.family.log_density(eta, block.y[:, None]))
+        density = np.maximum(self.model.family.log_density(eta, block.y[:, None]), IMPOSSIBLE)
+        joint = log_pi + block.sum(density)
         return eta, log_pi, joint, log_sum_exp(joint)
 
     def _missing(
@@ -142,14 +143,27 @@ class ArrayEngine:
         return out - (mean * block.w[:, None]).T @ mean
 
 
-def _add_experts(matrix: np.ndarray, experts: list[list[Feature]], inner: np.ndarray, wr: np.ndarray) -> None:
-    """Add sum_i wr_e(i) inner_e(i) x (features of i)^2 of each expert, inner (b, k, m, m)."""
+def _add_experts(
+    matrix: np.ndarray, experts: list[list[Feature]], inner: np.ndarray, wr: np.ndarray, m: int
+) -> None:
+    """Add sum_i wr_e(i) inner_e(i) x (features of i)^2 of each expert, inner (b, k, m + nu, m + nu).
+
+    The first m features are the same columns, beside one another in theta: one product a predictor, since
+    there may be many.
+    """
     for e, own in enumerate(experts):
-        _add(matrix, own, inner[:, e] * wr[:, e, None, None])
+        blocks = inner[:, e] * wr[:, e, None, None]
+        x, at = own[0]
+        assert isinstance(at, slice)
+        there = slice(at.start, at.start + m * x.shape[1])
+        for a, (_, at_a) in enumerate(own[:m]):
+            matrix[at_a, there] += x.T @ (blocks[:, a, :m, None] * x[:, None, :]).reshape(len(x), -1)
+        _add(matrix, own, blocks, m)
 
 
-def _add(matrix: np.ndarray, features: list[Feature], blocks: np.ndarray) -> None:
-    for a, (fa, at_a) in enumerate(features):
+def _add(matrix: np.ndarray, features: list[Feature], blocks: np.ndarray, first: int = 0) -> None:
+    """Add the pairs of features of which one is the `first` or a later one."""
+    for a, (fa, at_a) in enumerate(features[first:], first):
         for b, (fb, at_b) in enumerate(features[: a + 1]):
             part = (fa * blocks[:, a, b, None]).T @ fb
             matrix[_cross(at_a, at_b)] += part

@@ -13,6 +13,9 @@ import numpy as np
 from ..model import Model
 from ..rows import Rows
 
+# In place of the log-density of what an expert cannot have, -inf, whose product with a share of zero is none.
+IMPOSSIBLE = -1e290
+
 
 class Order(IntEnum):
     """How much of the sum is wanted."""

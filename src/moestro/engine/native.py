@@ -13,7 +13,7 @@ from ..model import Model
 from ..rows import Rows
 from .base import Evaluation, Order, Rowwise, add_base, log_base_sum
 
-GATES = ("softmax", "top-k")
+GATES = ("softmax", "top-k", "relaxed-top-k")
 CODES = {"multinomial": 0, "gaussian": 1, "poisson": 2}
 OUTSIDE = 3  # terms come from NumPy
 ISA_VARIABLE = "MOESTRO_ISA"
@@ -55,6 +55,7 @@ def problem_of(model: Model, rows: Rows, code: int) -> _core.Problem:
         model.family.nuisances,
         getattr(model.gate, "top_k", 0),
         getattr(model.gate, "rank_on", "") == "logit",
+        getattr(model.gate, "tau", 0.0),
         None if rows.groups is None else rows.groups.offsets,
         None if rows.scaled_known is None else np.ascontiguousarray(rows.scaled_known[:, 0]),
     )

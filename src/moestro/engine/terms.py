@@ -16,7 +16,7 @@ import numpy as np
 from .. import _core
 from ..model import Model
 from ..rows import Rows
-from .base import Evaluation, Order, Rowwise, add_base, added, joined, log_base_sum
+from .base import IMPOSSIBLE, Evaluation, Order, Rowwise, add_base, added, joined, log_base_sum
 from .native import OUTSIDE, instruction_set, problem_of
 
 PIECE = 16384  # rows at a time: their terms stay in the caches
@@ -35,7 +35,8 @@ class Piece:
 
 
 class TermsEngine:
-    """Engine over `rows` on `threads` threads, for softmax and top-K gates with any family."""
+    """Engine over `rows` on `threads` threads, for softmax and top-K gates, soft boundaries
+    included, with any family."""
 
     def __init__(self, model: Model, rows: Rows, threads: int = 1, isa: str | None = None):
         self.model, self.rows, self.threads = model, rows, threads
@@ -104,19 +105,24 @@ class TermsEngine:
         free = model.m + law.nuisances
         known = piece.rows.known
         trials = 0 if known is None else known.shape[1] - 1
-        raw = np.empty((len(thetas), model.k, free + trials, n))  # rows next to each other
+        more = trials + bool(law.members)
+        raw = np.empty((len(thetas), model.k, free + more, n))  # rows next to each other
         for s, theta in enumerate(thetas):
-            if known is not None and trials:
+            if more:
                 own = np.empty((model.k, free, n))
                 piece.problem.predictors(theta, own, self.isa)
-                raw[s, :, :free], raw[s, :, free:] = own, known[:, 1]
+                raw[s, :, :free] = own
+                if known is not None and trials:
+                    raw[s, :, free] = known[:, 1]
+                if law.members:
+                    raw[s, :, -1] = np.arange(model.k)[:, None]
             else:
                 piece.problem.predictors(theta, raw[s], self.isa)
             raw[s, :, model.m : free] = model.nuisances(theta)[:, :, None]
         eta = raw.transpose(0, 3, 1, 2)
         shape = (len(thetas), n, model.k)
         with np.errstate(all="ignore"):
-            density = np.broadcast_to(law.log_density(eta, piece.y), shape)
+            density = np.maximum(np.broadcast_to(law.log_density(eta, piece.y), shape), IMPOSSIBLE)
             score = law.score(eta, piece.y) if order >= Order.GRADIENT else None
             information = law.information(eta) if order >= Order.INFORMATION else None
             curvature = law.curvature(eta, piece.y) if order >= Order.CURVATURE else None

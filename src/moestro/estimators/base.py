@@ -16,15 +16,15 @@ from ..design.holes import Dropped
 from ..design.response import check_weights
 from ..fitted import write_file
 from ..threads import thread_count
-from .answers import Answers
 from .found import Found, Penalised, describe
 from .groups import ids_of
 from .helpers import read_arrays, read_formula, refuse_name, warn_if_weak
 from .holes import training_rows
 from .paths import RegularizationPath
+from .shown import Shown
 
 
-class MoEBase(Answers):
+class MoEBase(Shown):
     """Mixture of experts behind scikit-learn's interface."""
 
     n_experts: Any

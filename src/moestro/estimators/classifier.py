@@ -22,6 +22,10 @@ class MoEClassifier(Classifier):
         Number of experts, or the criterion that chooses it from 1 to `max_experts` ("djump": dimension jump;
         "ddse": slope estimation; "cv": held-out log-likelihood of 5 folds; "dendrogram": merges of one fit of
         `max_experts` experts, at least 2).
+    family : {"multinomial", "ordinal"}, default="multinomial"
+        "ordinal" has cumulative logits of classes in an order: one linear predictor for all, and thresholds.
+    levels : list or None
+        The classes of an ordinal response from the lowest to the highest; None is the order of numbers.
     formula : str or None
         "y ~ experts' columns | gate's columns": `fit` and `predict` then take frames, see `from_formula`.
     max_experts : int or None
@@ -108,6 +112,8 @@ class MoEClassifier(Classifier):
         n_experts: int | str = 2,
         *,
         formula: str | None = None,
+        family: str = "multinomial",
+        levels: Any = None,
         max_experts: int | None = None,
         gate: Any = "softmax",
         top_k: int | None = None,
@@ -133,6 +139,8 @@ class MoEClassifier(Classifier):
     ):
         self.n_experts = n_experts
         self.formula = formula
+        self.family = family
+        self.levels = levels
         self.max_experts = max_experts
         self.gate = gate
         self.top_k = top_k

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..design import FormulaDesign, split_known
+from ..design import FormulaDesign
 from ..design.response import check_weights
 from ..errors import DataError
-from ..fitted import FittedModel, assigned, posterior
-from ..inference.classification import Classification, classify, profile_means, quantile_residuals
+from ..fitted import FittedModel, assigned, named_columns, posterior, residuals
+from ..inference.classification import Classification, classify, profile_means
 from ..inference.margins import margins
 from ..inference.pseudo import pseudo_r2
 from ..rows import Rows
@@ -120,14 +120,7 @@ class Described(Trust):
         """
         model = self._fitted()
         x, z, y, w = self._rows(X, y, sample_weight, offset, "profiles")
-        own = split_known(np.asarray(x), model.design.known)[0]
-        columns = dict(zip(model.design.expert_names, own.T, strict=True))
-        if z is not None:
-            columns |= dict(zip(model.design.gate_names, np.asarray(z).T, strict=True))
-        if model.classes:
-            columns |= {f"{model.responses[0]} = {c}": (y == i) * 1.0 for i, c in enumerate(model.classes)}
-        else:
-            columns |= dict(zip(model.responses, np.reshape(y, (len(y), -1)).T, strict=True))
+        columns = named_columns(model, x, z, y)
         return profile_means(self._posterior(x, z, y), w, columns)
 
     def pseudo_r2(self) -> Table:
@@ -149,22 +142,8 @@ class Described(Trust):
         """
         seen = self._complete(X, y, response=True, offset=offset)
         x, z, y = self._with_response(*(seen.take(a) for a in (X, y, offset)))
-        model = self._fitted()
-        rng = np.random.default_rng(
-            None if random_state is None else [random_state, 1]
-        )  # not that of `sample`
-        if model.classes:
-            law = model.distribution(x, z)
-            return seen.spread(quantile_residuals(law.cdf(y - 1), law.cdf(y), rng))
-        laws = list(model.marginals(x, z).values())
-        several = np.reshape(y, (len(y), -1)).T
-        out = [
-            quantile_residuals(law.cdf(v - 1), law.cdf(v), rng)
-            if law.family.discrete
-            else quantile_residuals(law.cdf(v), law.cdf(v))
-            for law, v in zip(laws, several, strict=True)
-        ]
-        return seen.spread(out[0] if model.single else np.column_stack(out))
+        seed = None if random_state is None else [random_state, 1]  # not that of `sample`
+        return seen.spread(residuals(self._fitted(), x, z, y, np.random.default_rng(seed)))
 
     def margins(
         self,

@@ -81,6 +81,13 @@ def _check_attributes(model: FittedModel | LocatedModel, attributes: dict[str, A
         raise DataError("the model file's classes are not those of its model")
 
 
+def estimator_of(model: FittedModel | LocatedModel, found: Found) -> Any:
+    """The estimator that a model belongs to, with everything that was found."""
+    estimator = _guessed(model)
+    estimator._store(found)
+    return estimator
+
+
 def _guessed(model: FittedModel | LocatedModel) -> Any:
     """The estimator that a model belongs to, from the model itself."""
     kind, words, classes = _located(model) if isinstance(model, LocatedModel) else _softmax(model)
@@ -110,7 +117,10 @@ def _softmax(model: FittedModel) -> tuple[Any, dict[str, Any], tuple]:
     else:
         words["gate"] = m.gate if m.gate.options() else m.gate.name
     if not classes:
-        words |= {"family": m.family.name, "shared_variance": m.family.tied_nuisances}
+        family = [law.name for law in m.family.members] or m.family.name
+        words |= {"family": family, "shared_variance": m.family.tied_nuisances}
+    elif m.family.ordered:
+        words |= {"family": m.family.name, "levels": list(classes)}
     if isinstance(design, ArrayDesign):
         parts = {"expert_features": design.experts, "gate_features": design.gate}
         words |= {n: None if c is None else list(c) for n, c in parts.items()}

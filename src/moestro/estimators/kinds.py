@@ -9,10 +9,10 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.multiclass import check_classification_targets
 
-from ..design.response import encode_classes, numeric_response
+from ..design.response import encode_classes, numeric_response, ordered_classes
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
-from ..experts import Family, Multinomial, make_family
+from ..experts import CLASSES, Family, make_family
 from ..located import LocatedLaw
 from .base import MoEBase
 from .groups import inputs_of
@@ -98,7 +98,7 @@ class SoftmaxRegressor(Regressor):
 
 
 class Classifier(ClassifierMixin, MoEBase):
-    """Multinomial logistic experts."""
+    """Experts of classes."""
 
     classes_: np.ndarray
 
@@ -108,21 +108,32 @@ class Classifier(ClassifierMixin, MoEBase):
         if y.dtype == object and any(v is None or v != v for v in y):
             raise DataError(f"the response '{response}' contains NaN or None: remove those rows first")
         check_classification_targets(y)
-        code, labels = encode_classes(y)
+        levels = self.get_params(deep=False).get("levels")
+        if self._family_name() != "ordinal" and levels is not None:
+            raise DataError("levels, the order of the classes, belongs to family='ordinal'")
+        known = ordered_classes(y, levels, response) if self._family_name() == "ordinal" else ()
+        code, labels = encode_classes(y, known, response)
         if len(labels) < 2:
             raise DataError(
                 f"the response '{response}' has only one class ({y[0]}): "
                 "a classifier needs at least 2 classes"
             )
-        self.classes_ = np.unique(y)
+        self.classes_ = np.array(labels) if self._family_name() == "ordinal" else np.unique(y)
         return code
+
+    def _family_name(self) -> str:
+        """Of the classes' law; estimators with no such word have multinomial experts."""
+        name = self.get_params(deep=False).get("family", "multinomial")
+        if name not in CLASSES:
+            raise DataError(f"family={name!r} has no classes: choose one of {', '.join(CLASSES)}")
+        return name
 
     @property
     def _classes(self) -> tuple:
         return tuple(self.classes_.tolist())
 
     def _family(self) -> Family:
-        return Multinomial(len(self.classes_))
+        return make_family(self._family_name(), len(self.classes_))
 
     def predict_proba(self, X: Any, *, groups: Any = None, history: Any = None) -> np.ndarray:
         """Class probabilities, shape (n, K), columns as in ``classes_``.

@@ -59,6 +59,10 @@ def fit_at(
     if options.tol > ACCEPTED:
         raise DataError(f"with a penalty tol must be positive and at most {ACCEPTED:g}, got {options.tol!r}")
     family, merge = estimator._family(), how.get("criterion") != "cv"
+    if family.ordered:
+        raise DataError("penalised fits take classes without an order: leave out the penalty, or the order")
+    if family.members:
+        raise DataError("penalised fits take experts of one family: leave out the penalty, or name one")
     if family.nuisances and not family.has_variance:
         raise DataError(
             f"penalised fits do not know {family.name} experts, whose dispersion is no variance: "

@@ -22,11 +22,13 @@ class MoERegressor(SoftmaxRegressor):
         Number of experts, or the criterion that chooses it from 1 to `max_experts` ("djump": dimension jump;
         "ddse": slope estimation; "cv": held-out log-likelihood of 5 folds; "dendrogram": merges of one fit of
         `max_experts` experts, at least 2).
-    family : str or Family, default="gaussian"
+    family : str, Family or list of these, default="gaussian"
         Law of the response given the expert: of numbers "gaussian", "student"; of counts "poisson",
-        "negative-binomial"; of 0 and 1 "binomial", "binomial-probit", "binomial-cloglog"; of positive numbers
-        "gamma", "inverse-gaussian", "lognormal", "weibull"; of proportions "beta". Or an object with the
-        methods of `moestro.experts.Family`.
+        "negative-binomial", "truncated-poisson"; of 0 and 1 "binomial", "binomial-probit",
+        "binomial-cloglog"; of positive numbers "gamma", "inverse-gaussian", "lognormal", "weibull"; of
+        proportions "beta". Or an object with the methods of `moestro.experts.Family`. A list has one for each
+        expert, with "zero" and "one" for a response that is always this number: ["zero", "poisson"] is a
+        zero-inflated count.
     shared_variance : bool, default=False
         One variance for all Gaussian experts.
     formula : str or None

@@ -59,7 +59,13 @@ class Family(Protocol):
 
     @property
     def labels(self) -> int:
-        """Number of classes, with a softmax over predictors and zero; 0 where y is a number."""
+        """Number of classes, with a softmax over predictors and zero where they have no order; 0 where y is
+        a number."""
+        ...
+
+    @property
+    def ordered(self) -> bool:
+        """Whether classes have an order, and one predictor for all."""
         ...
 
     @property
@@ -82,8 +88,22 @@ class Family(Protocol):
         """Whether y counts successes in known numbers of trials, which may stand after eta's nuisances."""
         ...
 
+    @property
+    def points(self) -> tuple[float, ...]:
+        """Numbers that have a probability, of a y that is continuous but for them."""
+        ...
+
+    @property
+    def members(self) -> tuple[Family, ...]:
+        """The families of the experts, one each, where these differ; eta ends with the expert's number."""
+        ...
+
     def check_response(self, y: np.ndarray) -> None:
         """Raise DataError if y cannot come from this family."""
+        ...
+
+    def supports(self, y: np.ndarray) -> np.ndarray:
+        """Boolean, of y's shape: what an expert can have beside others of which each has but a part."""
         ...
 
     def log_base(self, y: np.ndarray) -> np.ndarray | float:
@@ -160,11 +180,18 @@ class Facts:
     tied_nuisances: bool = False
     discrete: bool = False
     labels: int = 0
+    ordered: bool = False
     has_variance: bool = False
     scales_response: bool = False
     takes_offset: bool = True
     takes_trials: bool = False
+    points: tuple[float, ...] = ()
+    members: tuple[Family, ...] = ()
     nuisance_step = None
+
+    def supports(self, y: np.ndarray) -> np.ndarray:
+        """All that `check_response` lets in."""
+        return np.ones(np.shape(y), dtype=bool)
 
     @classmethod
     def make(cls, name: str, classes: int, shared_variance: bool) -> Self:

@@ -29,6 +29,9 @@ class Beta(Facts):
     nuisance_units = (0.0,)
     boundaries = (("", "the dispersion is at its upper bound"),)
 
+    def supports(self, y: np.ndarray) -> np.ndarray:
+        return (y > 0) & (y < 1)
+
     def check_response(self, y: np.ndarray) -> None:
         if (y <= 0).any() or (y >= 1).any():
             wrong = y[(y <= 0) | (y >= 1)][0]

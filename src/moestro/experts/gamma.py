@@ -25,6 +25,9 @@ class Gamma(Facts):
     nuisance_units = (0.0,)
     boundaries = (("", "the dispersion is at its upper bound"),)
 
+    def supports(self, y: np.ndarray) -> np.ndarray:
+        return y > 0
+
     def check_response(self, y: np.ndarray) -> None:
         check_positive(y, "a gamma")
 

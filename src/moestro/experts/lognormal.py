@@ -24,6 +24,9 @@ class Lognormal(Facts):
     nuisance_units = (0.0,)
     boundaries = (("", ""),)
 
+    def supports(self, y: np.ndarray) -> np.ndarray:
+        return y > 0
+
     def check_response(self, y: np.ndarray) -> None:
         check_positive(y, "a lognormal")
 

@@ -29,6 +29,9 @@ class Weibull(Facts):
     nuisance_units = (0.0,)
     boundaries = (("", "the shape is at its lower bound"),)
 
+    def supports(self, y: np.ndarray) -> np.ndarray:
+        return y > 0
+
     def check_response(self, y: np.ndarray) -> None:
         check_positive(y, "a Weibull")
 

@@ -14,7 +14,7 @@ from ..design import Design, FormulaDesign, Scaling, Units, design_from_dict
 from ..design.holes import Dropped
 from ..design.scaling import LARGEST, SMALLEST
 from ..errors import DataError, FileError
-from ..experts import FAMILIES, known_as, make_family
+from ..experts import is_known, known_as, make_family
 from ..gates import GATES, Gate, make_gate
 from ..inference import KINDS, Covariance
 from ..measure import measure_of
@@ -104,11 +104,13 @@ def from_dict(data: Any) -> Parts:
     m, f = data["model"], data["fit"]
     units = _units_from_dict(data["units"], design)
     name, shared = m["family"], flag(m["shared_variance"], "mark of a shared variance")
-    if name not in FAMILIES:
+    if not is_known(name):
         raise DataError(f"unknown family {name!r} in the model file")
     family = make_family(name, classes=len(units.classes), shared_variance=shared)
     if bool(family.labels) != bool(units.classes) or len(units.classes) == 1:
         raise DataError(f"the model file has {len(units.classes)} classes for {name} experts")
+    if family.members and len(family.members) != m["k"]:
+        raise DataError(f"the model file has not the {len(family.members)} experts that its family names")
     k, q, p = whole(m["k"], "number of experts", 1, MOST), len(design.gate_names), len(design.expert_names)
     constraints = Constraints()
     if "constraints" in m:

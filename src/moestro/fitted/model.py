@@ -86,7 +86,7 @@ class FittedModel:
         return by(self.fit, rows, request, engine, threads)
 
     def influence(self, rows: Rows, found: Covariance, engine: str = "auto", threads: int = 1) -> np.ndarray:
-        """Change (units, P) of each parameter without each unit, by one step; `found` is the observed
+        """Change (units, U) of each parameter without each unit, by one step; `found` is the observed
         covariance."""
         return influence(self.fit, self.units, rows, found, engine, threads)
 
@@ -141,7 +141,8 @@ class FittedModel:
             known = np.column_stack([known[:, :1] / self.units.y_scale, known[:, 1:]])
         model, part = self.fit.model, self._on(x)
         trials = 0 if known is None else known.shape[1] - 1
-        out = np.empty((x.shape[0], model.k, model.m + model.family.nuisances + trials))
+        width = model.m + model.family.nuisances + trials + bool(model.family.members)
+        out = np.empty((x.shape[0], model.k, width))
         with quiet():
             for at, block in part.blocks(x, "experts"):
                 own = None if known is None else known[at]

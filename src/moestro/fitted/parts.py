@@ -13,7 +13,7 @@ from ..search import Evidence, Fit
 from ..solvers import Status, StatusKind
 from .values import encode, table
 
-NUMBERS = ("log_likelihood", "weight_sum", "entropy")
+NUMBERS = {"log_likelihood": -np.inf, "weight_sum": np.finfo(float).tiny, "entropy": -np.inf}  # at least
 MOST = 10**6  # experts, iterations: no fit has more
 ASYMMETRY = 1e-6  # between two entries that should be one, relative to the roots of their diagonal entries
 
@@ -41,7 +41,7 @@ def fit_from_dict(data: dict[str, Any], k: int) -> dict[str, Any]:
     model itself counts."""
     status, evidence = data["status"], data.get("evidence")
     return {
-        **{name: number(data[name], name) for name in NUMBERS},
+        **{name: number(data[name], name, low) for name, low in NUMBERS.items()},
         "status": Status(
             StatusKind(status["kind"]),
             sentence(status["sentence"], "status"),

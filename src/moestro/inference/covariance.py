@@ -150,7 +150,10 @@ def joint_of(rows: Rows, request: Request) -> Clusters | Survey | None:
 def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = None) -> Estimates:
     """In the user's units, with the notes of a coefficient table."""
     theta = relevelled(fit.model, to_user(fit.model, units, fit.theta))
-    names = fit.model.names(units.gate_names, units.expert_names, units.predictors())
+    names, present = (
+        fit.model.names(units.gate_names, units.expert_names, units.predictors(fit.model.family.ordered)),
+        fit.model.present,
+    )
     free = fit.model.size - fit.model.k * fit.model.family.nuisances
     terms = tuple(Term(*name, kind=REAL if i < free else PLACE) for i, name in enumerate(names))
     held = ~fit.coordinates.free
@@ -167,7 +170,7 @@ def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = 
     ]
     zero |= fixed
     if found is None:
-        return Estimates(terms, theta, None, tuple(absent), zero)
+        return Estimates(terms, theta, None, tuple(absent), zero).of(present)
     # An intercept in the user's units mixes all coefficients of its row: it needs all of them.
     needs = (jacobian != 0) & ~held[None, :]
     known = ~(needs & ~found.identified[None, :]).any(axis=1) & ~held
@@ -183,7 +186,7 @@ def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = 
     draws = None
     if found.draws is not None:
         draws = np.array([relevelled(fit.model, to_user(fit.model, units, t)) for t in found.draws])
-    return Estimates(terms, theta, matrix, tuple(notes), zero, found.kind, draws)
+    return Estimates(terms, theta, matrix, tuple(notes), zero, found.kind, draws).of(present)
 
 
 def _fixed(fit: MixtureFit, jacobian: np.ndarray) -> np.ndarray:

@@ -65,6 +65,16 @@ class Estimates:
     kind: str = ""
     draws: np.ndarray | None = None
 
+    def of(self, chosen: np.ndarray) -> Estimates:
+        """Those in `chosen`, boolean (U,)."""
+        at = np.flatnonzero(chosen)
+        if len(at) == len(chosen):
+            return self
+        matrix = None if self.matrix is None else self.matrix[np.ix_(at, at)]
+        terms, notes = tuple(self.terms[i] for i in at), tuple(self.notes[i] for i in at)
+        draws = None if self.draws is None else self.draws[:, at]
+        return Estimates(terms, self.values[at], matrix, notes, self.fixed[at], self.kind, draws)
+
     @cached_property
     def places(self) -> dict[str, int]:
         """Where each label stands."""

@@ -19,12 +19,12 @@ def influence(
     engine: str = "auto",
     threads: int = 1,
 ) -> np.ndarray:
-    """theta without unit i minus theta, (units, P), in the user's units: about -J A^-1 s_i (Cook, 1986).
+    """theta without unit i minus theta, (units, U), in the user's units: about -J A^-1 s_i (Cook, 1986).
 
     A is the observed information, whose inverse `found` holds, s_i the weighted score of the unit, J the
     derivatives of the user's parameters. Columns are zero where a parameter has no standard error.
     """
-    J = relevelled(fit.model, user_jacobian(fit.model, units))
+    J = relevelled(fit.model, user_jacobian(fit.model, units))[fit.model.present]
     bread = -found.matrix @ J.T
     return np.concatenate([scores @ bread for scores in row_scores(fit, rows, engine, threads)])
 

@@ -20,6 +20,11 @@ def pseudo_r2(fit: MixtureFit, rows: Rows, engine: str = "auto", threads: int = 
         raise DataError(
             "McFadden's R² compares probabilities, and the likelihood of a density has no bound: use score()"
         )
+    if fit.model.family.members:
+        raise DataError(
+            "McFadden's R² compares with one expert of the same family, and here each has its own: compare "
+            "fits with compare_models or vuong_test"
+        )
     none = Scaling(np.zeros(0), np.ones(0))
     constant = replace(rows, x=rows.x[:, :0], z=None, x_scaling=none, z_scaling=none)
     options = Options(engine=engine, threads=threads, n_starts=1)

@@ -81,4 +81,6 @@ def matched(fit: MixtureFit, theta: np.ndarray) -> np.ndarray:
         for t in (fit.theta, theta)
     )
     gap = ((a[:, None] - b[None]) ** 2).sum(axis=2)
+    laws = [m.law(e) for e in range(m.k)]
+    gap[[[own != other for other in laws] for own in laws]] = np.inf
     return m.permute(theta, linear_sum_assignment(gap)[1])

@@ -55,6 +55,8 @@ class Restricted:
     def matrix(self, R: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows (m, size) and constants (m,) of R b in phi."""
         c, model = self.fit.coordinates, self.fit.model
+        told, R = R, np.zeros((len(R), model.size))
+        R[:, model.present] = told
         A = R @ relevelled(model, user_jacobian(model, self.units))
         return c.map.gradient(A.T).T, R @ relevelled(model, to_user(model, self.units, c.map.b))
 
@@ -118,7 +120,7 @@ class Restricted:
     def profile(self, i: int, estimate: float, se: float, level: float) -> tuple[float | None, float | None]:
         """Values b of parameter i at which 2 (L - L(b)) reaches the chi-squared quantile; None where it does
         not."""
-        R, z = np.zeros((1, self.fit.model.size)), critical(level)
+        R, z = np.zeros((1, int(self.fit.model.present.sum()))), critical(level)
         R[0, i] = 1.0
 
         def root(b: float) -> float:

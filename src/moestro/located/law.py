@@ -117,6 +117,7 @@ class StudentLaw:
     name = "student"
     discrete = False
     labels = 0
+    points = ()
 
     def mean(self, eta: np.ndarray) -> np.ndarray:
         """Location, for more than one degree of freedom."""

@@ -18,12 +18,13 @@ import numpy as np
 
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
-from ..experts import FAMILIES, Family, make_family
+from ..experts import Family, Mixed, is_known, known_as, make_family
 from ..gates import GATES, Gate, make_gate
 from ..model import Model
 from ..reading import check_format, described_by, numbers, parse_json
 
 FORMAT = "moestro.measure/1"
+ARRAYS = ("log_weights", "gate_slopes", "intercepts", "slopes", "nuisances")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class MixingMeasure:
     classes: tuple = ()
 
     def __post_init__(self) -> None:
-        for name in ("log_weights", "gate_slopes", "intercepts", "slopes", "nuisances"):
+        for name in ARRAYS:
             value = np.array(getattr(self, name), dtype=float)
             value.setflags(write=False)
             object.__setattr__(self, name, value)
@@ -116,7 +117,8 @@ class MixingMeasure:
     @property
     def law(self) -> Family:
         """The family of the experts."""
-        return make_family(self.family, classes=self.intercepts.shape[1] + 1)
+        classes = max(self.intercepts.shape[1] + 1, self.nuisances.shape[1] + 2)  # without and with an order
+        return make_family(self.family, classes=classes)
 
     @property
     def variances(self) -> np.ndarray:
@@ -143,15 +145,9 @@ class MixingMeasure:
 
     def permute(self, order: Sequence[int]) -> MixingMeasure:
         """The same measure with atom order[i] in place i."""
-        at = np.asarray(order)
-        return replace(
-            self,
-            log_weights=self.log_weights[at],
-            gate_slopes=self.gate_slopes[at],
-            intercepts=self.intercepts[at],
-            slopes=self.slopes[at],
-            nuisances=self.nuisances[at],
-        )
+        at, members = np.asarray(order), self.law.members
+        family = known_as(Mixed(tuple(members[i] for i in at))) if members else self.family
+        return replace(self, family=family, **{name: getattr(self, name)[at] for name in ARRAYS})
 
     def canonical(self) -> MixingMeasure:
         """The representative with the last atom's gate at zero, as far as the gate may be translated."""
@@ -167,6 +163,8 @@ class MixingMeasure:
         """
         if i == j:
             raise DataError("merge needs two different atoms")
+        if self.law.members:
+            raise DataError("atoms of experts of several families do not merge: they have no average")
         i, j = min(i, j), max(i, j)
         pair = self.log_weights[[i, j]]
         total = np.logaddexp(*pair)
@@ -176,10 +174,7 @@ class MixingMeasure:
             return a * v[i] + b * v[j]
 
         keep = [h for h in range(self.k) if h != j]
-        out = {
-            name: np.array(getattr(self, name))[keep]
-            for name in ("log_weights", "gate_slopes", "intercepts", "slopes", "nuisances")
-        }
+        out = {name: np.array(getattr(self, name))[keep] for name in ARRAYS}
         out["log_weights"][i] = total
         for name in ("gate_slopes", "intercepts", "slopes"):
             out[name][i] = mean(getattr(self, name))
@@ -241,9 +236,8 @@ class MixingMeasure:
             raise DataError(
                 "a measure with a family of one's own cannot be written as JSON: pickle it instead"
             )
-        arrays = ("log_weights", "gate_slopes", "intercepts", "slopes", "nuisances")
-        shapes = {name: list(getattr(self, name).shape) for name in arrays}
-        values = {name: getattr(self, name).ravel().tolist() for name in arrays}
+        shapes = {name: list(getattr(self, name).shape) for name in ARRAYS}
+        values = {name: getattr(self, name).ravel().tolist() for name in ARRAYS}
         return {
             "format": FORMAT,
             "family": self.family,
@@ -270,7 +264,7 @@ class MixingMeasure:
                 name: numbers(data[name], (math.prod(shape),), name).reshape(shape)
                 for name, shape in data["shapes"].items()
             }
-            if data["family"] not in FAMILIES or data["gate"] not in GATES:
+            if not is_known(data["family"]) or data["gate"] not in GATES:
                 raise DataError(f"unknown family '{data['family']}' or gate '{data['gate']}'")
             measure = cls(
                 **arrays,
@@ -283,7 +277,12 @@ class MixingMeasure:
                 classes=tuple(data["classes"]),
             )
         law = measure.law
-        if measure.intercepts.shape[1] != law.predictors or measure.nuisances.shape[1] != law.nuisances:
+        several = len(law.members) not in (0, measure.k)
+        if (
+            several
+            or measure.intercepts.shape[1] != law.predictors
+            or measure.nuisances.shape[1] != law.nuisances
+        ):
             raise DataError(f"the mixing measure has no {law.name} experts: their parameters do not agree")
         if not np.isfinite(measure.gate_parameters).all():
             raise DataError("the mixing measure has entries that are not finite")

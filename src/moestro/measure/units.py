@@ -32,8 +32,12 @@ def from_user(model: Model, units: Units, theta: np.ndarray) -> np.ndarray:
 
 
 def _nuisance_shift(model: Model, units: Units) -> np.ndarray:
-    """What the unit of the response adds to each nuisance, (nu,)."""
-    return np.log(units.y_scale) * np.array(model.family.nuisance_units)
+    """What the unit of the response adds to each nuisance of each expert, (k, nu)."""
+    out = np.zeros((model.k, model.family.nuisances))
+    for e in range(model.k):
+        law = model.law(e)
+        out[e, : law.nuisances] = law.nuisance_units
+    return np.log(units.y_scale) * out
 
 
 def user_jacobian(model: Model, units: Units) -> np.ndarray:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Self
 
-COLORS = ("#1b6ca8", "#d1495b", "#66a182", "#edae49", "#7768ae", "#2e4057", "#8d6a4f", "#c06c84")
+import numpy as np
+
+from ..tables import clean, shortened
+
+# Okabe and Ito (2008), less yellow, which white paper swallows: colour-blind readers can tell any two apart.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#555555", "#000000")
+NAME = 32  # columns of a name in a picture
 
 
 class Display(ABC):
@@ -27,3 +33,19 @@ class Display(ABC):
     @abstractmethod
     def _draw(self, ax: Any) -> None:
         """Draw on `ax`."""
+
+
+def label(name: object) -> str:
+    """A name as a picture shows it: on one line, short, and never read as a formula."""
+    return shortened(clean(str(name)), NAME).replace("$", r"\$")
+
+
+def color(e: int) -> str:
+    """Of expert e, counted from zero."""
+    return COLORS[e % len(COLORS)]
+
+
+def blended(r: np.ndarray) -> np.ndarray:
+    """RGB (..., 3) of memberships (..., k): the experts' colours, mixed by them."""
+    own = [[int(color(e)[i : i + 2], 16) / 255 for i in (1, 3, 5)] for e in range(r.shape[-1])]
+    return np.clip(r @ np.array(own), 0.0, 1.0)

@@ -11,7 +11,7 @@ from ..fitted import FittedModel, LocatedModel
 from ..selection import CRITERIA
 from ..tables import Table
 from ..writing import write_figure
-from .base import COLORS, Display
+from .base import COLORS, Display, label
 from .lines import line_of, model_of, strongest
 
 
@@ -34,13 +34,20 @@ class GateDisplay(Display):
     @classmethod
     def from_estimator(cls, estimator: Any, term: str | None = None, *, ax: Any = None) -> Self:
         """Compute and draw; `term` is by default the column on which the gate turns most."""
-        line = line_of(model_of(estimator), "gate", term)
-        return cls(line.term, line.values, line.law.weights).plot(ax=ax)
+        return cls.of(model_of(estimator), term).plot(ax=ax)
+
+    @classmethod
+    def of(cls, model: FittedModel | LocatedModel, term: str | None = None) -> Self:
+        """From a model, not drawn yet."""
+        line = line_of(model, "gate", term)
+        return cls(line.term, line.values, line.law.weights)
 
     def _draw(self, ax: Any) -> None:
         for e, weight in enumerate(self.weights.T):
             ax.plot(self.values, weight, color=COLORS[e % len(COLORS)], label=f"expert {e + 1}", lw=2)
-        ax.set(xlabel=self.term, ylabel="gate weight", ylim=(-0.02, 1.02), title="Weights of the experts")
+        ax.set(
+            xlabel=label(self.term), ylabel="gate weight", ylim=(-0.02, 1.02), title="Weights of the experts"
+        )
         ax.legend(frameon=False)
 
 
@@ -85,14 +92,14 @@ class ExpertDisplay(Display):
                 low, high = mean - self.spread[:, e], mean + self.spread[:, e]
                 ax.fill_between(self.values, low, high, color=color, alpha=0.15, lw=0)
                 continue
-            for c, label in enumerate(self.labels):
+            for c, name in enumerate(self.labels):
                 ax.plot(
                     self.values, self.means[:, e, c], color=COLORS[c % len(COLORS)],
                     ls=styles[e % len(styles)],
-                    lw=2, label=f"{label}, expert {e + 1}",
+                    lw=2, label=f"{label(name)}, expert {e + 1}",
                 )  # fmt: skip
-        ylabel = f"P({self.response})" if self.labels else self.response
-        ax.set(xlabel=self.term, ylabel=ylabel, title="What they predict")
+        ylabel = f"P({label(self.response)})" if self.labels else label(self.response)
+        ax.set(xlabel=label(self.term), ylabel=ylabel, title="What they predict")
         below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2} if self.labels else {}
         ax.legend(frameon=False, fontsize="small", **below)
 

@@ -40,12 +40,19 @@ def model_of(estimator: Any) -> FittedModel | LocatedModel:
     return estimator._fitted()
 
 
-def line_of(model: FittedModel | LocatedModel, part: str, term: str | None = None) -> ModelLine:
-    """Along `term`, by default the column on which the gate turns most or that moves the experts most."""
+def line_of(
+    model: FittedModel | LocatedModel,
+    part: str,
+    term: str | None = None,
+    response: str | None = None,
+    known: np.ndarray | None = None,
+) -> ModelLine:
+    """Along `term`, by default the column on which the gate turns most or that moves the experts most; of the
+    first response unless another is named, at these `known` numbers (offset, trials)."""
     term = term or strongest(model, part)
     if term is None:
         raise DataError(f"the {part} has no columns to draw against")
-    x, z, spreads = _located_average(model) if isinstance(model, LocatedModel) else _average(model)
+    x, z, spreads = _average(model, POINTS)
     values: np.ndarray | None = None
     for columns, names, spread in (
         (x, model.design.expert_names, spreads[0]),
@@ -57,15 +64,22 @@ def line_of(model: FittedModel | LocatedModel, part: str, term: str | None = Non
                 values = np.linspace(columns[0, j] - half, columns[0, j] + half, POINTS)
                 columns[:, j] = values
     if values is None:
-        known = ", ".join(dict.fromkeys([*model.design.gate_names, *model.design.expert_names]))
-        raise DataError(f"no column '{term}' to draw against: the columns are {known}")
+        names = ", ".join(dict.fromkeys([*model.design.gate_names, *model.design.expert_names]))
+        raise DataError(f"no column '{term}' to draw against: the columns are {names}")
+    if known is not None:
+        x = np.column_stack([x, np.tile(known, (POINTS, 1))])
     laws = model.marginals(x) if isinstance(model, LocatedModel) else model.marginals(x, z)
-    return ModelLine(term, values, laws[model.responses[0]])
+    return ModelLine(term, values, laws[response or model.responses[0]])
 
 
 def strongest(model: FittedModel | LocatedModel, part: str) -> str | None:
-    """Of the gate the column on which scaled slopes differ most, of the experts that with the largest scaled
-    slope; of located experts the one in which they lie farthest apart. None without columns."""
+    """The first of `ranked`; None without columns."""
+    return next(iter(ranked(model, part)), None)
+
+
+def ranked(model: FittedModel | LocatedModel, part: str) -> list[str]:
+    """Columns, the strongest first: of the gate those on which scaled slopes differ most, of the experts
+    those with the largest scaled slope; of located experts those in which they lie farthest apart."""
     if isinstance(model, LocatedModel):
         between, within = _located_spread(model)
         size, names = between / np.maximum(between + within, 1e-300), model.design.expert_names
@@ -75,19 +89,37 @@ def strongest(model: FittedModel | LocatedModel, part: str) -> str | None:
     else:
         slopes = model.fit.model.expert_coefficients(model.fit.theta)[:, :, 1:]
         size, names = np.abs(slopes).sum(axis=1).max(axis=0), model.units.expert_names
-    return names[int(np.argmax(size))] if len(names) and size.size else None
+    return [names[j] for j in np.argsort(-size, kind="stable")] if len(names) and size.size else []
 
 
-def _average(model: FittedModel) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Columns of experts and gate at their average, and their standard deviations."""
-    scalings = model.units.x_scaling, model.units.z_scaling
-    x, z = (np.tile(s.center, (POINTS, 1)) for s in scalings)
-    return x, z, (scalings[0].scale, scalings[1].scale)
+def gate_on(
+    model: FittedModel | LocatedModel, terms: tuple[str, str], grids: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """Gate weights (j, i, k) at the second column's grid (j,) by the first's (i,), all others at their
+    average."""
+    first, second = np.meshgrid(*grids)
+    x, z, _ = _average(model, first.size)
+    for term, values in zip(terms, (first, second), strict=True):
+        for columns, names in ((x, model.design.expert_names), (z, model.design.gate_names)):
+            if columns is not None and term in names:
+                columns[:, list(names).index(term)] = values.ravel()
+    weights = model.log_gate(x) if isinstance(model, LocatedModel) else model.log_gate(x, z)
+    return np.exp(weights).reshape(*first.shape, -1)
 
 
-def _located_average(model: LocatedModel) -> tuple[np.ndarray, None, tuple[np.ndarray, np.ndarray]]:
-    m, spread = model.measure, np.sqrt(sum(_located_spread(model)))
-    return np.tile(m.weights @ m.means, (POINTS, 1)), None, (spread, spread)
+def _average(
+    model: FittedModel | LocatedModel, n: int
+) -> tuple[np.ndarray, np.ndarray | None, tuple[np.ndarray, np.ndarray]]:
+    """Columns (n, d) of the experts and of the gate at their average, and their standard deviations."""
+    if isinstance(model, LocatedModel):
+        m, spread = model.measure, np.sqrt(sum(_located_spread(model)))
+        return np.tile(m.weights @ m.means, (n, 1)), None, (spread, spread)
+    own, gate = model.units.x_scaling, model.units.z_scaling
+    known = dict(zip(model.design.expert_names, zip(own.center, own.scale, strict=True), strict=True))
+    middle = zip(gate.center, gate.scale, strict=True)  # zero and one where a gate takes columns as they are
+    at = [known.get(name, pair) for name, pair in zip(model.design.gate_names, middle, strict=True)]
+    center, scale = np.array(at).reshape(-1, 2).T
+    return np.tile(own.center, (n, 1)), np.tile(center, (n, 1)), (own.scale, scale)
 
 
 def _located_spread(model: LocatedModel) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import DataError
-from .base import COLORS, Display
+from .base import COLORS, Display, label
 
 NAMED = 10  # columns with a name in the picture
 
@@ -36,8 +36,13 @@ class PathDisplay(Display):
         path = getattr(estimator, "path_", estimator)
         if not hasattr(path, "sizes"):
             raise DataError("there is nothing to draw: fit with a penalty")
+        return cls.of(path).plot(ax=ax)
+
+    @classmethod
+    def of(cls, path: Any) -> Self:
+        """From a path, not drawn yet."""
         names, sizes = path.sizes()
-        return cls(path.alphas, names, sizes, path.chosen).plot(ax=ax)
+        return cls(path.alphas, names, sizes, path.chosen)
 
     def _draw(self, ax: Any) -> None:
         first = np.where(self.sizes > 0, np.arange(len(self.alphas))[:, None], len(self.alphas)).min(axis=0)
@@ -49,7 +54,7 @@ class PathDisplay(Display):
             ax.plot(
                 self.alphas, self.sizes[:, j], lw=1.5 if own else 0.8,
                 color=COLORS[rank % len(COLORS)] if own else "0.7",
-                label=self.names[j] if own and rank < NAMED else None,
+                label=label(self.names[j]) if own and rank < NAMED else None,
             )  # fmt: skip
         ax.axvline(self.alphas[self.chosen], color="0.4", ls="--", lw=0.9)
         ax.set_xscale("log")
@@ -82,7 +87,7 @@ class StabilityDisplay(Display):
                 s.frequency[:, j],
                 lw=1.5 if own else 0.6,
                 color=None if own else "0.75",
-                label=name if own else None,
+                label=label(name) if own else None,
             )
         ax.axhline(self.threshold, color="0.4", ls="--", lw=0.9)
         ax.set_xscale("log")

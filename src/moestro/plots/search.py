@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any, Self
 
 import numpy as np
 
 from ..errors import DataError
+from ..fitted import FittedModel, LocatedModel
 from .base import COLORS, Display
 from .lines import model_of
 
@@ -35,7 +37,12 @@ class SearchDisplay(Display):
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
         """Draw the search of a fitted estimator or model."""
-        fit = model_of(estimator).fit
+        return cls.of(model_of(estimator)).plot(ax=ax)
+
+    @classmethod
+    def of(cls, model: FittedModel | LocatedModel, title: str | None = None) -> Self:
+        """Not drawn yet; the title's second part is the evidence unless another is given."""
+        fit = model.fit
         rows = [r for r in fit.starts.rows() if r["log_likelihood"] is not None and r["iterations"]]
         if not rows:
             raise DataError("there is nothing to draw: the fit was not searched for")
@@ -43,7 +50,8 @@ class SearchDisplay(Display):
         rows = [r for r in rows if r["rows"] == least or len({q["rows"] for q in rows}) == 1]
         cost = np.cumsum([r["iterations"] for r in rows])
         values = np.array([r["log_likelihood"] for r in rows])
-        return cls(cost, values, [r["strategy"] for r in rows], str(fit.evidence or "")).plot(ax=ax)
+        told = str(fit.evidence or "") if title is None else title
+        return cls(cost, values, [r["strategy"] for r in rows], told)
 
     def _draw(self, ax: Any) -> None:
         moves = np.array([s.startswith("move") for s in self.strategies])
@@ -53,8 +61,11 @@ class SearchDisplay(Display):
         best = np.maximum.accumulate(self.values)
         ax.step(self.cost, best, where="post", color="0.4", lw=1, label="best so far")
         low = np.quantile(self.values, 1 - SHOWN)
-        gap = max(self.values.max() - low, 1e-6)
+        gap = max(self.values.max() - low, 1.0)  # what lies closer together is one optimum
         ax.set_ylim(low - 0.05 * gap, self.values.max() + 0.08 * gap)
         ax.set(xlabel="iterations spent", ylabel="log-likelihood")
-        ax.set_title(self.title, fontsize=8)
+        ax.ticklabel_format(axis="y", useOffset=False)
+        ax.set_title(
+            "\n".join(["Where every run of the search ended", *wrap(self.title, 64)]), fontsize="medium"
+        )
         ax.legend(frameon=False)

@@ -12,6 +12,7 @@ from ..model import Model
 from ..rows import MERGE_LIMIT, Rows
 from ..search import Fit, Options, check_options, fit_path, fit_problem
 from ..solvers import EM, LBFGS, Coordinates, Newton, Solver
+from .memberships import possible
 from .mixture import NEWTON_LIMIT, MixtureFit, MixtureProblem
 from .sparse import SparseProblem
 
@@ -46,7 +47,9 @@ def fit_mixtures(
     w = rows.row_weights
     model.family.check_response(rows.y if w is None else rows.y[w > 0])
     _check_distinct(replace(model, k=largest), rows)
-    free = model.constraints.symmetric and not model.gate.path(largest)
+    if model.family.members:
+        _check_members(model, rows, ks)
+    free = model.constraints.symmetric and not model.gate.path(largest) and not model.family.members
     nested = options.nested and not options.only_initial and free
 
     def one(k: int, own: Options, below: Fit | None) -> MixtureFit:
@@ -71,6 +74,40 @@ def fit_above(below: MixtureFit, model: Model, rows: Rows, options: Options) -> 
     it."""
     nested = below.k == model.k - 1 and model.constraints.symmetric
     return _fit(model, rows, options, below if nested else None)
+
+
+def _check_members(model: Model, rows: Rows, ks: Sequence[int]) -> None:
+    """Refuse what experts of several families do not go with."""
+    if set(ks) != {len(model.family.members)}:
+        raise DataError(
+            f"family names {len(model.family.members)} experts, so their number is not chosen among others: "
+            f"set n_experts={len(model.family.members)} (--experts {len(model.family.members)})"
+        )
+    if model.gate.path(model.k):
+        raise DataError(
+            "a sparse gate may leave out the only expert that can have a row's response: leave out top_k, or "
+            "name one family"
+        )
+    for h in model.constraints.held:
+        if h.part == "expert" and h.expert is not None and not model.law(h.expert).predictors:
+            name = model.law(h.expert).name
+            raise DataError(f"a coefficient of expert {h.expert + 1} is fixed, and '{name}' has none")
+    can = possible(model, rows)
+    assert can is not None
+    if not can.any(axis=1).all():
+        raise DataError(
+            "a group has responses that no one expert can have, and its rows share their expert: leave out "
+            "groups, or name a family that can have all of them"
+        )
+    if rows.labels is not None:
+        known = np.flatnonzero(rows.labels >= 0)
+        lost = known[~can[known, rows.labels[known]]]
+        if len(lost):
+            e = int(rows.labels[lost[0]])
+            raise DataError(
+                f"a row is known to be of expert {e + 1}, '{model.law(e).name}', which cannot have its "
+                "response"
+            )
 
 
 def _check_distinct(model: Model, rows: Rows) -> None:

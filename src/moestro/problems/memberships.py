@@ -8,6 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..engine import Evaluation, Order
+from ..experts import Mixed
+from ..model import Model
+from ..rows import Rows
 from ..solvers.coordinates import Objective
 from ..solvers.em import climb
 
@@ -25,10 +28,27 @@ def pooled(objective: Objective) -> np.ndarray:
         y, w = y / rows.known[:, 1], w * rows.known[:, 1]
     offset = 0.0 if rows.scaled_known is None else rows.scaled_known[:, 0]
     start = c.model.family.marginal(y, w, offset)
-    c.model.expert_coefficients(theta)[:, :, 0] = start[: c.model.m]
-    if len(start) > c.model.m:
-        c.model.nuisances(theta)[:] = start[c.model.m :]
+    c.model.expert_coefficients(theta)[:, :, 0] = start[..., : c.model.m]
+    if start.shape[-1] > c.model.m:
+        c.model.nuisances(theta)[:] = start[..., c.model.m :]
     return c.collapse(theta)
+
+
+def possible(model: Model, rows: Rows) -> np.ndarray | None:
+    """Boolean (u, k): experts whose families can have the units' responses; None where all can."""
+    law = model.family
+    if not isinstance(law, Mixed):
+        return None
+    each = law.possible((rows.y - rows.y_center) / rows.y_scale)
+    return each if rows.groups is None else rows.groups.sum(~each) == 0
+
+
+def _within(memberships: np.ndarray, can: np.ndarray) -> np.ndarray:
+    """Memberships (S, u, k) of experts that can have a unit; equal ones where all its own cannot."""
+    own, total = memberships * can, memberships.sum(axis=2, keepdims=True)
+    mass = own.sum(axis=2, keepdims=True)
+    equal = can / np.maximum(can.sum(axis=1, keepdims=True), 1)
+    return np.where(mass > 0, own * (total / np.where(mass > 0, mass, 1.0)), equal * total)
 
 
 def from_memberships(
@@ -40,6 +60,9 @@ def from_memberships(
     """
     phi = np.tile(pooled(objective), (len(memberships), 1))
     given = np.ascontiguousarray(memberships, dtype=float)
+    can = possible(objective.coordinates.model, objective.engine.rows)
+    if can is not None:
+        given = np.ascontiguousarray(_within(given, can))
     partial = (given.sum(axis=2) == 0).any(axis=1)
     held = partial[:, None] & (objective.coordinates.block == 0)
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..engine import Evaluation, Order, make_engine
+from ..engine import GATES, Evaluation, Order, make_engine
 from ..model import Model
 from ..rows import Rows, sample_rows
 from ..search import Defaults, End, Fit, Said, audited, budget_of, entropy, history
@@ -33,6 +33,7 @@ MANY = 300  # parameters from which it does
 RUN_TOL = 1e-4  # gradient per row at which runs end: near enough to tell optima apart
 RUN_LIMIT = 50
 PASSES = 4000  # an expert, that a search may take
+SLOW_PASSES = 1000  # the same, where the core has not the gate
 PART = 65536  # rows looked at together once the fit is found
 STACK_BYTES = 60e6  # of matrices and memberships held at once by runs done side by side
 
@@ -110,7 +111,7 @@ class MixtureProblem(Defaults):
 
     @property
     def budget(self) -> float:
-        return budget_of(self, PASSES)
+        return budget_of(self, PASSES if self.model.gate.name in GATES else SLOW_PASSES)
 
     @property
     def at_once(self) -> int:
@@ -152,7 +153,8 @@ class MixtureProblem(Defaults):
         if not c.model.constraints.symmetric:
             return point
         mass, theta = self.objective.evaluate(point, Order.VALUE).mass, c.expand(point)
-        return c.collapse(c.model.permute(theta, c.model.constraints.order(c.model, theta, mass)))
+        order = c.model.alike(c.model.constraints.order(c.model, theta, mass))
+        return c.collapse(c.model.permute(theta, order))
 
     def nested(self, below: Fit) -> Sequence[np.ndarray]:
         return [self.coordinates.collapse(theta) for theta in halves(below)]

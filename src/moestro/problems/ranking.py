@@ -77,7 +77,8 @@ class Ranking:
         model, family = c.model, c.model.family
         if model.k == 1:
             return np.zeros(1, dtype=bool)
-        own = c.predictors_of_expert.sum(axis=0) + (0 if family.tied_nuisances else family.nuisances)
+        free = [0 if family.tied_nuisances else model.law(e).nuisances for e in range(model.k)]
+        own = c.predictors_of_expert.sum(axis=0) + np.array(free)
         narrow = np.maximum(family.narrowness(model.nuisances(c.expand(phi))), 0.0)
         return mass * self.unit < own * (ROWS + narrow)
 

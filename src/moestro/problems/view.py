@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..engine import Order, make_engine, unit_scores
+from ..experts import Gaussian
 from ..model import Model
 from ..rows import Rows
 from ..solvers import Coordinates, Objective
@@ -39,6 +40,11 @@ def _groups(model: Model, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarra
     directions in which these differ stand out. So its principal axes are taken, the longest first.
     """
     one = replace(model, k=1)
+    if model.family.members:  # no one of their laws is that of all rows
+        y = model.family.spread(rows.y)
+        one = replace(one, family=Gaussian())
+        center, scale = float(y.mean()), max(float(y.std()), 1e-300)
+        rows = replace(rows, y=y, known=None, y_center=center, y_scale=scale)
     engine = make_engine(one, rows)
     objective = Objective(
         engine, Coordinates.of(one, rows.x_scaling, rows.z_scaling, None, rows.response_scaling)

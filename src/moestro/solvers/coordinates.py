@@ -3,6 +3,7 @@ written once."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -54,6 +55,7 @@ class Coordinates:
         model.gate_coefficients(free)[:, 1:] = z_scaling.used
         free[: model.gate_size] &= ~model.gate.held(model.k, model.q)
         model.expert_coefficients(free)[:, :, 1:] = x_scaling.used
+        free &= model.present
         block[: model.gate_size] = 0
         model.expert_coefficients(block)[:] = 1 + np.arange(model.k)[:, None, None]
         model.nuisances(block)[:] = -1
@@ -63,9 +65,10 @@ class Coordinates:
             model.gate_coefficients(bound)[:] = g[1]
             model.gate_coefficients(bound)[:, 0] = g[0]
             model.gate_shared(bound)[:] = g[2]
-            model.expert_coefficients(bound)[:] = b[1]
-            model.expert_coefficients(bound)[:, :, 0] = b[0]
-            model.nuisances(bound)[:] = b[2:]
+            b = np.atleast_2d(b)  # one row for all experts, or one each
+            model.expert_coefficients(bound)[:] = b[:, 1, None, None]
+            model.expert_coefficients(bound)[:, :, 0] = b[:, :1]
+            model.nuisances(bound)[:] = b[:, 2:]
         if box is not None:
             coefficients = block >= 0
             theta_lower[coefficients] = np.maximum(theta_lower[coefficients], -box)
@@ -113,24 +116,27 @@ class Coordinates:
     def boundary(self, phi: np.ndarray) -> dict[str, np.ndarray]:
         """Boolean (size,) by what an expert has become there: nuisances at a bound that is another law."""
         out = {}
-        for i, sides in enumerate(self.model.family.boundaries):
-            own = self._nuisance(i)
+        for own, sides in self._sides():
             for words, there in zip(sides, (phi <= self.lower + 1e-9, phi >= self.upper - 1e-9), strict=True):
                 if words and (own & there).any():
-                    out[words] = own & there
+                    out[words] = out.get(words, False) | (own & there)
         return out
 
-    def _nuisance(self, i: int) -> np.ndarray:
-        """Boolean (size,): the i-th nuisance of any expert."""
-        at = self.model.nuisances(np.arange(self.model.size))[:, i]
-        return np.isin(np.arange(self.size), self.map.A[at].indices)
+    def _sides(self) -> Iterator[tuple[np.ndarray, tuple[str, str]]]:
+        """Boolean (size,) of each nuisance, of the experts of one family, with its boundaries."""
+        places = self.model.nuisances(np.arange(self.model.size))
+        laws = [self.model.law(e) for e in range(self.model.k)]
+        for law in dict.fromkeys(laws):
+            for i, sides in enumerate(law.boundaries):
+                at = places[[e for e, own in enumerate(laws) if own == law], i]
+                yield np.isin(np.arange(self.size), self.map.A[at].indices), sides
 
     @cached_property
     def _unbounded(self) -> np.ndarray:
         """Boolean (size,): nuisances at whose lower bound a density has none."""
         out = np.zeros(self.size, dtype=bool)
-        for i, (low, _) in enumerate(self.model.family.boundaries):
-            out |= self._nuisance(i) & (not low)
+        for own, (low, _) in self._sides():
+            out |= own & (not low)
         return out
 
     @cached_property

@@ -72,24 +72,28 @@ class LinearMap:
         return ((self.A @ flat.T).T + self.b).reshape(*phi.shape[:-1], -1)
 
     @cached_property
+    def _transposed(self) -> sp.csr_array:
+        return self.A.T.tocsr()  # made once: a search takes thousands of products with it
+
+    @cached_property
     def _normal(self) -> tuple[np.ndarray, bool] | np.ndarray:
         """A'A: its diagonal where it has no other entries, else its Cholesky factor."""
-        gram = (self.A.T @ self.A).toarray()
+        gram = (self._transposed @ self.A).toarray()
         diagonal = np.diag(gram).copy()
         return diagonal if np.count_nonzero(gram) == len(diagonal) else cho_factor(gram)
 
     def collapse(self, theta: np.ndarray) -> np.ndarray:
         """phi of the nearest theta of the map: an entry that stands for several is their mean."""
-        v = self.A.T @ (theta - self.b)
+        v = self._transposed @ (theta - self.b)
         return v / self._normal if isinstance(self._normal, np.ndarray) else cho_solve(self._normal, v)
 
     def gradient(self, g: np.ndarray) -> np.ndarray:
         """A' g."""
-        return self.A.T @ g
+        return self._transposed @ g
 
     def matrix(self, h: np.ndarray) -> np.ndarray:
         """A' h A."""
-        return h if self.is_identity else self.A.T @ (self.A.T @ h.T).T
+        return h if self.is_identity else self._transposed @ (self._transposed @ h.T).T
 
     def spread(self, h: np.ndarray) -> np.ndarray:
         """A h A', for h (size, size)."""

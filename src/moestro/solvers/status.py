@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from html import escape
 
 import numpy as np
+
+from ..tables import clean
 
 
 class StatusKind(StrEnum):
@@ -50,6 +53,9 @@ class Status:
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.sentence}"
+
+    def _repr_html_(self) -> str:
+        return f"<p><strong>{escape(str(self.kind))}</strong>: {escape(clean(self.sentence))}</p>"
 
 
 def thin_status(status: Status, thin: np.ndarray, rows: np.ndarray, what: str, remedy: str) -> Status:

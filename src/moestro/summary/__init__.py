@@ -6,6 +6,7 @@ from ..tables import Table
 from .coefficients import coefficients
 from .comparison import Comparison, comparison
 from .glance import glance
+from .parts import Parts, parts_of
 from .sweep import sweep_text
 from .text import summary_text
 
@@ -16,4 +17,4 @@ def tidy(model: Any, covariance: Any = None, level: float = 0.95) -> Table:
     return coefficients(model.estimates(covariance), level)
 
 
-__all__ = ["Comparison", "comparison", "glance", "summary_text", "sweep_text", "tidy"]
+__all__ = ["Comparison", "Parts", "comparison", "glance", "parts_of", "summary_text", "sweep_text", "tidy"]

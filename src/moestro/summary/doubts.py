@@ -28,13 +28,13 @@ def doubts(model: Any, estimates: Estimates, covariance: Any = None) -> list[str
                 f"a better optimum has a chance of {found.chance_of_better:.0%}: try another random_state"
             )
     if covariance is not None:
-        out += _of_errors(estimates, covariance)
+        out += _of_errors(model, estimates, covariance)
     if isinstance(model, FittedModel):
         out += [f"not estimated: {sentence}" for sentence in model.units.aliased()]
     return [text[0].upper() + text[1:] for text in out]
 
 
-def _of_errors(estimates: Estimates, covariance: Any) -> list[str]:
+def _of_errors(model: Any, estimates: Estimates, covariance: Any) -> list[str]:
     out = []
     lost = [
         t.component for t, note in zip(estimates.terms, estimates.notes, strict=True) if note == "singular"
@@ -49,7 +49,8 @@ def _of_errors(estimates: Estimates, covariance: Any) -> list[str]:
     if isinstance(covariance, LocatedCovariance):
         vague = [f"expert {e + 1}" for e in covariance.vague]
     else:
-        vague = [short(t.label) for t, v in zip(estimates.terms, covariance.vague, strict=True) if v]
+        enormous = covariance.vague[model.fit.model.present]
+        vague = [short(t.label) for t, v in zip(estimates.terms, enormous, strict=True) if v]
     if vague:
         out.append(
             f"the standard errors of {listed(vague)} are enormous: the data say almost nothing there, and "

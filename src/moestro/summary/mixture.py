@@ -51,10 +51,16 @@ def _where(slopes: np.ndarray, names: tuple[str, ...]) -> str:
 
 
 def _what(model: FittedModel, e: int, coefficients: np.ndarray) -> str:
-    units, family = model.units, model.fit.model.family
-    nuisance = model.fit.model.nuisances(model.fit.theta)[e]
+    units, family = model.units, model.fit.model.law(e)
+    nuisance = model.fit.model.nuisances(model.fit.theta)[e, : family.nuisances]
+    if not family.predictors:
+        return f"{units.response} is always {float(family.mean(np.zeros(0))):g}"
     eta = np.concatenate([coefficients[:, 0], nuisance])
     slopes = coefficients[:, 1:]
+    if family.ordered:
+        p = family.mean(eta)
+        says = " or ".join(f"{units.classes[c]} ({p[c]:.0%})" for c in np.argsort(-p)[:2] if p[c] >= 0.15)
+        return _driven(f"at the average input it predicts {says}", slopes[0], units.expert_names)
     if family.labels:
         p = family.mean(eta)
         top = np.argsort(-p)[:2]
@@ -72,9 +78,14 @@ def _what(model: FittedModel, e: int, coefficients: np.ndarray) -> str:
         return f"{first}; {units.classes[top[0]]} becomes {drive}" if drive else first
     mean = units.y_center + units.y_scale * float(family.mean(eta))
     spread = units.y_scale * math.sqrt(float(family.variance(eta)))
-    up, down = _drivers(slopes[0], units.expert_names)
-    drive = " and ".join(f"{word} with {_all(c)}" for word, c in (("rising", up), ("falling", down)) if c)
     first = f"at the average input {units.response} is about {mean:.4g} ± {spread:.2g}"
+    return _driven(first, slopes[0], units.expert_names)
+
+
+def _driven(first: str, slopes: np.ndarray, names: tuple[str, ...]) -> str:
+    """With what the response rises and falls."""
+    up, down = _drivers(slopes, names)
+    drive = " and ".join(f"{word} with {_all(c)}" for word, c in (("rising", up), ("falling", down)) if c)
     return f"{first}, {drive}" if drive else first
 
 
@@ -93,11 +104,14 @@ def _all(names: list[str]) -> str:
 
 def title(model: FittedModel) -> str:
     """What was fitted."""
-    m = model.fit.model
+    m, response = model.fit.model, short(model.units.response)
+    if m.family.members:
+        names = ", ".join(law.name for law in m.family.members)
+        return f"Mixture of {m.k} experts ({names}), {m.gate.name} gate, response '{response}'"
     name = m.family.name.capitalize() if m.family.name in PROPER else m.family.name
     if m.k == 1:
-        return f"One {name} expert, response '{short(model.units.response)}'"
-    return f"Mixture of {m.k} {name} experts, {m.gate.name} gate, response '{short(model.units.response)}'"
+        return f"One {name} expert, response '{response}'"
+    return f"Mixture of {m.k} {name} experts, {m.gate.name} gate, response '{response}'"
 
 
 def shared(model: FittedModel) -> tuple[str, ...]:
@@ -128,6 +142,8 @@ def gate_title(model: FittedModel) -> str:
 
 def expert_title(model: FittedModel) -> str:
     """What their coefficients are."""
+    if model.fit.model.family.ordered:
+        return "Experts (log odds of a higher class)"
     if model.units.classes:
         return f"Experts (log odds against {short(model.units.classes[-1])})"
     return "Experts"

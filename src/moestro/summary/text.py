@@ -39,7 +39,7 @@ def summary_text(
     for text in warned:
         lines += paragraph("Warning", f"{text}.")
     lines += [""] * bool(warned)
-    for label, text in (*_facts(model), *more):
+    for label, text in (*facts(model), *more):
         lines += paragraph(label, text)
     if covariance is not None:
         how = str(ERRORS.get(covariance.kind, covariance.kind))
@@ -50,10 +50,10 @@ def summary_text(
         lines += paragraph("Std. errors", how)
     elif without:
         lines += paragraph("Std. errors", f"none: {without}")
-    shares = _shares(model, covariance, estimates)
-    if shares is not None:
+    found = shares(model, covariance, estimates)
+    if found is not None:
         unit = "groups" if getattr(fit, "group_sizes", None) and covariance is not None else "rows"
-        lines += ["", *heading(f"Shares of the {unit}"), *share_block(*shares)]
+        lines += ["", *heading(f"Shares of the {unit}"), *share_block(*found)]
     for part, title in (("gate", words.gate_title(model)), ("expert", words.expert_title(model))):
         chosen, left_out = words.shown(estimates, part, covariance is not None)
         if chosen:
@@ -66,7 +66,7 @@ def summary_text(
     return "\n".join(lines)
 
 
-def _facts(model: Any) -> list[tuple[str, str]]:
+def facts(model: Any) -> list[tuple[str, str]]:
     """What is said of every fit."""
     fit, sample = model.fit, model.sample
     groups = getattr(fit, "group_sizes", None)
@@ -97,7 +97,7 @@ def _facts(model: Any) -> list[tuple[str, str]]:
     return out
 
 
-def _shares(model: Any, covariance: Any, estimates: Any) -> Any:
+def shares(model: Any, covariance: Any, estimates: Any) -> Any:
     """Shares (k,) and their standard errors or None: parameters of located experts, else the gate's
     average."""
     if model.fit.k == 1:

@@ -1,0 +1,28 @@
+"""Residuals of the whole predictive law."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..inference.classification import quantile_residuals
+
+
+def residuals(model: Any, x: Any, z: Any, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Quantile residuals (n,), or (n, q) of several responses, of rows as the design gives them: standard
+    normal where the model is right; of counts and classes a random point of the jump."""
+    if model.classes:
+        law = model.distribution(x, z)
+        return quantile_residuals(law.cdf(y - 1), law.cdf(y), rng)
+    laws = list(model.marginals(x, z).values())
+    several = np.reshape(y, (len(y), -1)).T
+    out = [
+        quantile_residuals(law.cdf(v - 1), law.cdf(v), rng)
+        if law.family.discrete
+        else quantile_residuals(law.cdf(np.nextafter(v, -np.inf)), law.cdf(v), rng)
+        if law.family.points
+        else quantile_residuals(law.cdf(v), law.cdf(v))
+        for law, v in zip(laws, several, strict=True)
+    ]
+    return out[0] if model.single else np.column_stack(out)

@@ -1,0 +1,71 @@
+"""The rows beneath a picture: columns, response, weights and posteriors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..errors import DataError
+from ..fitted import FittedModel, LocatedModel, posterior
+
+POINTS = 800  # that a picture shows
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that a model has seen, or others.
+
+    Attributes
+    ----------
+    x, z : arrays of shape (n, d) and (n, e), or None
+        As the design gives them.
+    y : ndarray of shape (n,) or (n, q)
+        Response; classes by their place.
+    w : ndarray of shape (n,)
+        Weights.
+    r : ndarray of shape (n, k)
+        Posteriors of the experts.
+    """
+
+    x: Any
+    z: Any
+    y: np.ndarray
+    w: np.ndarray
+    r: np.ndarray
+
+    def column(self, model: FittedModel | LocatedModel, name: str) -> np.ndarray:
+        """A column (n,) of the experts or of the gate, by its name."""
+        for matrix, names in ((self.x, model.design.expert_names), (self.z, model.design.gate_names)):
+            if matrix is not None and name in names:
+                found = matrix[:, [list(names).index(name)]]
+                return np.ravel(found.toarray() if sp.issparse(found) else found)
+        known = ", ".join(dict.fromkeys([*model.design.gate_names, *model.design.expert_names]))
+        raise DataError(f"no column '{name}' to draw against: the columns are {known}")
+
+    def known(self, model: FittedModel | LocatedModel) -> np.ndarray | None:
+        """The average offset and one trial, where the model has them: what lines are drawn at."""
+        known = self.x.shape[1] - len(model.design.expert_names)
+        return np.array([float(np.mean(self.x[:, -known])), 1.0][:known]) if known else None
+
+    def responses(self, model: FittedModel | LocatedModel) -> np.ndarray:
+        """(n, q); successes as their share of the trials."""
+        y = np.reshape(self.y, (len(self.y), -1))
+        return y / self.x[:, -1:] if self.x.shape[1] - len(model.design.expert_names) > 1 else y
+
+    def shown(self, most: int = POINTS) -> np.ndarray:
+        """Places of at most so many rows, evenly spread."""
+        n = len(self.w)
+        return np.arange(n) if n <= most else np.linspace(0, n - 1, most).astype(int)
+
+
+def rows_of(
+    estimator: Any, X: Any = None, y: Any = None, sample_weight: Any = None, *, offset: Any = None
+) -> Rows:
+    """The rows (X, y), or those that an estimator was fitted on, with their posteriors."""
+    if not hasattr(estimator, "_rows"):
+        raise DataError(f"expected a fitted moestro estimator, got {type(estimator).__name__}")
+    x, z, y, w = estimator._rows(X, y, sample_weight, offset, "this picture")
+    return Rows(x, z, y, w, posterior(estimator._fitted().log_joint(x, z, y)))

@@ -8,6 +8,7 @@ equation. So an infimum at that loss is over (u, v, shares), by least squares, i
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -153,8 +154,12 @@ class Nearby:
             out[: len(own)] = own
             return out
 
+        def slopes(v: np.ndarray) -> np.ndarray:
+            return self.slopes(v, eps)
+
+        jac: Any = slopes
         found = least_squares(
-            values, start, lambda v: self.slopes(v, eps), method="lm",
+            values, start, jac, method="lm",
             xtol=1e-12, ftol=1e-6, gtol=1e-12, max_nfev=STEPS,
         )  # fmt: skip
         distance = float(np.sqrt((self.gap(found.x, eps) ** 2).sum()) * eps)
@@ -177,7 +182,7 @@ class Nearby:
                 np.log(parts.pop("variances")) if "variances" in parts else np.zeros((len(self.cell), 0))
             )
         return replace(
-            self.truth.permute(self.cell),
+            self.truth.permute(self.cell.tolist()),
             log_weights=np.asarray(log_weights, dtype=float),
             nuisances=nuisances,
             **parts,

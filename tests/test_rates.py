@@ -21,6 +21,15 @@ def test_the_page_prints_it():
     assert markdown(rates()) in section
 
 
+def test_the_page_of_papers_names_what_exists():
+    root = Path(__file__).parents[1]
+    page = (root / "docs" / "papers.md").read_text()
+    assert len(re.findall(r"^## .*arXiv \d{4}\.\d{5}", page, re.MULTILINE)) == 10
+    for name in re.findall(r"test_\w+\.py", page):
+        assert (root / "tests" / name).is_file(), name
+    assert set(re.findall(r"[Ss]tudy `([\w-]+)`", page)) <= set(STUDIES)
+
+
 def test_every_gate_loss_and_study_is_named():
     assert set(GATES) <= {r.gate for r in RATES}
     assert {r.loss for r in RATES} - {"none"} == set(LOSSES)

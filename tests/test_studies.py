@@ -1,5 +1,6 @@
 """Studies: declared designs that run, stop anywhere, go on, and say what they found."""
 
+import csv
 import json
 import os
 import shlex
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from click.testing import CliRunner
 
 from moestro.cli import main
 from moestro.errors import DataError, FileError
-from moestro.studies import STUDIES, Arm, find_study
+from moestro.studies import STUDIES, Arm, find_study, softmax_gaussian
 from moestro.studies.design import SCALES, log_sizes
 from moestro.studies.report import command_of
 from moestro.studies.runner import LINES, RESULT, read_rows, run_plan
@@ -289,3 +291,17 @@ def test_list_names_every_study():
     done = CliRunner().invoke(main, ["study", "list"])
     assert done.exit_code == 0
     assert all(name in done.output for name in STUDIES)
+
+
+def test_the_slope_of_the_published_figure_is_that_of_sizes_plotted_as_others():
+    """Our own stored losses of the same protocol, read at the inferred sizes, have the published slope."""
+    page = Path(__file__).parents[1] / "docs" / "studies" / "softmax-gaussian-as_published"
+    with open(page / "summary.csv") as file:
+        rows = list(csv.DictReader(file))
+    sizes, losses = (np.array([float(r[name]) for r in rows]) for name in ("n", "loss_mean"))
+    published = softmax_gaussian.STUDY.published["K=2", "loss"].exponent
+    assert softmax_gaussian.as_plotted(sizes, losses) == pytest.approx(published, abs=0.02)
+    exact = 7 * softmax_gaussian.INFERRED**-0.5
+    assert softmax_gaussian.as_plotted(softmax_gaussian.INFERRED, exact) < -0.6
+    nominal = np.polyfit(np.log(sizes), np.log(losses), 1)[0]
+    assert nominal == pytest.approx(-0.503, abs=0.005)

@@ -112,6 +112,8 @@ def _page(study: Study, design: dict[str, Any], rows: list[Row], lines: list[Lin
         f"```sh\n{command_of(study, design)}\n```",
         study.differences,
     ]
+    if study.note is not None and design["scale"] == "paper":
+        parts.append(study.note())
     if study.choices:
         parts += [
             "## Chosen numbers of experts",

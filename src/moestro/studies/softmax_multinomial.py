@@ -6,6 +6,7 @@ experts.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..design import apply_transform, learn_transform
 from ..experts import Multinomial
 from ..gates import SoftmaxGate
 from ..measure import MixingMeasure
-from ..theory import parameter_errors, voronoi_loss
+from ..theory import hellinger, modulus, parameter_errors, voronoi_loss
 from .design import Arm, Row, Study, check_atoms, check_options, log_sizes, read_truth
 from .maximum import maximise
 from .starts import near_softmax
@@ -103,6 +104,51 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     }
 
 
+LOSSES = (0.1, 0.03, 0.01)
+POINTS = 25  # inputs of the moduli: more equations than a measure of two atoms has parameters
+SPLIT = 0.7  # of the smaller of two classes' weights, moved to the other and back
+
+
+def split(truth: MixingMeasure) -> MixingMeasure:
+    """Three atoms with the density of `truth`, whose last expert has two classes of equal slopes: e^{a_1} and
+    e^{a_2} of its halves are moved by +t and -t, so that their sum stays and so does their mean."""
+    out = truth.permute([0, 1, 1])
+    intercepts, log_weights = np.array(out.intercepts), np.array(out.log_weights)
+    first, second = np.exp(intercepts[1])
+    t = SPLIT * min(first, second)
+    intercepts[1:] = np.log([[first + t, second - t], [first - t, second + t]])
+    log_weights[1:] -= np.log(2)
+    return replace(out, intercepts=intercepts, log_weights=log_weights)
+
+
+def note() -> str:
+    """The moduli of the exact arms, and a measure of three atoms with each truth's density."""
+    x = np.linspace(-REACH, REACH, POINTS)[:, None]
+    lines = [
+        "## Before any data",
+        "Smallest root mean square Hellinger distance of a measure with a given loss (`theory.modulus`), two "
+        "atoms:",
+    ]
+    for regime in REGIMES:
+        truth = multinomial_measure(**_truth(regime))
+        for name, z in (("standard", x), ("tanh", np.tanh(x))):
+            found = modulus(truth, 2, "multinomial-D1", LOSSES, x=x, z=z, starts=2)
+            lines.append(f"* regime {regime}, {name} gate: {found}.")
+    lines.append("Three atoms: the truths are not identified. One of them split in two, under either gate:")
+    for regime in REGIMES:
+        truth = multinomial_measure(**_truth(regime))
+        other = split(truth)
+        gap = max(float(hellinger(other.conditional(x, z), truth.conditional(x, z))) for z in (x, np.tanh(x)))
+        lines.append(
+            f"* regime {regime}: intercepts {np.round(other.intercepts[1:], 2).tolist()} for "
+            f"{truth.intercepts[1].tolist()}: loss {voronoi_loss(other, truth):.3g}, "
+            f"Hellinger distance {gap:.0e}."
+        )
+    return "\n\n".join(
+        ["\n".join(lines[:1]), lines[1], "\n".join(lines[2:6]), lines[6], "\n".join(lines[7:])]
+    )
+
+
 STUDY = Study(
     name="softmax-multinomial",
     title="Softmax-gated multinomial logistic experts",
@@ -111,6 +157,7 @@ STUDY = Study(
     fit=fit,
     check=check,
     lines=LINES,
+    note=note,
     protocols=("as_defined",),
     differences=(
         "The paper has no figure, so there is no published number to replay: these are the rates of its "

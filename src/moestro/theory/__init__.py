@@ -5,6 +5,7 @@ from .comparison import parameter_errors, voronoi_loss
 from .divergences import Divergence, hellinger, jensen_kl, kl, total_variation
 from .exponents import exponent_search, voronoi_exponent
 from .losses import LOSSES
+from .modulus import Modulus, modulus
 from .rates import RATES, Rate, rates
 from .transforms import TransformCheck, check_gate_transform
 from .transport import wasserstein
@@ -14,6 +15,7 @@ __all__ = [
     "LOSSES",
     "RATES",
     "Divergence",
+    "Modulus",
     "Rate",
     "TransformCheck",
     "check_gate_transform",
@@ -22,6 +24,7 @@ __all__ = [
     "hellinger",
     "jensen_kl",
     "kl",
+    "modulus",
     "parameter_errors",
     "rates",
     "top_k_bound",

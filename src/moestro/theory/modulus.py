@@ -1,0 +1,170 @@
+"""How small a Hellinger distance can hide how large a loss: the inequality behind the rates, without data.
+
+    omega(eps) = inf { H(p_G, p_G*) : D(G, G*) = eps, G of k atoms },   H^2 = E_X h^2(p_G(.|X), p_G*(.|X))
+
+The theorems say H >= c D near the truth: omega has slope one in eps for the right loss, and falls faster than
+any power where there is none. Maximum likelihood has H of order n^(-1/2), so a loss of eps is told from none
+at n of order 1 / omega(eps)^2, which is where a rate begins to show.
+
+An infimum of zero at eps > 0 says that the truth is not identified among k atoms. Two multinomial experts in
+place of one whose classes l and m have equal slopes have its density, if e^{a_l} + e^{a_m} is the same in
+both and the mean of e^{a_l} is kept, because the density is linear in e^{a_l} then; where all slopes are
+zero, any two of the same mean do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement, pairwise
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError
+from ..measure import MixingMeasure
+from .losses import LOSSES
+from .nearby import Nearby
+
+WITHIN = 0.15  # of the last slope: from there on the curve counts as a power
+ZERO = 1e-16  # distances below are rounding of square roots in `Real`
+
+
+@dataclass(frozen=True)
+class Modulus:
+    """The curve omega(eps), an upper bound of it as all minima found by search are.
+
+    Attributes
+    ----------
+    eps, distance : ndarray of shape (m,)
+        Losses, decreasing, and the smallest root mean square Hellinger distances found.
+    measures : tuple of MixingMeasure
+        Where they were found.
+    slope, constant : float
+        Of log omega on log eps over the last two: omega is about constant * eps^slope there; nan for one eps,
+        or where a distance is zero.
+    asymptotic_from : float
+        n = 1 / omega^2 at the largest eps from which on all slopes are within 0.15 of the last; nan for less
+        than three, infinite where a distance is zero.
+    """
+
+    eps: np.ndarray
+    distance: np.ndarray
+    measures: tuple[MixingMeasure, ...]
+    slope: float
+    constant: float
+    asymptotic_from: float
+
+    def __str__(self) -> str:
+        if not self.identified:
+            lost = self.eps[self.distance == 0].max()
+            return f"not identified: a measure with a loss of {lost:g} has the density of the truth"
+        return (
+            f"Hellinger distance {self.constant:.1e} * loss^{self.slope:.2f}, "
+            f"asymptotic from about n = {self.asymptotic_from:.0e}"
+        )
+
+    @property
+    def identified(self) -> bool:
+        """Whether no measure with a positive loss and the density of the truth was found."""
+        return bool((self.distance > 0).all())
+
+
+def modulus(
+    truth: MixingMeasure, k: int, loss: str, eps: float | Sequence[float], *, x: Any, z: Any = None,
+    r: float | None = None, starts: int = 10, seed: int = 0,
+) -> Modulus:  # fmt: skip
+    """The smallest Hellinger distance of a measure of k atoms whose loss is eps.
+
+    Parameters
+    ----------
+    truth : MixingMeasure
+        With a softmax gate and multinomial or Gaussian experts.
+    k : int
+        Atoms of G, at least those of the truth; every cell keeps one.
+    loss : str
+        A name of `LOSSES`.
+    eps : float or sequence of float
+        Values of the loss; small enough for atoms to stay in their cells.
+    x : array-like of shape (m, d)
+        Inputs, equally likely.
+    z : array-like of shape (m, e), optional
+        Gate columns M(x) of a modified gate; by default x.
+    r : float, optional
+        The power of "multinomial-D2r".
+    starts : int
+        Random starts for each way to spread the atoms over cells and each eps.
+
+    Raises
+    ------
+    DataError
+        Where no start keeps its atoms in their cells: eps is too large.
+    """
+    x = np.asarray(x, dtype=float)
+    z = x if z is None else np.asarray(z, dtype=float)
+    values = np.sort(np.atleast_1d(np.asarray(eps, dtype=float)))[::-1]
+    _check(truth, k, loss, values, r, x, z)
+    paths = [
+        Nearby(truth, np.array([*range(truth.k), *extra]), LOSSES[loss], r, x, z)
+        for extra in combinations_with_replacement(range(truth.k), k - truth.k)
+    ]
+    rng = np.random.default_rng(seed)
+    warm: dict[int, np.ndarray] = {}
+    distance, measures = np.full(len(values), np.inf), []
+    for i, value in enumerate(values):
+        best: MixingMeasure | None = None
+        for at, path in enumerate(paths):
+            own = np.inf
+            tried = [warm[at]] if at in warm else []
+            tried += [rng.standard_normal(path.size) for _ in range(starts)]
+            for start in tried:
+                found, size = path.descend(start, float(value))
+                if size < own:
+                    own, warm[at] = size, found
+                if size < distance[i]:
+                    distance[i], best = (0.0 if size < ZERO else size), path.measure(found, float(value))
+                if distance[i] == 0.0:
+                    break
+            if distance[i] == 0.0:
+                break
+        if best is None:
+            raise DataError(f"no measure with a loss of {value:g} keeps its atoms in their cells: lower eps")
+        measures.append(best)
+    return _summary(values, distance, tuple(measures))
+
+
+def _check(
+    truth: Any, k: int, loss: str, eps: np.ndarray, r: float | None, x: np.ndarray, z: np.ndarray
+) -> None:
+    if not isinstance(truth, MixingMeasure) or truth.gate != "softmax":
+        raise DataError("modulus takes a mixing measure with a softmax gate")
+    if truth.law.name not in ("multinomial", "gaussian"):
+        raise DataError(f"modulus knows multinomial and Gaussian experts, not {truth.law.name} ones")
+    if loss not in LOSSES or LOSSES[loss].top_k or LOSSES[loss].at_origin is not None:
+        raise DataError(f"modulus takes a loss of softmax gates, not {loss!r}")
+    if {p for t in LOSSES[loss].exact for p in t.parts} != set(truth.components()):
+        raise DataError(f"{loss} is not a loss of this model")
+    if LOSSES[loss].needs_r and (r is None or r < 1):
+        raise DataError(f"{loss} needs its power r, a number of at least 1")
+    if k < truth.k:
+        raise DataError(f"k={k} is below the {truth.k} atoms of the truth")
+    if not len(eps) or not (eps > 0).all() or not np.isfinite(eps).all():
+        raise DataError("eps must be positive")
+    shape = (truth.slopes.shape[2], truth.gate_slopes.shape[1])
+    if x.ndim != 2 or z.ndim != 2 or len(x) != len(z) or (x.shape[1], z.shape[1]) != shape:
+        raise DataError(f"x and z must be matrices of {shape[0]} and {shape[1]} columns")
+
+
+def _summary(eps: np.ndarray, distance: np.ndarray, measures: tuple[MixingMeasure, ...]) -> Modulus:
+    if (distance == 0).any():
+        return Modulus(eps, distance, measures, np.nan, np.nan, np.inf)
+    if len(eps) < 2:
+        return Modulus(eps, distance, measures, np.nan, np.nan, np.nan)
+    slopes = [float(np.diff(np.log(distance[[i, j]]))[0] / np.diff(np.log(eps[[i, j]]))[0])
+              for i, j in pairwise(range(len(eps)))]  # fmt: skip
+    constant = float(distance[-1] / eps[-1] ** slopes[-1])
+    first = len(slopes) - 1
+    while first > 0 and abs(slopes[first - 1] - slopes[-1]) <= WITHIN:
+        first -= 1
+    reached = float(distance[first] ** -2) if len(eps) > 2 else np.nan
+    return Modulus(eps, distance, measures, slopes[-1], constant, reached)

@@ -1,0 +1,189 @@
+"""Measures near a true one at a given loss, as vectors without constraints, and their densities.
+
+The gauge is that of `voronoi_loss(..., gauge="fixed")`. An atom of a cell moves by (s eps)^(1/rho) u in a
+part with the exponent rho and cells gain s eps v of weight; the s at which the loss is eps solves a quadratic
+equation. So an infimum at that loss is over (u, v, shares), by least squares, in extended precision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..measure import MixingMeasure
+from .exponents import voronoi_exponent
+from .losses import Loss
+
+Real = np.longdouble
+STEP = 2.0**-20  # of differences: cut off and rounded at about 1e-12
+STEPS, FAR = 200, 1e6
+NODES = 12.0  # standard deviations to either side of a Gaussian expert's mean, at the truth
+
+
+class Nearby:
+    """Measures near the truth whose atom i is in the cell of true atom cell[i], as vectors (u, v, shares)."""
+
+    def __init__(
+        self,
+        truth: MixingMeasure,
+        cell: np.ndarray,
+        loss: Loss,
+        r: float | None,
+        x: np.ndarray,
+        z: np.ndarray,
+    ) -> None:
+        self.truth, self.cell, self.x, self.z = truth, cell, x.astype(Real), z.astype(Real)
+        weights = np.exp(truth.log_weights - truth.log_weights.max())
+        self.true = (weights / weights.sum()).astype(Real)
+        self.reference = int(np.argmax(self.true))
+        self.terms = []
+        for i, j in enumerate(cell):
+            m = int((cell == j).sum())
+            own = r if r else float(voronoi_exponent(m, loss.system))
+            chosen = loss.exact if m == 1 else loss.over
+            self.terms.append([(t.parts, float(t.exponent(own)), t.rows, i) for t in chosen])
+        self.shapes = {name: value[cell].shape for name, value in truth.components().items()}
+        self.sizes = {name: int(np.prod(shape)) for name, shape in self.shapes.items()}
+        self.size = sum(self.sizes.values()) + truth.k + len(cell)
+        self.y, self.y_weights = self._grid()
+        self.root = np.sqrt(self._density(truth.log_weights.astype(Real), self._true_parts()))
+
+    def _true_parts(self) -> dict[str, np.ndarray]:
+        return {name: value.astype(Real) for name, value in self.truth.components().items()}
+
+    def _grid(self) -> tuple[np.ndarray, np.ndarray]:
+        """Values of y at each input, (m, S), and their weights: the classes, or nodes around every mean."""
+        if self.truth.law.labels:
+            return np.zeros((1, 1)), np.ones((1, 1))
+        mean = self.truth.intercepts[:, 0] + np.asarray(self.x, dtype=float) @ self.truth.slopes[:, 0].T
+        sd = np.sqrt(self.truth.variances)
+        cuts = np.sort(
+            (mean[:, :, None] + np.linspace(-NODES, NODES, 33) * sd[:, None]).reshape(len(mean), -1)
+        )
+        t, w = np.polynomial.legendre.leggauss(6)
+        half = 0.5 * np.diff(cuts)[:, :, None]
+        y = 0.5 * (cuts[:, 1:] + cuts[:, :-1])[:, :, None] + half * t
+        return y.reshape(len(mean), -1), (half * w).reshape(len(mean), -1)
+
+    def _density(self, log_weights: np.ndarray, parts: dict[str, np.ndarray]) -> np.ndarray:
+        """p(y | x) at the values of y, shape (m, S)."""
+        gate = log_weights + self.z @ parts["gate_slopes"].T
+        gate = np.exp(gate - gate.max(axis=1, keepdims=True))
+        gate = gate / gate.sum(axis=1, keepdims=True)
+        eta = parts["intercepts"] + np.einsum("nd,kmd->nkm", self.x, parts["slopes"])
+        if self.truth.law.labels:
+            eta = np.concatenate([eta, np.zeros((*eta.shape[:2], 1), dtype=Real)], axis=2)
+            each = np.exp(eta - eta.max(axis=2, keepdims=True))
+            each = each / each.sum(axis=2, keepdims=True)
+            return np.einsum("nk,nks->ns", gate, each)
+        variance = parts["variances"][:, 0]
+        gap = self.y[:, None, :] - eta
+        each = np.exp(-gap * gap / (2 * variance[:, None])) / np.sqrt(2 * np.pi * variance)[:, None]
+        return np.einsum("nk,nks->ns", gate, each)
+
+    def place(self, v: np.ndarray, eps: float) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Log-weights and components of the measure with loss eps in the direction v."""
+        u, start = {}, 0
+        for name, size in self.sizes.items():
+            u[name] = v[start : start + size].reshape(self.shapes[name]).astype(Real)
+            start += size
+        gain = v[start : start + self.truth.k].astype(Real)
+        gain[self.reference] = 0.0
+        logits = v[start + self.truth.k :].astype(Real)
+        share = np.empty(len(self.cell), dtype=Real)
+        for j in range(self.truth.k):
+            own = self.cell == j
+            e = np.exp(logits[own] - logits[own].max())
+            share[own] = e / e.sum()
+        inside = self.cell == self.reference
+        u["gate_slopes"] = self._centred(u["gate_slopes"], share, inside)
+        size = np.zeros(len(self.cell), dtype=Real)
+        for terms in self.terms:
+            for parts, rho, rows, i in terms:
+                if rows:
+                    flat = u[parts[0]][i].reshape(u[parts[0]].shape[1], -1)
+                    size[i] += (np.sqrt((flat**2).sum(axis=1)) ** rho).sum()
+                else:
+                    size[i] += np.sqrt(sum((u[n][i] ** 2).sum() for n in parts)) ** rho
+        a = (share * self.true[self.cell] * size).sum() + np.abs(gain).sum() - eps * gain.sum()
+        b = eps * (share * gain[self.cell] * size).sum()
+        s = 2 / (
+            a + np.sqrt(np.maximum(a * a + 4 * b, 0))
+        )  # the root of b s^2 + a s = 1 that is 1 / a at b = 0
+        out = {name: value[self.cell].astype(Real) for name, value in self.truth.components().items()}
+        for terms in self.terms:
+            for parts, rho, _, i in terms:
+                for n in parts:
+                    out[n][i] += (s * eps) ** (1 / Real(rho)) * u[n][i]
+        total = self.true + s * eps * gain
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.log(share * total[self.cell]), out
+
+    def _centred(self, slopes: np.ndarray, share: np.ndarray, inside: np.ndarray) -> np.ndarray:
+        """The mean beta_1 of the reference cell stays; elsewhere nothing changes."""
+        slopes[inside] -= share[inside] @ slopes[inside]
+        return slopes
+
+    def gap(self, v: np.ndarray, eps: float) -> np.ndarray:
+        """(sqrt p - sqrt p*) / eps, each square a share of H^2 / eps^2."""
+        with np.errstate(all="ignore"):
+            log_weights, parts = self.place(v, eps)
+            p = self._density(log_weights, parts)
+            out = (np.sqrt(p) - self.root) * np.sqrt(self.y_weights / (2 * len(self.x))) / eps
+        return np.where(np.isfinite(out), out, FAR).ravel()
+
+    def slopes(self, v: np.ndarray, eps: float) -> np.ndarray:
+        """Derivatives of `gap` by central differences: the flat directions need the digits of `Real`."""
+        out = np.zeros((max(len(self.x) * self.root.shape[1], self.size), self.size))
+        for i in range(self.size):
+            step = np.zeros(self.size)
+            step[i] = STEP
+            change = (self.gap(v + step, eps) - self.gap(v - step, eps)) / (2 * STEP)
+            out[: len(change), i] = change
+        return out
+
+    def descend(self, start: np.ndarray, eps: float) -> tuple[np.ndarray, float]:
+        """A local minimum from `start`, and its distance; infinite where an atom left its cell."""
+        from scipy.optimize import least_squares
+
+        def values(v: np.ndarray) -> np.ndarray:
+            own = self.gap(v, eps)
+            out = np.zeros(max(len(own), self.size))  # MINPACK wants as many equations as unknowns
+            out[: len(own)] = own
+            return out
+
+        def slopes(v: np.ndarray) -> np.ndarray:
+            return self.slopes(v, eps)
+
+        jac: Any = slopes
+        found = least_squares(
+            values, start, jac, method="lm",
+            xtol=1e-12, ftol=1e-6, gtol=1e-12, max_nfev=STEPS,
+        )  # fmt: skip
+        distance = float(np.sqrt((self.gap(found.x, eps) ** 2).sum()) * eps)
+        return found.x, distance if self.stays(found.x, eps) else np.inf
+
+    def stays(self, v: np.ndarray, eps: float) -> bool:
+        """Whether every atom is nearest to the true atom of its cell."""
+        fit = self.measure(v, eps)
+        if not np.isfinite(fit.atoms()).all():
+            return False
+        gap = ((fit.atoms()[:, None] - self.truth.atoms()) ** 2).sum(axis=2)
+        return bool((gap.argmin(axis=1) == self.cell).all())
+
+    def measure(self, v: np.ndarray, eps: float) -> MixingMeasure:
+        """The measure of a direction."""
+        log_weights, parts = self.place(v, eps)
+        parts = {name: np.asarray(value, dtype=float) for name, value in parts.items()}
+        with np.errstate(invalid="ignore", divide="ignore"):
+            nuisances = (
+                np.log(parts.pop("variances")) if "variances" in parts else np.zeros((len(self.cell), 0))
+            )
+        return replace(
+            self.truth.permute(self.cell.tolist()),
+            log_weights=np.asarray(log_weights, dtype=float),
+            nuisances=nuisances,
+            **parts,
+        )

@@ -1,0 +1,144 @@
+"""The modulus of a loss: closed forms of one atom, exact splits, the powers that the theorems state."""
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from moestro import MixingMeasure
+from moestro.errors import DataError
+from moestro.studies.softmax_multinomial import _truth, multinomial_measure, split
+from moestro.theory import hellinger, modulus, voronoi_loss
+
+X = np.linspace(-2, 2, 9)[:, None]
+NOTHING = np.zeros((1, 0))
+
+
+def classes(log_weights, gate_slopes, intercepts, slopes):
+    k, m = np.shape(intercepts)
+    return MixingMeasure(
+        log_weights,
+        gate_slopes,
+        intercepts,
+        slopes,
+        np.zeros((k, 0)),
+        "multinomial",
+        classes=tuple(range(m + 1)),
+    )
+
+
+def test_one_logistic_expert_has_a_closed_form():
+    truth = classes([0.0], np.zeros((1, 0)), [[0.7]], np.zeros((1, 1, 0)))
+
+    def distance(a):
+        p, q = (np.array([expit(v), expit(-v)]) for v in (0.7, a))
+        return np.sqrt(0.5 * ((np.sqrt(p) - np.sqrt(q)) ** 2).sum())
+
+    found = modulus(truth, 1, "multinomial-D1", [0.1, 0.01, 0.001], x=NOTHING, starts=3)
+    exact = [min(distance(0.7 + e), distance(0.7 - e)) for e in found.eps]
+    np.testing.assert_allclose(found.distance, exact, rtol=1e-8)
+    # h^2 = p (1 - p) eps^2 / 8 for small eps
+    assert found.constant == pytest.approx(np.sqrt(expit(0.7) * expit(-0.7) / 8), rel=0.01)
+    assert found.slope == pytest.approx(1, abs=0.01)
+    assert found.asymptotic_from == pytest.approx(exact[0] ** -2)
+
+
+def test_one_gaussian_expert_against_every_direction():
+    truth = MixingMeasure([0.0], np.zeros((1, 0)), [[0.3]], np.zeros((1, 1, 0)), np.log([[0.5]]), "gaussian")
+    found = modulus(truth, 1, "softmax-D1", 0.05, x=NOTHING, starts=4)
+    angle = np.linspace(0, 2 * np.pi, 20_001)
+    gap, v = 0.05 * np.cos(angle), 0.5 + 0.05 * np.sin(angle)
+    overlap = np.sqrt(2 * np.sqrt(0.5 * v) / (0.5 + v)) * np.exp(-(gap**2) / (4 * (0.5 + v)))
+    assert found.distance[0] == pytest.approx(np.sqrt(1 - overlap).min(), rel=1e-4)
+
+
+TWO = classes([0.3, 0.0], [[-1.0], [0.0]], [[0.5], [-1.0]], [[[1.5]], [[-2.0]]])
+
+
+def agrees(found, name, x, r=None):
+    """Losses and distances of the measures found, by the library's own functions."""
+    for eps, distance, measure in zip(found.eps, found.distance, found.measures, strict=True):
+        assert voronoi_loss(measure, TWO, name, r=r, gauge="fixed") == pytest.approx(eps, rel=1e-6)
+        rows = hellinger(measure.conditional(x), TWO.conditional(x)).rows
+        assert np.sqrt((rows**2).mean()) == pytest.approx(distance, rel=1e-3, abs=1e-8)
+
+
+def test_exact_atoms_have_the_power_of_the_theorem():
+    """Slope one in D1, whose exact atoms have no powers."""
+    x = np.linspace(-2, 2, 13)[:, None]
+    right = modulus(TWO, 2, "multinomial-D1", [0.1, 0.03, 0.01], x=x, starts=2)
+    assert right.slope == pytest.approx(1, abs=0.05)
+    agrees(right, "multinomial-D1", x)
+    # No measure drawn at random does better.
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        parts = (TWO.log_weights, TWO.gate_slopes, TWO.intercepts, TWO.slopes)
+        near = classes(*(v + 0.003 * rng.standard_normal(v.shape) for v in parts))
+        loss = voronoi_loss(near, TWO, "multinomial-D1", gauge="fixed")
+        rows = hellinger(near.conditional(x), TWO.conditional(x)).rows
+        assert np.sqrt((rows**2).mean()) > 0.9 * right.constant * loss
+
+
+@pytest.mark.slow
+def test_over_fitted_atoms_without_squares_have_twice_the_power():
+    """D2r with r = 1 has no squares where two atoms cover one, where D1 has: slope two."""
+    x = np.linspace(-2, 2, 25)[:, None]
+    wrong = modulus(TWO, 3, "multinomial-D2r", [0.1, 0.03], x=x, r=1.0, starts=2)
+    assert wrong.identified
+    agrees(wrong, "multinomial-D2r", x, 1.0)
+    assert wrong.slope == pytest.approx(2, abs=0.2)
+
+
+@pytest.mark.parametrize("slope", [0.0, 3.0])
+def test_classes_with_equal_slopes_can_be_split(slope):
+    """e^{a_1} + e^{a_2} the same in both halves and the mean of e^{a_1} kept: the density of one atom."""
+    truth = classes(
+        [0.0, 0.0], [[-1.0], [0.0]], [[1.0, 0.5], [-1.0, -2.0]], [[[2.0], [1.0]], [[slope], [slope]]]
+    )
+    a, b = np.exp([-1.0, -2.0])
+    halves = [[np.log(a + t), np.log(b - t)] for t in (0.05, -0.05)]
+    split = classes(
+        [0.0, -np.log(2), -np.log(2)], [[-1.0], [0.0], [0.0]], [[1.0, 0.5], *halves],
+        [[[2.0], [1.0]], *[[[slope], [slope]]] * 2],
+    )  # fmt: skip
+    for y in range(3):
+        rows = np.full(len(X), y)
+        np.testing.assert_allclose(split.log_density(X, rows), truth.log_density(X, rows), rtol=1e-12)
+    assert voronoi_loss(split, truth) > 0.01
+
+
+@pytest.mark.parametrize("regime", [1, 2])
+def test_the_truths_of_the_multinomial_study_are_not_identified(regime):
+    truth = multinomial_measure(**_truth(regime))
+    other = split(truth)
+    for z in (X, np.tanh(X)):
+        for y in range(3):
+            rows = np.full(len(X), y)
+            exact = truth.log_density(X, rows, z)
+            np.testing.assert_allclose(other.log_density(X, rows, z), exact, rtol=1e-12, atol=1e-12)
+    assert voronoi_loss(other, truth) > 0.4
+
+
+def test_identical_experts_make_the_gate_irrelevant():
+    truth = classes([0.0], [[0.0]], [[0.5]], [[[1.5]]])
+    found = modulus(truth, 2, "multinomial-D1", 0.1, x=X, starts=4)
+    assert not found.identified
+    assert "has the density of the truth" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"loss": "top-k-D1"}, "softmax gates"),
+        ({"loss": "softmax-D2"}, "not a loss of this model"),
+        ({"loss": "multinomial-D2r"}, "power r"),
+        ({"k": 1}, "below the 2 atoms"),
+        ({"eps": 0.0}, "positive"),
+        ({"eps": 1e3}, "lower eps"),
+        ({"x": np.zeros((3, 2))}, "columns"),
+    ],
+)
+def test_wrong_questions_are_refused(change, words):
+    truth = classes([0.0, 0.0], [[-1.0], [0.0]], [[1.0], [-1.0]], [[[2.0]], [[-1.0]]])
+    words_of = {"truth": truth, "k": 2, "loss": "multinomial-D1", "eps": 0.1, "x": X, "starts": 1} | change
+    with pytest.raises(DataError, match=words):
+        modulus(**words_of)

@@ -301,6 +301,10 @@ def test_the_slope_of_the_published_figure_is_that_of_sizes_plotted_as_others():
     sizes, losses = (np.array([float(r[name]) for r in rows]) for name in ("n", "loss_mean"))
     published = softmax_gaussian.STUDY.published["K=2", "loss"].exponent
     assert softmax_gaussian.as_plotted(sizes, losses) == pytest.approx(published, abs=0.02)
+    rows = [{"arm": "K=2", "n": int(n), "loss": v} for n, v in zip(sizes, losses, strict=True)]
+    told = softmax_gaussian.STUDY.note(rows, "as_published")
+    assert told in (page / "report.md").read_text()
+    assert softmax_gaussian.STUDY.note(rows, "as_defined") == ""
     exact = 7 * softmax_gaussian.INFERRED**-0.5
     assert softmax_gaussian.as_plotted(softmax_gaussian.INFERRED, exact) < -0.6
     nominal = np.polyfit(np.log(sizes), np.log(losses), 1)[0]

@@ -101,8 +101,8 @@ class Study:
         lines.
     table : callable (rows, arm names) -> Table, or None
         A table of the study's own, in the report.
-    note : callable () -> str, or None
-        What is computed from the truths alone, for the report of a run at paper scale.
+    note : callable (rows, protocol) -> str, or None
+        What is to be known before the tables, for the report of a run at paper scale; may be empty.
     paired : bool
         The same random numbers for every arm of a replicate.
     needs : tuple of (module, extra)
@@ -126,7 +126,7 @@ class Study:
     curve: tuple[tuple[float, str], ...] = ()
     curve_labels: tuple[str, str] = ("", "")
     table: Callable[[list[Row], list[str]], Table] | None = None
-    note: Callable[[], str] | None = None
+    note: Callable[[list[Row], str], str] | None = None
     paired: bool = False
     needs: tuple[tuple[str, str], ...] = ()
 

@@ -29,6 +29,7 @@ ENDED = {
     "separated",
     "variance collapsed",
     "imprecise",
+    "thin expert",
     "trained",
 }  # statuses that a further iteration does not change
 
@@ -113,7 +114,7 @@ def _page(study: Study, design: dict[str, Any], rows: list[Row], lines: list[Lin
         study.differences,
     ]
     if study.note is not None and design["scale"] == "paper":
-        parts.append(study.note())
+        parts.append(study.note(rows, design["protocol"]))
     if study.choices:
         parts += [
             "## Chosen numbers of experts",
@@ -146,7 +147,7 @@ def _page(study: Study, design: dict[str, Any], rows: list[Row], lines: list[Lin
     parts += ["## How the fits ended", markdown(endings_table(rows, arms))]
     if lines or study.curve:
         parts.append(f"![{study.title}]({FIGURE})")
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(p for p in parts if p) + "\n"
 
 
 def choices_table(study: Study, rows: list[Row], arms: Sequence[str]) -> Table:

@@ -121,7 +121,7 @@ def split(truth: MixingMeasure) -> MixingMeasure:
     return replace(out, intercepts=intercepts, log_weights=log_weights)
 
 
-def note() -> str:
+def note(rows: list[Row], protocol: str) -> str:
     """The moduli of the exact arms, and a measure of three atoms with each truth's density."""
     x = np.linspace(-REACH, REACH, POINTS)[:, None]
     lines = [

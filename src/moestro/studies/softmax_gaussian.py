@@ -127,8 +127,9 @@ def note(rows: list[Row], protocol: str) -> str:
     exponent = STUDY.published["K=2", "loss"].exponent
     return (
         "As plotted: the stored losses of the paper appear to be at other sizes than those they are plotted "
-        "against (inferred from the errors of their parameters: 20 sizes from 100 to about 1,500, then 180 to "
-        "100,000). The losses below, interpolated at those sizes and regressed on the plotted ones, have slope "
+        "against (inferred from the errors of their parameters: 20 sizes from 100 to about 1,500, then 180 "
+        "to 100,000). The losses below, interpolated at those sizes and regressed on the plotted ones, have "
+        "slope "
         f"{as_plotted(sizes, losses):.3f}; the published one is {exponent:.3f}."
     )
 

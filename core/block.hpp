@@ -1,94 +1,13 @@
-// Rows of one block: packed features, the terms of each row, and their sums over parameters.
+// Rows of one block: the terms of each row, and their sums over parameters.
 #pragma once
-#include <algorithm>
-
-#include "families.hpp"
-#include "gemm.hpp"
+#include "gate.hpp"
 
 namespace moestro {
 namespace MOESTRO_ISA {
 namespace {
 
-constexpr double kOff = -1e30;  // its exponential is zero, and it stays a number
-
-struct Buffers {
-    double *x, *z, *y, *w;      // packed block: features (p x kBlock), response, weight
-    double *u, *s;              // logits; scores, weighted in the end (logits x kBlock)
-    double *pi, *r, *p;         // gate weights, responsibilities (k x kBlock), the family's scratch (k scratch x kBlock)
-    double *joint;              // log pi_e + log f_e where the responsibilities are given
-    double *inv, *shift, *total;  // one over the gate's sum; what exponents were reduced by; p(y|x), then its log
-    double *off;                // sparse gate: added to the experts' scores (k x kBlock)
-    double *slope, *turn;       // soft boundaries: v_a = u_a + log sigma(t_a); sigma(-t_a), and dt_a/du_b (k x (k - 1))
-    double *pi_j, *r_j;         // sum_a pi_a dv_a and sum_a r_a dv_a of the gate's logits; else pi and r
-    double *weights, *products; // curvature pass: slots and feature products
-    bool given;                 // responsibilities are the caller's
-};
-
-// Cuts a workspace into columns of kBlock numbers.
-struct Carver {
-    double* at;
-    double* operator()(size_t columns) {
-        double* taken = at;
-        at += columns * kBlock;
-        return taken;
-    }
-};
-
-// Rows up to a whole number of pairs of vectors.
-int padded(int rows) { return (rows + 2 * W - 1) / (2 * W) * (2 * W); }
-
-// (x - center) * inv_scale, feature-major, after a row of ones; rows past the end are zero.
-void pack(const Design& d, int64_t first, int rows, int len, double* out) {
-    for (int i = 0; i < len; ++i) out[i] = i < rows ? 1.0 : 0.0;
-    const double* base = d.data + first * d.row_stride;
-    for (int j = 0; j < d.columns; ++j) {
-        const double c = d.center[j], s = d.inv_scale[j];
-        const double* column = base + j * d.col_stride;
-        double* o = out + size_t(j + 1) * kBlock;
-        for (int i = 0; i < rows; ++i) o[i] = (column[i * d.row_stride] - c) * s;
-        for (int i = rows; i < len; ++i) o[i] = 0.0;
-    }
-}
-
-// Linear predictors of the experts at a block of rows.
-void predictors(const Problem& pr, const double* theta, int64_t first, int rows, int len, const double* x, double* const* out) {
-    logits(len, theta + pr.gate_size(), pr.k * pr.m, pr.p(), x, out);
-    if (!pr.known) return;
-    for (int t = 0; t < pr.k * pr.m; ++t)
-        for (int i = 0; i < rows; ++i) out[t][i] += pr.known[first + i];
-}
-
-// Columns that a gate with soft boundaries needs beside the others.
-size_t soft_columns(const Problem& pr) { return pr.soft() ? size_t(pr.k) * pr.k + 2 * size_t(pr.gate_logits()) : 0; }
-
-// Of a block with its pi and r; logits of a gate with sharp boundaries, or none, are its scores.
-void carve_boundaries(const Problem& pr, Carver& carve, Buffers& b) {
-    b.off = pr.sparse() ? carve(pr.k) : nullptr;
-    b.pi_j = b.pi;
-    b.r_j = b.r;
-    if (!pr.soft()) return;
-    b.slope = carve(pr.k);
-    b.turn = carve(size_t(pr.k) * (pr.k - 1));
-    b.pi_j = carve(pr.gate_logits());
-    b.r_j = carve(pr.gate_logits());
-}
-
-// What each group of logits is multiplied by, in the plan's order.
-void features_of(const Problem& pr, const Plan& plan, double* z, double* x, double* constant, double** out) {
-    const int G = pr.gate_logits();
-    for (size_t i = 0; i < plan.groups.size(); ++i) {
-        const int t = plan.groups[i].logits[0];
-        if (t >= G) out[i] = (t - G) % (pr.m + pr.nu) >= pr.m ? constant : x;
-        else out[i] = pr.gate_parts() == 2 && t < pr.k - 1 ? z + kBlock : z;
-    }
-}
-
 template <class F>
-struct RowKernel {
-    const Problem& pr;
-    const Plan& plan;
-    const Request& rq;
-    const Buffers& b;
+struct RowKernel : GateKernel {
     F family;
 
     // Responsibilities, weighted scores, slots and log-densities of the block; returns the weighted value.
@@ -134,85 +53,6 @@ struct RowKernel {
                 }
         }
         return hsum(value);
-    }
-
-    // What the gate adds to the scores, and how it turns with them.
-    void boundaries(int len) const {
-        if (pr.soft()) soften(len);
-        else if (pr.sparse()) select(len);
-    }
-
-    // What expert a is ranked by.
-    inline V rank(int a, int v) const {
-        if (a == pr.k - 1) return V{};
-        return pr.rank_logit ? at(b.u, a, v) : at(b.u, a, v) - set1(rq.theta[size_t(a) * pr.q()]);
-    }
-
-    // Experts that rank before a; of equals the lower number comes first.
-    inline V ahead(int a, int v) const {
-        const V own = rank(a, v);
-        V count{};
-        for (int c = 0; c < pr.k; ++c) {
-            if (c == a) continue;
-            const V other = rank(c, v);
-            count += (c < a ? other >= own : other > own) ? set1(1.0) : V{};
-        }
-        return count;
-    }
-
-    // off is zero for the top_k experts that rank highest, kOff for the others.
-    void select(int len) const {
-        const V kept = set1(double(pr.top_k));
-        for (int v = 0; v < len; v += W)
-            for (int a = 0; a < pr.k; ++a) put(b.off, a, v, ahead(a, v) >= kept ? set1(kOff) : V{});
-    }
-
-    // off_a = log sigma(t_a), t_a = (rank_a - that of the rival of a) / tau: the first expert left out is the rival of
-    // those selected, the last one selected of the others.
-    void soften(int len) const {
-        const int k = pr.k, g = k - 1;
-        const V one = set1(1.0), out = set1(double(pr.top_k)), in = out - one, tau = set1(pr.tau);
-        for (int v = 0; v < len; v += W) {
-            V first_out{}, last_in{};
-            for (int a = 0; a < k; ++a) {
-                const V place = ahead(a, v);
-                first_out += place == out ? rank(a, v) : V{};
-                last_in += place == in ? rank(a, v) : V{};
-                put(b.off, a, v, place);
-            }
-            for (int a = 0; a < k; ++a) {
-                const V rival = at(b.off, a, v) < out ? out : in;
-                for (int c = 0; c < g; ++c)
-                    put(b.turn, a * g + c, v, ((a == c ? one : V{}) - (at(b.off, c, v) == rival ? one : V{})) / tau);
-            }
-            for (int a = 0; a < k; ++a) {
-                const V t = (rank(a, v) - (at(b.off, a, v) < out ? first_out : last_in)) / tau;
-                const V e = exp_any(-vabs(t)), inv = one / (one + e);
-                put(b.off, a, v, vmin(t, V{}) - log_pos(one + e));
-                put(b.slope, a, v, t < V{} ? inv : e * inv);
-            }
-        }
-    }
-
-    // dv_a / d logit t of the gate.
-    inline V turned(int a, int t, int v) const {
-        const int g = pr.k - 1;
-        const V own = set1(a == t % g ? 1.0 : 0.0);
-        return pr.soft() && t < g ? own + at(b.slope, a, v) * at(b.turn, a * g + t, v) : own;
-    }
-
-    // The gate's logits take their part in a mean over the experts, by pi and by r.
-    void means(int v) const {
-        for (int t = 0; t < pr.gate_logits(); ++t) {
-            V p{}, r{};
-            for (int a = 0; a < pr.k; ++a) {
-                const V j = turned(a, t, v);
-                p += at(b.pi, a, v) * j;
-                r += at(b.r, a, v) * j;
-            }
-            put(b.pi_j, t, v, p);
-            put(b.r_j, t, v, r);
-        }
     }
 
     // exp(u - shift) in pi, one over their sum in inv; shift is zero in the linear form.
@@ -272,44 +112,6 @@ struct RowKernel {
             }
             store(b.total + v, q + sum * log_pos(load(b.inv + v)));
         }
-    }
-
-    inline void slot(int index, int v, V value) const { put(b.weights, index, v, value); }
-
-    void gate_slots(int v, V w) const {
-        if (pr.soft()) return soft_slots(v, w);
-        const int g = pr.k - 1, T = pr.logits();
-        const int *info = plan.information_slot.data(), *curv = plan.curvature_slot.data();
-        for (int a = 0; a < g; ++a) {
-            const V pa = at(b.pi, a, v), ra = at(b.r, a, v);
-            for (int c = a; c < g; ++c) {
-                const V pp = pa * at(b.pi, c, v), rr = ra * at(b.r, c, v);
-                slot(info[a * T + c], v, w * (a == c ? pa - pp : -pp));
-                if (rq.order >= 3) slot(curv[a * T + c], v, w * (a == c ? ra - pa - rr + pp : pp - rr));
-            }
-        }
-    }
-
-    // As for sharp ones with dv in the place of the scores' own derivatives, and (r_a - pi_a) d2v_a.
-    void soft_slots(int v, V w) const {
-        const int k = pr.k, g = k - 1, G = pr.gate_logits(), T = pr.logits();
-        const int *info = plan.information_slot.data(), *curv = plan.curvature_slot.data();
-        for (int s = 0; s < G; ++s)
-            for (int t = s; t < G; ++t) {
-                V p{}, r{}, bent{};
-                for (int a = 0; a < k; ++a) {
-                    const V jj = turned(a, s, v) * turned(a, t, v), pa = at(b.pi, a, v), ra = at(b.r, a, v);
-                    p += pa * jj;
-                    if (rq.order < 3) continue;
-                    r += ra * jj;
-                    if (t >= g) continue;
-                    const V slope = at(b.slope, a, v), bend = slope * (set1(1.0) - slope);
-                    bent += (ra - pa) * bend * at(b.turn, a * g + s, v) * at(b.turn, a * g + t, v);
-                }
-                const V pp = at(b.pi_j, s, v) * at(b.pi_j, t, v), rr = at(b.r_j, s, v) * at(b.r_j, t, v);
-                slot(info[s * T + t], v, w * (p - pp));
-                if (rq.order >= 3) slot(curv[s * T + t], v, w * (r - p - rr + pp - bent));
-            }
     }
 
     void slots(int v, V w, V one) const {

@@ -210,6 +210,11 @@ def test_refused(tmp_path):
     assert done.exit_code == 2
     assert len(done.output.splitlines()) == 1
     assert not (tmp_path / "r.html").exists()
+    done = CliRunner().invoke(
+        main, ["report", str(tmp_path / "m.json"), "-", "--out", str(tmp_path / "r.pdf")]
+    )
+    assert done.exit_code == 2
+    assert "ends in .html" in done.output
 
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -79,6 +79,8 @@ def check_report(path: str | None) -> None:
     """Say before the work that a page cannot be written."""
     if path is None:
         return
+    if not path.lower().endswith((".html", ".htm")):
+        raise FileError(f"{path}: a report is an HTML page: give a name that ends in .html")
     try:
         import jinja2
         import matplotlib  # noqa: F401

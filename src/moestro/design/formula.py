@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..reading import sentence, texts
-from .frames import columns, refuse_unusable, row_count
+from .frames import columns, each, refuse_unusable, row_count
 from .grammar import offsets, parse, refuse_names, short, split, variables
 from .levels import declared_levels, plain_level, refuse_unseen
 from .materialise import make_spec, materialise, needed, plain, refuse_state
@@ -72,7 +72,7 @@ class FormulaSide:
         for factor, levels in self.levels.items():
             name = factor.removeprefix("C(").removesuffix(")")
             if name in found:
-                refuse_unseen(name, list(dict.fromkeys(map(plain_level, found[name].tolist()))), levels)
+                refuse_unseen(name, list(dict.fromkeys(each(found[name], plain_level))), levels)
         out = materialise(make_spec(self.text, self.levels, self.state), found, self._categories)
         got = [str(c) for c in out.model_spec.column_names]
         known = offsets(self.text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
@@ -47,11 +47,23 @@ def which_rows(bad: np.ndarray) -> str:
     return f"{len(at)} rows (the first is row {at[0] + 1})"
 
 
+def each(values: np.ndarray, of: Callable[[Any], Any]) -> list[Any]:
+    """`of` each value of a column, asked once for equal ones of one type: texts repeat themselves."""
+    listed = values.tolist()
+    keys = list(zip(map(type, listed), listed, strict=True))
+    try:
+        distinct = list(dict.fromkeys(keys))
+    except TypeError:  # a value without a hash
+        return [of(v) for v in listed]
+    known = {key: of(key[1]) for key in distinct}
+    return [known[key] for key in keys]
+
+
 def missing(values: np.ndarray) -> np.ndarray:
     """Boolean (n,): None, NaN, infinity."""
     if values.dtype.kind in "biufc":
         return ~np.isfinite(values)
-    return np.array([v is None or str(v) == "<NA>" or v != v for v in values.tolist()], dtype=bool)
+    return np.array(each(values, lambda v: v is None or str(v) == "<NA>" or v != v), dtype=bool)
 
 
 def refuse_unusable(found: dict[str, np.ndarray]) -> None:
@@ -62,15 +74,10 @@ def refuse_unusable(found: dict[str, np.ndarray]) -> None:
                 f"column '{name}' holds dates: turn it into a number, such as days since a fixed date"
             )
     for name, values in found.items():
-        odd = (
-            next((v for v in values.tolist() if isinstance(v, NO_VALUES)), None)
-            if values.dtype.kind == "O"
-            else None
-        )
-        if odd is not None:
-            raise DataError(
-                f"column '{name}' holds values of type {type(odd).__name__}: give numbers or texts"
-            )
+        kinds = set(map(type, values.tolist())) if values.dtype.kind == "O" else set()
+        odd = [kind.__name__ for kind in kinds if issubclass(kind, NO_VALUES)]
+        if odd:
+            raise DataError(f"column '{name}' holds values of type {min(odd)}: give numbers or texts")
     refuse_gaps(gaps(found))
     for name, values in found.items():
         if values.dtype.kind in "fc" and not np.isfinite(values).all():
@@ -87,10 +94,8 @@ def gaps(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         kind = values.dtype.kind
         if values.ndim != 1 or kind in "biuUSV":
             continue
-        if kind in "fcmM":
-            absent = values != values
-        else:
-            absent = np.array([_is_absent(v) for v in values.tolist()], dtype=bool)
+        numeric = kind in "fcmM"
+        absent = values != values if numeric else np.array(each(values, _is_absent), dtype=bool)
         if absent.any():
             out[name] = absent
     return out
@@ -128,17 +133,19 @@ def refuse_gaps(found: dict[str, np.ndarray]) -> None:
 
 def refuse_numbers_as_text(name: str, values: np.ndarray) -> None:
     """Numbers that could not be read would silently become as many categories."""
-    texts = np.array([str(v) for v in values.tolist()])
-    commas = np.array([DECIMAL_COMMA.fullmatch(t) is not None for t in texts])
-    if commas.any() and all(c or _is_number(t) for c, t in zip(commas, texts, strict=True)):
+    written = each(values, str)
+    different = list(dict.fromkeys(written))
+    commas = [t for t in different if DECIMAL_COMMA.fullmatch(t)]
+    if commas and all(map(_is_number, (t for t in different if not DECIMAL_COMMA.fullmatch(t)))):
         raise DataError(
-            f"column '{name}' has decimal commas, such as '{texts[commas][0]}': write points, or read the "
+            f"column '{name}' has decimal commas, such as '{commas[0]}': write points, or read the "
             "file with decimal=',' (--decimal ',')"
         )
-    levels = len(set(texts.tolist()))
+    levels = len(different)
     if levels <= MANY_LEVELS:
         return
-    numbers = np.array([_is_number(t) for t in texts])
+    texts = np.array(written)
+    numbers = np.array(each(texts, _is_number))
     if numbers.all():
         raise DataError(f"column '{name}' holds {levels} different numbers as text: turn it into numbers")
     if numbers.mean() > 0.5:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from .frames import as_frame, missing, refuse_numbers_as_text
+from .frames import as_frame, each, missing, refuse_numbers_as_text
 
 MOST = 1000  # levels of a column without a formula
 
@@ -45,7 +45,7 @@ def declared_levels(data: Any, wanted: Collection[str]) -> dict[str, tuple[Any, 
         else:
             continue
         values = np.asarray(series.to_numpy())
-        present = {plain_level(v) for v in values[~missing(values)].tolist()}
+        present = set(each(values[~missing(values)], plain_level))
         out[name] = tuple(v for v in map(plain_level, order) if v in present)
     return out
 
@@ -70,7 +70,7 @@ def learn_levels(data: Any) -> dict[str, tuple[Any, ...]]:
             values = np.asarray(frame[name].to_numpy())
             values = values[~missing(values)]
             refuse_numbers_as_text(name, values)
-            out[name] = tuple(sorted({plain_level(v) for v in values.tolist()}))
+            out[name] = tuple(sorted(set(each(values, plain_level))))
     for name, levels in out.items():
         if len(levels) > MOST:
             raise DataError(
@@ -83,7 +83,7 @@ def codes(name: str, values: np.ndarray, levels: tuple[Any, ...]) -> np.ndarray:
     """Index of each value's level, (n,) floats, NaN where it is missing; a level that was not seen is
     refused."""
     absent = missing(values)
-    plain = [None if gone else plain_level(v) for v, gone in zip(values.tolist(), absent, strict=True)]
+    plain = [None if gone else v for v, gone in zip(each(values, plain_level), absent, strict=True)]
     refuse_unseen(name, [v for v in dict.fromkeys(plain) if v is not None], levels)
     number = {level: float(i) for i, level in enumerate(levels)}
     return np.array([np.nan if v is None else number[v] for v in plain], dtype=float)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DataError
 from .expressions import is_category, numeric_names
-from .frames import columns, refuse_unusable, which_rows
+from .frames import columns, each, refuse_unusable, which_rows
 from .grammar import columns_of, numeric_variables, parse, refuse_wide, short, syntax, variables
 from .levels import plain_level
 
@@ -85,7 +85,7 @@ def materialise(
             warnings.simplefilter("error", DataMismatchWarning)  # unseen categories would become zeros
             frame = pandas.DataFrame(needed)
             for name, levels in (categories or {}).items():
-                values = [plain_level(v) for v in needed[name].tolist()]
+                values = each(needed[name], plain_level)
                 frame[name] = pandas.Categorical(values, categories=list(levels))
             out = spec.get_model_matrix(frame, context=CONTEXT)
     except Exception as error:

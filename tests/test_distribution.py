@@ -95,3 +95,36 @@ def test_levels_outside_are_refused(gaussian, level):
     model, x = gaussian
     with pytest.raises(DataError, match="between 0 and 1"):
         model.predict_distribution(x[:2]).quantile(level)
+
+
+OUTSIDE = {
+    "gamma": (-1.0, 0.0),
+    "inverse-gaussian": (-1.0, 0.0),
+    "lognormal": (-1.0, 0.0),
+    "weibull": (-1.0, 0.0),
+    "beta": (-1.0, 0.0, 1.0, 2.0),
+    "poisson": (-1.0, 0.5),
+    "negative-binomial": (-1.0, 0.5),
+    "truncated-poisson": (-1.0, 0.0, 1.5),
+    "binomial": (-1.0, 0.5, 2.0),
+}
+
+
+@pytest.mark.parametrize("family", OUTSIDE)
+def test_nothing_is_outside_the_support(family):
+    rng = np.random.default_rng(0)
+    x, counts = rng.normal(size=(60, 1)), rng.poisson(2.0, 60).astype(float)
+    y = {
+        "beta": rng.beta(2, 2, 60),
+        "poisson": counts,
+        "negative-binomial": counts,
+        "truncated-poisson": counts + 1,
+        "binomial": (counts > 2).astype(float),
+    }.get(family, rng.gamma(2.0, 1.0, 60))
+    law = MoERegressor(1, family=family).fit(x, y).predict_distribution(x[:2])
+    points = np.array(OUTSIDE[family])
+    np.testing.assert_array_equal(law.pdf(np.tile(points, (2, 1))), 0.0)
+    assert (law.cdf(np.full(2, -1.0)) == 0).all()
+    above = points[points > y.max()]
+    assert (law.cdf(np.tile(above, (2, 1))) == 1).all()
+    assert np.isnan(law.pdf(np.full(2, np.nan))).all()

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .errors import DataError
+from .errors import DataError, quiet
 from .gates import log_sum_exp
 
 
@@ -29,6 +29,8 @@ class Law(Protocol):
     def mean(self, eta: Any) -> Any: ...
 
     def variance(self, eta: Any) -> Any: ...
+
+    def supports(self, y: Any) -> Any: ...
 
     def log_density(self, eta: Any, y: Any) -> Any: ...
 
@@ -103,9 +105,12 @@ class PredictiveDistribution:
         """log density (or log probability) at y: a scalar, (n,), or (n, j) for j points a row."""
         points, flat = self._points(y)
         u = (points - self.center) / self.scale
-        log_f = self.family.log_density(self.eta[:, None], u[..., None])
-        out = log_sum_exp(self.log_weights[:, None] + log_f)[..., 0]
-        out = out + self.family.log_base(u) - np.log(self.scale)
+        with quiet():  # outside the support
+            log_f = self.family.log_density(self.eta[:, None], u[..., None])
+            out = log_sum_exp(self.log_weights[:, None] + log_f)[..., 0]
+            out = out + self.family.log_base(u) - np.log(self.scale)
+        possible = self.family.supports(u) & ~np.isneginf(log_f).all(axis=-1)
+        out = np.where(possible | np.isnan(u), out, -np.inf)
         return out[:, 0] if flat else out
 
     def pdf(self, y: np.ndarray | float) -> np.ndarray:

@@ -34,6 +34,9 @@ class Binomial(Facts):
         """From the options that a user gives."""
         return cls(name)
 
+    def supports(self, y: np.ndarray) -> np.ndarray:
+        return (y >= 0) & (y == np.floor(y))  # above the trials the density itself is zero
+
     def check_response(self, y: np.ndarray) -> None:
         if (y < 0).any() or (y != np.floor(y)).any():
             wrong = y[(y < 0) | (y != np.floor(y))][0]
@@ -85,7 +88,9 @@ class Binomial(Facts):
         u, n = self._split(eta)
         log_p, log_q = self._logs(u)
         out = y * log_p + (n - y) * log_q
-        return out if eta.shape[-1] == 1 else out + gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1)
+        if eta.shape[-1] > 1:
+            out = out + gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1)
+        return np.where(y <= n, out, -np.inf)
 
     def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
         u, n = self._split(eta)

@@ -34,6 +34,9 @@ class NegativeBinomial(Facts):
     boundaries = (("no overdispersion: a Poisson law", "the dispersion is at its upper bound"),)
     discrete = True
 
+    def supports(self, y: np.ndarray) -> np.ndarray:
+        return (y >= 0) & (y == np.floor(y))
+
     def check_response(self, y: np.ndarray) -> None:
         if (y < 0).any() or (y != np.floor(y)).any() or (y > LARGEST).any():
             raise DataError("a negative binomial response holds counts: whole numbers 0, 1, 2, ...")

@@ -29,6 +29,9 @@ class Poisson(Facts):
 
     discrete = True
 
+    def supports(self, y: np.ndarray) -> np.ndarray:
+        return (y >= 0) & (y == np.floor(y))
+
     def check_response(self, y: np.ndarray) -> None:
         if (y < 0).any():
             raise DataError("a Poisson response cannot be negative: counts are 0, 1, 2, ...")

@@ -37,7 +37,7 @@ class TruncatedPoisson(Facts):
     discrete = True
 
     def supports(self, y: np.ndarray) -> np.ndarray:
-        return y > 0
+        return (y > 0) & (y == np.floor(y))
 
     def check_response(self, y: np.ndarray) -> None:
         if (y == 0).any():

@@ -127,6 +127,10 @@ class StudentLaw:
         """s^2 nu / (nu - 2)."""
         return np.exp(eta[..., 1]) * eta[..., 2] / (eta[..., 2] - 2.0)
 
+    def supports(self, y: np.ndarray) -> np.ndarray:
+        """Every number."""
+        return np.ones(np.shape(y), dtype=bool)
+
     def log_density(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
         """log t."""
         nu, log_scale = eta[..., 2], eta[..., 1]

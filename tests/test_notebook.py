@@ -117,3 +117,11 @@ def test_doubts_and_located_experts_are_shown():
     assert "<strong>Warning:</strong> Stopped at the limit" in html
     assert "Shares" in html
     assert moe._repr_mimebundle_()["text/plain"].startswith("LocatedMoERegressor(")
+
+
+def test_p_values_as_papers_print_them():
+    table = Table({"term": ["a", "b", "c"], "p": [3.1e-17, 0.0449, None]})
+    assert [cell in table.to_html() for cell in ("&lt;0.001", "0.045")] == [True, True]
+    assert "0.045" in table.to_latex()
+    assert "0.001" in table.to_markdown()
+    assert "3.1" not in table.to_html() + table.to_latex() + table.to_markdown()

@@ -7,8 +7,8 @@ from conftest import three_classes, two_lines
 from moestro import LocatedMoERegressor, MoEClassifier, MoERegressor, load_dataset
 from moestro.penalties import L1
 from moestro.summary import sweep_text
-from moestro.summary.layout import columns, number, p_cell, wrap
-from moestro.tables import WIDTH, Table, shortened, width_of
+from moestro.summary.layout import columns, number, wrap
+from moestro.tables import WIDTH, Table, p_cell, shortened, width_of
 
 FEW = {"random_state": 0, "n_starts": 2}
 LONG = "the_natural_logarithm_of_the_real_income_of_the_household_in_thousands_of_dollars_of_1996_per_head"

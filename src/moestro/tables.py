@@ -198,11 +198,24 @@ class Table(Sequence[dict[str, Any]]):
     def _written(
         self, digits: int, write: Callable[[str], str]
     ) -> tuple[list[str], list[list[str]], list[bool]]:
-        """Heads, rows of cells, and which columns are text: as `to_text` shows them."""
+        """Heads, rows of cells, and which columns are text: as `to_text`, with p values as papers have them."""
         shown = self._shown()
         heads = [write(clean(name)) for name in shown]
-        columns = [[write(_text(v, digits, most=None)) for v in self.columns[name]] for name in shown]
+
+        def cell(name: str, value: Any) -> str:
+            if name == "p" and isinstance(value, float) and value == value:
+                return write(p_cell(value))
+            return write(_text(value, digits, most=None))
+
+        columns = [[cell(name, v) for v in self.columns[name]] for name in shown]
         return heads, [[column[i] for column in columns] for i in range(len(self))], self._left(shown)
+
+
+def p_cell(p: float | None) -> str:
+    """A p value: "0.123" or "<0.001"."""
+    if p is None:
+        return "-"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def markdown(text: str) -> str:

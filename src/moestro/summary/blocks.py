@@ -10,7 +10,8 @@ import numpy as np
 
 from ..inference import Estimates
 from ..inference.estimates import SHARE, Term, critical, interval_of_share
-from .layout import columns, number, p_cell, short
+from ..tables import p_cell
+from .layout import columns, number, short
 
 LEVEL = 0.95
 HEAD = ("estimate", "std. error", "z", "p", "[95%", "interval]")

@@ -11,8 +11,8 @@ from ..errors import DataError
 from ..fitted import FittedModel, LocatedModel
 from ..inference import Estimates
 from ..selection.criteria import CRITERIA, entropy_r2
-from ..tables import Table, shortened, width_of
-from .layout import columns, number, p_cell, short
+from ..tables import Table, p_cell, shortened, width_of
+from .layout import columns, number, short
 from .text import ERRORS
 
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))

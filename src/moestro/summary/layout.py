@@ -19,13 +19,6 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:.{digits}f}"
 
 
-def p_cell(p: float | None) -> str:
-    """A p value: "0.123" or "<0.001"."""
-    if p is None:
-        return "-"
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
 def short(name: object) -> str:
     """A name as it stands in a sentence: on one line, and no longer than a cell."""
     return shortened(clean(str(name)))

@@ -198,7 +198,7 @@ class Table(Sequence[dict[str, Any]]):
     def _written(
         self, digits: int, write: Callable[[str], str]
     ) -> tuple[list[str], list[list[str]], list[bool]]:
-        """Heads, rows of cells, and which columns are text: as `to_text`, with p values as papers have them."""
+        """Heads, rows of cells, and which columns are text: as `to_text`, with p values as in papers."""
         shown = self._shown()
         heads = [write(clean(name)) for name in shown]
 

@@ -8,7 +8,7 @@ import pytest
 import disturbed
 from moestro.design import ArrayDesign
 from moestro.engine import Order
-from moestro.experts import make_family
+from moestro.experts import Censored, make_family
 from moestro.gates import SoftmaxGate
 from moestro.model import Model
 from moestro.rows import read
@@ -64,6 +64,7 @@ FAMILIES = (
     *COMPILED, "negative-binomial", "binomial", "binomial-probit",
     "binomial-cloglog", "gamma", "inverse-gaussian", "lognormal", "beta", "student", "trials", "weibull",
     "truncated-poisson", "ordinal", "zero,poisson", "zero,gamma",
+    "censored[1:]", "censored[1:5]",
 )  # fmt: skip
 GATES = ("softmax",)
 CLASSES = 4
@@ -84,6 +85,8 @@ def response(name, n, rng):
     law = family_of(name)
     if law.members:  # zeros of whole groups of `test_family_laws.py`, which share their expert
         return np.concatenate([np.zeros(23), response(law.members[1].name, n - 23, rng)])
+    if law.points and not law.members:
+        return np.clip(3 + 2 * rng.standard_normal(n), law.lower, law.upper)
     if law.scales_response:
         return 3 + 2 * rng.standard_normal(n)
     return law.sample(np.tile(np.append([0.7] * law.predictors, [0.0] * law.nuisances), (n, 1)), rng)
@@ -109,7 +112,8 @@ def problem(name, k, d=2, e=None, n=60, weights=True, seed=0):
         if name == "trials":  # successes of several trials
             trials = rng.integers(1, 9, n).astype(float)
             y = rng.binomial(trials.astype(int), 0.6).astype(float)
-        rows, _ = read(design, x, z, y, w, family, trials=trials)
+        rows, units = read(design, x, z, y, w, family, trials=trials)
+        family = family.on(units.y_center, units.y_scale)
     model = Model(SoftmaxGate(), family, k, rows.q, rows.p)
     theta = 0.6 * rng.standard_normal(model.size)
     if family.tied_nuisances:
@@ -128,6 +132,16 @@ def differences(objective, phi, h=1e-5):
         return objective.evaluate(p, Order.GRADIENT).gradient
 
     return tuple(np.array([(f(phi + s) - f(phi - s)) / (2 * h) for s in steps]) for f in (value, gradient))
+
+
+def moved(law, c, d):
+    """The family of c y + d."""
+    return Censored(c * law.lower + d, c * law.upper + d) if isinstance(law, Censored) else law
+
+
+def lengths(law, y):
+    """Ones where y has a density, whose unit is that of y, and zeros where it has a probability."""
+    return ~np.isin(y, law.points) if isinstance(law, Censored) else np.ones(len(y))
 
 
 def standard_errors(table, part="expert"):

@@ -29,6 +29,9 @@ LAWS = {
     "beta": lambda y, u, v: stats.beta.logpdf(
         y, special.expit(u) * np.exp(-v[0]), special.expit(-u) * np.exp(-v[0])
     ),
+    "censored": lambda y, u, v: np.where(
+        y <= 0, stats.norm.logcdf(-u * np.exp(-v[0] / 2)), stats.norm.logpdf(y, u, np.exp(v[0] / 2))
+    ),
     "student": lambda y, u, v: stats.t.logpdf(y, np.exp(v[1]), u, np.exp(v[0] / 2)),
     "weibull": lambda y, u, v: stats.weibull_min.logpdf(y, np.exp(-v[0]), scale=np.exp(u)),
 }
@@ -101,6 +104,9 @@ WITNESSES = {
     ),
     "lognormal": lambda sm, y, X: sm.OLS(np.log(y), X).fit().llf - np.log(y).sum(),
     "beta": lambda sm, y, X: _beta(y, X),
+    "censored": lambda sm, y, X: (
+        -optimize.minimize(lambda p: -LAWS["censored"](y, X @ p[:3], p[3:]).sum(), np.zeros(4), tol=1e-9).fun
+    ),
     "student": lambda sm, y, X: _t_model(y, X),
     "weibull": lambda sm, y, X: (
         -optimize.minimize(lambda p: -LAWS["weibull"](y, X @ p[:3], p[3:]).sum(), np.zeros(4), tol=1e-9).fun
@@ -282,6 +288,13 @@ def test_numbers_without_outliers_end_as_gaussian_ones():
         ("beta", [0.0, 0.2, 0.5, 0.9], "strictly between 0 and 1"),
         ("beta", [0.1, 0.2, 0.5, 1.3], "strictly between 0 and 1"),
         ("student", [1.0, 1.0, 1.0, 1.0], "constant"),
+        ("censored", [-1.0, 0.0, 2.0, 3.0], "beyond the limits of censored.0:.: a censored response is the"),
+        ("censored[0:5]", [1.0, 0.0, 2.0, 7.0], "has 7, beyond"),
+        ("censored[0:5]", [5.0, 0.0, 2.0, 5.0], "no two different values between"),
+        ("censored[5:0]", [1.0, 2.0, 3.0, 4.0], "a lower limit below an upper one"),
+        ("censored[:]", [1.0, 2.0, 3.0, 4.0], "one of them at least"),
+        ("censored[0]", [1.0, 2.0, 3.0, 4.0], "write 'censored.0:.'"),
+        ("censored[low:]", [1.0, 2.0, 3.0, 4.0], "has no limits"),
         ("tweedie", [1.0, 2.0, 3.0, 4.0], "choose one of"),
         ("multinomial", [1.0, 2.0, 3.0, 4.0], "MoEClassifier"),
     ],

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from conftest import FAMILIES, differences, family_of, problem
+from conftest import FAMILIES, differences, family_of, lengths, moved, problem
 from moestro import _core
 from moestro.design import ArrayDesign
 from moestro.engine import ArrayEngine, Order, TermsEngine, make_engine
@@ -134,10 +134,12 @@ class TestEveryFamily:
             again, units = read(
                 design, x, rows.z, c_ * rows.y + d_, rows.row_weights, model.family, groups=ids, trials=trials
             )
-            one = Model(model.gate, model.family, max(len(model.family.members), 1), again.q, again.p)
+            law = moved(model.family, c_, d_).on(units.y_center, units.y_scale)
+            one = Model(model.gate, law, max(len(model.family.members), 1), again.q, again.p)
             objective = objective_of(one, again)
             end = run(Newton(), objective, objective.coordinates.collapse(np.zeros(one.size)), tol=1e-10)
-            values.append(end.value + again.row_weight_sum * np.log(c_))
+            w = 1.0 if rows.row_weights is None else rows.row_weights
+            values.append(end.value + np.log(c_) * np.sum(w * lengths(model.family, rows.y)))
             theta = end.phi if objective.coordinates.is_identity else objective.coordinates.expand(end.phi)
             np.testing.assert_allclose(from_user(one, units, to_user(one, units, theta)), theta, atol=1e-9)
         assert values[0] == pytest.approx(values[1], rel=1e-9)

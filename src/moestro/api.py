@@ -91,6 +91,7 @@ def fit_design(
         data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate.scaling,
         data.groups, data.trials, data.partial,
     )  # fmt: skip
+    family = family.on(units.y_center, units.y_scale)
     largest = Model(gate, family, max(ks, default=1), rows.q, rows.p, held)
     found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)
     model = FittedModel(data.design, units, found.chosen, sample=Sample.of(data), dropped=data.dropped)

@@ -104,7 +104,7 @@ class PredictiveDistribution:
     def log_pdf(self, y: np.ndarray | float) -> np.ndarray:
         """log density (or log probability) at y: a scalar, (n,), or (n, j) for j points a row."""
         points, flat = self._points(y)
-        u = (points - self.center) / self.scale
+        u = self._scaled(points)
         with quiet():  # outside the support
             log_f = self.family.log_density(self.eta[:, None], u[..., None])
             out = log_sum_exp(self.log_weights[:, None] + log_f)[..., 0]
@@ -120,7 +120,7 @@ class PredictiveDistribution:
     def cdf(self, y: np.ndarray | float) -> np.ndarray:
         """P(Y <= y | x); shapes as in `log_pdf`."""
         points, flat = self._points(y)
-        u = (points - self.center) / self.scale
+        u = self._scaled(points)
         out = (self.weights[:, None] * self.family.cdf(self.eta[:, None], u[..., None])).sum(axis=-1)
         out = np.clip(out, 0.0, 1.0)
         return out[:, 0] if flat else out
@@ -180,6 +180,15 @@ class PredictiveDistribution:
         eta = self.eta[np.arange(n)[:, None], expert]
         out = self.center + self.scale * self.family.sample(eta, rng)
         return out[:, 0] if size is None else out
+
+    def _scaled(self, y: np.ndarray) -> np.ndarray:
+        """y of the scaled response; what is beside a point stays beside it however it is rounded."""
+        u = (y - self.center) / self.scale
+        for point in self.family.points:
+            at = (point - self.center) / self.scale
+            u = np.where((y < point) & (u >= at), np.nextafter(at, -np.inf), u)
+            u = np.where((y > point) & (u <= at), np.nextafter(at, np.inf), u)
+        return u
 
     def _points(self, y: np.ndarray | float) -> tuple[np.ndarray, bool]:
         points = np.asarray(y, dtype=float)

@@ -88,11 +88,11 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "Numbers of experts to try: 3, 1-5 or 1,2,4."
             )),
             click.option("--family", type=FamilyName(), default="gaussian", show_default=True, help=(
-                "Law of the response given the expert: of numbers gaussian, student; of classes multinomial, "
-                "of classes in an order ordinal; of counts poisson, negative-binomial, truncated-poisson; of "
-                "positive numbers gamma, inverse-gaussian, lognormal, weibull; of shares beta; of 0 and 1 "
-                "binomial, binomial-probit, binomial-cloglog. One for each expert with commas between them: "
-                "zero,poisson."
+                "Law of the response given the expert: of numbers gaussian, student, 'censored[0:]' (other "
+                "limits: '[:5]', '[0:5]'); of classes multinomial, of classes in an order ordinal; of counts "
+                "poisson, negative-binomial, truncated-poisson; of positive numbers gamma, inverse-gaussian, "
+                "lognormal, weibull; of shares beta; of 0 and 1 binomial, binomial-probit, binomial-cloglog. "
+                "One for each expert with commas between them: zero,poisson."
             )),
             click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
             click.option("--groups", metavar="COLUMN", help=(

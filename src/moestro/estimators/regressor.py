@@ -23,7 +23,8 @@ class MoERegressor(SoftmaxRegressor):
         "ddse": slope estimation; "cv": held-out log-likelihood of 5 folds; "dendrogram": merges of one fit of
         `max_experts` experts, at least 2).
     family : str, Family or list of these, default="gaussian"
-        Law of the response given the expert: of numbers "gaussian", "student"; of counts "poisson",
+        Law of the response given the expert: of numbers "gaussian", "student", "censored[0:]" (or other
+        limits: "censored[:5]", "censored[0:5]"); of counts "poisson",
         "negative-binomial", "truncated-poisson"; of 0 and 1 "binomial", "binomial-probit",
         "binomial-cloglog"; of positive numbers "gamma", "inverse-gaussian", "lognormal", "weibull"; of
         proportions "beta". Or an object with the methods of `moestro.experts.Family`. A list has one for each

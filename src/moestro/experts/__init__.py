@@ -6,6 +6,7 @@ from ..errors import DataError
 from .base import Facts, Family
 from .beta import Beta
 from .binomial import Binomial
+from .censored import Censored
 from .gamma import Gamma
 from .gaussian import Gaussian
 from .inverse_gaussian import InverseGaussian
@@ -35,6 +36,7 @@ FAMILIES = {
     "lognormal": Lognormal,
     "beta": Beta,
     "student": Student,
+    "censored": Censored,
     "weibull": Weibull,
 }
 CLASSES = ("multinomial", "ordinal")  # families of classes
@@ -68,18 +70,18 @@ def make_family(
         raise DataError(
             f"'{name}' is an expert beside others: name the family of each, as in family=['zero', 'poisson']"
         )
-    if name not in FAMILIES:
+    if not is_known(name):
         raise DataError(f"family={name!r} is unknown: choose one of {', '.join(FAMILIES)}")
     if shared_variance and name != "gaussian":
         raise DataError(f"shared_variance belongs to family='gaussian', not to family={name!r}")
-    return FAMILIES[name].make(name, classes, shared_variance)
+    return FAMILIES[_kind(name)].make(name, classes, shared_variance)
 
 
 def known_as(family: Family) -> str | Family:
     """The name by which `make_family` makes a family, or the family itself where it is one's own."""
     if isinstance(family, Mixed):
         return family.name if all(isinstance(known_as(m), str) for m in family.members) else family
-    return family.name if type(family) in (FAMILIES.get(family.name), Point) else family
+    return family.name if type(family) in (FAMILIES.get(_kind(family.name)), Point) else family
 
 
 def is_known(name: Any) -> bool:
@@ -87,7 +89,13 @@ def is_known(name: Any) -> bool:
     if not isinstance(name, str):
         return False
     parts = [part.strip() for part in name.split(",")]
-    return all(p in FAMILIES or (p in POINTS and len(parts) > 1) for p in parts)
+    return all(_kind(p) in FAMILIES or (p in POINTS and len(parts) > 1) for p in parts)
+
+
+def _kind(name: str) -> str:
+    """The name without the limits in it: "censored[0:5]" is "censored"."""
+    kind, _, _ = name.partition("[")
+    return kind if kind == "censored" else name
 
 
 __all__ = [
@@ -96,6 +104,7 @@ __all__ = [
     "POINTS",
     "Beta",
     "Binomial",
+    "Censored",
     "Facts",
     "Family",
     "Gamma",

@@ -90,7 +90,7 @@ class Family(Protocol):
 
     @property
     def points(self) -> tuple[float, ...]:
-        """Numbers that have a probability, of a y that is continuous but for them."""
+        """Numbers, in the user's units, that have a probability, of a y that is continuous but for them."""
         ...
 
     @property
@@ -98,8 +98,12 @@ class Family(Protocol):
         """The families of the experts, one each, where these differ; eta ends with the expert's number."""
         ...
 
+    def on(self, center: float, scale: float) -> Family:
+        """The family of a response (y - center) / scale, where it knows numbers in y's units."""
+        ...
+
     def check_response(self, y: np.ndarray) -> None:
-        """Raise DataError if y cannot come from this family."""
+        """Raise DataError if y, in the user's units, cannot come from this family."""
         ...
 
     def supports(self, y: np.ndarray) -> np.ndarray:
@@ -188,6 +192,10 @@ class Facts:
     points: tuple[float, ...] = ()
     members: tuple[Family, ...] = ()
     nuisance_step = None
+
+    def on(self, center: float, scale: float) -> Self:
+        """Itself: most families know no number in y's units."""
+        return self
 
     def supports(self, y: np.ndarray) -> np.ndarray:
         """All that `check_response` lets in."""

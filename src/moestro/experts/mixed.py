@@ -178,7 +178,7 @@ class Mixed(Facts):
 def check_members(members: tuple[Family, ...]) -> None:
     """Refuse families whose densities cannot be compared: of probabilities with those of lengths."""
     for m in members:
-        if m.labels or m.predictors > 1:
+        if m.labels or m.predictors > 1 or m.points:
             raise DataError(f"{m.name} experts stand alone: leave '{m.name}' out, or fit it by itself")
     rest = [m for m in members if not isinstance(m, Point)]
     if not rest:

@@ -112,6 +112,7 @@ def from_dict(data: Any) -> Parts:
     if family.members and len(family.members) != m["k"]:
         raise DataError(f"the model file has not the {len(family.members)} experts that its family names")
     k, q, p = whole(m["k"], "number of experts", 1, MOST), len(design.gate_names), len(design.expert_names)
+    family = family.on(units.y_center, units.y_scale)
     constraints = Constraints()
     if "constraints" in m:
         constraints = Constraints.from_dict(m["constraints"], p, q, k, family.predictors)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..experts import FAMILIES, make_family
 from ..gates import GATES, make_gate
 from ..located import LocatedMeasure
 from ..measure import MixingMeasure
@@ -56,6 +57,8 @@ def encode(value: Any, what: str) -> Any:
     if isinstance(value, np.random.RandomState):
         return {"$random_state": encode(value.get_state(), what)}
     kind = type(value)
+    if kind in FAMILIES.values() and value == make_family(value.name):
+        return value.name  # a family that its name makes
     if kind in GATES.values():
         return {"$gate": value.name, "options": encode(value.options(), what)}
     if kind in RECORDS.values():

@@ -87,7 +87,7 @@ def maximise(
     at = tuple(range(d))
     design = ArrayDesign(names, at, None if z is None else at)
     rows, units = read(design, x, z, y, weights, family, gate_scaling=gate.scaling)
-    model = Model(gate, family, k, rows.q, rows.p)
+    model = Model(gate, family.on(units.y_center, units.y_scale), k, rows.q, rows.p)
     informed = () if start is None else (theta_of(start, units),)
     sizes = [n]
     while uninformed and sizes[0] > 2 * FIRST:

@@ -1,0 +1,18 @@
+# Censored Gaussian regressions of AER (tobit, by survival's survreg) on Affairs: writes tobit.json.
+# AER 1.2, data set Affairs (601 rows), exported beside it as affairs.csv.
+suppressMessages(library(AER))
+data("Affairs")
+formula <- affairs ~ age + yearsmarried + religiousness + occupation + rating
+one <- function(...) {
+  fit <- tobit(formula, data = Affairs, ...)
+  list(
+    logLik = as.numeric(logLik(fit)), coefficients = as.list(coef(fit)), scale = fit$scale,
+    se = as.list(sqrt(diag(vcov(fit))))
+  )
+}
+columns <- c("affairs", "age", "yearsmarried", "religiousness", "occupation", "rating")
+out <- list(
+  version = as.character(packageVersion("AER")), data = as.list(Affairs[, columns]),
+  left = one(left = 0), both = one(left = 0, right = 4)
+)
+cat(jsonlite::toJSON(out, auto_unbox = TRUE, digits = 12), "\n", sep = "", file = "tobit.json")

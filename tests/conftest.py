@@ -64,7 +64,7 @@ FAMILIES = (
     *COMPILED, "negative-binomial", "binomial", "binomial-probit",
     "binomial-cloglog", "gamma", "inverse-gaussian", "lognormal", "beta", "student", "trials", "weibull",
     "truncated-poisson", "ordinal", "zero,poisson", "zero,gamma",
-    "censored[1:]", "censored[1:5]",
+    "censored[1:5]",
 )  # fmt: skip
 GATES = ("softmax",)
 CLASSES = 4

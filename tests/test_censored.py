@@ -143,6 +143,7 @@ class TestWhatFollows:
         inside = law.at(slice(5)).pdf(np.tile(between, (5, 1))).sum(axis=1) * (between[1] - between[0])
         ends = (law.pdf(5.0) + law.pdf(30.0))[:5]
         np.testing.assert_allclose(inside + ends, 1.0, atol=1e-3)
+        assert np.isneginf(moe.log_density(x[:2], [4.0, 31.0])).all()
         assert (law.pdf(4.0) == 0).all() and (law.cdf(4.0) == 0).all()
         np.testing.assert_allclose(law.cdf(30.0), 1, rtol=1e-12)
         q = law.quantile(np.array([0.01, 0.5, 0.99]))
@@ -198,6 +199,10 @@ class TestWhatFollows:
         ):
             with pytest.raises(DataError, match=says):
                 MoERegressor(**how).fit(x, y)
+        few = {"n_experts": 1, "n_starts": 1, "random_state": 0}
+        pair = [MoERegressor(family=f, **few).fit(x, y) for f in ("censored", "gaussian")]
+        with pytest.raises(DataError, match="where one has a probability, at a limit"):
+            moestro.compare(*pair)
 
 
 def test_without_a_row_at_a_limit_experts_are_gaussian():

@@ -1,5 +1,4 @@
-# Censored Gaussian regressions of AER (tobit, by survival's survreg) on Affairs: writes tobit.json.
-# AER 1.2, data set Affairs (601 rows), exported beside it as affairs.csv.
+# What AER::tobit finds of Affairs (Fair, 1978), its help page's models, and their data: writes tobit.json.
 suppressMessages(library(AER))
 data("Affairs")
 formula <- affairs ~ age + yearsmarried + religiousness + occupation + rating

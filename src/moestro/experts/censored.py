@@ -120,7 +120,8 @@ class Censored(Facts):
 
         below, above, a, b, _ = self._at(eta, y)
         inside = NORMAL.log_density(eta, y)
-        return np.where(below, log_ndtr(a), np.where(above, log_ndtr(b), inside))
+        seen = np.where(below, log_ndtr(a), np.where(above, log_ndtr(b), inside))
+        return np.where(self.supports(y), seen, -np.inf)
 
     def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
         below, above, a, b, root = self._at(eta, y)

@@ -171,6 +171,8 @@ def refuse_different(models: Sequence[Any], names: Sequence[str]) -> None:
                 raise DataError(f"{both}: located experts of different columns have different likelihoods")
         elif model.fit.model.family.discrete != first.fit.model.family.discrete:
             raise DataError(f"{both}: one has a probability for its likelihood, the other a density")
+        elif set(model.fit.model.family.points) != set(first.fit.model.family.points):
+            raise DataError(f"{both}: where one has a probability, at a limit, the other has a density")
 
 
 def _kind(model: Any) -> str:

@@ -89,11 +89,13 @@ def fit_design(
     )  # fmt: skip
     rows, units = read(
         data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate.scaling,
-        data.groups, data.trials, data.partial,
+        data.groups, data.trials, data.partial, data.gate_at,
     )  # fmt: skip
     largest = Model(gate, family, max(ks, default=1), rows.q, rows.p, held)
     found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)
-    model = FittedModel(data.design, units, found.chosen, sample=Sample.of(data), dropped=data.dropped)
+    model = FittedModel(
+        data.design, units, found.chosen, sample=Sample.of(data), dropped=data.dropped, gate_at=data.gate_at
+    )
     return Result(model, rows, found)
 
 
@@ -154,6 +156,7 @@ def fit_formula(
     missing: str = "error",
     partial: Any = None,
     levels: Sequence[Any] | None = None,
+    gate_at: str = "constant",
     **how: Any,
 ) -> Result:
     """Fit "y ~ experts | gate" on a frame, by a softmax gate unless another is given; `how` as in
@@ -162,6 +165,7 @@ def fit_formula(
     given = read_formula(
         formula, data, sample_weight, family in CLASSES, groups,
         offset=offset, missing=missing, partial=partial, k=k, ordered=family == "ordinal", levels=levels,
+        gate_at=gate_at,
     )  # fmt: skip
     made = make_family(family, classes=len(given.classes), shared_variance=shared_variance)
     return fit_design(given, made, ks, options, gate=gate or SoftmaxGate(), **how)
@@ -179,6 +183,7 @@ def select_experts(
     n_jobs: int | None = None,
     sample_weight: Any = None,
     groups: Any = None,
+    gate_at: str = "constant",
     offset: str | None = None,
     missing: str = "error",
     **how: Any,
@@ -204,6 +209,8 @@ def select_experts(
     sample_weight : array-like of shape (n,), optional
     groups : str or array-like of shape (n,), optional
         Of softmax-gated models: the column, or the ids, of rows that share their expert.
+    gate_at : {"constant", "first", "mean"}
+        Where the gate reads a group, as in `MoERegressor`.
     offset : str, optional
         Of softmax-gated models: the column of an offset, the same as ``+ offset(column)`` in the formula.
     missing : {"error", "drop"}
@@ -237,7 +244,9 @@ def select_experts(
             raise DataError(f"located experts are Gaussian: family={family!r} needs model='softmax'")
         search = {n: how.pop(n) for n in ("n_starts", "tol", "max_iter", "rank_by") if n in how}
         chosen = {n: how.pop(n) for n in ("contrast", "n_folds") if n in how}
-        given = read_formula(formula, data, sample_weight, groups=groups, offset=offset, missing=missing)
+        given = read_formula(
+            formula, data, sample_weight, groups=groups, offset=offset, missing=missing, gate_at=gate_at
+        )
         found = fit_located_design(
             given, specifications(**how), ks, replace(options, **search), criterion=criterion, **chosen
         )
@@ -259,7 +268,7 @@ def select_experts(
     result = fit_formula(
         formula, data, family, ks, options, sample_weight=sample_weight, groups=groups, offset=offset,
         shared_variance=shared, gate=make_gate(**{"gate": "softmax", **how}), criterion=criterion,
-        missing=missing, constraints=held,
+        missing=missing, constraints=held, gate_at=gate_at,
     )  # fmt: skip
     models: dict[int, Any] = {
         f.model.k: replace(result.model, fit=f, covariances={}) for f in result.sweep.fits

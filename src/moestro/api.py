@@ -15,6 +15,7 @@ from .errors import DataError
 from .experts import CLASSES, Family, make_family
 from .fitted import FittedModel, LocatedModel, Sample
 from .gates import Gate, SoftmaxGate, make_gate
+from .inference.stepwise import check_stepwise, stepwise_p
 from .located import LocatedFit, Specification
 from .model import Model
 from .rows import read
@@ -24,6 +25,7 @@ from .selection.choice import SLOPES, check_criterion
 from .selection.located import specifications
 from .selection.sweep import FOLDS
 from .summary import sweep_text
+from .tables import Table
 from .threads import thread_count
 
 WORDS = ("common", "fixed", "order_by", "reference_expert")  # of `Constraints.read`
@@ -186,6 +188,7 @@ def select_experts(
     gate_at: str = "constant",
     offset: str | None = None,
     missing: str = "error",
+    blrt: int | None = None,
     **how: Any,
 ) -> Selection:
     """Fit a range of numbers of experts, each also from the fit before it, and choose one.
@@ -215,6 +218,10 @@ def select_experts(
         Of softmax-gated models: the column of an offset, the same as ``+ offset(column)`` in the formula.
     missing : {"error", "drop"}
         Rows with a missing value in a column that the formula reads are refused, or left out.
+    blrt : int or None
+        Of softmax-gated models without weights and groups: replicates of the parametric bootstrap
+        likelihood-ratio test of k - 1 experts against k, whose p value is a column of the table; see
+        `bootstrap_test`. None where the sweep has no usable fit of k - 1.
     **how
         For softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``, ``common``, ``fixed``,
         ``order_by``, ``reference_expert`` of `MoERegressor`; for located models ``direction``,
@@ -239,6 +246,12 @@ def select_experts(
     (3, 2)
     """
     ks, options = list(n_experts), Options(seed=random_state, threads=thread_count(n_jobs))
+    if blrt is not None:
+        if model == "located" or criterion == "dendrogram":
+            raise DataError(
+                "blrt tests the fits of a sweep of softmax-gated models: leave it out, or use bootstrap_test"
+            )
+        check_stepwise(blrt, sample_weight is not None, groups is not None)
     if model == "located":
         if family != "gaussian":
             raise DataError(f"located experts are Gaussian: family={family!r} needs model='softmax'")
@@ -273,7 +286,11 @@ def select_experts(
     models: dict[int, Any] = {
         f.model.k: replace(result.model, fit=f, covariances={}) for f in result.sweep.fits
     }
-    return Selection(result.sweep.table(), result.model, models, result.sweep.choice, result.sweep.tree)
+    table = result.sweep.table()
+    if blrt is not None:
+        p = stepwise_p(result.sweep.fits, result.rows, blrt, random_state, options.threads)
+        table = Table(table.columns | {"blrt_p": p})
+    return Selection(table, result.model, models, result.sweep.choice, result.sweep.tree)
 
 
 def _better(a: LocatedFit, b: LocatedFit) -> bool:

@@ -289,7 +289,7 @@ def select_experts(
     table = result.sweep.table()
     if blrt is not None:
         p = stepwise_p(result.sweep.fits, result.rows, blrt, random_state, options.threads)
-        table = Table(table.columns | {"blrt_p": p})
+        table = Table({**table.columns, "blrt_p": p})
     return Selection(table, result.model, models, result.sweep.choice, result.sweep.tree)
 
 

@@ -89,7 +89,7 @@ def _select(located: bool, blrt: int | None, options: dict[str, Any]) -> None:
     if blrt is not None:
         threads = thread_count(options["threads"])
         p = stepwise_p(result.sweep.fits, result.rows, blrt, options["seed"], threads, options["engine"])
-        table = Table(table.columns | {"blrt_p": p})
+        table = Table({**table.columns, "blrt_p": p})
     click.echo(sweep_text(table))
     fit = result.model.fit
     label = f", {fit.specification.label}" if located else ""

@@ -212,7 +212,7 @@ ATTRIBUTES = (
 WORDS = ("n_experts", "formula", "tol", "random_state", "n_jobs", "verbose", "missing")
 SEARCHED = {"max_experts", "n_starts", "max_iter"}  # a search for each number of experts
 SOFTMAX = {"gate", "top_k", "rank_on", "solver", "engine", "rank_by", "common", "fixed", "order_by"}
-SOFTMAX |= {"reference_expert"}
+SOFTMAX |= {"reference_expert", "gate_at"}
 # Constructor words that not all have, and why.
 OWN_WORDS = {
     # classes have an order or none, and no variance

@@ -162,3 +162,46 @@ def test_search(regressor, ax):
     assert "found" in ax.get_title()
     labels = [t.get_text() for t in ax.get_legend().get_texts()]
     assert labels == ["starts", "moves", "best so far"]
+
+
+class TestNotebook:
+    @staticmethod
+    def picture(shown):
+        import base64
+        import io
+
+        import matplotlib.image as image
+
+        head, _, rest = shown.partition("base64,")
+        assert head == '<img src="data:image/png;'
+        data, _, alt = rest.partition('" alt="')
+        return image.imread(io.BytesIO(base64.b64decode(data))), alt
+
+    def test_a_display_shows_its_picture(self, regressor, ax):
+        drawn = GateDisplay.from_estimator(regressor, ax=ax)
+        pixels, alt = self.picture(drawn._repr_html_())
+        assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 3  # lines, not white paper
+        assert alt == ax.get_title() + '">'
+        ax.set_title('<b> & "x"')
+        assert self.picture(drawn._repr_html_())[1] == "&lt;b&gt; &amp; &quot;x&quot;" + '">'
+
+    def test_one_that_was_not_drawn_is_drawn_apart_from_pyplot(self, regressor):
+        import matplotlib.pyplot as plt
+
+        before, display = plt.get_fignums(), CriteriaDisplay(regressor.selection_)
+        pixels, _ = self.picture(display._repr_html_())
+        assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 3
+        assert plt.get_fignums() == before and display.figure_ is not None
+
+    def test_what_pyplot_shows_is_not_shown_twice(self, regressor):
+        import matplotlib
+
+        matplotlib.use("agg")
+        import matplotlib.pyplot as plt
+
+        display = GateDisplay.from_estimator(regressor)
+        assert display._repr_html_() is None
+        plt.close(display.figure_)
+        other = plt.figure(display.figure_.number)  # another that has its number
+        assert self.picture(display._repr_html_())
+        plt.close(other)

@@ -15,6 +15,7 @@ from .errors import DataError
 from .experts import CLASSES, Family, make_family
 from .fitted import FittedModel, LocatedModel, Sample
 from .gates import Gate, SoftmaxGate, make_gate
+from .inference.stepwise import check_stepwise, stepwise_p
 from .located import LocatedFit, Specification
 from .model import Model
 from .rows import read
@@ -24,6 +25,7 @@ from .selection.choice import SLOPES, check_criterion
 from .selection.located import specifications
 from .selection.sweep import FOLDS
 from .summary import sweep_text
+from .tables import Table
 from .threads import thread_count
 
 WORDS = ("common", "fixed", "order_by", "reference_expert")  # of `Constraints.read`
@@ -89,12 +91,14 @@ def fit_design(
     )  # fmt: skip
     rows, units = read(
         data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate.scaling,
-        data.groups, data.trials, data.partial,
+        data.groups, data.trials, data.partial, data.gate_at,
     )  # fmt: skip
     family = family.on(units.y_center, units.y_scale)
     largest = Model(gate, family, max(ks, default=1), rows.q, rows.p, held)
     found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)
-    model = FittedModel(data.design, units, found.chosen, sample=Sample.of(data), dropped=data.dropped)
+    model = FittedModel(
+        data.design, units, found.chosen, sample=Sample.of(data), dropped=data.dropped, gate_at=data.gate_at
+    )
     return Result(model, rows, found)
 
 
@@ -155,6 +159,7 @@ def fit_formula(
     missing: str = "error",
     partial: Any = None,
     levels: Sequence[Any] | None = None,
+    gate_at: str = "constant",
     **how: Any,
 ) -> Result:
     """Fit "y ~ experts | gate" on a frame, by a softmax gate unless another is given; `how` as in
@@ -163,6 +168,7 @@ def fit_formula(
     given = read_formula(
         formula, data, sample_weight, family in CLASSES, groups,
         offset=offset, missing=missing, partial=partial, k=k, ordered=family == "ordinal", levels=levels,
+        gate_at=gate_at,
     )  # fmt: skip
     made = make_family(family, classes=len(given.classes), shared_variance=shared_variance)
     return fit_design(given, made, ks, options, gate=gate or SoftmaxGate(), **how)
@@ -180,8 +186,10 @@ def select_experts(
     n_jobs: int | None = None,
     sample_weight: Any = None,
     groups: Any = None,
+    gate_at: str = "constant",
     offset: str | None = None,
     missing: str = "error",
+    blrt: int | None = None,
     **how: Any,
 ) -> Selection:
     """Fit a range of numbers of experts, each also from the fit before it, and choose one.
@@ -205,10 +213,16 @@ def select_experts(
     sample_weight : array-like of shape (n,), optional
     groups : str or array-like of shape (n,), optional
         Of softmax-gated models: the column, or the ids, of rows that share their expert.
+    gate_at : {"constant", "first", "mean"}
+        Where the gate reads a group, as in `MoERegressor`.
     offset : str, optional
         Of softmax-gated models: the column of an offset, the same as ``+ offset(column)`` in the formula.
     missing : {"error", "drop"}
         Rows with a missing value in a column that the formula reads are refused, or left out.
+    blrt : int or None
+        Of softmax-gated models without weights and groups: replicates of the parametric bootstrap
+        likelihood-ratio test of k - 1 experts against k, whose p value is a column of the table; see
+        `bootstrap_test`. None where the sweep has no usable fit of k - 1.
     **how
         For softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``, ``common``, ``fixed``,
         ``order_by``, ``reference_expert`` of `MoERegressor`; for located models ``direction``,
@@ -233,12 +247,20 @@ def select_experts(
     (3, 2)
     """
     ks, options = list(n_experts), Options(seed=random_state, threads=thread_count(n_jobs))
+    if blrt is not None:
+        if model == "located" or criterion == "dendrogram":
+            raise DataError(
+                "blrt tests the fits of a sweep of softmax-gated models: leave it out, or use bootstrap_test"
+            )
+        check_stepwise(blrt, sample_weight is not None, groups is not None)
     if model == "located":
         if family != "gaussian":
             raise DataError(f"located experts are Gaussian: family={family!r} needs model='softmax'")
         search = {n: how.pop(n) for n in ("n_starts", "tol", "max_iter", "rank_by") if n in how}
         chosen = {n: how.pop(n) for n in ("contrast", "n_folds") if n in how}
-        given = read_formula(formula, data, sample_weight, groups=groups, offset=offset, missing=missing)
+        given = read_formula(
+            formula, data, sample_weight, groups=groups, offset=offset, missing=missing, gate_at=gate_at
+        )
         found = fit_located_design(
             given, specifications(**how), ks, replace(options, **search), criterion=criterion, **chosen
         )
@@ -260,12 +282,16 @@ def select_experts(
     result = fit_formula(
         formula, data, family, ks, options, sample_weight=sample_weight, groups=groups, offset=offset,
         shared_variance=shared, gate=make_gate(**{"gate": "softmax", **how}), criterion=criterion,
-        missing=missing, constraints=held,
+        missing=missing, constraints=held, gate_at=gate_at,
     )  # fmt: skip
     models: dict[int, Any] = {
         f.model.k: replace(result.model, fit=f, covariances={}) for f in result.sweep.fits
     }
-    return Selection(result.sweep.table(), result.model, models, result.sweep.choice, result.sweep.tree)
+    table = result.sweep.table()
+    if blrt is not None:
+        p = stepwise_p(result.sweep.fits, result.rows, blrt, random_state, options.threads)
+        table = Table({**table.columns, "blrt_p": p})
+    return Selection(table, result.model, models, result.sweep.choice, result.sweep.tree)
 
 
 def _better(a: LocatedFit, b: LocatedFit) -> bool:

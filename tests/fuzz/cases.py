@@ -200,12 +200,12 @@ def weights(c: Seeded, n: int) -> np.ndarray | None:
 
 
 def groups(c: Seeded, X: np.ndarray, words: dict[str, Any]) -> Any:
-    """Ids of groups, seldom; their gate is constant within each where the words say so."""
+    """Ids of groups, seldom; their gate has no columns, or reads each at its first row or mean."""
     if c.whole(1, 5) > 1 or "penalty" in words or "direction" in words:
         return None
     n = len(X)
     ids = c.generator().integers(0, max(n // 4, 1), n)
-    words["gate_features"] = []
+    words |= c.pick(({"gate_features": []}, {"gate_at": "first"}, {"gate_at": "mean"}))
     return c.pick(
         (ids, ids.astype(float), np.array([f"g{i}" for i in ids]), ids.tolist(), np.zeros(n), np.arange(n))
     )

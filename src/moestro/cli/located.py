@@ -10,8 +10,8 @@ import click
 from .options import refuse_given
 
 SOFTMAX_ONLY = (
-    "shared_variance", "top_k", "rank_on", "solver", "engine", "groups", "offset", "common", "fixed",
-    "order_by", "partial", "levels",
+    "shared_variance", "top_k", "rank_on", "solver", "engine", "groups", "gate_at", "offset", "common",
+    "fixed", "order_by", "partial", "levels",
 )  # fmt: skip
 
 

@@ -99,6 +99,10 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "Column of ids: rows of one id share their expert. The gate's columns are then those of the "
                 "groups ('| z', or '| 1')."
             )),
+            click.option("--gate-at", type=click.Choice(["constant", "first", "mean"]), default="constant",
+                show_default=True, help=(
+                "Where the gate reads a group: constant columns alone, its first row, or their mean."
+            )),
             click.option("--offset", metavar="COLUMN", help=(
                 "Column that is added to the linear predictors as it is, like '+ offset(COLUMN)' in the "
                 "formula: of counts the logarithm of the exposure."

@@ -38,7 +38,9 @@ def fit_penalised(
     refuse_given(["top_k", "rank_on"], "does not go with --penalty, which needs the softmax gate")
     refuse_given(["cov"], "does not go with --penalty: there are no standard errors after selection")
     refuse_given(["offset"], "does not go with --penalty: penalised predictors take no offset")
-    refuse_given(["groups"], "does not go with --penalty: rows of a penalised fit have an expert each")
+    refuse_given(
+        ["groups", "gate_at"], "does not go with --penalty: rows of a penalised fit have an expert each"
+    )
     refuse_given(
         ["common", "fixed", "order_by", "partial"],
         "does not go with --penalty, which shrinks each coefficient",

@@ -98,19 +98,20 @@ def _predict(
     if out and not is_stream(out):
         check_kind(out, (".csv", *PARQUET))
     groups, history = seen
-    if (history is None) != (groups is None):
+    model = read_json(model_path, model_from_dict)
+    alone = history is None and model.gate_at != "constant"  # groups then say where the gate reads
+    if (history is None) != (groups is None) and not alone:
         raise DataError(
             "--history and --groups go together: rows that were seen, and the column of ids in both files"
         )
-    model = read_json(model_path, model_from_dict)
     if model.classes:
         refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
     drop = (model.dropped is not None) if missing is None else missing == "drop"
     frame, keep = _complete(model, read_frame(data_path, **how), drop, posterior)
     at = _matrices(model, frame)
     given = {}
-    if history is not None and groups is not None:
-        past, _ = _complete(model, read_frame(history, **how), drop, True)
+    if groups is not None:
+        past = None if history is None else _complete(model, read_frame(history, **how), drop, True)[0]
         given["log_weights"] = _weights(model, at, frame, groups, past)
     table = _predictions(model, at, gate, level, given)
     if posterior:
@@ -229,16 +230,20 @@ def _seen(model: Any, x: Any, frame: Any) -> tuple[Any, np.ndarray]:
 
 
 def _weights(model: Any, at: tuple[Any, Any], frame: Any, groups: str, seen: Any) -> np.ndarray:
-    """log of the experts' weights (n, k), given what was seen of the groups."""
+    """log of the experts' weights (n, k), given what was seen of the groups, None if nothing was."""
     from ..design import FormulaDesign
     from ..design.groups import group_ids
     from ..fitted.groups import log_weights_after
 
+    if seen is None:
+        return log_weights_after(model, *at, group_ids(groups, frame))
     if not isinstance(model.design, FormulaDesign):
         raise DataError(
             "--history needs a model that was fitted by a formula, which says what the response is"
         )
-    past = (*_seen(model, _matrices(model, seen)[0], seen), group_ids(groups, seen))
+    past_x, past_z = _matrices(model, seen)
+    past_x, past_y = _seen(model, past_x, seen)
+    past = (past_x, past_z, past_y, group_ids(groups, seen))
     return log_weights_after(model, *at, group_ids(groups, frame), past)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ..errors import DataError
 from .errors import one_line_errors
 from .files import read_data
 from .located import refuse_softmax
@@ -50,7 +51,13 @@ LOCATED = ("covariance", "degree", "direction")
     show_default=True,
     help="Located: fitted as they are, or by inverse regression.",
 )
-def select(model: str, **options: Any) -> None:
+@click.option(
+    "--blrt",
+    type=click.IntRange(1),
+    metavar="REPLICATES",
+    help=("Softmax: add p values of the parametric bootstrap likelihood-ratio test of one expert less."),
+)
+def select(model: str, blrt: int | None, **options: Any) -> None:
     """Compare numbers of experts on DATA and print the criteria; the chosen one is marked.
 
     \b
@@ -58,11 +65,14 @@ def select(model: str, **options: Any) -> None:
       moestro select voters.csv -f "party ~ left_right | income + age" --family multinomial -k 1-6
       moestro select ethanol.csv -f "nox ~ equivalence" --model located -k 1-6 -d 1 -d 2
     """
-    one_line_errors(_select)(model == "located", options)
+    one_line_errors(_select)(model == "located", blrt, options)
 
 
-def _select(located: bool, options: dict[str, Any]) -> None:
+def _select(located: bool, blrt: int | None, options: dict[str, Any]) -> None:
+    from ..inference.stepwise import check_stepwise, stepwise_p
     from ..summary import sweep_text
+    from ..tables import Table
+    from ..threads import thread_count
 
     words = {name: options.pop(name) for name in LOCATED}
     if located:
@@ -70,8 +80,17 @@ def _select(located: bool, options: dict[str, Any]) -> None:
         refuse_softmax(options["family"], "applies only to --model softmax")
     else:
         refuse_given(LOCATED, "applies only to --model located")
+    if blrt is not None:
+        if located or options["criterion"] == "dendrogram":
+            raise DataError("--blrt tests the fits of a sweep of softmax-gated models: leave it out")
+        check_stepwise(blrt, options["weights"] is not None, options["groups"] is not None)
     result = run_sweep(options, *read_data(options), lambda found: None, words if located else None)
-    click.echo(sweep_text(result.sweep.table()))
+    table = result.sweep.table()
+    if blrt is not None:
+        threads = thread_count(options["threads"])
+        p = stepwise_p(result.sweep.fits, result.rows, blrt, options["seed"], threads, options["engine"])
+        table = Table({**table.columns, "blrt_p": p})
+    click.echo(sweep_text(table))
     fit = result.model.fit
     label = f", {fit.specification.label}" if located else ""
     click.echo(f"\nchosen by {result.sweep.criterion.upper()}: {fit.k}{label} ({fit.status})")

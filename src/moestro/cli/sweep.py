@@ -50,6 +50,7 @@ def run_sweep(
         gate = make_gate(options["gate"], options["top_k"], options["rank_on"])
         how |= {"sample_weight": weights, "groups": options["groups"], "gate": gate}
         how |= {"offset": options["offset"], "missing": options["missing"]}
+        how["gate_at"] = options["gate_at"]
         how["shared_variance"] = options["shared_variance"]
         if options["family"] != "ordinal":
             refuse_given(["levels"], "applies only to --family ordinal")

@@ -8,7 +8,7 @@ from typing import Any
 from .formula import FormulaDesign, read_by
 from .frames import gaps, row_count
 from .grammar import with_offset
-from .groups import group_ids, known_experts
+from .groups import check_gate_at, group_ids, known_experts
 from .holes import check_policy, drop_gaps, take_rows
 from .known import split_trials
 from .observations import Observations
@@ -28,13 +28,14 @@ def read_formula(
     k: int | None = None,
     ordered: bool = False,
     levels: Sequence[Any] | None = None,
+    gate_at: str = "constant",
 ) -> Observations:
     """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`, `groups` a column's
     name or ids (n,), and `offset` a column's name. Rows with missing values are refused, or left out where
-    `missing` is "drop". `partial` says which of `k` experts rows are known to have, and
-    `levels` in
-    which order `ordered` classes stand."""
+    `missing` is "drop". `partial` says which of `k` experts rows are known to have, `levels` in which order
+    `ordered` classes stand, and `gate_at` where the gate reads a group."""
     check_policy(missing)
+    check_gate_at(gate_at, groups)
     formula, dropped = with_offset(formula, offset), None
     if missing == "drop":
         keep, dropped = drop_gaps(gaps(read_by(formula, data)), row_count(data))
@@ -51,5 +52,6 @@ def read_formula(
     w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)
     experts = known_experts(partial, data, len(y), k)
     return Observations(
-        design, x, z, y, w, (design.response,), labels, ids, trials, dropped=dropped, partial=experts
-    )
+        design, x, z, y, w, (design.response,), labels, ids, trials, dropped=dropped, partial=experts,
+        gate_at=gate_at,
+    )  # fmt: skip

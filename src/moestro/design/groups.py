@@ -17,6 +17,18 @@ def group_ids(groups: Any, data: Any) -> Any:
     return columns(data, [groups])[groups]
 
 
+GATE_AT = ("constant", "first", "mean")
+
+
+def check_gate_at(gate_at: Any, groups: Any) -> str:
+    """The word `gate_at`, which says something of groups alone."""
+    if not isinstance(gate_at, str) or gate_at not in GATE_AT:
+        raise DataError(f"gate_at={gate_at!r} is unknown: choose one of {', '.join(GATE_AT)}")
+    if groups is None and gate_at != "constant":
+        raise DataError(f"gate_at={gate_at!r} is of groups of rows that share their expert: give groups too")
+    return gate_at
+
+
 def known_experts(partial: Any, data: Any, n: int, k: int | None) -> np.ndarray | None:
     """The expert (n,) that each row is known to have, from 0, -1 where it is missing.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError
-from .groups import refuse_groups, refuse_partial
+from .groups import check_gate_at, refuse_groups, refuse_partial
 from .holes import Dropped
 from .known import refuse_offset
 
@@ -36,6 +36,8 @@ class Observations:
         Labels of the classes; none for numbers.
     groups : array-like of shape (n,) or None
         Ids of the rows that share their expert.
+    gate_at : {"constant", "first", "mean"}
+        Where the gate reads the columns of a group.
     trials : ndarray of shape (n,) or None
         In which y counts successes.
     dropped : Dropped or None
@@ -55,6 +57,10 @@ class Observations:
     trials: np.ndarray | None = None
     dropped: Dropped | None = None
     partial: np.ndarray | None = None
+    gate_at: str = "constant"
+
+    def __post_init__(self) -> None:
+        check_gate_at(self.gate_at, self.groups)
 
     @property
     def response(self) -> str:

@@ -65,8 +65,9 @@ class MoEBase(Shown):
         groups : str or array-like of shape (n,), optional
             Ids, of any type and in any order, of rows that share their expert (the choices of one person, the
             visits of one patient), or the name of their column in a frame. The gate's columns are then those
-            of the groups, constant within each; the likelihood is a product over groups, and criteria, robust
-            standard errors and cross-validation count groups. Located and penalised fits refuse them.
+            of the groups, constant within each unless `gate_at` says otherwise; the likelihood is a product
+            over groups, and criteria, robust standard errors and cross-validation count groups. Located and
+            penalised fits refuse them.
         offset : str or array-like of shape (n,), optional
             Added to the linear predictor of every expert with the coefficient one: of counts the logarithm of
             the exposure. With a formula the name of a column, the same as ``+ offset(column)`` in it, read

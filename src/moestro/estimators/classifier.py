@@ -80,6 +80,9 @@ class MoEClassifier(Classifier):
     reference_expert : int or None
         The expert, from 1, that tables tell the gate's coefficients against; None is the last one, which
         `measure_` always takes.
+    gate_at : {"constant", "first", "mean"}, default="constant"
+        Where the gate reads the columns of a group of rows (`groups` of `fit`): "constant" refuses columns
+        that vary within one, "first" reads the group's first row as given, "mean" the mean of its rows.
 
     Attributes
     ----------
@@ -136,6 +139,7 @@ class MoEClassifier(Classifier):
         fixed: Any = None,
         order_by: str | None = None,
         reference_expert: int | None = None,
+        gate_at: str = "constant",
     ):
         self.n_experts = n_experts
         self.formula = formula
@@ -163,6 +167,7 @@ class MoEClassifier(Classifier):
         self.fixed = fixed
         self.order_by = order_by
         self.reference_expert = reference_expert
+        self.gate_at = gate_at
 
     def _estimate(self, data: Observations) -> Found:
         return fit_plain(self, data) if self.penalty is None else fit_one_penalty(self, data)

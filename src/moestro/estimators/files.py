@@ -63,6 +63,8 @@ def _check_words(model: FittedModel | LocatedModel, kind: Any, parameters: dict[
     text = None if isinstance(model.design, ArrayDesign) else model.design.text
     if parameters["formula"] != text:
         raise DataError("the model file's formula is not that of its design")
+    if parameters.get("gate_at", "constant") != model.gate_at:
+        raise DataError("the model file's gate_at is not that of its model")
     if parameters["n_jobs"] is not None:
         whole(parameters["n_jobs"], "n_jobs", -THREADS, THREADS)
 
@@ -121,6 +123,7 @@ def _softmax(model: FittedModel) -> tuple[Any, dict[str, Any], tuple]:
         words |= {"family": family, "shared_variance": m.family.tied_nuisances}
     elif m.family.ordered:
         words |= {"family": m.family.name, "levels": list(classes)}
+    words["gate_at"] = model.gate_at
     if isinstance(design, ArrayDesign):
         parts = {"expert_features": design.experts, "gate_features": design.gate}
         words |= {n: None if c is None else list(c) for n, c in parts.items()}

@@ -19,11 +19,14 @@ def ids_of(estimator: Any, groups: Any, X: Any) -> Any:
 
 def inputs_of(estimator: Any, X: Any, groups: Any, history: Any, offset: Any = None) -> tuple[Any, ...]:
     """What a model predicts from: the columns of X for experts and gate and, given a history (X, y, groups)
-    of its groups, log-weights of the experts (n, k), which are the gate's without one."""
+    of its groups, log-weights of the experts (n, k), which are the gate's without one. Groups alone say
+    where the gate reads, by the model's `gate_at`."""
     x, z = estimator._matrices(X, offset)
     if history is None:
         if groups is None:
             return x, z
+        if estimator._fitted().gate_at != "constant":
+            return x, z, log_weights_after(estimator._fitted(), x, z, ids_of(estimator, groups, X))
         raise DataError(
             "groups say nothing about a prediction without a history: give history=(X, y, groups) of "
             "rows that were seen, or leave groups out"
@@ -38,6 +41,5 @@ def inputs_of(estimator: Any, X: Any, groups: Any, history: Any, offset: Any = N
     past, y, ids, *known = history
     seen = estimator._complete(past, y, response=True, offset=known[0] if known else None)
     past, y, ids, *known = (seen.take(a) for a in (past, y, ids, *known))
-    past_x, _, past_y = estimator._with_response(past, y, *known)
-    before = (past_x, past_y, ids_of(estimator, ids, past))
+    before = (*estimator._with_response(past, y, *known), ids_of(estimator, ids, past))
     return x, z, log_weights_after(estimator._fitted(), x, z, ids_of(estimator, groups, X), before)

@@ -38,7 +38,8 @@ class Regressor(RegressorMixin, MoEBase):
         ----------
         X : array-like or frame of shape (n, d)
         groups : str or array-like of shape (n,), optional
-            Ids as in `fit`, beside a history.
+            Ids as in `fit`, beside a history; alone where `gate_at` has the gate read a group's rows
+            together.
         history : tuple (X, y, groups), optional
             Rows of the past; y is None where a formula reads it from X. The gate's weights of a group are
             replaced by its posterior ones; a group that is not in the history keeps the gate's. Where the

@@ -40,6 +40,7 @@ def fit_one_penalty(estimator: Any, data: Observations) -> Found:
             raise DataError(
                 f"{name} is of fits without a penalty, which shrinks each coefficient by itself: leave it out"
             )
+    data = replace(data, gate_at=estimator.gate_at)  # of groups, which are refused
     ks, _ = number_of_experts(estimator.n_experts, estimator.max_experts)
     if len(ks) > 1:
         raise DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..api import WORDS, fit_design, number_of_experts
@@ -20,6 +21,7 @@ def fit_plain(estimator: Any, data: Observations) -> Found:
     options = options_of(estimator, TOL)
     held = {name: getattr(estimator, name) for name in WORDS}
     result = fit_design(
-        data, estimator._family(), ks, options, gate=gate, constraints=held, criterion=criterion
-    )
+        replace(data, gate_at=estimator.gate_at), estimator._family(), ks, options,
+        gate=gate, constraints=held, criterion=criterion,
+    )  # fmt: skip
     return Found.of(result, estimator.engine, estimator.n_starts == "auto")

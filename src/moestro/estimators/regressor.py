@@ -83,6 +83,9 @@ class MoERegressor(SoftmaxRegressor):
     reference_expert : int or None
         The expert, from 1, that tables tell the gate's coefficients against; None is the last one, which
         `measure_` always takes.
+    gate_at : {"constant", "first", "mean"}, default="constant"
+        Where the gate reads the columns of a group of rows (`groups` of `fit`): "constant" refuses columns
+        that vary within one, "first" reads the group's first row as given, "mean" the mean of its rows.
 
     Attributes
     ----------
@@ -138,6 +141,7 @@ class MoERegressor(SoftmaxRegressor):
         fixed: Any = None,
         order_by: str | None = None,
         reference_expert: int | None = None,
+        gate_at: str = "constant",
     ):
         self.n_experts = n_experts
         self.formula = formula
@@ -165,6 +169,7 @@ class MoERegressor(SoftmaxRegressor):
         self.fixed = fixed
         self.order_by = order_by
         self.reference_expert = reference_expert
+        self.gate_at = gate_at
 
     def _estimate(self, data: Observations) -> Found:
         return fit_plain(self, data) if self.penalty is None else fit_one_penalty(self, data)

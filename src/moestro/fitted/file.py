@@ -11,6 +11,7 @@ import numpy as np
 
 from ..constraints import Constraints
 from ..design import Design, FormulaDesign, Scaling, Units, design_from_dict
+from ..design.groups import GATE_AT
 from ..design.holes import Dropped
 from ..design.scaling import LARGEST, SMALLEST
 from ..errors import DataError, FileError
@@ -32,7 +33,7 @@ READABLE = ("moestro.model/1", FORMAT)  # the first has neither covariances nor 
 
 ROUNDING = 1e-9  # between a parameter and its bound
 
-Parts = tuple[Design, Units, MixtureFit, dict[str, Covariance], Sample | None, Dropped | None]
+Parts = tuple[Design, Units, MixtureFit, dict[str, Covariance], Sample | None, Dropped | None, str]
 
 
 def write_file(path: str | os.PathLike[str], data: Any) -> None:
@@ -61,6 +62,7 @@ def to_dict(
     covariances: Mapping[str, Covariance],
     sample: Sample | None = None,
     dropped: Dropped | None = None,
+    gate_at: str = "constant",
 ) -> dict[str, Any]:
     """JSON description. Parameters are those of the scaled columns; the measure is derived from them."""
     model = fit.model
@@ -90,6 +92,7 @@ def to_dict(
         "theta": fit.theta.tolist(),
         "fit": fit_to_dict(fit),
         "group_sizes": None if fit.group_sizes is None else list(fit.group_sizes),
+        "gate_at": gate_at,
         "sample": None if sample is None else sample.to_dict(),
         "dropped": None if dropped is None else dropped.to_dict(),
         "covariances": [_covariance_to_dict(c) for c in covariances.values()],
@@ -133,7 +136,10 @@ def from_dict(data: Any) -> Parts:
     )
     known = [_covariance_from_dict(c, model) for c in data.get("covariances", [])]
     sample, dropped = Sample.from_dict(data.get("sample")), Dropped.from_dict(data.get("dropped"))
-    return design, units, fit, {c.kind: c for c in known}, sample, dropped
+    gate_at = data.get("gate_at", "constant")
+    if gate_at not in GATE_AT:
+        raise DataError(f"unknown gate_at {gate_at!r} in the model file")
+    return design, units, fit, {c.kind: c for c in known}, sample, dropped, gate_at
 
 
 def _gate_from_dict(m: dict[str, Any]) -> Gate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,37 +11,54 @@ from ..design.groups import refuse_groups
 from ..errors import quiet
 from ..gates import log_softmax
 from ..rows import Groups, encode_groups, sort_groups
-from ..rows.groups import check_constant
+from ..rows.groups import gate_of_groups
 from .model import FittedModel
 from .outputs import no_nan
 
 
 def group_joint(model: FittedModel, x: Any, z: Any, y: np.ndarray, ids: Any) -> tuple[np.ndarray, np.ndarray]:
     """log pi_e(z_g) prod_i f_e(y_i | x_i) of each group, (G, k), groups in the order of their first rows, and
-    the number of each row's group, (n,). z is constant within a group."""
+    the number of each row's group, (n,). The gate reads a group by the model's `gate_at`."""
     _refuse_located(model, ids)
     code, labels = encode_groups(ids, len(y))
     order, groups = _neighbours(code)
-    check_constant(model.gate_columns(x, z)[order], groups, model.units.gate_names, labels)
-    first = np.arange(len(y))[order][groups.first]
-    gate = model.log_gate(x[first], None if z is None else z[first])
+    gate = _log_gate(model, x, z, order, groups, labels)
     return gate + groups.sum(model.log_experts(x, y)[order]), code
 
 
+def _log_gate(model: FittedModel, x: Any, z: Any, order: Any, groups: Groups, labels: Sequence) -> np.ndarray:
+    """log pi_e of each group, (G, k)."""
+    columns = model.gate_columns(x, z)[order]
+    own = gate_of_groups(columns, groups, model.gate_at, model.units.gate_names, labels)
+    return model.log_gate(x[order][groups.first], own)
+
+
 def log_weights_after(
-    model: FittedModel, x: Any, z: Any, ids: Any, past: tuple[Any, np.ndarray, Any]
+    model: FittedModel, x: Any, z: Any, ids: Any, past: tuple[Any, Any, np.ndarray, Any] | None = None
 ) -> np.ndarray:
     """log of the experts' weights at new rows, (n, k), given what their groups did in the rows `past` = (x,
-    y, ids): pi_e(z) prod_i f_e(y_i | x_i), normalised. A group without a past has the gate's weights."""
+    z, y, ids): pi_e(z) prod_i f_e(y_i | x_i), normalised. A group without a past has the gate's weights.
+
+    The gate reads constant columns at the new rows. By another rule of the model's `gate_at` it reads a group
+    where it was seen first: in its past, of a group without one in its new rows.
+    """
     _refuse_located(model, ids)
-    past_x, past_y, past_ids = past
-    code, labels = encode_groups(past_ids, len(past_y), "the history's groups")
-    order, groups = _neighbours(code)
-    evidence = groups.sum(model.log_experts(past_x, past_y)[order])
-    number = {label: g for g, label in enumerate(labels)}
     own, own_labels = encode_groups(ids, x.shape[0])
-    at = np.array([number.get(label, -1) for label in own_labels], dtype=np.int64)[own]
-    joint = model.log_gate(x, z) + np.where(at[:, None] >= 0, evidence[at], 0.0)
+    if model.gate_at == "constant":
+        joint = model.log_gate(x, z)
+    else:
+        joint = _log_gate(model, x, z, *_neighbours(own), own_labels)[own]
+    if past is not None:
+        past_x, past_z, past_y, past_ids = past
+        code, labels = encode_groups(past_ids, len(past_y), "the history's groups")
+        order, groups = _neighbours(code)
+        evidence = groups.sum(model.log_experts(past_x, past_y)[order])
+        number = {label: g for g, label in enumerate(labels)}
+        at = np.array([number.get(label, -1) for label in own_labels], dtype=np.int64)[own]
+        if model.gate_at != "constant":
+            seen = _log_gate(model, past_x, past_z, order, groups, labels)
+            joint = np.where(at[:, None] >= 0, seen[at], joint)
+        joint = joint + np.where(at[:, None] >= 0, evidence[at], 0.0)
     with quiet():
         return no_nan(log_softmax(joint), "weights given the history")
 

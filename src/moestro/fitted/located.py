@@ -66,6 +66,8 @@ class LocatedModel:
     sample: Sample | None = None
     dropped: Dropped | None = None
 
+    gate_at: ClassVar[str] = "constant"  # there are no groups
+
     classes: ClassVar[tuple] = ()
 
     @property

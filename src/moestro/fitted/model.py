@@ -47,6 +47,8 @@ class FittedModel:
         The rows of the fit.
     dropped : Dropped or None
         Rows left out for missing values; None where these are refused.
+    gate_at : {"constant", "first", "mean"}
+        Where the gate reads a group of rows.
     """
 
     design: Design
@@ -55,6 +57,7 @@ class FittedModel:
     covariances: Mapping[str, Covariance] = field(default_factory=dict)
     sample: Sample | None = None
     dropped: Dropped | None = None
+    gate_at: str = "constant"
 
     single: ClassVar[bool] = True  # the response is one column
 
@@ -238,7 +241,9 @@ class FittedModel:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON description."""
-        return to_dict(self.design, self.units, self.fit, self.covariances, self.sample, self.dropped)
+        return to_dict(
+            self.design, self.units, self.fit, self.covariances, self.sample, self.dropped, self.gate_at
+        )
 
     @classmethod
     def from_dict(cls, data: Any) -> FittedModel:

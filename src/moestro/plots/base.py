@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import io
 from abc import ABC, abstractmethod
+from base64 import b64encode
 from typing import Any, Self
 
 import numpy as np
@@ -29,6 +32,26 @@ class Display(ABC):
         self.ax_, self.figure_ = ax, ax.figure
         self._draw(ax)
         return self
+
+    def _repr_html_(self) -> str | None:
+        """In a notebook: the picture, with what it shows as its alternative text.
+
+        None while pyplot holds the figure, which the notebook then shows by itself; a display that was not
+        drawn yet is drawn, and pyplot does not learn of it.
+        """
+        from matplotlib._pylab_helpers import Gcf
+        from matplotlib.figure import Figure
+
+        figure = getattr(self, "figure_", None)
+        if figure is None:
+            figure = self.plot(ax=Figure(layout="constrained").subplots()).figure_
+        elif any(held.canvas.figure is figure for held in Gcf.get_all_fig_managers()):
+            return None
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", bbox_inches="tight")
+        titles = [t for ax in figure.axes if (t := ax.get_title())]
+        shown = html.escape("; ".join(titles) or type(self).__name__, quote=True)
+        return f'<img src="data:image/png;base64,{b64encode(picture.getvalue()).decode()}" alt="{shown}">'
 
     @abstractmethod
     def _draw(self, ax: Any) -> None:

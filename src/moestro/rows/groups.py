@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..design.frames import missing, which_rows
-from ..errors import DataError
+from ..errors import DataError, quiet
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,31 @@ def check_constant(z: np.ndarray, groups: Groups, names: Sequence[str], labels: 
             raise DataError(
                 f"the gate's column '{name}' varies within the group {labels[int(np.argmax(varies))]!r}, "
                 "whose rows share their expert: give the gate columns of the groups alone, "
-                "after '|' in a formula ('| 1' for none), by gate_features ([] for none) otherwise"
+                "after '|' in a formula ('| 1' for none), by gate_features ([] for none) otherwise, or say "
+                "where it reads a group, gate_at='first' or 'mean' (--gate-at)"
             )
+
+
+def gate_of_groups(
+    z: np.ndarray, groups: Groups, gate_at: str, names: Sequence[str], labels: Sequence
+) -> np.ndarray:
+    """Columns (G, e) of the gate of groups from those of their rows z (n, e).
+
+    Of "first" those of the first row, and of "mean" the average z_1 + sum_i (z_i - z_1) / n_g, which is z_1
+    to the last bit where a column is constant; of "constant" columns that vary are refused. A weight is that
+    of a whole group, so the average needs none.
+    """
+    if gate_at == "constant":
+        check_constant(z, groups, names, labels)
+    first = z[groups.first]
+    if gate_at != "mean":
+        return first
+    with quiet():
+        mean = first + groups.sum(z - groups.spread(first)) / groups.sizes[:, None]
+    large = np.flatnonzero(~np.isfinite(mean).all(axis=0))
+    if len(large):
+        raise DataError(f"column '{names[large[0]]}' is too large for double precision: rescale it")
+    return mean
 
 
 def group_weights(w: np.ndarray, groups: Groups, labels: Sequence) -> np.ndarray:

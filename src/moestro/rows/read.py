@@ -8,7 +8,7 @@ import numpy as np
 
 from ..design import Design, Scaling, Units, fit_scaling, split_known, with_trials
 from ..errors import DataError, quiet
-from .groups import Groups, check_constant, encode_groups, group_weights, sort_groups
+from .groups import Groups, check_constant, encode_groups, gate_of_groups, group_weights, sort_groups
 from .order import MERGE_LIMIT
 from .rows import Rows
 
@@ -60,6 +60,7 @@ def read(
     groups: Any = None,
     trials: np.ndarray | None = None,
     labels: np.ndarray | None = None,
+    gate_at: str = "constant",
 ) -> tuple[Rows, Units]:
     """Rows with their scaling, and the units that turn results back.
 
@@ -81,6 +82,8 @@ def read(
         In which y counts successes; None where each row is one trial.
     labels : ndarray of int, shape (n,), or None
         The expert that a row is known to have, -1 where it is not known; the same in a group.
+    gate_at : {"constant", "first", "mean"}
+        Where the gate reads a group.
     """
     x, known = split_known(x, design.known)
     if known is not None and not family.takes_offset:
@@ -94,7 +97,7 @@ def read(
     if gate_scaling != "affine" and z is None:
         z = x  # the same columns, scaled differently
     given = Given(x, z, y, w, known, labels)
-    plain = given.rows() if groups is None else _grouped(design, given, groups)
+    plain = given.rows() if groups is None else _grouped(design, given, groups, gate_at)
     few = plain.n <= MERGE_LIMIT and (w is None or w.any())
     one = plain.merged() if few else plain  # so that rounding cannot tell a weight from a repeated row
     x_scaling = fit_scaling(one.x, design.expert_names, one.row_weights)
@@ -151,7 +154,7 @@ def _refuse_large(z: np.ndarray, names: tuple[str, ...]) -> None:
         )
 
 
-def _grouped(design: Design, given: Given, ids: Any) -> Rows:
+def _grouped(design: Design, given: Given, ids: Any, gate_at: str) -> Rows:
     code, names = encode_groups(ids, len(given.y))
     order, groups = sort_groups(code)
     if groups is None:
@@ -160,8 +163,9 @@ def _grouped(design: Design, given: Given, ids: Any) -> Rows:
     if order is not None:
         x, y = x[order], y[order]
         z, w, known, labels = (None if a is None else a[order] for a in (z, w, known, labels))
-    gate = x if z is None else z
-    check_constant(gate, groups, design.gate_names, names)
+    gate = gate_of_groups(x if z is None else z, groups, gate_at, design.gate_names, names)
+    if gate_at != "constant":
+        z = groups.spread(gate)
     if labels is not None:
         check_constant(labels[:, None].astype(float), groups, ("partial",), names)
         labels = labels[groups.first]

@@ -14,6 +14,7 @@ HEADS = {
     "caic": "CAIC",
     "entropy_r2": "ent. R²",
     "smallest_share": "least",
+    "blrt_p": "BLRT p",
 }
 
 
@@ -21,8 +22,10 @@ def sweep_text(table: Table) -> str:
     """One row a fit; a star marks the chosen one.
 
     "ent. R²" is the entropy R², "least" the share of the smallest expert, "found" how often the search found
-    the fit.
+    the fit, "BLRT p" the p value of the bootstrap test of one expert less.
     """
     columns = {HEADS.get(name, name): cells for name, cells in table.columns.items() if name != "chosen"}
+    if "blrt_p" in table.columns:
+        columns["BLRT p"] = ["" if p is None else f"{p:.3f}" for p in table["blrt_p"]]
     marks = ["*" if chosen else "" for chosen in table["chosen"]]
     return Table({"": marks, **columns}).to_text(2)

@@ -24,6 +24,8 @@ ERRORS = {
     "jackknife": "jackknife",
 }
 
+READ = {"constant": "", "first": "; gate read at the first", "mean": "; gate read at the mean"}
+
 
 def summary_text(
     model: Any, covariance: Any = None, *, without: str = "", more: Sequence[tuple[str, str]] = ()
@@ -79,7 +81,8 @@ def facts(model: Any) -> list[tuple[str, str]]:
     if groups:
         count, least, most = groups
         sizes = f"{least}" if least == most else f"{least} to {most}"
-        out.append(("Groups", f"{count} of {sizes} rows, each with one expert; n counts groups"))
+        said = f"{count} of {sizes} rows, each with one expert; n counts groups"
+        out.append(("Groups", said + READ[model.gate_at]))
     out.append(("Log-likelihood", f"{fit.log_likelihood:.4f} with {fit.n_parameters} parameters"))
     if isinstance(model, FittedModel):
         u = model.units

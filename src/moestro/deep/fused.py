@@ -137,8 +137,8 @@ def keep(ctx: Any, of: Operands, z: Tensor) -> None:
 
 def kept(ctx: Any) -> tuple[Operands, Tensor]:
     """What `keep` saved."""
-    *tensors, z = ctx.saved_tensors
-    return Operands(*tensors, ctx.activation, ctx.gated), z
+    x, weight, w1, b1, w2, b2, token, counts, z = ctx.saved_tensors
+    return Operands(x, weight, w1, b1, w2, b2, token, counts, ctx.activation, ctx.gated), z
 
 
 class ChosenExperts(torch.autograd.Function):

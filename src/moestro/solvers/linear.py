@@ -78,7 +78,7 @@ class LinearMap:
     @cached_property
     def _normal(self) -> tuple[np.ndarray, bool] | np.ndarray:
         """A'A: its diagonal where it has no other entries, else its Cholesky factor."""
-        gram = (self._transposed @ self.A).toarray()
+        gram = self._transposed @ self.A.toarray()
         diagonal = np.diag(gram).copy()
         return diagonal if np.count_nonzero(gram) == len(diagonal) else cho_factor(gram)
 

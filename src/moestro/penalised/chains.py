@@ -19,6 +19,7 @@ STEPS = 100  # proximal Newton steps of a link of a chain
 ROUGH_VIOLATION = 1e-5
 NO_GAIN = 1e-12  # difference of objectives that is none
 CLOSE = 1e-9  # relative precision of the largest strength
+MOVES = 20  # towards it: Newton needs a few, and fits in a long valley never arrive
 
 Tell = Callable[[str, int, int], None]
 Found = tuple[float, Solution]  # a strength, and a fit there
@@ -67,8 +68,8 @@ class Chain:
         tried.
         """
         alpha, here = found
-        part = 1.0
-        while here.slopes.any() and part > CLOSE:
+        part, moves = 1.0, 0
+        while here.slopes.any() and part > CLOSE and moves < MOVES:
             gap = null.objective - here.objective
             if gap <= NO_GAIN * (1.0 + abs(null.objective)):
                 break
@@ -76,7 +77,7 @@ class Chain:
             there = self.at(ahead, here, alpha)
             if there.slopes.any() and there.objective < null.objective:
                 close = ahead - alpha <= CLOSE * alpha
-                alpha, here = ahead, there
+                alpha, here, moves = ahead, there, moves + 1
                 if close:
                     break
             else:

@@ -142,8 +142,7 @@ class Described(Trust):
         """
         seen = self._complete(X, y, response=True, offset=offset)
         x, z, y = self._with_response(*(seen.take(a) for a in (X, y, offset)))
-        seed = None if random_state is None else [random_state, 1]  # not that of `sample`
-        return seen.spread(residuals(self._fitted(), x, z, y, np.random.default_rng(seed)))
+        return seen.spread(residuals(self._fitted(), x, z, y, random_state))
 
     def margins(
         self,

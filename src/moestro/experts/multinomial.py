@@ -7,41 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import DataError
-from .base import Facts, predictor_bounds
+from .base import predictor_bounds
+from .classes import OfClasses
 
 LOGIT_BOUND = 1e4  # per standard deviation of a column: certainty within 1e-4 of it
 
 
 @dataclass(frozen=True)
-class Multinomial(Facts):
+class Multinomial(OfClasses):
     """Multinomial logit with `classes` classes; y holds class indices 0 .. classes - 1."""
 
-    classes: int
     name: str = "multinomial"
-
-    discrete = True
-    takes_offset = False
 
     @property
     def predictors(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.classes - 1
-
-    @property
-    def labels(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.classes
-
-    @classmethod
-    def make(cls, name: str, classes: int, shared_variance: bool) -> Multinomial:
-        """From the options that a user gives."""
-        return cls(classes)
-
-    def check_response(self, y: np.ndarray) -> None:
-        if self.classes < 2:
-            raise DataError("the response has only one class: a classifier needs at least 2 classes")
-
-    def log_base(self, y: np.ndarray) -> float:
-        return 0.0
 
     def _full(self, eta: np.ndarray) -> np.ndarray:
         return np.concatenate([eta, np.zeros((*eta.shape[:-1], 1))], axis=-1)

@@ -15,27 +15,20 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_expit, logit
 
-from ..errors import DataError
-from .base import Facts, predictor_bounds
+from .base import predictor_bounds
+from .classes import OfClasses
 
 LOGIT_BOUND = 1e4  # per standard deviation of a column: certainty within 1e-4 of it
 GAP_BOUNDS = (1e-6, 1e3)  # between thresholds: a class between them that is never seen, or always
 
 
 @dataclass(frozen=True)
-class Ordinal(Facts):
+class Ordinal(OfClasses):
     """Cumulative logits of `classes` classes; y holds class indices 0 .. classes - 1."""
 
-    classes: int
     name: str = "ordinal"
 
-    discrete = True
-    takes_offset = False
     ordered = True
-
-    @property
-    def labels(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.classes
 
     @property
     def nuisances(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -52,18 +45,6 @@ class Ordinal(Facts):
     @property
     def boundaries(self) -> tuple[tuple[str, str], ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         return (("a class that it never has", "a class that it has beyond any other"),) * self.nuisances
-
-    @classmethod
-    def make(cls, name: str, classes: int, shared_variance: bool) -> Ordinal:
-        """From the options that a user gives."""
-        return cls(classes)
-
-    def check_response(self, y: np.ndarray) -> None:
-        if self.classes < 2:
-            raise DataError("the response has only one class: a classifier needs at least 2 classes")
-
-    def log_base(self, y: np.ndarray) -> float:
-        return 0.0
 
     def _gaps(self, eta: np.ndarray) -> np.ndarray:
         return np.exp(eta[..., 1 : 1 + self.nuisances])

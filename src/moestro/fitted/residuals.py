@@ -9,9 +9,10 @@ import numpy as np
 from ..inference.classification import quantile_residuals
 
 
-def residuals(model: Any, x: Any, z: Any, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def residuals(model: Any, x: Any, z: Any, y: np.ndarray, random_state: int | None) -> np.ndarray:
     """Quantile residuals (n,), or (n, q) of several responses, of rows as the design gives them: standard
     normal where the model is right; of counts and classes a random point of the jump."""
+    rng = np.random.default_rng(None if random_state is None else [random_state, 1])  # not that of `sample`
     if model.classes:
         law = model.distribution(x, z)
         return quantile_residuals(law.cdf(y - 1), law.cdf(y), rng)

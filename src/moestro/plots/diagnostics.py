@@ -67,8 +67,7 @@ class ResidualDisplay(Display):
 
         if kind not in ("qq", "worm"):
             raise DataError(f"kind={kind!r} is unknown: choose qq or worm")
-        rng = np.random.default_rng(None if random_state is None else [random_state, 1])
-        found = np.reshape(residuals(model, rows.x, rows.z, rows.y, rng), (len(rows.w), -1))[:, outcome]
+        found = _of_one(model, rows, random_state, outcome)
         ranked = np.sort(found[rows.w > 0])
         n = len(ranked)
         at = np.unique(np.linspace(0, n - 1, min(n, SHOWN)).astype(int))
@@ -138,8 +137,7 @@ class CalibrationDisplay(Display):
             return cls(predicted, observed, low, high, model.classes)
         from scipy.special import ndtr
 
-        rng = np.random.default_rng(None if random_state is None else [random_state, 1])
-        found = np.reshape(residuals(model, rows.x, rows.z, rows.y, rng), (len(rows.w), -1))[:, outcome]
+        found = _of_one(model, rows, random_state, outcome)
         central = np.abs(2 * ndtr(found) - 1)
         levels = np.linspace(0.0, 1.0, 2 * BINS + 1)[1:-1]
         share = np.array([rows.w @ (central <= level) for level in levels]) / rows.w.sum()
@@ -159,6 +157,14 @@ class CalibrationDisplay(Display):
             ax.legend(frameon=False, fontsize="small")
         else:
             ax.set(xlabel="level of the central interval", ylabel="share of the rows inside")
+
+
+def _of_one(
+    model: FittedModel | LocatedModel, rows: Rows, random_state: int | None, outcome: int
+) -> np.ndarray:
+    """Quantile residuals (n,) of the response at place `outcome`."""
+    found = residuals(model, rows.x, rows.z, rows.y, random_state)
+    return np.reshape(found, (len(rows.w), -1))[:, outcome]
 
 
 def _reliability(p: np.ndarray, hit: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,13 +12,43 @@ from ..errors import DataError
 from ..fitted import FittedModel, LocatedModel
 from .base import Display, blended, color, label
 from .data import Rows, rows_of
-from .lines import line_of, model_of
+from .lines import ModelLine, line_of, model_of
 
 LEVELS = (0.5, 0.8, 0.95)  # of the central intervals of a fan
 
 
+class AlongColumn(Display):
+    """A display against one column of the experts, all others at their average, over the rows."""
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any = None,
+        y: Any = None,
+        *,
+        term: str | None = None,
+        outcome: Any = None,
+        offset: Any = None,
+        ax: Any = None,
+    ) -> Self:
+        """Compute and draw, on the training rows or on (X, y).
+
+        `term` is by default the column with the largest slopes; `outcome` the class (by default the first),
+        or the name of the response where there are several.
+        """
+        return cls.of(model_of(estimator), rows_of(estimator, X, y, offset=offset), term, outcome).plot(ax=ax)
+
+    @classmethod
+    @abstractmethod
+    def of(
+        cls, model: FittedModel | LocatedModel, rows: Rows, term: str | None = None, outcome: Any = None
+    ) -> Self:
+        """From rows with their posteriors, not drawn yet."""
+
+
 @dataclass
-class FitDisplay(Display):
+class FitDisplay(AlongColumn):
     """What each expert predicts against one column, all others at their average, over the rows, coloured by
     the expert that they probably have.
 
@@ -41,40 +72,13 @@ class FitDisplay(Display):
     response: str
 
     @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any = None,
-        y: Any = None,
-        *,
-        term: str | None = None,
-        outcome: Any = None,
-        offset: Any = None,
-        ax: Any = None,
-    ) -> Self:
-        """Compute and draw, on the training rows or on (X, y).
-
-        `term` is by default the column with the largest slopes; `outcome` the class (by default the first),
-        or the name of the response where there are several.
-        """
-        return cls.of(model_of(estimator), rows_of(estimator, X, y, offset=offset), term, outcome).plot(ax=ax)
-
-    @classmethod
     def of(
         cls, model: FittedModel | LocatedModel, rows: Rows, term: str | None = None, outcome: Any = None
     ) -> Self:
         """From rows with their posteriors, not drawn yet."""
         j = outcome_of(model, outcome)
-        line = line_of(
-            model,
-            "experts",
-            term or rows.term(model, "experts"),
-            model.responses[0 if model.classes else j],
-            rows.known(model),
-        )
+        line, at, x = _along(model, rows, term, 0 if model.classes else j)
         means = line.law.family.mean(line.law.eta)
-        at = rows.shown()
-        x = rows.column(model, line.term)[at]
         if model.classes:
             means, hit = means[:, :, j], rows.y[at] == j
             apart = 0.03 * np.sin(12.9898 * np.arange(len(at)))  # so that points do not hide each other
@@ -106,7 +110,7 @@ class FitDisplay(Display):
 
 
 @dataclass
-class FanDisplay(Display):
+class FanDisplay(AlongColumn):
     """The predictive law along one column, all others at their average: central intervals and the median, or
     the probabilities of the classes, over the rows.
 
@@ -131,31 +135,12 @@ class FanDisplay(Display):
     response: str
 
     @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any = None,
-        y: Any = None,
-        *,
-        term: str | None = None,
-        outcome: Any = None,
-        offset: Any = None,
-        ax: Any = None,
-    ) -> Self:
-        """Compute and draw, on the training rows or on (X, y); words as in `FitDisplay`."""
-        return cls.of(model_of(estimator), rows_of(estimator, X, y, offset=offset), term, outcome).plot(ax=ax)
-
-    @classmethod
     def of(
         cls, model: FittedModel | LocatedModel, rows: Rows, term: str | None = None, outcome: Any = None
     ) -> Self:
         """From rows, not drawn yet."""
         j = 0 if model.classes else outcome_of(model, outcome)
-        line = line_of(
-            model, "experts", term or rows.term(model, "experts"), model.responses[j], rows.known(model)
-        )
-        at = rows.shown()
-        x = rows.column(model, line.term)[at]
+        line, at, x = _along(model, rows, term, j)
         if model.classes:
             mixed = np.einsum("nk,nkc->nc", line.law.weights, line.law.family.mean(line.law.eta))
             points = np.column_stack([x, rows.y[at]])
@@ -191,6 +176,15 @@ class FanDisplay(Display):
             ax.set_xlim(self.values[0], self.values[-1])
             ax.legend(frameon=False, fontsize="small")
         ax.set_xlabel(label(self.term))
+
+
+def _along(
+    model: FittedModel | LocatedModel, rows: Rows, term: str | None, response: int
+) -> tuple[ModelLine, np.ndarray, np.ndarray]:
+    """The law along a column, the rows that are shown, and the column there."""
+    term = term or rows.term(model, "experts")
+    line, at = line_of(model, "experts", term, model.responses[response], rows.known(model)), rows.shown()
+    return line, at, rows.column(model, line.term)[at]
 
 
 def outcome_of(model: FittedModel | LocatedModel, outcome: Any) -> int:

@@ -65,7 +65,8 @@ def _fit(model: Model, rows: Rows, options: Options, below: Fit | None = None) -
     c = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box, rows.response_scaling)
     solver = choose_solver(options.solver, c.size)
     kind = SparseProblem if model.gate.path(model.k) else MixtureProblem
-    problem = kind(rows, c, solver, options.engine, options.threads, options.rank_by)
+    sampled = options.solver == "auto" and isinstance(solver, Newton) and kind is MixtureProblem
+    problem = kind(rows, c, solver, options.engine, options.threads, options.rank_by, sampled=sampled)
     return fit_problem(problem, options, below)  # type: ignore[return-value]
 
 

@@ -143,7 +143,8 @@ def _levels(problem: Problem, seed: np.random.SeedSequence) -> tuple[list[Proble
             levels.append(part)
             judge = judge or problem.subset(np.sort(order[units : 2 * units]))
         size *= LEVEL_GROWTH
-    return [*levels, problem], judge
+    levels.append(problem)
+    return [level.beside(levels[:i]) for i, level in enumerate(levels)], judge
 
 
 def check_options(options: Options, k: int) -> None:

@@ -23,6 +23,8 @@ def polish(
     Where none of them turns out usable, the other `optima` are tried.
     """
     for depth, problem in enumerate(levels[1:]):
+        if problem is levels[-1] and len(finalists) == 1:
+            break
         finalists = _judged(problem, finalists[:JUDGED], pool)[: 2 if depth else FINALISTS]
         steps = problem.few_steps if problem is levels[-1] else MIDDLE_STEPS
 

@@ -51,6 +51,8 @@ class End:
     iterations : int
     passes : float
         Passes over the rows that it took.
+    counts : tuple of int
+        Passes over all rows by the end of each iteration, those before it included.
     outcome : object
         What the solver says, for `Problem.diagnose`.
     """
@@ -60,6 +62,7 @@ class End:
     mass: np.ndarray
     iterations: int
     passes: float = 0.0
+    counts: tuple[int, ...] = ()
     outcome: Any = None
 
 
@@ -161,6 +164,10 @@ class Problem(Protocol):
 
     def subset(self, rows: np.ndarray) -> Problem: ...  # of these units
 
+    def beside(self, samples: Sequence[Any]) -> Problem: ...
+
+    # the same, polished with what these growing random parts of it say of its curvature, where that pays
+
     def fit(self, end: End, **common: Any) -> Fit: ...  # frozen, in the user's units
 
 
@@ -203,3 +210,6 @@ class Defaults:
 
     def simpler(self) -> Problem | None:
         return None
+
+    def beside(self, samples: Sequence[Any]) -> Any:
+        return self

@@ -17,7 +17,7 @@ from moestro.solvers import Coordinates, Newton, Objective, Sampled, StatusKind,
 from moestro.solvers.sampled import weighted_up
 
 
-def objectives(name, sizes, n=4000, d=2, k=2, threads=1):
+def objectives(name, sizes, n=12_000, d=6, k=2, threads=1):
     """The objective of all rows that a mixture made, those of random parts of them, and a point near the
     maximum."""
     law = simulate(name, n, d, k)
@@ -34,7 +34,7 @@ def objectives(name, sizes, n=4000, d=2, k=2, threads=1):
 @pytest.mark.parametrize("name", ["multinomial", "gaussian", "poisson"])
 class TestSampled:
     def test_it_ends_where_newton_does_in_a_few_gradients(self, name):
-        whole, parts, near = objectives(name, [1000])
+        whole, parts, near = objectives(name, [4000])
         counted = Objective(whole.engine, whole.coordinates)
         mine = run(Sampled(parts), counted, near, tol=1e-9)
         newton = run(Newton(), whole, near, tol=1e-9)
@@ -46,7 +46,7 @@ class TestSampled:
         assert counted.tally.passes <= 12
 
     def test_values_never_fall(self, name):
-        whole, parts, _ = objectives(name, [300])
+        whole, parts, _ = objectives(name, [1200])
         start = np.clip(
             0.5 * np.random.default_rng(1).standard_normal(whole.coordinates.size),
             whole.coordinates.lower, whole.coordinates.upper,
@@ -60,12 +60,12 @@ class TestSampled:
     def test_threads_change_no_bit(self, name):
         ends = []
         for threads in (1, 3):
-            whole, parts, near = objectives(name, [1000], threads=threads)
+            whole, parts, near = objectives(name, [4000], threads=threads)
             ends.append(run(Sampled(parts), whole, near, tol=1e-8).phi)
         np.testing.assert_array_equal(*ends)
 
     def test_a_misleading_sample_is_left_for_newton(self, name):
-        whole, parts, near = objectives(name, [1000])
+        whole, parts, near = objectives(name, [4000])
         few = Objective(NativeEngine(whole.engine.model, whole.engine.rows.take(np.arange(8))), parts[0].coordinates)
         done = run(Sampled([few]), whole, near, tol=1e-9)
         assert done.converged
@@ -73,7 +73,7 @@ class TestSampled:
 
 
 def test_the_sums_of_a_sample_have_the_size_of_all_rows():
-    whole, parts, near = objectives("gaussian", [2000])
+    whole, parts, near = objectives("gaussian", [6000])
     all_rows = Objective(whole.engine, whole.coordinates)
     twice = Objective(
         NativeEngine(whole.engine.model, replace(whole.engine.rows, w=np.full(whole.engine.rows.n, 2.0))),
@@ -91,11 +91,11 @@ def test_the_first_sample_is_the_largest_whose_hessian_is_cheap():
 
 
 def test_the_status_says_whose_curvature_was_looked_at():
-    whole, parts, near = objectives("gaussian", [1000])
+    whole, parts, near = objectives("gaussian", [4000])
     done = run(Sampled(parts), whole, near, tol=1e-8)
     seen = status_of(whole, done, parts[0])
     assert seen.kind == StatusKind.CONVERGED
-    assert "curvature of 1,000 rows" in str(seen)
+    assert "curvature of 4,000 rows" in str(seen)
     before = whole.tally.passes
     assert status_of(whole, done, None).kind == StatusKind.CONVERGED
     assert whole.tally.passes == before + 1
@@ -104,7 +104,7 @@ def test_the_status_says_whose_curvature_was_looked_at():
 def test_a_large_fit_takes_it_and_counts_its_passes(monkeypatch):
     monkeypatch.setattr(mixture, "MANY_ROWS", 10_000)
     monkeypatch.setattr(search, "STALE", 1)
-    engine = objectives("gaussian", [1000], n=24_000)[0].engine
+    engine = objectives("gaussian", [4000], n=30_000, d=2)[0].engine
     auto = fits.fit_mixture(engine.model, engine.rows, Options(seed=0))
     newton = fits.fit_mixture(engine.model, engine.rows, Options(seed=0, solver="newton"))
     assert auto.log_likelihood == pytest.approx(newton.log_likelihood, rel=1e-10)

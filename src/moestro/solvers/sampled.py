@@ -25,7 +25,7 @@ from .damping import damped_step
 from .em import RIDGE, ROUNDOFF
 from .newton import LEAST, SADDLE, Newton, is_definite, solve_definite
 
-SLOW = 0.4  # share of the gradient that a step leaves from which the curvature is taken anew
+SLOW = 0.6  # share of the gradient that a step leaves from which the curvature is taken anew
 CURVED = 1e-8  # s'y beside s'Ds from which a step says something of the curvature
 
 

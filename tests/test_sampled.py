@@ -66,7 +66,9 @@ class TestSampled:
 
     def test_a_misleading_sample_is_left_for_newton(self, name):
         whole, parts, near = objectives(name, [4000])
-        few = Objective(NativeEngine(whole.engine.model, whole.engine.rows.take(np.arange(8))), parts[0].coordinates)
+        few = Objective(
+            NativeEngine(whole.engine.model, whole.engine.rows.take(np.arange(8))), parts[0].coordinates
+        )
         done = run(Sampled([few]), whole, near, tol=1e-9)
         assert done.converged
         assert done.value == pytest.approx(run(Newton(), whole, near, tol=1e-9).value, rel=1e-13)

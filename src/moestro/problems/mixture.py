@@ -12,7 +12,7 @@ import numpy as np
 
 from ..engine import GATES, Evaluation, Order, make_engine
 from ..model import Model
-from ..rows import Rows, sample_rows
+from ..rows import Rows, RowsElsewhere, sample_rows
 from ..search import Defaults, End, Fit, Said, audited, budget_of, entropy, history
 from ..search.starts import STRATEGIES
 from ..solvers import Coordinates, Objective, Sampled, Solver, Status, narrow_status, run, thin_status
@@ -80,7 +80,7 @@ class MixtureProblem(Defaults):
         Growing random parts of the rows that it takes it from; none where an exact Hessian is.
     """
 
-    rows: Rows
+    rows: Rows | RowsElsewhere
     coordinates: Coordinates
     solver: Solver
     engine: str = "auto"
@@ -101,6 +101,10 @@ class MixtureProblem(Defaults):
     @property
     def n(self) -> int:
         return self.rows.n
+
+    @property
+    def at_hand(self) -> int:
+        return self.rows.at_hand.n
 
     @property
     def size(self) -> int:
@@ -239,20 +243,22 @@ class MixtureProblem(Defaults):
     # Rows
 
     def beside(self, samples: Sequence[MixtureProblem]) -> Self:
-        if not (self.sampled and self.n >= MANY_ROWS):
+        elsewhere = self.at_hand < self.n
+        if not (self.sampled and (elsewhere or self.n >= MANY_ROWS)):
             return self
         return replace(self, samples=from_first(samples, [part.n for part in samples], self.n))
 
     def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray:
-        return sample_rows(self.rows, seed)
+        return sample_rows(self.rows.at_hand, seed)
 
     def subset(self, rows: np.ndarray) -> Self:
-        part = self.rows.take(rows).merged()
+        part = self.rows.at_hand.take(rows).merged()
         share = self.share * part.row_weight_sum / self.rows.row_weight_sum
         return replace(self, rows=part, share=share, samples=())
 
     def fit(self, end: End, **common: Any) -> MixtureFit:
         theta = self.coordinates.expand(end.point)
+        entropies: list[float] = []
         found = MixtureFit(
             model=self.model,
             coordinates=self.coordinates,
@@ -261,29 +267,26 @@ class MixtureProblem(Defaults):
             n_parameters=self.size,
             weight_sum=self.weight_sum,
             mass=end.mass,
-            entropy=self._entropy(theta),
+            entropy=0.0,
             group_sizes=self._group_sizes(),
             history=history(end.outcome.trace, end.counts),
             **common,
         )
-        return audited(found, self._said(theta))
+        found = audited(found, self._said(theta, entropies))
+        return replace(found, entropy=sum(entropies))
 
-    def _said(self, theta: np.ndarray) -> Iterator[Said]:
-        """What theta says of the rows, by the readable engine, whichever found it."""
+    def _said(self, theta: np.ndarray, entropies: list[float]) -> Iterator[Said]:
+        """What theta says of the rows, by the readable engine, whichever found it; the entropies of its
+        responsibilities are kept."""
         for part in self.rows.parts(PART):
             at = make_engine(self.model, part, "array").rowwise(theta)
+            entropies.append(entropy(at.responsibilities, part.w))
             yield part.w, at.log_density, at.responsibilities
 
     def _group_sizes(self) -> tuple[int, int, int] | None:
-        groups, w = self.rows.groups, self.rows.w
+        groups = self.rows.groups
         if groups is None:
             return None
+        w = self.rows.w
         sizes = groups.sizes if w is None else groups.sizes[w > 0]
         return len(sizes), int(sizes.min()), int(sizes.max())
-
-    def _entropy(self, theta: np.ndarray) -> float:
-        total = 0.0
-        for part in self.rows.parts(PART):
-            r = make_engine(self.model, part, self.engine, self.threads).rowwise(theta).responsibilities
-            total += entropy(r, part.w)
-        return total

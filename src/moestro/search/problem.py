@@ -51,10 +51,10 @@ class End:
     iterations : int
     passes : float
         Passes over the rows that it took.
-    counts : tuple of int
-        Passes over all rows by the end of each iteration, those before it included.
     outcome : object
         What the solver says, for `Problem.diagnose`.
+    counts : tuple of int
+        Passes over all rows by the end of each iteration, those before it included.
     """
 
     point: Any
@@ -62,8 +62,8 @@ class End:
     mass: np.ndarray
     iterations: int
     passes: float = 0.0
-    counts: tuple[int, ...] = ()
     outcome: Any = None
+    counts: tuple[int, ...] = ()
 
 
 class Problem(Protocol):
@@ -79,6 +79,9 @@ class Problem(Protocol):
 
     @property
     def n(self) -> int: ...  # rows
+
+    @property
+    def at_hand(self) -> int: ...  # rows in memory, a random sample where they are fewer
 
     @property
     def size(self) -> int: ...  # free parameters
@@ -160,9 +163,11 @@ class Problem(Protocol):
 
     def simpler(self) -> Problem | None: ...  # a model within this one whose optimum is a start
 
-    def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray: ...  # a random order (u,) of the units
+    def shuffled(
+        self, seed: np.random.SeedSequence
+    ) -> np.ndarray: ...  # a random order (u,) of the units at hand
 
-    def subset(self, rows: np.ndarray) -> Problem: ...  # of these units
+    def subset(self, rows: np.ndarray) -> Problem: ...  # of these units at hand
 
     def beside(self, samples: Sequence[Any]) -> Problem: ...
 
@@ -177,6 +182,10 @@ class Defaults:
     @property
     def rotation(self) -> Sequence[str]:
         return ROTATION
+
+    @property
+    def at_hand(self: Problem) -> int:
+        return self.n
 
     @property
     def n_starts(self: Problem) -> int:

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..design import ArrayDesign, Design, FormulaDesign, Observations, Units
-from ..design.by_formula import read_formula
-from ..design.formula import reads
+from ..design.by_formula import read_formula, reads
 from ..design.frames import refuse_numbers_as_text
 from ..design.grammar import with_offset
 from ..design.levels import plain_level

@@ -14,6 +14,7 @@ from .design.by_formula import read_formula
 from .errors import DataError
 from .experts import CLASSES, Family, make_family
 from .fitted import FittedModel, LocatedModel, Sample
+from .fitted.certain import with_names
 from .gates import Gate, SoftmaxGate, make_gate
 from .inference.stepwise import check_stepwise, with_p
 from .located import LocatedFit, Specification
@@ -98,7 +99,7 @@ def fit_design(
     model = FittedModel(
         data.design, units, found.chosen, sample=Sample.of(data), dropped=data.dropped, gate_at=data.gate_at
     )
-    return Result(model, rows, found)
+    return Result(with_names(model, rows), rows, found)
 
 
 def fit_located_design(

@@ -14,8 +14,9 @@ from .design.by_formula import read_formula
 from .errors import DataError
 from .experts import CLASSES, Family, make_family
 from .fitted import FittedModel, LocatedModel, Sample
+from .fitted.certain import with_names
 from .gates import Gate, SoftmaxGate, make_gate
-from .inference.stepwise import check_stepwise, stepwise_p
+from .inference.stepwise import check_stepwise, with_p
 from .located import LocatedFit, Specification
 from .model import Model
 from .rows import Scan, read_any, read_given
@@ -25,7 +26,6 @@ from .selection.choice import SLOPES, check_criterion
 from .selection.located import specifications
 from .selection.sweep import FOLDS
 from .summary import sweep_text
-from .tables import Table
 from .threads import thread_count
 
 WORDS = ("common", "fixed", "order_by", "reference_expert")  # of `Constraints.read`
@@ -97,7 +97,7 @@ def fit_design(
     model = FittedModel(
         data.design, units, found.chosen, sample=sample, dropped=data.dropped, gate_at=data.gate_at
     )
-    return Result(model, rows, found)
+    return Result(with_names(model, rows), rows, found)
 
 
 def fit_located_design(
@@ -218,9 +218,9 @@ def select_experts(
     missing : {"error", "drop"}
         Rows with a missing value in a column that the formula reads are refused, or left out.
     blrt : int or None
-        Of softmax-gated models without weights and groups: replicates of the parametric bootstrap
-        likelihood-ratio test of k - 1 experts against k, whose p value is a column of the table; see
-        `bootstrap_test`. None where the sweep has no usable fit of k - 1.
+        Without weights and groups: replicates of the parametric bootstrap likelihood-ratio test of k - 1
+        experts against k, whose p value is a column of the table; see `bootstrap_test`. None where the sweep
+        has no usable fit of k - 1 experts of the same model.
     **how
         For softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``, ``common``, ``fixed``,
         ``order_by``, ``reference_expert`` of `MoERegressor`; for located models ``direction``,
@@ -246,10 +246,8 @@ def select_experts(
     """
     ks, options = list(n_experts), Options(seed=random_state, threads=thread_count(n_jobs))
     if blrt is not None:
-        if model == "located" or criterion == "dendrogram":
-            raise DataError(
-                "blrt tests the fits of a sweep of softmax-gated models: leave it out, or use bootstrap_test"
-            )
+        if criterion == "dendrogram":
+            raise DataError("blrt tests the fits of a sweep, and a dendrogram makes none: leave it out")
         check_stepwise(blrt, sample_weight is not None, groups is not None)
     if model == "located":
         if family != "gaussian":
@@ -266,7 +264,8 @@ def select_experts(
         for fit in found.sweep.fits:
             if fit.k not in best or _better(fit, best[fit.k]):
                 best[fit.k] = fit
-        return Selection(found.sweep.table(), found.sweep.chosen, best, found.sweep.choice, found.sweep.tree)
+        table = with_p(found.sweep.table(), found.sweep.fits, found.rows, blrt, random_state, options.threads)
+        return Selection(table, found.sweep.chosen, best, found.sweep.choice, found.sweep.tree)
     if model != "softmax":
         raise DataError(f"model={model!r} is unknown: choose softmax or located")
     known = ("shared_variance", "gate", "top_k", "rank_on", *WORDS)
@@ -285,10 +284,7 @@ def select_experts(
     models: dict[int, Any] = {
         f.model.k: replace(result.model, fit=f, covariances={}) for f in result.sweep.fits
     }
-    table = result.sweep.table()
-    if blrt is not None:
-        p = stepwise_p(result.sweep.fits, result.rows, blrt, random_state, options.threads)
-        table = Table({**table.columns, "blrt_p": p})
+    table = with_p(result.sweep.table(), result.sweep.fits, result.rows, blrt, random_state, options.threads)
     return Selection(table, result.model, models, result.sweep.choice, result.sweep.tree)
 
 

@@ -7,7 +7,7 @@ from .array import ArrayEngine, unit_scores
 from .base import Engine, Evaluation, Order, Rowwise, stacked
 from .elsewhere import ElsewhereEngine
 from .labelled import labelled
-from .native import GATES, ISA_VARIABLE, NativeEngine, supports
+from .native import ISA_VARIABLE, NativeEngine, is_compiled, supports
 from .terms import TermsEngine
 
 ENGINES = ("auto", "native", "array")
@@ -20,9 +20,9 @@ def make_engine(model: Model, rows: Rows | RowsElsewhere, name: str = "auto", th
         raise DataError(f"engine={name!r} is unknown: choose one of {', '.join(ENGINES)}")
 
     def make(model: Model, rows: Rows) -> Engine:
-        if name == "array" or (name == "auto" and model.gate.name not in GATES):
+        if name == "array" or (name == "auto" and not is_compiled(model)):
             return ArrayEngine(model, rows)
-        if model.gate.name in GATES and not supports(model):
+        if is_compiled(model) and not supports(model):
             return TermsEngine(model, rows, threads)
         return NativeEngine(model, rows, threads)
 
@@ -33,7 +33,6 @@ def make_engine(model: Model, rows: Rows | RowsElsewhere, name: str = "auto", th
 
 __all__ = [
     "ENGINES",
-    "GATES",
     "ISA_VARIABLE",
     "ArrayEngine",
     "Engine",
@@ -42,6 +41,7 @@ __all__ = [
     "Order",
     "Rowwise",
     "TermsEngine",
+    "is_compiled",
     "make_engine",
     "stacked",
     "unit_scores",

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..design import Observations
 from ..design.groups import known_experts
 from ..design.holes import Dropped
+from ..design.levels import stated_order
 from ..design.response import check_weights
 from ..fitted import write_file
 from ..rows import is_elsewhere
@@ -135,10 +136,11 @@ class MoEBase(Shown):
         X, y, sample_weight, groups, offset, partial = (
             seen.take(a) for a in (X, y, sample_weight, groups, offset, partial)
         )
-        ids, data = ids_of(self, groups, X), X
+        ids, data, given_y = ids_of(self, groups, X), X, y
         read = read_arrays if self.formula is None else read_formula
         design, x, z, y, responses = read(self, X, y, offset)
-        y = self._encode(y, responses[0], fitting=True)
+        stated = stated_order(data if given_y is None else given_y, responses[0])
+        y = self._encode(y, responses[0], True, stated)
         y, trials = self._split_trials(y)
         w = check_weights(sample_weight, len(y))
         if self.formula is None:

@@ -25,7 +25,9 @@ class MoEClassifier(Classifier):
     family : {"multinomial", "ordinal"}, default="multinomial"
         "ordinal" has cumulative logits of classes in an order: one linear predictor for all, and thresholds.
     levels : list or None
-        The classes of an ordinal response from the lowest to the highest; None is the order of numbers.
+        The classes of an ordinal response from the lowest to the highest; None is the order that an ordered
+        categorical (pandas) or an Enum (polars) states, which `levels` may not contradict, and that of
+        numbers.
     formula : str or None
         "y ~ experts' columns | gate's columns": `fit` and `predict` then take frames, see `from_formula`.
     max_experts : int or None

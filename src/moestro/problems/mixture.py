@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..engine import GATES, Evaluation, Order, make_engine
+from ..engine import Evaluation, Order, is_compiled, make_engine
 from ..model import Model
 from ..rows import Rows, RowsElsewhere, sample_rows
 from ..search import Defaults, End, Fit, Said, audited, budget_of, entropy, history
@@ -122,7 +122,7 @@ class MixtureProblem(Defaults):
 
     @property
     def budget(self) -> float:
-        return budget_of(self, PASSES if self.model.gate.name in GATES else SLOW_PASSES)
+        return budget_of(self, PASSES if is_compiled(self.model) else SLOW_PASSES)
 
     @property
     def at_once(self) -> int:

@@ -24,6 +24,7 @@ made here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -73,13 +74,19 @@ class Ranking:
         """Boolean (k,): experts with too few rows for their parameters. `mass` (k,) are sums of
         responsibilities."""
         c = self.coordinates
-        model, family = c.model, c.model.family
+        model = c.model
         if model.k == 1:
             return np.zeros(1, dtype=bool)
-        free = [0 if family.tied_nuisances else model.law(e).nuisances for e in range(model.k)]
-        own = c.predictors_of_expert.sum(axis=0) + np.array(free)
-        narrow = np.maximum(family.narrowness(model.nuisances(c.expand(phi))), 0.0)
-        return mass * self.unit < own * (ROWS + narrow)
+        narrow = np.maximum(model.family.narrowness(model.nuisances(c.expand(phi))), 0.0)
+        return mass * self.unit < self._own * (ROWS + narrow)
+
+    @cached_property
+    def _own(self) -> np.ndarray:
+        """Parameters (k,) of each expert's own."""
+        c = self.coordinates
+        model, tied = c.model, c.model.family.tied_nuisances
+        free = [0 if tied else model.law(e).nuisances for e in range(model.k)]
+        return c.predictors_of_expert.sum(axis=0) + np.array(free)
 
     def key(self, phi: np.ndarray, value: float, mass: np.ndarray) -> tuple[int, float]:
         """Larger is better: (2 usable, 1 thin, 0 collapsed, -1 not finite; log-likelihood)."""

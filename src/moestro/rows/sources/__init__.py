@@ -23,7 +23,7 @@ def is_elsewhere(data: Any) -> bool:
         return True
     if kind.__module__.startswith("polars") and kind.__name__ == "LazyFrame":
         return True
-    if isinstance(data, dict):
+    if isinstance(data, dict) and not hasattr(data, "toarray"):  # a sparse array of keys is a dictionary too
         return bool(data) and all(type(values).__name__ == "memmap" for values in data.values())
     return callable(data) and not hasattr(data, "__array__") and not hasattr(data, "columns")
 

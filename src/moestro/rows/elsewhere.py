@@ -105,6 +105,10 @@ class RowsElsewhere:
         return self.n
 
     @property
+    def units_present(self) -> int:
+        return self.n_present
+
+    @property
     def weight_sum(self) -> float:
         return self.row_weight_sum
 

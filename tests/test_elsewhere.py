@@ -151,7 +151,7 @@ class TestFits:
             mine, other = mapped.covariance_matrix(cov=cov), memory.covariance_matrix(cov=cov)
             np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
 
-    @pytest.mark.parametrize("kind", ["folder", "iterator"])
+    @pytest.mark.parametrize("kind", ["folder", pytest.param("iterator", marks=pytest.mark.slow)])
     def test_blocks_are_the_same_from_anywhere(self, data, folder, mapped, kind):
         other = model(folder if kind == "folder" else batches(data, 999))
         np.testing.assert_array_equal(other.fit_.theta, mapped.fit_.theta)

@@ -139,7 +139,7 @@ class MixtureProblem(Defaults):
 
     @cached_property
     def _view(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return view_of(self.model, self.rows)
+        return view_of(self.model, self.rows.at_hand)
 
     def view(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         return self._view[:2]

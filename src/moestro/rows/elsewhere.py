@@ -139,6 +139,10 @@ class RowsElsewhere:
         return self.at_hand.spacing
 
     @property
+    def shared(self) -> bool:
+        return self.at_hand.shared
+
+    @property
     def p(self) -> int:
         return self.at_hand.p
 

@@ -226,9 +226,11 @@ def _encoder(
     if not classes:
         return partial(numeric_response, name=name), ()
     known = ordered_classes(raw, levels, name) if ordered else ()
-    labels = encode_classes(raw, known, name)[1]
+    labels: tuple = encode_classes(raw, known, name)[1]
     if len(labels) < 2:
-        raise DataError(f"the response '{name}' has only one class ({labels[0]}): at least 2 are needed")
+        raise DataError(
+            f"the response '{name}' has only one class ({next(iter(labels))}): at least 2 are needed"
+        )
     return lambda values: encode_classes(values, labels, name)[0], labels
 
 

@@ -32,8 +32,8 @@ def is_elsewhere(data: Any) -> bool:
     return callable(data) and not hasattr(data, "__array__") and not hasattr(data, "columns")
 
 
-def source_of(data: Any) -> Source:
-    """The source that `is_elsewhere` data are."""
+def source_of(data: Any) -> Any:
+    """The `Source` that `is_elsewhere` data are."""
     if isinstance(data, Mapped | Iterated | Lazy | Files | Partitions):
         return data
     if isinstance(data, dict):

@@ -34,7 +34,7 @@ class Partitions:
         """The client."""
         if self.client is not None:
             return self.client
-        from distributed import default_client
+        from distributed import default_client  # pyright: ignore[reportMissingImports]
 
         try:
             return default_client()

@@ -175,6 +175,15 @@ class TestFits:
         np.testing.assert_allclose(a.predict_proba(frame), b.predict_proba(X[:5]), rtol=1e-6)
         assert a.classes_.tolist() == ["high", "low"]
 
+    def test_rows_with_missing_values_are_left_out(self, data, few):
+        holed = data | {"a": np.where(np.arange(N) % 7 == 3, np.nan, data["a"])}
+        mine, other = (
+            MoERegressor.from_formula("y ~ a", source, n_experts=1, missing="drop")
+            for source in (Mapped(holed), holed)
+        )
+        assert mine.log_likelihood_ == pytest.approx(other.log_likelihood_, rel=1e-12)
+        assert mine.dropped_ == other.dropped_
+
     def test_weights_are_a_column(self, data, few):
         w = np.random.default_rng(3).integers(0, 3, N).astype(float)
         a = MoERegressor.from_formula("y ~ a", Mapped(data | {"w": w}), sample_weight="w", n_experts=1)

@@ -22,26 +22,34 @@ N, D, K = 4096, 10, 4
 MORE = 0.10  # share above the recorded count from which a pass has become slower
 RECORD = Path(__file__).with_name("instructions.json")
 TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
+FAMILIES = ("multinomial", "gaussian", "poisson")
+KINDS = ("value", "gradient", "information", "curvature")  # as `Order` numbers them
 CODE = f"""
-import os, subprocess, sys
+import os, subprocess, time
 import numpy as np
 from moestro.bench.designs import rows_of, simulate
 from moestro.engine import NativeEngine, Order
 from moestro.gates import SoftmaxGate
 from moestro.model import Model
 def say(*words):
-    subprocess.run(["callgrind_control", *words, str(os.getpid())], check=True, stdout=subprocess.DEVNULL)
-for name in ("multinomial", "gaussian", "poisson"):
+    asked = subprocess.Popen(["callgrind_control", *words, str(os.getpid())], stdout=subprocess.DEVNULL)
+    while asked.poll() is None:
+        time.sleep(0.02)
+    if asked.returncode:
+        raise SystemExit("callgrind_control failed")
+made = []
+for name in {FAMILIES}:
     x, y, family = simulate(name, {N}, {D}, {K})
     rows = rows_of(x, y, family)
     model = Model(SoftmaxGate(), family, {K}, rows.q, rows.p)
     theta = 0.3 * np.random.default_rng(1).standard_normal(model.size)
-    engine = NativeEngine(model, rows, 1, "avx2")
-    for order in Order:
-        say("--instr=on")
-        engine.evaluate(theta, order)
-        say("--instr=off")
-        say("--dump=" + name + " " + order.name.lower())
+    made.append((NativeEngine(model, rows, 1, "avx2"), theta))
+say("--instr=on")
+for engine, theta in made:
+    for order in range({len(KINDS)}):
+        say("--zero")
+        engine.evaluate(theta, Order(order))
+        say("--dump")
 """
 
 
@@ -65,14 +73,10 @@ def counted() -> dict[str, float]:
         )
         if done.returncode:
             raise DataError(f"valgrind: {done.stderr.strip().splitlines()[-1]}")
-        found = {}
-        for file in Path(folder).glob("out.*"):
-            text = file.read_text()
-            name = re.search(r"desc: Trigger: .*?((?:multinomial|gaussian|poisson) \w+)", text)
-            total = TOTAL.findall(text)
-            if name and total:
-                found[name[1]] = int(total[-1]) / N
-    return found
+        dumps = sorted(Path(folder).glob("out.*"), key=lambda file: int(file.suffix[1:]))
+        totals = [int(TOTAL.findall(file.read_text())[-1]) for file in dumps]
+    names = [f"{family} {kind}" for family in FAMILIES for kind in KINDS]
+    return {name: total / N for name, total in zip(names, totals[: len(names)], strict=True)}
 
 
 def slower(now: dict[str, float], before: dict[str, float]) -> list[str]:

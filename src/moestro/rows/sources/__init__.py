@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import glob
 import os
-from typing import Any
+from typing import Any, cast
 
 from ...errors import DataError, FileError
 from .base import Batch, Source, even, told
+from .complete import Complete
 from .dataset import Files
 from .iterated import Iterated, Lazy
 from .memory import Mapped
@@ -54,7 +55,7 @@ def source_of(data: Any) -> Any:
     if kind.__name__ == "LazyFrame":
         return Lazy(data)
     if callable(data):
-        return Iterated(data)
+        return Iterated(cast(Any, data))
     raise DataError(f"rows are not read from {kind.__name__}")
 
 
@@ -66,6 +67,7 @@ def _is_dask(data: Any) -> bool:
 
 __all__ = [
     "Batch",
+    "Complete",
     "Files",
     "Iterated",
     "Lazy",

@@ -114,7 +114,7 @@ def report(n: int, limit: str = "2GB", threads: int = 2) -> str:
             "rows": [n], "GB": [size / 1e9], "seconds": [found["seconds"]], "cpu": [found["cpu"]],
             "reads": [found["seconds"] / once], "passes": [found["passes"]], "peak_MB": [found["peak"]],
             "read_GB": [found["read"]], "log_likelihood": [found["value"]],
-            "apart": [abs(found["value"] - again) / abs(again)], "status": [found["status"]],
+            "apart": [f"{abs(found['value'] - again) / abs(again):.1e}"], "status": [found["status"]],
         }
     )  # fmt: skip
     return "\n".join(

@@ -15,8 +15,8 @@ from ..solvers.em import climb
 
 
 def pooled(objective: Objective) -> np.ndarray:
-    """phi with equal gate weights and every expert at the marginal law of y."""
-    c, rows = objective.coordinates, objective.engine.rows
+    """phi with equal gate weights and every expert at the marginal law of y, of the rows at hand."""
+    c, rows = objective.coordinates, objective.engine.rows.at_hand
     theta = np.zeros(c.model.size)
     gate, shared = c.model.gate.initial(c.model.k, c.model.q)
     c.model.gate_coefficients(theta)[:] = gate

@@ -95,7 +95,10 @@ def _simpler(stage: Stage, options: Options, seed: np.random.SeedSequence) -> np
 
 
 def convinced(stage: Stage) -> bool:
-    """Whether the best optimum was found often enough, and a better one is unlikely."""
+    """Whether the best optimum was found often enough, and a better one is unlikely.
+
+    Optima that are refused have no say here: where there are many, they go on for ever.
+    """
     known = stage.optima.known
     counts = [o.found for o in known if o.key[0] == known[0].key[0]]
     return bool(counts) and counts[0] >= ENOUGH and chance(counts) <= SURE
@@ -133,12 +136,12 @@ def evidence(stage: Stage, share: float, best: Candidate) -> Evidence:
         why = (
             "an expert's variance collapses" if collapsed else "an expert has too few rows for its parameters"
         )
-    runs = sum(o.found for o in known)
+    unusable = [o.found for o in others if o.key[0] < 2]
     return Evidence(
         found=counts[0],
-        runs=runs,
+        runs=sum(o.found for o in known),
         optima=1 + sum(o.found > 0 for o in others) if known else 0,
-        chance_of_better=0.0 if not known else chance(counts, runs) if best.key[0] == 2 else 1.0,
+        chance_of_better=0.0 if not known else chance(counts, unusable) if best.key[0] == 2 else 1.0,
         best=best.value,
         best_unusable=None if highest is None else highest.best.value,
         unusable=why,

@@ -2,9 +2,10 @@
 
 from ..errors import DataError
 from ..model import Model
-from ..rows import Rows
+from ..rows import Rows, RowsElsewhere
 from .array import ArrayEngine, unit_scores
 from .base import Engine, Evaluation, Order, Rowwise, stacked
+from .elsewhere import ElsewhereEngine
 from .labelled import labelled
 from .native import ISA_VARIABLE, NativeEngine, is_compiled, supports
 from .terms import TermsEngine
@@ -12,7 +13,7 @@ from .terms import TermsEngine
 ENGINES = ("auto", "native", "array")
 
 
-def make_engine(model: Model, rows: Rows, name: str = "auto", threads: int = 1) -> Engine:
+def make_engine(model: Model, rows: Rows | RowsElsewhere, name: str = "auto", threads: int = 1) -> Engine:
     """The engine called `name`; "auto" is native where the core has the gate. The terms of a family that it
     has not come from NumPy."""
     if name not in ENGINES:
@@ -25,6 +26,8 @@ def make_engine(model: Model, rows: Rows, name: str = "auto", threads: int = 1) 
             return TermsEngine(model, rows, threads)
         return NativeEngine(model, rows, threads)
 
+    if isinstance(rows, RowsElsewhere):
+        return ElsewhereEngine(model, rows, make)
     return labelled(model, rows, make)
 
 

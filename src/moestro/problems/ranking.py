@@ -28,7 +28,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..rows import Rows
+from ..rows import Rows, RowsElsewhere
 from ..solvers import Coordinates
 
 ROWS = 2.0  # rows a parameter of its own that an expert as wide as the response needs
@@ -55,10 +55,9 @@ class Ranking:
     rounding: float = 0.0
 
     @classmethod
-    def of(cls, coordinates: Coordinates, rows: Rows, by: str, share: float = 1.0) -> Ranking:
+    def of(cls, coordinates: Coordinates, rows: Rows | RowsElsewhere, by: str, share: float = 1.0) -> Ranking:
         """The ranking of fits on `rows`, a `share` of all rows."""
-        total, w = rows.row_weight_sum, rows.row_weights
-        present = rows.n if w is None else int(np.count_nonzero(w))
+        total, present = rows.row_weight_sum, rows.n_present
         rounded = (
             rows.spacing / rows.y_scale / np.sqrt(12.0) if coordinates.model.family.scales_response else 0.0
         )

@@ -284,7 +284,7 @@ class TestEvidence:
 
     @pytest.mark.parametrize("usable", [0.1, 0.3])
     def test_refused_optima_bring_the_estimate_nearer_to_the_share_of_misses(self, usable):
-        # 150 draws among 150 optima, basins of very different width, values at random. Chao's is a lower bound.
+        # 150 draws among 150 optima, basins of very different width, values at random; a lower bound stays.
         rng, with_refused, alone, missed = np.random.default_rng(0), [], [], []
         for _ in range(300):
             width = rng.pareto(1.0, 150) + 0.02
@@ -328,7 +328,7 @@ class TestEvidence:
             fit = MoERegressor(k, random_state=0).fit(x, y)
             found = fit.search_
             moves = sum(s.startswith("move") for s in fit.starts_["strategy"])
-            sure = found.found >= ENOUGH and moves >= 12 * (STALE - 1)
+            sure = found.found >= ENOUGH and moves >= 12 * (STALE - 2)
             assert sure or found.exhausted
             assert ("is spent" in str(found)) == found.exhausted
             assert found.passes <= found.budget * 1.5  # the last round of moves is finished

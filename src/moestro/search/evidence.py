@@ -94,10 +94,10 @@ class Evidence:
 def chance(counts: Sequence[int], refused: Sequence[int] = ()) -> float:
     """Estimated probability that an optimum better than the best one was not seen.
 
-    `counts` are how often each usable optimum was found, the best one's first; `refused` the same of those that
-    are not usable. Chao's bound f1 (f1 - 1) / (2 (f2 + 1)) estimates the optima not seen from those seen once
-    and twice, f1 and f2 of all, the refused ones too: a search that meets ever new optima has not seen them
-    all, whatever they are. As many of them are usable as of those seen once, u1 of f1, so
+    `counts` are how often each usable optimum was found, the best one's first; `refused` the same of those
+    that are not usable. Chao's bound f1 (f1 - 1) / (2 (f2 + 1)) estimates the optima not seen from those seen
+    once and twice, f1 and f2 of all, the refused ones too: a search that meets ever new optima has not seen
+    them all, whatever they are. As many of them are usable as of those seen once, u1 of f1, so
 
         unseen = u1 (f1 - 1) / (2 (f2 + 1)).
 

@@ -19,7 +19,8 @@ WAVE = len(TURNS)  # moves tried at once
 ENOUGH = 5  # times that the best optimum is to be found
 SURE = 0.3  # chance of a better optimum below which the search may end
 STALE = 3  # waves of moves without a better optimum that end the search
-OFTEN = 12  # times the best was found from which one wave fewer is enough
+OFTEN = 8  # times the best was found from which one wave fewer is enough
+SURER = 0.05  # chance of a better optimum below which, found that often, two waves fewer are
 SAME_ON_ALL = 0.05  # log-likelihood within which finalists that took a few steps on all rows are one optimum
 FAMILY = 5  # best optima that moves begin from
 
@@ -64,7 +65,7 @@ def explore(
     report()
     stale = 0
     while stage.passes < allowed:
-        if stale >= STALE - (stage.optima.known[0].found >= OFTEN) and convinced(stage):
+        if stale and stale >= patience(stage):
             break
         before = stage.optima.known[0].key
         _wave(stage, np.random.default_rng(moves.spawn(1)[0]))
@@ -94,14 +95,19 @@ def _simpler(stage: Stage, options: Options, seed: np.random.SeedSequence) -> np
     return simpler.rowwise(known[0].best.point)[0] if known else None
 
 
-def convinced(stage: Stage) -> bool:
-    """Whether the best optimum was found often enough, and a better one is unlikely.
+def patience(stage: Stage) -> float:
+    """Waves of moves without a better optimum after which the search may end: the fewer, the more often the
+    best one was found and the less likely a better one is; infinite where it was not found often enough.
 
     Optima that are refused have no say here: where there are many, they go on for ever.
     """
     known = stage.optima.known
     counts = [o.found for o in known if o.key[0] == known[0].key[0]]
-    return bool(counts) and counts[0] >= ENOUGH and chance(counts) <= SURE
+    better = chance(counts)
+    if counts[0] < ENOUGH or better > SURE:
+        return np.inf
+    often = counts[0] >= OFTEN
+    return STALE - often - (often and better <= SURER)
 
 
 def _wave(stage: Stage, rng: np.random.Generator) -> None:

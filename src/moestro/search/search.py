@@ -19,8 +19,8 @@ WAVE = len(TURNS)  # moves tried at once
 ENOUGH = 5  # times that the best optimum is to be found
 SURE = 0.3  # chance of a better optimum below which the search may end
 STALE = 3  # waves of moves without a better optimum that end the search
-OFTEN = 8  # times the best was found from which one wave fewer is enough
-SURER = 0.05  # chance of a better optimum below which, found that often, two waves fewer are
+OFTEN = 12  # times the best was found from which one wave fewer is enough
+AGAIN, NEW = 8, 0.2  # times, and chance that a run ends in a new optimum, from which one wave is enough
 SAME_ON_ALL = 0.05  # log-likelihood within which finalists that took a few steps on all rows are one optimum
 FAMILY = 5  # best optima that moves begin from
 
@@ -96,18 +96,21 @@ def _simpler(stage: Stage, options: Options, seed: np.random.SeedSequence) -> np
 
 
 def patience(stage: Stage) -> float:
-    """Waves of moves without a better optimum after which the search may end: the fewer, the more often the
-    best one was found and the less likely a better one is; infinite where it was not found often enough.
+    """Waves of moves without a better optimum after which the search may end; infinite where the best optimum
+    was not found often enough, or a better one is likely.
 
-    Optima that are refused have no say here: where there are many, they go on for ever.
+    Optima that are refused have no say in what is likely: where there are many, they go on for ever. But the
+    search ends early only where few runs bring anything new: Good's estimate (1953) of the probability that
+    the next run ends in an optimum not seen is the share of the runs whose optimum was seen once.
     """
     known = stage.optima.known
     counts = [o.found for o in known if o.key[0] == known[0].key[0]]
-    better = chance(counts)
-    if counts[0] < ENOUGH or better > SURE:
+    if counts[0] < ENOUGH or chance(counts) > SURE:
         return np.inf
-    often = counts[0] >= OFTEN
-    return STALE - often - (often and better <= SURER)
+    everyone = [o.found for o in known]
+    if counts[0] >= AGAIN and everyone.count(1) <= NEW * sum(everyone):
+        return 1
+    return STALE - (counts[0] >= OFTEN)
 
 
 def _wave(stage: Stage, rng: np.random.Generator) -> None:

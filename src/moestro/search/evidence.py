@@ -91,22 +91,26 @@ class Evidence:
         return text
 
 
-def chance(counts: Sequence[int], runs: int = 0) -> float:
+def chance(counts: Sequence[int], refused: Sequence[int] = ()) -> float:
     """Estimated probability that an optimum better than the best one was not seen.
 
-    `counts` are how often each usable optimum was found, the best one's first; `runs` has those too that
-    ended in an unusable one. Chao's bound f1 (f1 - 1) / (2 (f2 + 1)) estimates the optima not seen from
-    those seen once and twice, f1 and f2. An optimum that was missed is like those seen once: it would be
-    best of f1 + 1 with probability 1 / (f1 + 1), and h sightings of the best one make a wider basin less
-    likely by 1 / h. One sighting says nothing of a wider search: then half is the least that is reported.
-    (Boender and Rinnooy Kan's posterior, 1987, has the same ingredients, but takes all optima for equally
-    easy to find.)
+    `counts` are how often each usable optimum was found, the best one's first; `refused` the same of those
+    that are not usable. Chao's bound f1 (f1 - 1) / (2 (f2 + 1)) estimates the optima not seen from those seen
+    once and twice, f1 and f2 of all, the refused ones too: a search that meets ever new optima has not seen
+    them all, whatever they are. As many of them are usable as of those seen once, u1 of f1, so
+
+        unseen = u1 (f1 - 1) / (2 (f2 + 1)).
+
+    An optimum that was missed is like those seen once: it would be best of u1 + 1 with probability
+    1 / (u1 + 1), and h sightings of the best one make a wider basin less likely by 1 / h. One sighting says
+    nothing of a wider search: then half is the least that is reported. (Boender and Rinnooy Kan's posterior,
+    1987, has the same ingredients, but takes all optima for equally easy to find.)
     """
     found = counts[0] if counts else 0
     if found == 0:
         return 1.0
-    once, twice = sum(h == 1 for h in counts), sum(h == 2 for h in counts)
-    unseen = once * (once - 1) / (2.0 * (twice + 1))
-    better = unseen / ((once + 1) * found)
-    estimate = 1.0 - math.exp(-better)
-    return max(estimate, 0.5) if found == 1 and max(runs, sum(counts)) > 1 else estimate
+    everyone = (*counts, *refused)
+    usable_once, once, twice = counts.count(1), everyone.count(1), everyone.count(2)
+    unseen = usable_once * max(once - 1, 0) / (2.0 * (twice + 1))
+    estimate = 1.0 - math.exp(-unseen / ((usable_once + 1) * found))
+    return max(estimate, 0.5) if found == 1 and sum(everyone) > 1 else estimate

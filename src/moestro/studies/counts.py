@@ -62,10 +62,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class Best:
-    """The best end of all starts, and the measure of the largest loss found within 1/2 of it."""
+    """The best end of all starts, its loss, and the largest loss found within 1/2 of its log-likelihood."""
 
     fit: MixtureFit
     measure: MixingMeasure
+    loss: float
     worst: float
 
 
@@ -110,8 +111,11 @@ def maximise_counts(
         make_engine(best.model, rows, "auto", 1), Coordinates.of(model, rows.x_scaling, rows.z_scaling, box)
     )
     points += edge(objective, best.theta)
-    losses = [voronoi_loss(measure_of(best.model, units, theta), truth) for theta in points]
-    return Best(best, found, max(losses))
+    measures = [measure_of(best.model, units, theta) for theta in points]
+    # One gauge is enough to compare them, the infimum is taken of the one.
+    far = max(measures, key=lambda m: voronoi_loss(m, truth, gauge="fixed"))
+    loss = voronoi_loss(found, truth)
+    return Best(best, found, loss, max(loss, voronoi_loss(far, truth)))
 
 
 def edge(objective: Objective, theta: np.ndarray) -> list[np.ndarray]:

@@ -119,7 +119,7 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     rows = np.asarray(hellinger(best.measure.conditional(x, z), truth.conditional(x, z)).rows)
     last = best.fit.history["gradient"]
     return {
-        "loss": voronoi_loss(best.measure, truth),
+        "loss": best.loss,
         "worst": best.worst,
         "hellinger": float(np.sqrt((rows**2).mean())),
         **{k: v for k, v in parameter_errors(best.measure, truth, 2.0).items() if v is not None},

@@ -134,8 +134,8 @@ STUDY = Study(
         "partitions that thresholds on residual covariances give (the random sub-collection). Each rule "
         "penalises minus the log-likelihood by a multiple of the number of parameters: the dimension jump, "
         "the slope estimation, BIC. `right` is the share of data sets where number, degree and blocks are "
-        "the truth's, `jkl` the Jensen-Kullback-Leibler loss (rho = 1/2) of the choice at the observed inputs, "
-        "`ratio` that loss over the smallest among the models fitted (`oracle`): the oracle inequality says "
-        "that it is bounded, up to the penalty."
+        "the truth's, `jkl` the Jensen-Kullback-Leibler loss (rho = 1/2) of the choice at the observed "
+        "inputs, `ratio` that loss over the smallest among the models fitted (`oracle`): the oracle "
+        "inequality says that it is bounded, up to the penalty."
     ),
 )

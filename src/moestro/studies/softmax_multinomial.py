@@ -30,11 +30,11 @@ REGIMES = {
     1: {"intercepts": [[1.2, -1.2], [-0.2, 1.3]], "slopes": [[[-1.5], [-3.0]], [[-1.3], [1.4]]]},
     2: {"intercepts": [[1.2, -1.2], [-0.2, 1.3]], "slopes": [[[-1.5], [-3.0]], [[0.0], [0.0]]]},
 }
-OVER = "-1/4 (regime 2: nothing tends to zero, see above)"
+OVER = "-1/4 (regime 2, k=3: none, not identified)"
 LINES = {
     "hellinger": "-1/2",
-    "loss": "-1/2 (regime 2, k=3: does not tend to zero, see above)",
-    "worst": "-1/2 (regime 2, k=3: does not tend to zero, see above)",
+    "loss": "-1/2 (regime 2, k=3: none, not identified)",
+    "worst": "-1/2 (regime 2, k=3: none, not identified)",
     "gate_slopes_exact": "-1/2",
     "intercepts_exact": "-1/2",
     "slopes_exact": "-1/2",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtri
 
 from ..fitted import FittedModel
 from ..inference import Estimates, LocatedCovariance
@@ -48,7 +48,7 @@ def superfluous(fit: Any) -> list[str]:
     gain, parameters = fit.log_likelihood - found.smaller, fit.n_parameters - found.smaller_size
     if parameters <= 0:
         return []
-    price = 0.5 * max(parameters * np.log(fit.weight_sum), chi2.ppf(0.95, parameters))
+    price = 0.5 * max(parameters * np.log(fit.weight_sum), chdtri(parameters, 0.05))
     if gain >= price:
         return []
     one = "one expert fits" if fit.k == 2 else f"{fit.k - 1} experts fit"

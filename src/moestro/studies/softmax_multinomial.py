@@ -196,10 +196,11 @@ STUDY = Study(
         "The paper has no figure, so there is no published number to replay: these are the rates of its "
         f"theorems on a design of our own. Inputs are a grid of {INPUTS} points, so that data are counts and "
         "n may be 10^10. Converged maximum likelihood over a start near the truth, one with a small third "
-        "atom anywhere, and two that know nothing, to a gradient of 10^-4 n^(-3/4) a row, or to where rounding "
-        f"leaves no better point; coefficients are held within {BOX:g} on standardised columns, since the "
-        "parameters of the theory are bounded. `worst` is the largest loss found among points whose log-likelihood is within 1/2 of "
-        "the maximum: the other ends, and points along the flattest directions. Errors of over-fitted atoms "
-        "are weighted root mean squares. Rates are upper bounds up to logarithms."
+        "atom anywhere, and two that know nothing, to a gradient of 10^-4 n^(-3/4) a row, or to where "
+        f"rounding leaves no better point; coefficients are held within {BOX:g} on standardised columns, "
+        "since the parameters of the theory are bounded. `worst` is the largest loss found among points whose "
+        "log-likelihood is within 1/2 of the maximum: the other ends, and points along the flattest "
+        "directions. Errors of over-fitted atoms are weighted root mean squares. Rates are upper bounds up to "
+        "logarithms."
     ),
 )

@@ -198,9 +198,9 @@ STUDY = Study(
         "n may be 10^10. Converged maximum likelihood over a start near the truth, one with a small third "
         "atom anywhere, and two that know nothing, to a gradient of 10^-4 n^(-3/4) a row, or to where "
         f"rounding leaves no better point; coefficients are held within {BOX:g} on standardised columns, "
-        "since the parameters of the theory are bounded. `worst` is the largest loss found among points whose "
-        "log-likelihood is within 1/2 of the maximum: the other ends, and points along the flattest "
-        "directions. Errors of over-fitted atoms are weighted root mean squares. Rates are upper bounds up to "
-        "logarithms."
+        "since the parameters of the theory are bounded. `worst` is the largest loss found among points "
+        "whose log-likelihood is within 1/2 of the maximum: the other ends, and points along the flattest "
+        "directions. Errors of over-fitted atoms are weighted root mean squares. Rates are upper bounds up "
+        "to logarithms."
     ),
 )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ..errors import DataError
 from ..reading import number, sentence, whole
 
 MOST = 10**9  # runs of a search
@@ -37,6 +38,8 @@ class Evidence:
         Passes over all rows that the search took.
     budget : float
         Passes that it was allowed.
+    smaller, smaller_size : float and int, or None
+        Log-likelihood and parameters of the fit of one expert less, on all rows, where the search had it.
     """
 
     found: int
@@ -48,6 +51,8 @@ class Evidence:
     unusable: str
     passes: float
     budget: float
+    smaller: float | None = None
+    smaller_size: int | None = None
 
     @property
     def exhausted(self) -> bool:
@@ -72,8 +77,12 @@ class Evidence:
         number(made.chance_of_better, "chance of a better optimum", 0.0, 1.0)
         for name in ("best", "passes"):
             number(data[name], name)
-        for name in ("best_unusable", "budget"):
-            number(0.0 if data[name] is None else data[name], name)
+        for name in ("best_unusable", "budget", "smaller"):
+            number(0.0 if data.get(name) is None else data[name], name)
+        if (made.smaller is None) != (made.smaller_size is None):
+            raise DataError("a fit of one expert less has a log-likelihood and a number of parameters")
+        if made.smaller_size is not None:
+            whole(made.smaller_size, "number of parameters of one expert less", 0, MOST)
         sentence(made.unusable, "reason of a refusal")
         return replace(made, budget=math.inf) if made.budget is None else made
 

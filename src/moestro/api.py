@@ -14,11 +14,12 @@ from .design.by_formula import read_formula
 from .errors import DataError
 from .experts import CLASSES, Family, make_family
 from .fitted import FittedModel, LocatedModel, Sample
+from .fitted.certain import with_names
 from .gates import Gate, SoftmaxGate, make_gate
 from .inference.stepwise import check_stepwise, with_p
 from .located import LocatedFit, Specification
 from .model import Model
-from .rows import read
+from .rows import Scan, read_any, read_given
 from .search import Fit, Options
 from .selection import CRITERIA, Choice, Dendrogram, LocatedModels, Mixtures, Sweep, sweep
 from .selection.choice import SLOPES, check_criterion
@@ -68,7 +69,7 @@ class Selection:
 
 
 def fit_design(
-    data: Observations,
+    data: Observations | Scan,
     family: Family,
     ks: Sequence[int],
     options: Options,
@@ -88,17 +89,15 @@ def fit_design(
         labelled=0 if data.partial is None else int((data.partial >= 0).sum()), marked=data.design.common,
         **(constraints or {}),
     )  # fmt: skip
-    rows, units = read(
-        data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate.scaling,
-        data.groups, data.trials, data.partial, data.gate_at,
-    )  # fmt: skip
+    rows, units = read_given(data, family, gate.scaling)
+    sample = Sample.of(data) if isinstance(data, Observations) else Sample.of_rows(rows, data.classes)
     family = family.on(units.y_center, units.y_scale)
     largest = Model(gate, family, max(ks, default=1), rows.q, rows.p, held)
     found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)
     model = FittedModel(
-        data.design, units, found.chosen, sample=Sample.of(data), dropped=data.dropped, gate_at=data.gate_at
+        data.design, units, found.chosen, sample=sample, dropped=data.dropped, gate_at=data.gate_at
     )
-    return Result(model, rows, found)
+    return Result(with_names(model, rows), rows, found)
 
 
 def fit_located_design(
@@ -159,15 +158,15 @@ def fit_formula(
     partial: Any = None,
     levels: Sequence[Any] | None = None,
     gate_at: str = "constant",
+    memory_limit: Any = None,
     **how: Any,
 ) -> Result:
-    """Fit "y ~ experts | gate" on a frame, by a softmax gate unless another is given; `how` as in
-    `fit_design`."""
-    k = ks[0] if len(ks) == 1 else None
-    given = read_formula(
-        formula, data, sample_weight, family in CLASSES, groups,
-        offset=offset, missing=missing, partial=partial, k=k, ordered=family == "ordinal", levels=levels,
-        gate_at=gate_at,
+    """Fit "y ~ experts | gate" on a frame or rows elsewhere, by a softmax gate unless another is given; `how`
+    as in `fit_design`."""
+    given = read_any(
+        formula, data, sample_weight, family in CLASSES, groups, memory_limit=memory_limit,
+        offset=offset, missing=missing, partial=partial, k=ks[0] if len(ks) == 1 else None,
+        ordered=family == "ordinal", levels=levels, gate_at=gate_at,
     )  # fmt: skip
     made = make_family(family, classes=len(given.classes), shared_variance=shared_variance)
     return fit_design(given, made, ks, options, gate=gate or SoftmaxGate(), **how)

@@ -93,11 +93,13 @@ class TestLocated:
     @pytest.mark.parametrize(
         ("hypothesis", "hold", "df"),
         [
-            ("2:x0 = -0.8", lambda A, b, c: (np.array([A[0], -0.8]), b, c), 1),
+            pytest.param(
+                "2:x0 = -0.8", lambda A, b, c: (np.array([A[0], -0.8]), b, c), 1, marks=pytest.mark.slow
+            ),
             ("1:x0 = 2:x0 + 2.8", lambda A, b, c: (np.array([A[0], A[0] - 2.8]), b, c), 1),
-            (
+            pytest.param(
                 "gate:1:mean(x0) = gate:2:mean(x0), 1:(intercept) = 2",
-                lambda A, b, c: (A, np.array([2, b[1]]), np.full(2, c[0])), 2,
+                lambda A, b, c: (A, np.array([2, b[1]]), np.full(2, c[0])), 2, marks=pytest.mark.slow,
             ),
         ],
     )  # fmt: skip
@@ -119,6 +121,7 @@ class TestLocated:
         ]
         np.testing.assert_allclose(three, three[0], rtol=0.1)
 
+    @pytest.mark.slow
     def test_weight_two_is_a_row_written_twice(self):
         x, y = two_lines(60)
         how = {**FEW, "tol": 1e-8}
@@ -145,7 +148,9 @@ class TestLocated:
 
 
 class TestProfile:
-    @pytest.mark.parametrize("kind", [MoERegressor, LocatedMoERegressor])
+    @pytest.mark.parametrize(
+        "kind", [MoERegressor, pytest.param(LocatedMoERegressor, marks=pytest.mark.slow)]
+    )
     def test_of_least_squares_has_a_closed_form(self, kind):
         """2 (L - L(b)) = n log(1 + (b - b_hat)^2 / (S s2 / n)): of the slope and of the intercept."""
         x, y = two_lines(80)

@@ -217,7 +217,11 @@ class TestBands:
 
     def test_what_is_refused(self, softmax):
         moe, x, _ = softmax
-        for words, how in (("of='both' is unknown", {"of": "both"}), ("level must", {"level": 1.5})):
+        for words, how in (
+            ("of='both' is unknown", {"of": "both"}),
+            ("of=3 is unknown", {"of": 3}),
+            ("level must", {"level": 1.5}),
+        ):
             with pytest.raises(DataError, match=words):
                 moe.bands(x, **how)
 

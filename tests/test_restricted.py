@@ -109,6 +109,15 @@ class TestLocated:
         assert test.df == df
         assert test.statistic == pytest.approx(2 * (moe.log_likelihood_ - brute(moe, x, y, hold)), abs=2e-4)
 
+    def test_equal_variances_are_one_variance(self):
+        """Columns far from zero: the fit with tied covariances of the response is the restricted one."""
+        x, y = two_lines(60)
+        how = {**FEW, "tol": 1e-8}
+        moe, tied = (LocatedMoERegressor(2, tied=t, **how).fit(x + 5, y) for t in (False, True))
+        expected = 2 * (moe.log_likelihood_ - tied.log_likelihood_)
+        assert moe.likelihood_ratio_test(equal="variance(y)").statistic == pytest.approx(expected, rel=1e-6)
+        assert moe.profile("x0", expert=1)[0]["low"] < moe.measure_.slopes[0, 0, 0]
+
     def test_ends_tests_and_first_order(self):
         moe, _, _ = located_lines()
         row = moe.profile("x0", expert=2, level=0.9)[0]

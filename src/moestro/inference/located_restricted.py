@@ -103,7 +103,7 @@ class LocatedRestricted:
         """Log-likelihood, minus infinity outside of the parameters' space."""
         with quiet():
             try:
-                value = float(self.w @ measure.log_density(self.x, self.y))
+                value = float(self.w @ measure.joint_log_density(self.x, self.y))
             except (DataError, np.linalg.LinAlgError):
                 return -np.inf
         return value if np.isfinite(value) else -np.inf

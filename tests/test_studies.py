@@ -36,7 +36,7 @@ SMALL = {
     "hyper-router": {"only": "sources: HyperRouter, frozen", "sizes": (2,), "replicates": 1},
     "oracle": {"only": "few", "sizes": (150,), "replicates": 1},
     "coverage": {"only": "poisson, right", "sizes": (200,), "replicates": 1},
-    "bootstrap-test": {"only": "two apart", "sizes": (80,), "replicates": 1},
+    "bootstrap-test": {"only": "two apart", "sizes": (60,), "replicates": 1},
     "approximation": {"only": "location", "sizes": (1, 2), "replicates": 1},
 }
 

@@ -316,6 +316,7 @@ def test_the_benchmark_of_layers_compares_equal_experts():
     from moestro.bench import deep
 
     assert len(deep.grid(quick=False)) == 2 * 3 * 2 * 3
+    assert "dense" not in deep.contestants(deep.Case("float32", 1, 8, 1))
     case = deep.Case("float32", 8, 4, 2)
     runs = deep.contestants(case)
     assert {"dense", "sorted", "grouped_mm", "auto", "bare"} <= set(runs)

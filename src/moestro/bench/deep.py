@@ -16,6 +16,7 @@ WIDTH, HIDDEN = 256, 512
 KINDS, TOKENS, EXPERTS, KS = ("float32", "bfloat16"), (1, 256, 4096), (16, 64), (1, 2, 8)
 ROUNDS = 7
 HOPELESS = 3.0  # times the fastest: measured once, and not again
+DENSE = 4  # all experts are E / k times the work of the chosen ones: raced up to this
 ROUGH = 1.1  # what `auto` may cost beside the best back end
 BACKENDS = ("dense", "sorted", "grouped_mm", "auto")
 COLUMNS = (
@@ -121,7 +122,8 @@ def contestants(case: Case) -> dict[str, Callable[[], None]]:
     runs: dict[str, Callable[[], None]] = {
         name: (lambda name=name: ours(name))
         for name in BACKENDS
-        if name != "grouped_mm" or can_group(experts, kind)
+        if (name != "grouped_mm" or can_group(experts, kind))
+        and (name != "dense" or case.experts <= DENSE * case.k)
     }
     for name, theirs in transformers_experts(case).items():
         theirs.to(kind)

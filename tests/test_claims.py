@@ -308,30 +308,3 @@ def test_a_study_on_a_file(tmp_path):
             study.plan(
                 "as_defined", "smoke", arms=[replace(small.arms[0], options={"router": "dense", **options})]
             )
-
-
-def test_the_benchmark_of_layers_compares_equal_experts():
-    """All contestants give one output and one gradient, and the grid is the one it says."""
-    torch = pytest.importorskip("torch")
-    from moestro.bench import deep
-
-    assert len(deep.grid(quick=False)) == 2 * 3 * 2 * 3
-    assert "dense" not in deep.contestants(deep.Case("float32", 1, 8, 1))
-    case = deep.Case("float32", 8, 4, 2)
-    runs = deep.contestants(case)
-    assert {"dense", "sorted", "grouped_mm", "auto", "bare"} <= set(runs)
-    ms = deep.medians({name: run for name, run in runs.items() if name in ("auto", "bare", "sorted")}, 1)
-    assert all(value > 0 for value in ms.values())
-    pytest.importorskip("transformers")
-    from moestro.deep import choose_experts, read_experts
-
-    for theirs in deep.transformers_experts(case).values():
-        with torch.no_grad():
-            for p in theirs.parameters():
-                p.normal_(std=0.05)
-        x, logits = torch.randn(8, deep.WIDTH), torch.randn(8, 4)
-        weights, indices = logits.softmax(1).topk(2, dim=1)
-        out = theirs(x, indices, weights / weights.sum(1, keepdim=True))
-        torch.testing.assert_close(
-            out, read_experts(theirs)(x, choose_experts(logits, 2)), rtol=1e-4, atol=1e-5
-        )

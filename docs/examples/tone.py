@@ -1,0 +1,9 @@
+"""
+Test
+====
+text
+"""
+
+from moestro import load_dataset
+
+load_dataset("tone")

@@ -70,7 +70,7 @@ TABLE = {
     "student experts": softmax("student"),
     "censored": softmax("censored"),
     "truncated poisson": softmax("truncated-poisson"),
-    "ordinal": softmax("ordinal", gate_features=[]),
+    "ordinal": softmax("ordinal", gate_features=[], max_iter=100),
     "zero and poisson": softmax("zero,poisson"),
     "zero and gamma": softmax("zero,gamma"),
     "constant gate": softmax(gate_features=[]),

@@ -38,13 +38,16 @@ def test_one_expert_is_polr_on_weighted_rows():
     )
     assert moe.log_likelihood_ == pytest.approx(STORED["log_likelihood"], abs=1e-6)
     intercept, *slopes, gap = moe.inference()["estimate"]
+    width = np.logaddexp(0, gap)
     np.testing.assert_allclose(slopes, STORED["slopes"], atol=1e-4)
     np.testing.assert_allclose(moe.inference()["se"][1:-1], STORED["se"], rtol=1e-3)
-    np.testing.assert_allclose([-intercept, np.exp(gap) - intercept], STORED["thresholds"], atol=1e-4)
+    np.testing.assert_allclose(
+        [-intercept, np.logaddexp(0, gap) - intercept], STORED["thresholds"], atol=1e-4
+    )
     p = moe.predict_proba(d)
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-12)
     ends = special.logit(np.cumsum(p, axis=1)[:, :2])
-    np.testing.assert_allclose(np.diff(ends, axis=1), np.exp(gap), rtol=1e-9)  # proportional odds
+    np.testing.assert_allclose(np.diff(ends, axis=1), width, rtol=1e-9)  # proportional odds
     text = moe.summary()
     assert "log odds of a higher class" in text and "it predicts" in text
 
@@ -59,7 +62,8 @@ def test_one_expert_is_the_model_of_statsmodels():
     other = OrderedModel(codes, x, distr="logit").fit(method="bfgs", disp=0, gtol=1e-8)
     assert moe.log_likelihood_ == pytest.approx(other.llf, abs=1e-6)
     intercept, slope, *gaps = moe.inference()["estimate"]
-    np.testing.assert_allclose([slope, -intercept, *gaps], other.params, atol=1e-4)
+    own = [slope, -intercept, *np.log(np.logaddexp(0, gaps))]
+    np.testing.assert_allclose(own, other.params, atol=1e-4)
     np.testing.assert_allclose(moe.predict_proba(x), other.predict(), atol=1e-5)
 
 
@@ -69,7 +73,7 @@ def test_two_experts_are_the_maximum_of_a_likelihood_written_anew():
     codes = np.searchsorted([1, 2, 4, 5], y)
 
     def law(p):
-        cuts = np.concatenate([[-np.inf], np.append(0, np.cumsum(np.exp(p[2:]))) - p[0], [np.inf]])
+        cuts = np.concatenate([[-np.inf], np.append(0, np.cumsum(np.logaddexp(0, p[2:]))) - p[0], [np.inf]])
         upper, lower = (special.expit(cuts[c] - p[1] * x[:, 0]) for c in (codes + 1, codes))
         return np.log(upper - lower)
 
@@ -138,7 +142,7 @@ def test_the_shell(tmp_path):
     words = ["fit", data, "-f", "Sat ~ Infl + Cont", "-k", "1", "--weights", "Freq", "--out", model]
     done = CliRunner().invoke(main, [*words, "--family", "ordinal", "--levels", "Low,Medium,High"])
     assert done.exit_code == 0, done.output
-    assert "log(threshold 2 - threshold 1)" in done.output
+    assert "log(exp(threshold 2 - threshold 1) - 1)" in done.output
     predicted = CliRunner().invoke(main, ["predict", model, data])
     assert predicted.exit_code == 0, predicted.output
     for more, says in (
@@ -176,3 +180,80 @@ def test_a_regressor_sends_classes_away():
         MoERegressor(1, family="ordinal").fit(x, y)
     chosen = select_experts("y ~ x", {"y": y, "x": x[:, 0]}, family="ordinal", n_experts=[1])
     assert chosen.best.fit.model.family.name == "ordinal"
+
+
+class TestAnOrderThatTheResponseStates:
+    ORDER = ("low", "middle", "high")
+
+    def data(self):
+        rng = np.random.default_rng(3)
+        x = rng.standard_normal(150)
+        grade = np.digitize(x + rng.logistic(size=150), [-1.0, 1.0])
+        return x, np.array(self.ORDER)[grade]
+
+    @pytest.mark.parametrize("library", ["pandas", "polars"])
+    def test_is_that_of_levels(self, library):
+        frames = pytest.importorskip(library)
+        x, y = self.data()
+        stated = (
+            frames.Categorical(y, [*self.ORDER, "never seen"], ordered=True)
+            if library == "pandas"
+            else frames.Series(y, dtype=frames.Enum([*self.ORDER, "never seen"]))
+        )
+        frame = frames.DataFrame({"x": x, "y": stated})
+        given = MoEClassifier(1, family="ordinal", levels=list(self.ORDER)).fit(x[:, None], y)
+        for moe in (
+            MoEClassifier(1, family="ordinal").fit(x[:, None], frame["y"]),
+            MoEClassifier(1, family="ordinal", formula="y ~ x").fit(frame),
+            MoEClassifier(1, family="ordinal", formula="y ~ x", levels=self.ORDER).fit(frame),
+        ):
+            assert list(moe.classes_) == list(self.ORDER)
+            assert moe.log_likelihood_ == pytest.approx(given.log_likelihood_, abs=1e-9)
+        chosen = select_experts("y ~ x", frame, family="ordinal", n_experts=[1])
+        assert chosen.best.fit.log_likelihood == pytest.approx(given.log_likelihood_, abs=1e-9)
+        with pytest.raises(DataError, match="low < middle < high"):
+            MoEClassifier(1, family="ordinal", formula="y ~ x", levels=self.ORDER[::-1]).fit(frame)
+
+    def test_unordered_categories_state_none(self):
+        pandas = pytest.importorskip("pandas")
+        x, y = self.data()
+        with pytest.raises(DataError, match="ordered categorical"):
+            MoEClassifier(1, family="ordinal").fit(x[:, None], pandas.Series(y, dtype="category"))
+
+
+class TestSeparation:
+    def test_of_a_class_that_an_expert_never_has(self):
+        """Expert 2's rows are all above "a": threshold and intercept go to infinity together."""
+        rng = np.random.default_rng(0)
+        x, g = rng.uniform(-1, 1, 400), np.repeat([0.0, 1.0], 200)
+        u = 2 * x * (1 - 2 * g) + rng.logistic(size=400)
+        y = np.array(["a", "b", "c"])[np.where(g == 0, np.digitize(u, [-0.7, 1.0]), 1 + (u > 0))]
+        partial = np.where(g == 0, 1, 2)
+        moe = MoEClassifier.from_formula(
+            "y ~ x | 1", {"y": y, "x": x}, family="ordinal", levels=["a", "b", "c"], partial=partial, n_jobs=1
+        )
+        assert str(moe.status_.kind) == "separated"
+        assert moe.status_.experts == (1,)
+        assert "expert 2 never has the class a" in moe.status_.sentence
+        assert "2:(intercept)" in moe.status_.sentence
+        assert "2:x" not in moe.status_.sentence
+        one = MoEClassifier(1, family="multinomial").fit(x[g == 1, None], y[g == 1])
+        f = moe.predict_proba({"x": x[g == 1]})  # of both; expert 2 alone is a logistic regression
+        assert np.isfinite(f).all()
+        other = MoEClassifier.from_formula(
+            "y ~ x", {"y": y[g == 0], "x": x[g == 0]}, n_experts=1, family="ordinal", levels=["a", "b", "c"]
+        )
+        apart = one.log_likelihood_ + other.log_likelihood_ + 400 * np.log(0.5)
+        assert moe.log_likelihood_ == pytest.approx(apart, abs=1e-4)
+
+    def test_of_classes_by_a_column(self):
+        """Women are all of the highest class: intercept and slope, neither of them certain alone."""
+        rng = np.random.default_rng(1)
+        male = np.repeat([0.0, 1.0], 60)
+        y = np.where(male == 0, 3, 1 + rng.integers(0, 3, 120))
+        moe = MoEClassifier(1, family="ordinal").fit(male[:, None], y)
+        assert str(moe.status_.kind) == "separated"
+        assert "1:(intercept), 1:x0" in moe.status_.sentence
+        assert "never" not in moe.status_.sentence
+        share = np.bincount(y[60:], minlength=4)[1:] / 60
+        assert moe.log_likelihood_ == pytest.approx(60 * (share * np.log(share)).sum(), abs=1e-4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from functools import partial
 from typing import Any
 
 import click
@@ -12,8 +13,9 @@ import numpy as np
 from ..errors import DataError, FileError
 from ..writing import is_stream, write
 from .errors import one_line_errors
-from .files import check_kind, check_writable, numbers
+from .files import check_kind, check_writable, is_stored, numbers
 from .options import data_options, refuse_given
+from .stored import predict_stored
 
 
 @click.command()
@@ -22,8 +24,9 @@ from .options import data_options, refuse_given
 @data_options
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False),
-    help="Write here (.csv or .parquet); by default CSV to the screen.",
+    type=click.Path(),
+    help="Write here (.csv or .parquet); by default CSV to the screen. Of the files of a folder or glob a "
+    "folder, in which each has one.",
 )
 @click.option(
     "--gate",
@@ -75,6 +78,7 @@ def predict(
     Examples:
       moestro predict model.json new.csv --out predictions.csv
       moestro predict model.json new.csv --groups person --history seen.csv
+      moestro predict model.json 'rides/*.parquet' --out predictions/
     """
     one_line_errors(_predict)(model, data, out, gate, posterior, (groups, history), level, missing, how)
 
@@ -94,8 +98,8 @@ def _predict(
     from ..fitted import model_from_dict
     from ..reading import read_json
 
-    check_writable(out)
-    if out and not is_stream(out):
+    check_writable(None if is_stored(data_path) else out)
+    if out and not is_stream(out) and not is_stored(data_path):
         check_kind(out, (".csv", *PARQUET))
     groups, history = seen
     model = read_json(model_path, model_from_dict)
@@ -107,6 +111,11 @@ def _predict(
     if model.classes:
         refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
     drop = (model.dropped is not None) if missing is None else missing == "drop"
+    if is_stored(data_path):
+        if groups or history:
+            raise DataError("--groups and --history need rows in memory: give one file")
+        predict_stored(model, data_path, out, partial(_table, model, drop, gate, posterior, level))
+        return
     frame, keep = _complete(model, read_frame(data_path, **how), drop, posterior)
     at = _matrices(model, frame)
     given = {}
@@ -127,6 +136,16 @@ def _predict(
     else:
         sys.stdout.write(text)
         sys.stdout.flush()
+
+
+def _table(model: Any, drop: bool, gate: bool, posterior: bool, level: float, frame: Any) -> dict[str, Any]:
+    """Columns of predictions of a block of rows."""
+    frame, keep = _complete(model, frame, drop, posterior)
+    at = _matrices(model, frame)
+    table = _predictions(model, at, gate, level, {})
+    if posterior:
+        table |= _posteriors(model, at, frame)
+    return table if keep is None else {name: _spread(values, keep) for name, values in table.items()}
 
 
 def _predictions(

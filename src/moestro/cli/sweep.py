@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import DataError
 from .options import refuse_given
 from .progress import Progress
 
@@ -45,12 +46,15 @@ def run_sweep(
         }
         formula, ks = options["formula"], options["experts"]
         if located is not None:
+            if isinstance(frame, str):
+                raise DataError("a Gaussian gate needs rows in memory: give one file, without --memory-limit")
             data = read_formula(formula, frame, weights, missing=options["missing"])
             return fit_located_design(data, specifications(**located), ks, search, **how)
         gate = make_gate(options["gate"], options["top_k"], options["rank_on"])
         how |= {"sample_weight": weights, "groups": options["groups"], "gate": gate}
         how |= {"offset": options["offset"], "missing": options["missing"]}
         how["gate_at"] = options["gate_at"]
+        how["memory_limit"] = options["memory_limit"]
         how["shared_variance"] = options["shared_variance"]
         if options["family"] != "ordinal":
             refuse_given(["levels"], "applies only to --family ordinal")

@@ -11,6 +11,7 @@ from .grammar import with_offset
 from .groups import check_gate_at, group_ids, known_experts
 from .holes import check_policy, drop_gaps, take_rows
 from .known import split_trials
+from .levels import stated_order
 from .observations import Observations
 from .response import check_weights, encode_classes, numeric_response, ordered_classes
 
@@ -46,7 +47,7 @@ def read_formula(
     x, z = design.matrices(data)
     design, raw = design.learn_response(data)
     name = design.response
-    known = ordered_classes(raw, levels, name) if ordered else ()
+    known = ordered_classes(raw, levels, name, stated_order(data, name)) if ordered else ()
     y, labels = encode_classes(raw, known, name) if classes else (numeric_response(raw, name), ())
     y, trials = split_trials(y)
     w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)

@@ -50,6 +50,30 @@ def declared_levels(data: Any, wanted: Collection[str]) -> dict[str, tuple[Any, 
     return out
 
 
+def stated_order(data: Any, name: str) -> tuple[Any, ...] | None:
+    """The values of a series, or of the column `name` of a frame, in the order that its type states, as far
+    as rows have them: an ordered categorical of pandas, an Enum of polars. None where it states none."""
+    import narwhals as nw
+
+    series: Any = nw.from_native(data, allow_series=True, eager_only=True, pass_through=True)
+    if isinstance(series, nw.DataFrame):
+        if name not in series.columns:
+            return None
+        series = series[name]
+    if not isinstance(series, nw.Series):
+        return None
+    native = series.to_native()
+    if series.implementation.is_pandas_like():
+        order = native.cat.categories.tolist() if getattr(native.dtype, "ordered", None) else None
+    else:
+        order = list(series.dtype.categories) if isinstance(series.dtype, nw.Enum) else None
+    if order is None:
+        return None
+    values = np.asarray(series.to_numpy())
+    present = set(each(values[~missing(values)], plain_level))
+    return tuple(v for v in map(plain_level, order) if v in present)
+
+
 def learn_levels(data: Any) -> dict[str, tuple[Any, ...]]:
     """Levels of the columns of a frame that hold text or categories; none of arrays."""
     import narwhals as nw

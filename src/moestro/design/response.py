@@ -41,16 +41,21 @@ def encode_classes(y: np.ndarray, known: tuple = (), name: str = "y") -> tuple[n
     return code, tuple(labels.tolist())
 
 
-def ordered_classes(y: np.ndarray, levels: Any, name: str = "y") -> tuple:
-    """The classes of y (n,) from the lowest to the highest: `levels`; none where these are None, as numbers
-    are sorted."""
+def ordered_classes(
+    y: np.ndarray, levels: Any, name: str = "y", stated: tuple[Any, ...] | None = None
+) -> tuple:
+    """The classes of y (n,) from the lowest to the highest: `levels`; where these are None the order that its
+    type has `stated`, and none where it has not, as numbers are sorted."""
     y = np.asarray(y)
     found = set(y.tolist()) if y.ndim == 1 else set()
     if levels is None:
+        if stated is not None:
+            return stated
         if any(isinstance(v, str) for v in found):
             raise DataError(
                 f"the response '{name}' holds text, whose order no sorting knows: give its classes from the "
-                "lowest to the highest, levels=['low', 'medium', 'high'] (--levels low,medium,high)"
+                "lowest to the highest, levels=['low', 'medium', 'high'] (--levels low,medium,high), or an "
+                "ordered categorical"
             )
         return ()
     if isinstance(levels, str) or len(set(levels)) != len(levels):
@@ -61,6 +66,11 @@ def ordered_classes(y: np.ndarray, levels: Any, name: str = "y") -> tuple:
             first = min(lost, key=str)
             has = f"the response '{name}' has the class {first!r}, {says}"
             raise DataError(has if says else f"no row has the class {first!r} that levels names")
+    if stated is not None and known != stated:
+        raise DataError(
+            f"levels={list(known)} contradicts the order that the response '{name}' states itself, "
+            f"{' < '.join(map(str, stated))}: leave levels out, or reorder the categories"
+        )
     return known
 
 

@@ -21,7 +21,9 @@ class Answers(Described):
     """Reads new rows as the fit did, and answers with NaN where a value is missing."""
 
     @abstractmethod
-    def _encode(self, y: np.ndarray, response: str, fitting: bool) -> np.ndarray:
+    def _encode(
+        self, y: np.ndarray, response: str, fitting: bool, stated: tuple[Any, ...] | None = None
+    ) -> np.ndarray:
         """y (n,) as floats the family understands; learns classes when fitting."""
 
     @property

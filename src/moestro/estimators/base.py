@@ -13,9 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 from ..design import Observations
 from ..design.groups import known_experts
 from ..design.holes import Dropped
+from ..design.levels import stated_order
 from ..design.response import check_weights
 from ..fitted import write_file
+from ..rows import is_elsewhere
 from ..threads import thread_count
+from .elsewhere import fit_elsewhere
 from .found import Found, Penalised, describe
 from .groups import ids_of
 from .helpers import read_arrays, read_formula, refuse_name, warn_if_weak
@@ -53,7 +56,11 @@ class MoEBase(Shown):
         Parameters
         ----------
         X : array-like or frame of shape (n, d)
-            With a `formula` a frame (pandas, polars, pyarrow, ...) or a mapping of columns.
+            With a `formula` a frame (pandas, polars, pyarrow, ...) or a mapping of columns. Of MoERegressor
+            and MoEClassifier also rows that are elsewhere: the path of a file, a folder or a glob (Parquet,
+            Arrow, CSV), a folder of memory-mapped ``column.npy``, a pyarrow Dataset, a polars LazyFrame, a
+            function that returns an iterator of batches. They are read block by block, and `y` and
+            `sample_weight` are names of columns there.
         y : array-like of shape (n,)
             With a `formula` it may be left out: the response is then read from the frame. Where it is given
             it takes the place of the column that the formula's response reads, in that column's own units:
@@ -104,7 +111,7 @@ class MoEBase(Shown):
         formula : str
             "y ~ experts' columns | gate's columns", written as in R: ``y ~ x1 + log(x2) + C(region) | z1``.
             Without ``|`` the gate has the experts' columns; ``| 1`` makes it constant.
-        data : frame (pandas, polars, pyarrow, ...) or mapping of columns
+        data : frame (pandas, polars, pyarrow, ...), mapping of columns, or source as in `fit`
         sample_weight : array-like of shape (n,), optional
         groups : str or array-like of shape (n,), optional
             The column, or the ids, of rows that share their expert: ``groups="person"``.
@@ -119,14 +126,21 @@ class MoEBase(Shown):
         return moe._fit(data, None, sample_weight, groups, offset, partial)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any, offset: Any, partial: Any) -> Self:
+        if is_elsewhere(X):
+            found = fit_elsewhere(self, X, y, sample_weight, groups, offset, partial)
+            self._store(found)
+            if found.searched:
+                warn_if_weak(found.model.fit.evidence)
+            return self
         seen, dropped = training_rows(self, X, y, offset)
         X, y, sample_weight, groups, offset, partial = (
             seen.take(a) for a in (X, y, sample_weight, groups, offset, partial)
         )
-        ids, data = ids_of(self, groups, X), X
+        ids, data, given_y = ids_of(self, groups, X), X, y
         read = read_arrays if self.formula is None else read_formula
         design, x, z, y, responses = read(self, X, y, offset)
-        y = self._encode(y, responses[0], fitting=True)
+        stated = stated_order(data if given_y is None else given_y, responses[0])
+        y = self._encode(y, responses[0], True, stated)
         y, trials = self._split_trials(y)
         w = check_weights(sample_weight, len(y))
         if self.formula is None:

@@ -21,7 +21,9 @@ from .groups import inputs_of
 class Regressor(RegressorMixin, MoEBase):
     """Experts of numbers and counts."""
 
-    def _encode(self, y: np.ndarray, response: str, fitting: bool) -> np.ndarray:
+    def _encode(
+        self, y: np.ndarray, response: str, fitting: bool, stated: tuple[Any, ...] | None = None
+    ) -> np.ndarray:
         return numeric_response(y, response)
 
     @property
@@ -103,7 +105,9 @@ class Classifier(ClassifierMixin, MoEBase):
 
     classes_: np.ndarray
 
-    def _encode(self, y: np.ndarray, response: str, fitting: bool) -> np.ndarray:
+    def _encode(
+        self, y: np.ndarray, response: str, fitting: bool, stated: tuple[Any, ...] | None = None
+    ) -> np.ndarray:
         if not fitting:
             return encode_classes(y, self._classes, response)[0]
         if y.dtype == object and any(v is None or v != v for v in y):
@@ -112,14 +116,15 @@ class Classifier(ClassifierMixin, MoEBase):
         levels = self.get_params(deep=False).get("levels")
         if self._family_name() != "ordinal" and levels is not None:
             raise DataError("levels, the order of the classes, belongs to family='ordinal'")
-        known = ordered_classes(y, levels, response) if self._family_name() == "ordinal" else ()
+        ordinal = self._family_name() == "ordinal"
+        known = ordered_classes(y, levels, response, stated) if ordinal else ()
         code, labels = encode_classes(y, known, response)
         if len(labels) < 2:
             raise DataError(
                 f"the response '{response}' has only one class ({y[0]}): "
                 "a classifier needs at least 2 classes"
             )
-        self.classes_ = np.array(labels) if self._family_name() == "ordinal" else np.unique(y)
+        self.classes_ = np.array(labels) if ordinal else np.unique(y)
         return code
 
     def _family_name(self) -> str:

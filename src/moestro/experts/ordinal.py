@@ -1,8 +1,10 @@
 """Ordinal experts, by cumulative logits (McCullagh, 1980): classes 0, ..., K - 1 in an order, and
 
-    P(Y <= j) = s(t_j - eta_0),   s(v) = 1 / (1 + exp(-v)),   t_0 = 0,  t_j = t_{j-1} + exp(eta_j),
+    P(Y <= j) = s(t_j - eta_0),   s(v) = 1 / (1 + exp(-v)),   t_0 = 0,  t_j = t_{j-1} + ln(1 + exp(eta_j)),
 
-so that thresholds are in order whatever the nuisances eta_1, ..., eta_{K-2}, and classes rise with eta_0.
+so that thresholds are in order whatever the nuisances eta_1, ..., eta_{K-2}, and classes rise with eta_0. A
+wide gap is its nuisance, not the exponential of it: where an expert never has a class, intercept and gap go
+to infinity together, and that way is a straight line, along which Newton's steps are long.
 With a = t_y - eta_0, b = t_{y-1} - eta_0 (none of the last class, and of the first one),
 
     log f = log s(a) + log s(-b) + log(1 - exp(b - a)).
@@ -36,7 +38,7 @@ class Ordinal(OfClasses):
 
     @property
     def nuisance_names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return tuple(f"log(threshold {j + 2} - threshold {j + 1})" for j in range(self.nuisances))
+        return tuple(f"log(exp(threshold {j + 2} - threshold {j + 1}) - 1)" for j in range(self.nuisances))
 
     @property
     def nuisance_units(self) -> tuple[float, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -47,7 +49,11 @@ class Ordinal(OfClasses):
         return (("a class that it never has", "a class that it has beyond any other"),) * self.nuisances
 
     def _gaps(self, eta: np.ndarray) -> np.ndarray:
-        return np.exp(eta[..., 1 : 1 + self.nuisances])
+        return np.logaddexp(0.0, eta[..., 1 : 1 + self.nuisances])
+
+    def _widening(self, eta: np.ndarray) -> np.ndarray:
+        """d gap / d nuisance, whose own derivative is h (1 - h)."""
+        return expit(eta[..., 1 : 1 + self.nuisances])
 
     def _ends(self, eta: np.ndarray) -> np.ndarray:
         """t_j - eta_0 of all thresholds, (..., K - 1)."""
@@ -85,18 +91,17 @@ class Ordinal(OfClasses):
 
     def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
         A, B, _, _, in_a, in_b, own = self._slopes(eta, y)
-        gaps = self._gaps(eta)
-        of_gaps = gaps * (A[..., None] * in_a - B[..., None] * in_b) + own * _between(gaps)
-        return np.concatenate([(B - A)[..., None], of_gaps], axis=-1)
+        of_gaps = A[..., None] * in_a - B[..., None] * in_b + own * _between(self._gaps(eta))
+        return np.concatenate([(B - A)[..., None], self._widening(eta) * of_gaps], axis=-1)
 
     def curvature(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
         A, B, A2, B2, in_a, in_b, own = self._slopes(eta, y)
-        gaps, m = self._gaps(eta), 1 + self.nuisances
-        da, db = (np.concatenate([np.full((*A.shape, 1), -1.0), gaps * on], axis=-1) for on in (in_a, in_b))
+        h, m = self._widening(eta), 1 + self.nuisances
+        da, db = (np.concatenate([np.full((*A.shape, 1), -1.0), h * on], axis=-1) for on in (in_a, in_b))
         out = -A2[..., None, None] * da[..., :, None] * da[..., None, :]
         out -= B2[..., None, None] * db[..., :, None] * db[..., None, :]
-        r = _between(gaps)
-        diagonal = gaps * (A[..., None] * in_a - B[..., None] * in_b) + own * r * (1 - gaps - r)
+        r = own * _between(self._gaps(eta))
+        diagonal = h * (1 - h) * (A[..., None] * in_a - B[..., None] * in_b + r) - h**2 * r * (1 + r)
         at = np.arange(1, m)
         out[..., at, at] += diagonal
         return out
@@ -130,18 +135,23 @@ class Ordinal(OfClasses):
     def marginal(self, y: np.ndarray, w: np.ndarray, offset: np.ndarray | float = 0.0) -> np.ndarray:
         share = np.bincount(y.astype(int), weights=w, minlength=self.classes) + 1e-3 * w.sum()
         ends = logit(np.cumsum(share)[:-1] / share.sum())
-        return np.concatenate([[-ends[0]], np.log(np.diff(ends))])
+        return np.concatenate([[-ends[0]], _nuisance(np.diff(ends))])
 
     def spread(self, y: np.ndarray) -> np.ndarray:
         return y
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        return predictor_bounds(LOGIT_BOUND, *np.log(GAP_BOUNDS))
+        return predictor_bounds(LOGIT_BOUND, *_nuisance(np.array(GAP_BOUNDS)))
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return np.zeros(nuisances.shape[:-1])
 
 
+def _nuisance(gaps: np.ndarray) -> np.ndarray:
+    """log(exp(gap) - 1), the nuisance of a gap."""
+    return gaps + np.log(-np.expm1(-gaps))
+
+
 def _between(gaps: np.ndarray) -> np.ndarray:
-    """d log(1 - exp(-gap)) / d log(gap)."""
-    return np.where(gaps < 700.0, gaps / np.expm1(np.clip(gaps, 1e-300, 700.0)), 0.0)
+    """d log(1 - exp(-gap)) / d gap."""
+    return np.exp(-gaps) / -np.expm1(-np.maximum(gaps, 1e-300))

@@ -210,9 +210,9 @@
     zero: { mean: function () { return 0; }, logDensity: function (_, y) { return y === 0 ? 0 : -Infinity; } },
     one: { mean: function () { return 1; }, logDensity: function (_, y) { return y === 1 ? 0 : -Infinity; } },
     multinomial: { mean: function (eta) { return softmax(eta.concat([0])); } },
-    ordinal: { // thresholds in order: each is the one before it and exp(a nuisance)
+    ordinal: { // thresholds in order: each is the one before it and log(1 + exp(a nuisance))
       mean: function (eta) {
-        var ends = [-eta[0]], threshold = 0, gaps = eta.slice(1).map(Math.exp);
+        var ends = [-eta[0]], threshold = 0, gaps = eta.slice(1).map(function (v) { return -logSigmoid(-v); });
         gaps.forEach(function (gap) { threshold += gap; ends.push(threshold - eta[0]); });
         var K = ends.length + 1, logs = [];
         for (var c = 0; c < K; c++) {

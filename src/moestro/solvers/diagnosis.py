@@ -9,6 +9,7 @@ import numpy as np
 from ..engine import Evaluation
 from .base import Outcome
 from .coordinates import Coordinates, Objective
+from .recession import receding
 from .status import Status, StatusKind
 
 FLAT = 1e-6  # observed over complete-data information below which a direction is not identified
@@ -41,8 +42,10 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
                 StatusKind.NOT_FINITE,
                 "the curvature of the log-likelihood is beyond double precision: rescale the columns",
             )
-        runaway, flat = found.runaway, _flat(c, found)
-    if at_bound.any() or (outcome.converged and runaway.any()):
+        runaway, flat = found.runaway & outcome.converged, _flat(c, found)
+        if runaway.any() or flat or not outcome.converged:
+            runaway |= receding(objective, phi, curvature)
+    if at_bound.any() or runaway.any():
         lost = at_bound | runaway
         where = ["the gate"] * bool((lost & (c.block == 0)).any())
         experts = c.experts_of(lost & (c.block > 0))
@@ -55,6 +58,7 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
             f"coefficients of {' and '.join(where)} are {edge}: some rows are predicted with certainty. "
             "Predictions hold; those coefficients have no finite estimate",
             c.experts_of(lost),
+            tuple(np.flatnonzero(abs(c.map.A) @ lost > 0).tolist()),
         )
     if not outcome.converged:
         why = "no better point was found" if outcome.stuck else "raise max_iter"

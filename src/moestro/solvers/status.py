@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from html import escape
 
@@ -40,11 +40,14 @@ class Status:
     sentence : str
     experts : tuple of int
         Atoms that are not identified, separated or collapsed.
+    entries : tuple of int
+        Entries of theta without a finite estimate; a file does not keep them, its sentence has their names.
     """
 
     kind: StatusKind
     sentence: str
     experts: tuple[int, ...] = ()
+    entries: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def usable(self) -> bool:

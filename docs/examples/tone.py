@@ -1,9 +1,0 @@
-"""
-Test
-====
-text
-"""
-
-from moestro import load_dataset
-
-load_dataset("tone")

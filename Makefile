@@ -30,6 +30,10 @@ $(VENV)/.all: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[all]" polars statsmodels transformers ruff basedpyright
 	touch $@
 
+$(VENV)/.docs: $(VENV)/.all
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt sphinx pydata-sphinx-theme myst-parser numpydoc sphinx-gallery
+	touch $@
+
 demo: $(STAMP)
 	mkdir -p demo-output
 	$(BIN)/moestro fit src/moestro/datasets/files/voters.csv \
@@ -73,6 +77,11 @@ types: $(VENV)/.all
 # The built wheel alone in an empty environment, used from outside the source tree.
 wheel-test: $(STAMP)
 	PYTHON=$(PYTHON) bash tests/wheel_smoke.sh
+
+# The site, in docs/_build/html: every example of the gallery is run, and a warning is an error.
+docs: $(VENV)/.docs
+	rm -rf docs/_build docs/api docs/gallery
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 bench: $(STAMP)
 	$(BIN)/moestro bench all

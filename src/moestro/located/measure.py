@@ -20,17 +20,14 @@ import numpy as np
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
 from ..gates import log_softmax, log_sum_exp
-from ..reading import check_format, described_by, parse_json, whole
+from ..reading import parse_json
 from . import polynomial
 from .inverse import inverse
 from .law import LocatedLaw
 from .normal import colour, distances, log_density
+from .written import PARTS, from_dict, to_dict
 
-FORMAT = "moestro.located/2"
-FIRST = "moestro.located/1"  # calls the degrees of freedom "tails"
 BLOCK = 4096
-MOST, DEGREE = 10**6, 100  # columns and degree in a file
-PARTS = ("weights", "means", "covariances", "slopes", "intercepts", "noise")
 
 
 @dataclass(frozen=True)
@@ -242,12 +239,7 @@ class LocatedMeasure:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers."""
-        nu = None if self.degrees_of_freedom is None else self.degrees_of_freedom.tolist()
-        shapes = {"d": self.d, "q": self.q}
-        return {
-            "format": FORMAT, "degree": self.degree, "degrees_of_freedom": nu, **shapes,
-            **{name: getattr(self, name).tolist() for name in PARTS},
-        }  # fmt: skip
+        return to_dict(self)
 
     def to_json(self) -> str:
         """JSON text; `from_json` gives the same numbers back to the last bit."""
@@ -261,33 +253,7 @@ class LocatedMeasure:
     @classmethod
     def from_dict(cls, data: Any) -> LocatedMeasure:
         """Inverse of `to_dict`."""
-        check_format(data, (FIRST, FORMAT), "a located measure")
-        with described_by("the located measure"):
-            d, q = whole(data["d"], "columns of x", 0, MOST), whole(data["q"], "columns of y", 1, MOST)
-            k, degree = len(data["weights"]), whole(data["degree"], "degree", 1, DEGREE)
-            shapes = {
-                "means": (k, d), "covariances": (k, d, d), "slopes": (k, q, polynomial.count(d, degree)),
-                "intercepts": (k, q), "noise": (k, q, q), "weights": (k,),
-            }  # fmt: skip
-            parts = {name: np.array(data[name], dtype=float).reshape(shapes[name]) for name in PARTS}
-            nu = data["tails" if data["format"] == FIRST else "degrees_of_freedom"]
-            nu = None if nu is None else np.array(nu, dtype=float)
-            measure = cls(**parts, degrees_of_freedom=nu, degree=degree)
-        if not all(np.isfinite(a).all() for a in (measure.weights, *measure.components().values())):
-            raise DataError("the located measure has entries that are not finite")
-        for e, C in ((e, C) for part in (measure.covariances, measure.noise) for e, C in enumerate(part)):
-            size = np.sqrt(np.maximum(np.diag(C), 0.0))  # what an entry near zero is rounded to
-            skew = np.abs(C - C.T) > 1e-9 * np.outer(size, size)
-            # of correlations: columns may differ by a hundred digits
-            if (
-                skew.any()
-                or (size <= 0).any()
-                or (len(C) and np.linalg.eigvalsh(C / size / size[:, None])[0] <= 0)
-            ):
-                raise DataError(f"a covariance of atom {e + 1} is not positive definite")
-        if measure.degrees_of_freedom is not None and not (measure.degrees_of_freedom > 0).all():
-            raise DataError("the located measure has degrees of freedom that are not positive")
-        return measure
+        return from_dict(cls, data)
 
 
 def _blocks(n: int) -> list[slice]:

@@ -14,7 +14,7 @@ from .holes import check_policy, drop_gaps, take_rows
 from .known import split_trials
 from .levels import stated_order
 from .observations import Observations
-from .response import check_weights, encode_classes, numeric_response, ordered_classes
+from .response import check_repeated, check_weights, encode_classes, numeric_response, ordered_classes
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ def read_formula(
     name = design.response
     known = ordered_classes(raw, given.levels, name, stated_order(data, name)) if ordered else ()
     y, labels = encode_classes(raw, known, name) if classes else (numeric_response(raw, name), ())
+    check_repeated(len(labels), len(y), name)
     y, trials = split_trials(y)
     w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)
     experts = known_experts(partial, data, len(y), k)

@@ -14,7 +14,7 @@ from moestro.cli.main import main
 from moestro.errors import DataError
 from moestro.experts import FAMILIES
 
-SMALL = [n for n in FAMILIES if n not in ("multinomial", "ordinal", "gaussian", "poisson")]
+SMALL = [n for n in FAMILIES if n not in ("multinomial", "ordinal", "gaussian", "interval", "poisson")]
 
 # scipy's law of y given the linear predictor u and the nuisances v, written anew.
 LAWS = {

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from .constraints import Constraints
 from .design import Observations
 from .design.by_formula import read_formula
@@ -22,7 +20,6 @@ from .model import Model
 from .rows import read
 from .search import Fit, Options
 from .selection import CRITERIA, Choice, Dendrogram, LocatedModels, Mixtures, Sweep, sweep
-from .selection.choice import SLOPES, check_criterion
 from .selection.located import specifications
 from .selection.sweep import FOLDS
 from .summary import sweep_text
@@ -129,22 +126,6 @@ def fit_located_design(
     return Result(model, data, found)
 
 
-def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]:
-    """Numbers of experts to fit and the criterion among them, from what an estimator was given.
-
-    `max_experts` None is 6, or 12 for slope heuristics, which learn the penalty from models that are clearly
-    too large.
-    """
-    if isinstance(n_experts, str):
-        n_experts = check_criterion(n_experts, "n_experts")
-        if max_experts is None:
-            max_experts = 12 if n_experts in SLOPES else 6
-        return list(range(1, int(max_experts) + 1)), n_experts
-    if not isinstance(n_experts, int | np.integer) or isinstance(n_experts, bool) or n_experts < 1:
-        raise DataError(f"n_experts must be a whole number of at least 1, or a criterion, got {n_experts!r}")
-    return [int(n_experts)], "bic"
-
-
 def fit_formula(
     formula: str,
     data: Any,
@@ -166,8 +147,9 @@ def fit_formula(
     """Fit "y ~ experts | gate" on a frame, by a softmax gate unless another is given; `how` as in
     `fit_design`."""
     k = ks[0] if len(ks) == 1 else None
+    law = None if family in CLASSES else make_family(family, shared_variance=shared_variance)
     given = read_formula(
-        formula, data, sample_weight, family in CLASSES, groups,
+        formula, data, sample_weight, family in CLASSES, groups, family=law,
         offset=offset, missing=missing, partial=partial, k=k, ordered=family == "ordinal", levels=levels,
         gate_at=gate_at,
     )  # fmt: skip
@@ -218,8 +200,8 @@ def select_experts(
         Where the gate reads a group, as in `MoERegressor`.
     offset : str, optional
         Of softmax-gated models: the column of an offset, the same as ``+ offset(column)`` in the formula.
-    missing : {"error", "drop"}
-        Rows with a missing value in a column that the formula reads are refused, or left out.
+    missing : {"error", "drop", "marginal"}
+        Rows with a missing value are refused, left out, or, of located models, taken with what they have.
     blrt : int or None
         Of softmax-gated models without weights and groups: replicates of the parametric bootstrap
         likelihood-ratio test of k - 1 experts against k, whose p value is a column of the table; see
@@ -260,8 +242,10 @@ def select_experts(
         search = {n: how.pop(n) for n in ("n_starts", "tol", "max_iter", "rank_by") if n in how}
         chosen = {n: how.pop(n) for n in ("contrast", "n_folds") if n in how}
         given = read_formula(
-            formula, data, sample_weight, groups=groups, offset=offset, missing=missing, gate_at=gate_at
-        )
+            formula, data, sample_weight, groups=groups, offset=offset, missing=missing, gate_at=gate_at,
+            located=True,
+        )  # fmt: skip
+        how["missing"] = missing if missing == "marginal" else "error"
         found = fit_located_design(
             given, specifications(**how), ks, replace(options, **search), criterion=criterion, **chosen
         )

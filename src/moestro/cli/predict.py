@@ -51,7 +51,8 @@ from .options import data_options, refuse_given
 @click.option(
     "--missing",
     type=click.Choice(["error", "drop"]),
-    help="Rows with missing values: refused, or empty fields; by default as the model was fitted.",
+    help="Rows with missing values: refused, or empty fields; by default as the model was fitted, which may "
+    "take them with what they have.",
 )
 def predict(
     model: str,
@@ -107,7 +108,8 @@ def _predict(
     if model.classes:
         refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
     drop = (model.dropped is not None) if missing is None else missing == "drop"
-    frame, keep = _complete(model, read_frame(data_path, **how), drop, posterior)
+    marginal = missing is None and model.takes_holes
+    frame, keep = _complete(model, read_frame(data_path, **how), drop, posterior, marginal)
     at = _matrices(model, frame)
     given = {}
     if groups is not None:
@@ -151,7 +153,9 @@ def _predictions(
     return table
 
 
-def _complete(model: Any, frame: Any, drop: bool, response: bool) -> tuple[Any, np.ndarray | None]:
+def _complete(
+    model: Any, frame: Any, drop: bool, response: bool, marginal: bool = False
+) -> tuple[Any, np.ndarray | None]:
     """Rows of a frame without missing values where the model reads it, and which these are; None: all."""
     from ..design import FormulaDesign
     from ..design.frames import columns, complete_rows, gaps, refuse_gaps
@@ -161,6 +165,8 @@ def _complete(model: Any, frame: Any, drop: bool, response: bool) -> tuple[Any, 
         found = gaps(model.design.read(frame, response=response))
     else:
         found = gaps(columns(frame, [*model.design.names, *(model.responses if response else ())]))
+    if marginal:
+        return frame, None
     if not drop:
         refuse_gaps(found)
     keep = complete_rows(found)
@@ -195,7 +201,9 @@ def _response(model: Any, frame: Any) -> np.ndarray:
     """The response of the rows, as the model takes it."""
     from ..design import FormulaDesign
     from ..design.frames import columns
+    from ..design.known import ends_of
     from ..design.response import encode_classes, numeric_response
+    from ..fitted import FittedModel
 
     if isinstance(model.design, FormulaDesign):
         values = model.design.read_response(frame)
@@ -204,7 +212,10 @@ def _response(model: Any, frame: Any) -> np.ndarray:
         values = found[0] if model.single else np.column_stack(found)
     if model.classes:
         return encode_classes(values, model.classes, model.responses[0])[0]
-    return numeric_response(values, model.responses[0])
+    if values.ndim == 2 and isinstance(model, FittedModel) and model.fit.model.family.takes_bounds:
+        family = model.fit.model.family
+        values = ends_of(numeric_response(values, model.responses[0], open_ends=True), family.lowest)
+    return numeric_response(values, model.responses[0], model.takes_holes)
 
 
 def _posteriors(model: Any, at: tuple[Any, Any], frame: Any) -> dict[str, Any]:
@@ -219,14 +230,17 @@ def _posteriors(model: Any, at: tuple[Any, Any], frame: Any) -> dict[str, Any]:
 
 def _seen(model: Any, x: Any, frame: Any) -> tuple[Any, np.ndarray]:
     """The experts' columns, with trials where the response has them, and the response of the rows."""
-    from ..design import append_trials, split_trials
+    from ..design import append_second, split_trials
     from ..fitted import FittedModel
 
     y = _response(model, frame)
-    if not isinstance(model, FittedModel) or not model.fit.model.family.takes_trials:
+    if not isinstance(model, FittedModel):
         return x, y
-    y, trials = split_trials(y)
-    return append_trials(x, model.design.known, y, trials), y
+    family = model.fit.model.family
+    if not (family.takes_trials or family.takes_bounds):
+        return x, y
+    y, second = split_trials(y)
+    return append_second(x, model.design.known, y, second, family), y
 
 
 def _weights(model: Any, at: tuple[Any, Any], frame: Any, groups: str, seen: Any) -> np.ndarray:

@@ -20,6 +20,7 @@ def run_sweep(
     gates, None for another gate."""
     from ..api import fit_formula, fit_located_design
     from ..design.by_formula import read_formula
+    from ..design.holes import MARGINAL
     from ..gates import make_gate
     from ..search import Options
     from ..selection.located import specifications
@@ -45,7 +46,9 @@ def run_sweep(
         }
         formula, ks = options["formula"], options["experts"]
         if located is not None:
-            data = read_formula(formula, frame, weights, missing=options["missing"])
+            missing = options["missing"]
+            data = read_formula(formula, frame, weights, missing=missing, located=True)
+            located["missing"] = MARGINAL if missing == MARGINAL else "error"
             return fit_located_design(data, specifications(**located), ks, search, **how)
         gate = make_gate(options["gate"], options["top_k"], options["rank_on"])
         how |= {"sample_weight": weights, "groups": options["groups"], "gate": gate}

@@ -9,10 +9,11 @@ from .formula import FormulaDesign, read_by
 from .frames import gaps, row_count
 from .grammar import with_offset
 from .groups import check_gate_at, group_ids, known_experts
-from .holes import check_policy, drop_gaps, take_rows
-from .known import split_trials
+from .holes import MARGINAL, check_policy, drop_gaps, take_rows
+from .known import ends_of, split_trials
 from .levels import stated_order
 from .observations import Observations
+from .pairs import check_form
 from .response import check_weights, encode_classes, numeric_response, ordered_classes
 
 
@@ -30,12 +31,16 @@ def read_formula(
     ordered: bool = False,
     levels: Sequence[Any] | None = None,
     gate_at: str = "constant",
+    located: bool = False,
+    family: Any = None,
 ) -> Observations:
     """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`, `groups` a column's
     name or ids (n,), and `offset` a column's name. Rows with missing values are refused, or left out where
     `missing` is "drop". `partial` says which of `k` experts rows are known to have, `levels` in which order
-    `ordered` classes stand, and `gate_at` where the gate reads a group."""
-    check_policy(missing)
+    `ordered` classes stand, and `gate_at` where the gate reads a group. `located` models take missing numbers
+    as NaN where `missing` is "marginal". A response of two columns is of a `family` that takes them."""
+    check_policy(missing, located)
+    holes = missing == MARGINAL
     check_gate_at(gate_at, groups)
     formula, dropped = with_offset(formula, offset), None
     if missing == "drop":
@@ -43,12 +48,16 @@ def read_formula(
         if keep is not None:
             data, sample_weight = take_rows(data, keep), take_rows(sample_weight, keep)
             groups, partial = (a if isinstance(a, str) else take_rows(a, keep) for a in (groups, partial))
-    design = FormulaDesign.learn(formula, data)
+    design = FormulaDesign.learn(formula, data, holes)
     x, z = design.matrices(data)
     design, raw = design.learn_response(data)
     name = design.response
+    if raw.ndim == 2:
+        check_form(name, family)
+        if family.takes_bounds:
+            raw = ends_of(numeric_response(raw, name, open_ends=True), family.lowest, name)
     known = ordered_classes(raw, levels, name, stated_order(data, name)) if ordered else ()
-    y, labels = encode_classes(raw, known, name) if classes else (numeric_response(raw, name), ())
+    y, labels = encode_classes(raw, known, name) if classes else (numeric_response(raw, name, holes), ())
     y, trials = split_trials(y)
     w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)
     experts = known_experts(partial, data, len(y), k)

@@ -11,6 +11,7 @@ from scipy.linalg import block_diag
 from ..errors import DataError, quiet
 from ..located import LocatedFit, LocatedMeasure, fit_located
 from ..located.data import columns_of
+from ..located.holes import has_holes
 from ..located.spread import Structure
 from ..located.statistics import NU_BOX, Shape
 from ..solvers import StatusKind
@@ -78,7 +79,11 @@ def located_covariance(
     kind = request.kind
     if kind == "expected":
         raise DataError("located experts have no expected information in closed form: use cov='observed'")
-    x, y, weights = columns_of(x, y, w)
+    x, y, weights = columns_of(x, y, w, fit.specification.missing == "marginal")
+    if has_holes(x, y):
+        raise DataError(
+            "the information of rows with missing values is not there: use cov='bootstrap', which refits"
+        )
     clusters = joint(request, len(x), weights)
     inverted = fit.specification.direction == "inverse"
     u, v = (y, x) if inverted else (x, y)
@@ -161,6 +166,10 @@ def _samples(
         for new in weights_of(request, np.ones(len(x)) if w is None else w, codes):
             yield x, y, new
         return
+    if has_holes(x, y):
+        raise DataError(
+            "the parametric bootstrap draws complete rows: resample='weights' keeps the missing values"
+        )
     if w is not None or request.cluster is not None:
         raise DataError("the parametric bootstrap draws single rows: without weights and clusters only")
     for rng in generators(request):

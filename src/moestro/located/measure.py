@@ -21,10 +21,11 @@ from ..distribution import PredictiveDistribution
 from ..errors import DataError
 from ..gates import log_softmax, log_sum_exp
 from ..reading import check_format, described_by, parse_json, whole
-from . import polynomial
+from . import incomplete, polynomial
+from .holes import has_holes
 from .inverse import inverse
 from .law import LocatedLaw
-from .normal import colour, distances, log_density
+from .normal import check_positive, colour, distances, log_density
 
 FORMAT = "moestro.located/2"
 FIRST = "moestro.located/1"  # calls the degrees of freedom "tails"
@@ -160,7 +161,7 @@ class LocatedMeasure:
         if self.degree != 1:
             raise DataError(f"experts of degree {self.degree} are not affine in x: only for degree 1 {what}")
 
-    # Densities. x (n, d), y (n, q)
+    # Densities. x (n, d), y (n, q), NaN where a value is missing: the law is that of what is there.
 
     def log_gate(self, x: np.ndarray) -> np.ndarray:
         """log of the gate's weights at x, shape (n, k)."""
@@ -169,6 +170,8 @@ class LocatedMeasure:
     def log_joint(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """log pi_i + log p_i(x, y), shape (n, k)."""
         x, y = self._columns(x), np.asarray(y, dtype=float).reshape(len(x), self.q)
+        if has_holes(x, y):
+            return self._log_weights() + incomplete.log_density(self, x, y)
         out = np.empty((len(x), self.k))
         for at in _blocks(len(x)):
             gate, gate_det = self._from_gate(x[at])
@@ -192,6 +195,10 @@ class LocatedMeasure:
 
     def law(self, x: np.ndarray) -> LocatedLaw:
         """The law of y at each row of x: mean, covariance, log-density, sample."""
+        x = self._columns(x)
+        if has_holes(x):
+            means, noise = incomplete.expected(self, x)
+            return LocatedLaw(self.log_gate(x), means, noise)
         gate, _ = self._from_gate(x)
         nu = scale = None
         if self.degrees_of_freedom is not None:
@@ -206,7 +213,10 @@ class LocatedMeasure:
 
     def expert_means(self, x: np.ndarray) -> np.ndarray:
         """A_i x + b_i, shape (n, k, q)."""
-        phi = polynomial.values(self._columns(x), self.degree)[:, 1:]
+        x = self._columns(x)
+        if has_holes(x):
+            return incomplete.expected(self, x)[0]
+        phi = polynomial.values(x, self.degree)[:, 1:]
         return np.tensordot(phi, self.slopes, axes=(1, 2)) + self.intercepts
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -230,6 +240,8 @@ class LocatedMeasure:
     def _log_located(self, x: np.ndarray) -> np.ndarray:
         """log pi_i + log p_i(x), shape (n, k)."""
         x = self._columns(x)
+        if has_holes(x):
+            return self._log_weights() + incomplete.log_density(self, x)
         out = np.empty((len(x), self.k))
         for at in _blocks(len(x)):
             out[at] = log_density(*self._from_gate(x[at]), self.d, self.degrees_of_freedom)
@@ -275,16 +287,8 @@ class LocatedMeasure:
             measure = cls(**parts, degrees_of_freedom=nu, degree=degree)
         if not all(np.isfinite(a).all() for a in (measure.weights, *measure.components().values())):
             raise DataError("the located measure has entries that are not finite")
-        for e, C in ((e, C) for part in (measure.covariances, measure.noise) for e, C in enumerate(part)):
-            size = np.sqrt(np.maximum(np.diag(C), 0.0))  # what an entry near zero is rounded to
-            skew = np.abs(C - C.T) > 1e-9 * np.outer(size, size)
-            # of correlations: columns may differ by a hundred digits
-            if (
-                skew.any()
-                or (size <= 0).any()
-                or (len(C) and np.linalg.eigvalsh(C / size / size[:, None])[0] <= 0)
-            ):
-                raise DataError(f"a covariance of atom {e + 1} is not positive definite")
+        check_positive(measure.covariances)
+        check_positive(measure.noise)
         if measure.degrees_of_freedom is not None and not (measure.degrees_of_freedom > 0).all():
             raise DataError("the located measure has degrees of freedom that are not positive")
         return measure

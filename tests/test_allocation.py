@@ -27,7 +27,7 @@ def sums(threads):
     yield lambda: engine.evaluate_all(np.array([theta] * 3), Order.CURVATURE, threads=threads).value
     yield lambda: engine.rowwise(theta).log_density
     joint = JointProblem(r.normal(size=(50_000, 3)), None, 2, threads=threads)
-    phi = joint.m_step(joint.statistics(np.full((50_000, 2), 0.5)).reshape(2, -1))
+    phi = joint.m_step(joint.statistics(np.full((50_000, 2), 0.5)).reshape(1, 2, -1))[0]
     yield lambda: joint._sums(phi.reshape(2, -1), False)[1]
     M = np.array([np.eye(80) * 2.0] * 50)
     yield lambda: _core.solve_positive(M, np.ones((50, 80)), threads)[0]

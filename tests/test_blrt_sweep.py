@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from moestro import MoERegressor, bootstrap_test, select_experts
+from moestro import LocatedMoERegressor, MoERegressor, bootstrap_test, select_experts
 from moestro.cli.main import main
 from moestro.errors import DataError
 
@@ -29,6 +29,14 @@ def test_it_is_the_test_of_the_two_fits(data):
     assert {n: v for n, v in found.table.columns.items() if n != "blrt_p"} == plain
 
 
+def test_located_experts_are_tested_within_a_model(data):
+    how = {"model": "located", "n_experts": [1, 2], "random_state": 0, "tied": [False, True]}
+    table = select_experts("y ~ x", data, blrt=9, **how).table
+    assert table["blrt_p"] == [None, 0.1, None, 0.1]
+    one, two = (LocatedMoERegressor.from_formula("y ~ x", data, n_experts=k, random_state=0) for k in (1, 2))
+    assert bootstrap_test(one, two, n_replicates=9, random_state=0).p == 0.1
+
+
 def test_one_line_needs_no_second_expert():
     rng = np.random.default_rng(1)
     x = rng.standard_normal(80)
@@ -42,8 +50,7 @@ def test_what_has_no_test_says_so(data):
         ({"blrt": 0}, "blrt must be"),
         ({"blrt": 19, "groups": np.arange(80) // 2}, "single rows"),
         ({"blrt": 19, "sample_weight": np.ones(80)}, "single rows"),
-        ({"blrt": 19, "model": "located"}, "softmax-gated"),
-        ({"blrt": 19, "criterion": "dendrogram"}, "softmax-gated"),
+        ({"blrt": 19, "criterion": "dendrogram"}, "dendrogram makes none"),
         ({"blrt": 19, "fixed": {"2:x": 0.0}}, "alike"),
     ):
         with pytest.raises(DataError, match=text):
@@ -58,5 +65,5 @@ def test_the_command(data, tmp_path):
     out = CliRunner().invoke(main, [*words, "9"])
     assert out.exit_code == 0, out.output
     assert "BLRT p" in out.output and "0.100" in out.output
-    out = CliRunner().invoke(main, [*words, "9", "--model", "located"])
+    out = CliRunner().invoke(main, [*words, "9", "--criterion", "dendrogram"])
     assert out.exit_code == 2 and "--blrt" in out.output and len(out.output.strip().splitlines()) == 1

@@ -144,7 +144,60 @@ def test_quantile_residuals_are_normal_where_the_model_is_right(kind):
         assert stats.kstest(wrong, "norm").pvalue < 0.2
 
 
+class TestBands:
+    def test_least_squares_at_every_row(self):
+        """sigma^2 v' (X'X)^-1 v; all rows at once lie on one line, whose band is narrower than Scheffe's."""
+        x, y = two_lines()
+        moe = MoERegressor(1, tol=1e-10).fit(x, y)
+        x1 = np.column_stack([np.ones(len(y)), x])
+        at = np.linspace(-1, 1, 5)[:, None]
+        v = np.column_stack([np.ones(5), at])
+        se = np.sqrt(moe.measure_.variances[0] * np.einsum("np,pq,nq->n", v, np.linalg.inv(x1.T @ x1), v))
+        table, band = (moe.bands(at, simultaneous=s) for s in (False, True))
+        np.testing.assert_allclose(table["estimate"], moe.predict(at), rtol=1e-12)
+        np.testing.assert_allclose(table["std_error"], se, rtol=1e-6)
+        half = (np.array(band["high"]) - band["estimate"]) / se
+        assert np.ptp(half) < 1e-6
+        assert 2.1 < half[0] < np.sqrt(stats.chi2.ppf(0.95, 2))
+
+    def test_every_part_is_that_of_margins_at_a_row(self, softmax, located):
+        for moe, x, _ in (softmax, located):
+            parts = ("mixture", "expert", "gate")
+            for cov in ("observed", "sandwich"):
+                rows = [r for r in moe.bands(x[:3], of=parts, cov=cov) if r["row"] == 1]
+                own = moe.margins(x[1:2], kind="predictions", of=parts, cov=cov).rows()
+                for a, b in zip(rows, own, strict=True):
+                    assert (a["of"], a["component"]) == (b["of"], b["component"])
+                    assert a["estimate"] == pytest.approx(b["estimate"], rel=1e-9)
+                    assert a["std_error"] == pytest.approx(b["std_error"], rel=1e-5)
+                    if a["of"] == "gate":
+                        assert 0 < a["low"] < a["estimate"] < a["high"] < 1
+                    else:
+                        assert a["low"] == pytest.approx(b["low"], rel=1e-5)
+
+    def test_classes_are_probabilities(self):
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((80, 1))
+        y = np.where(rng.random(80) < 1 / (1 + np.exp(-3 * x[:, 0])), "yes", "no")
+        table = MoEClassifier(1).fit(x, y).bands([[-3.0], [3.0]], level=0.999, simultaneous=True)
+        assert table["outcome"] == ["no", "yes"] * 2
+        assert min(table["low"]) > 0 and max(table["high"]) < 1
+
+    def test_what_is_refused(self, softmax):
+        moe, x, _ = softmax
+        for words, how in (("of='both' is unknown", {"of": "both"}), ("level must", {"level": 1.5})):
+            with pytest.raises(DataError, match=words):
+                moe.bands(x, **how)
+
+
 class TestMargins:
+    def test_all_rows_of_a_table_at_once(self, softmax):
+        moe, x, _ = softmax
+        one, all_ = (moe.margins(x, simultaneous=s) for s in (False, True))
+        assert all_["std_error"] == one["std_error"]
+        width = (np.array(all_["high"]) - all_["estimate"]) / np.array(all_["std_error"])
+        assert np.ptp(width) < 1e-9 and 1.96 < width[0] < stats.norm.ppf(1 - 0.025 / len(width))
+
     def test_as_statsmodels_has_them(self):
         sm = pytest.importorskip("statsmodels.api")
         rng = np.random.default_rng(0)

@@ -71,7 +71,7 @@ TABLE = {
     "censored": softmax("censored"),
     "interval": softmax("interval"),
     "truncated poisson": softmax("truncated-poisson"),
-    "ordinal": softmax("ordinal", gate_features=[]),
+    "ordinal": softmax("ordinal", gate_features=[], max_iter=100),
     "zero and poisson": softmax("zero,poisson"),
     "zero and gamma": softmax("zero,gamma"),
     "constant gate": softmax(gate_features=[]),

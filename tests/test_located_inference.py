@@ -157,11 +157,13 @@ def brute_force(fit, x, y, w):
 
     h = 2e-4 * np.maximum(np.abs(t0), 0.1)
     E, P = np.diag(h), len(t0)
-    H = np.zeros((P, P))
+    H, middle = np.zeros((P, P)), 2 * value(t0)
+    one = np.array([value(t0 + e) + value(t0 - e) for e in E]) - middle
     for a in range(P):
-        for b in range(a + 1):
-            four = [s * r * value(t0 + s * E[a] + r * E[b]) for s in (1, -1) for r in (1, -1)]
-            H[a, b] = H[b, a] = sum(four) / (4 * h[a] * h[b])
+        H[a, a] = one[a] / h[a] ** 2
+        for b in range(a):
+            both = value(t0 + E[a] + E[b]) + value(t0 - E[a] - E[b]) - middle
+            H[a, b] = H[b, a] = (both - one[a] - one[b]) / (2 * h[a] * h[b])
     J = np.array([(numbers(t0 + e) - numbers(t0 - e)) / (2 * s) for e, s in zip(E, h, strict=True)]).T
     return np.sqrt(np.diag(J @ np.linalg.inv(-H) @ J.T))
 

@@ -9,7 +9,7 @@ from conftest import DATA, RATES, two_lines
 from moestro import LocatedMoERegressor, load_dataset
 from moestro.errors import DataError
 from moestro.located import LocatedMeasure, Specification, fit_located, polynomial
-from moestro.located.climb import climb
+from moestro.located.climb import climb, climb_together
 from moestro.located.data import Data
 from moestro.located.fit import fit_data
 from moestro.located.spread import STRUCTURES, Blocks, Factors, Full, factors
@@ -85,6 +85,29 @@ class TestEveryModel:
         assert a.n_parameters == 1 + 2 * per + gate + (1 if more.get("tied") else 2) * free
 
 
+@pytest.mark.parametrize(
+    "how", [*({"covariance": c, **OPTIONS[c]} for c in OPTIONS), {"covariance": "full", "student": True}]
+)
+@pytest.mark.parametrize("k", [1, 2])
+def test_runs_side_by_side_are_runs_alone(how, k):
+    """One of them has no component to begin with."""
+    spec = Specification(tied=k == 2 and how["covariance"] != "factors", **how)
+    rows = Data.read(*data(60), None, spec, k)
+    problem = rows.problem(spec, k)
+    rng = np.random.default_rng(2)
+    starts = [problem.statistics(rng.dirichlet(np.full(k, a), 60)) for a in (0.05, 1.0, 50.0)]
+    starts.insert(1, np.zeros_like(starts[0]))
+    together = climb_together(problem, np.array(starts), 1e-3, 12)
+    for start, ascent in zip(starts, together, strict=True):
+        alone = climb(problem, start, 1e-3, 12)
+        assert ascent.converged == alone.converged
+        np.testing.assert_allclose(ascent.values, alone.values, rtol=1e-9)
+        assert (ascent.parameters is None) == (start is starts[1])
+        if ascent.parameters is not None:
+            a, b = (problem.value(p)[1] for p in (ascent.parameters, alone.parameters))
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
 @pytest.mark.parametrize("ks", [(1, 2), pytest.param((3,), marks=pytest.mark.slow)])
 def test_nested_models_are_ordered(ks):
     for seed in range(2):
@@ -125,10 +148,10 @@ def test_spreads_agree_with_their_matrices(monkeypatch):
     rng = np.random.default_rng(0)
     root = rng.standard_normal((2, 5, 5))
     second = root @ root.transpose(0, 2, 1) + np.eye(5)
-    r = rng.standard_normal((20, 5))
+    r = rng.standard_normal((2, 20, 5))
     parts = ((0, 3), (1,), (2, 4))
     spreads = [
-        s.estimate(second, np.array([1.0, 2.0]), None)
+        s.estimate(second, np.array([[1.0, 2.0]]), None)
         for s in (Full(), Blocks(False, (parts,)), Factors(False, 2))
     ]
     regular = FactorSpread(rng.standard_normal((2, 5, 2)), rng.uniform(0.3, 1, (2, 5)))
@@ -137,9 +160,9 @@ def test_spreads_agree_with_their_matrices(monkeypatch):
             monkeypatch.setattr(factors, "EXACT_COLUMNS", 0)
         dense = spread.dense()
         np.testing.assert_allclose(spread.log_det, np.linalg.slogdet(dense)[1], rtol=1e-9)
-        for e in range(2):
-            expected = np.einsum("ni,ij,nj->n", r, np.linalg.inv(dense[e]), r)
-            np.testing.assert_allclose(spread.distance(e, r), expected, rtol=1e-8)
+        expected = np.einsum("kni,kij,knj->kn", r, np.linalg.inv(dense), r)
+        np.testing.assert_allclose(spread.distances(r), expected, rtol=1e-8)
+        np.testing.assert_array_equal(spread.part(slice(1, 2)).dense(), dense[1:])
 
 
 def test_student_densities_are_scipys_and_recover_their_degrees():

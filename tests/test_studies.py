@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from moestro.cli import main
 from moestro.errors import DataError, FileError
 from moestro.studies import STUDIES, Arm, find_study, softmax_gaussian
-from moestro.studies.design import SCALES, log_sizes
+from moestro.studies.design import log_sizes
 from moestro.studies.report import command_of
 from moestro.studies.runner import LINES, RESULT, read_rows, run_plan
 from moestro.studies.slopes import slope
@@ -26,7 +26,7 @@ from moestro.studies.slopes import slope
 # One small plan a study: what a test can afford.
 SMALL = {
     "softmax-multinomial": {"only": "regime 1, tanh", "sizes": (400,), "replicates": 1},
-    "softmax-gaussian": {"only": "K=3", "sizes": (500, 1000), "replicates": 1},
+    "softmax-gaussian": {"only": "K=3", "sizes": (200, 400), "replicates": 1},
     "gaussian-gate": {"only": "model 1, K=4", "sizes": (200, 400), "replicates": 2},
     "topk": {"only": "K=2", "sizes": (300,), "replicates": 1},
     "contaminated": {"only": "distinguishable", "sizes": (500, 1000), "replicates": 1},
@@ -35,6 +35,7 @@ SMALL = {
     "hyper-router": {"only": "sources: HyperRouter, frozen", "sizes": (2,), "replicates": 1},
     "oracle": {"only": "few", "sizes": (150,), "replicates": 1},
     "coverage": {"only": "poisson, right", "sizes": (200,), "replicates": 1},
+    "bootstrap-test": {"only": "two apart", "sizes": (80,), "replicates": 1},
     "approximation": {"only": "location", "sizes": (1, 2), "replicates": 1},
 }
 
@@ -59,7 +60,7 @@ class TestEveryStudy:
         assert study.fit(arm, protocol, n, plan.rng(arm, n, 0)) == row
 
     def test_designs_are_plain_data(self, name, protocol):
-        for scale in SCALES:
+        for scale in find_study(name).scales:
             plan = find_study(name).plan(protocol, scale)
             arms = [Arm.from_dict(a) for a in json.loads(json.dumps(plan.to_dict()["arms"]))]
             assert find_study(name).plan(protocol, scale, arms=arms).digest == plan.digest

@@ -133,6 +133,8 @@ def test_an_enormous_standard_error_is_a_warning():
     slope = moe.inference().rows()[1]
     assert slope["se"] * x.std() > 5
     assert "The standard errors of 1:False:x0 are enormous" in " ".join(moe.summary().split())
+    assert "\nStatus          converged, but some standard errors are enormous" in moe.summary()
+    assert "enormous" not in moe.summary(cov=None)
     assert "enormous" not in MoERegressor(2, **FEW).fit(*two_lines(200)).summary()
 
 

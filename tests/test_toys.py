@@ -143,7 +143,7 @@ class Rates:
     y: np.ndarray
     k: int
 
-    n = property(lambda self: len(self.y))
+    n = at_hand = property(lambda self: len(self.y))
     size = property(lambda self: 2 * self.k - 1)
     weight_sum = property(lambda self: float(len(self.y)))
     weights = None
@@ -151,6 +151,9 @@ class Rates:
     budget = property(lambda self: 800.0 if self.k > 1 else np.inf)
     few_steps, at_once, wide = 20, 100, False
     same_value, search_rows = 0.02, 12_000
+
+    def beside(self, samples):
+        return self
 
     @cached_property
     def view_(self):

@@ -14,16 +14,15 @@ from .experts import CLASSES, Family, make_family
 from .fitted import FittedModel, LocatedModel, Sample
 from .fitted.certain import with_names
 from .gates import Gate, SoftmaxGate, make_gate
-from .inference.stepwise import check_stepwise, stepwise_p
+from .inference.stepwise import check_stepwise, with_p
 from .located import LocatedFit, Specification
 from .model import Model
-from .rows import read
+from .rows import Scan, read_any, read_given
 from .search import Fit, Options
 from .selection import CRITERIA, Choice, Dendrogram, LocatedModels, Mixtures, Sweep, sweep
 from .selection.located import specifications
 from .selection.sweep import FOLDS
 from .summary import sweep_text
-from .tables import Table
 from .threads import thread_count
 
 WORDS = ("common", "fixed", "order_by", "reference_expert")  # of `Constraints.read`
@@ -67,7 +66,7 @@ class Selection:
 
 
 def fit_design(
-    data: Observations,
+    data: Observations | Scan,
     family: Family,
     ks: Sequence[int],
     options: Options,
@@ -87,15 +86,13 @@ def fit_design(
         labelled=0 if data.partial is None else int((data.partial >= 0).sum()), marked=data.design.common,
         **(constraints or {}),
     )  # fmt: skip
-    rows, units = read(
-        data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate.scaling,
-        data.groups, data.trials, data.partial, data.gate_at,
-    )  # fmt: skip
+    rows, units = read_given(data, family, gate.scaling)
+    sample = Sample.of(data) if isinstance(data, Observations) else Sample.of_rows(rows, data.classes)
     family = family.on(units.y_center, units.y_scale)
     largest = Model(gate, family, max(ks, default=1), rows.q, rows.p, held)
     found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)
     model = FittedModel(
-        data.design, units, found.chosen, sample=Sample.of(data), dropped=data.dropped, gate_at=data.gate_at
+        data.design, units, found.chosen, sample=sample, dropped=data.dropped, gate_at=data.gate_at
     )
     return Result(with_names(model, rows), rows, found)
 
@@ -142,16 +139,16 @@ def fit_formula(
     partial: Any = None,
     levels: Sequence[Any] | None = None,
     gate_at: str = "constant",
+    memory_limit: Any = None,
     **how: Any,
 ) -> Result:
-    """Fit "y ~ experts | gate" on a frame, by a softmax gate unless another is given; `how` as in
-    `fit_design`."""
-    k = ks[0] if len(ks) == 1 else None
+    """Fit "y ~ experts | gate" on a frame or rows elsewhere, by a softmax gate unless another is given; `how`
+    as in `fit_design`."""
     law = None if family in CLASSES else make_family(family, shared_variance=shared_variance)
-    given = read_formula(
-        formula, data, sample_weight, family in CLASSES, groups, family=law,
-        offset=offset, missing=missing, partial=partial, k=k, ordered=family == "ordinal", levels=levels,
-        gate_at=gate_at,
+    given = read_any(
+        formula, data, sample_weight, family in CLASSES, groups, memory_limit=memory_limit, family=law,
+        offset=offset, missing=missing, partial=partial, k=ks[0] if len(ks) == 1 else None,
+        ordered=family == "ordinal", levels=levels, gate_at=gate_at,
     )  # fmt: skip
     made = make_family(family, classes=len(given.classes), shared_variance=shared_variance)
     return fit_design(given, made, ks, options, gate=gate or SoftmaxGate(), **how)
@@ -203,9 +200,9 @@ def select_experts(
     missing : {"error", "drop", "marginal"}
         Rows with a missing value are refused, left out, or, of located models, taken with what they have.
     blrt : int or None
-        Of softmax-gated models without weights and groups: replicates of the parametric bootstrap
-        likelihood-ratio test of k - 1 experts against k, whose p value is a column of the table; see
-        `bootstrap_test`. None where the sweep has no usable fit of k - 1.
+        Without weights and groups: replicates of the parametric bootstrap likelihood-ratio test of k - 1
+        experts against k, whose p value is a column of the table; see `bootstrap_test`. None where the sweep
+        has no usable fit of k - 1 experts of the same model.
     **how
         For softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``, ``common``, ``fixed``,
         ``order_by``, ``reference_expert`` of `MoERegressor`; for located models ``direction``,
@@ -231,10 +228,8 @@ def select_experts(
     """
     ks, options = list(n_experts), Options(seed=random_state, threads=thread_count(n_jobs))
     if blrt is not None:
-        if model == "located" or criterion == "dendrogram":
-            raise DataError(
-                "blrt tests the fits of a sweep of softmax-gated models: leave it out, or use bootstrap_test"
-            )
+        if criterion == "dendrogram":
+            raise DataError("blrt tests the fits of a sweep, and a dendrogram makes none: leave it out")
         check_stepwise(blrt, sample_weight is not None, groups is not None)
     if model == "located":
         if family != "gaussian":
@@ -253,7 +248,8 @@ def select_experts(
         for fit in found.sweep.fits:
             if fit.k not in best or _better(fit, best[fit.k]):
                 best[fit.k] = fit
-        return Selection(found.sweep.table(), found.sweep.chosen, best, found.sweep.choice, found.sweep.tree)
+        table = with_p(found.sweep.table(), found.sweep.fits, found.rows, blrt, random_state, options.threads)
+        return Selection(table, found.sweep.chosen, best, found.sweep.choice, found.sweep.tree)
     if model != "softmax":
         raise DataError(f"model={model!r} is unknown: choose softmax or located")
     known = ("shared_variance", "gate", "top_k", "rank_on", *WORDS)
@@ -272,10 +268,7 @@ def select_experts(
     models: dict[int, Any] = {
         f.model.k: replace(result.model, fit=f, covariances={}) for f in result.sweep.fits
     }
-    table = result.sweep.table()
-    if blrt is not None:
-        p = stepwise_p(result.sweep.fits, result.rows, blrt, random_state, options.threads)
-        table = Table({**table.columns, "blrt_p": p})
+    table = with_p(result.sweep.table(), result.sweep.fits, result.rows, blrt, random_state, options.threads)
     return Selection(table, result.model, models, result.sweep.choice, result.sweep.tree)
 
 

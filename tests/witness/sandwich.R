@@ -22,7 +22,10 @@ est <- attr(refit(best), "coef")
 err <- sqrt(diag(attr(refit(best), "vcov")))
 cat("{\n")
 cat(' "poisson": {"estimate": ', show(coef(pois)), ', "observed": ', se(vcov(pois)),
-    ', "sandwich": ', se(sandwich(pois)), ', "cluster": ', se(cl(pois)), "},\n", sep = "")
+    ', "sandwich": ', se(sandwich(pois)), ', "cluster": ', se(cl(pois)),
+    ', "HC1": ', se(vcovHC(pois, type = "HC1")),
+    ', "CR0": ', se(vcovCL(pois, cluster = ids, type = "HC0", cadjust = FALSE)),
+    ', "CR1S": ', se(vcovCL(pois, cluster = ids, type = "HC1", cadjust = TRUE)), "},\n", sep = "")
 cat(' "gaussian": {"estimate": ', show(coef(line)), ', "sandwich": ', se(vcovHC(line, type = "HC0")),
     ', "cluster": ', se(cl(line)), "},\n", sep = "")
 cat(' "fabricfault": {"log_likelihood": ', format(as.numeric(logLik(best)), digits = 12),

@@ -1,113 +1,182 @@
-"""A sparse layer forward and backward: each back end, a plain loop over experts, and the bare matrix
-products."""
+"""A sparse layer forward and backward: each back end, `transformers`' own experts, and the bare matrix
+products, over types, tokens, experts and top-k."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import product
 from typing import Any
 
 from ..tables import Table
 
-TOKENS, WIDTH, HIDDEN, EXPERTS = 4096, 256, 512, 16
-KS = (1, 2, 4, 8, 12, 16)
+WIDTH, HIDDEN = 256, 512
+KINDS, TOKENS, EXPERTS, KS = ("float32", "bfloat16"), (1, 256, 4096), (16, 64), (1, 2, 8)
 ROUNDS = 7
+HOPELESS = 3.0  # times the fastest: measured once, and not again
+ROUGH = 1.1  # what `auto` may cost beside the best back end
+BACKENDS = ("dense", "sorted", "grouped_mm", "auto")
+COLUMNS = (
+    "type", "t", "E", "k", *(f"{name}_ms" for name in BACKENDS), "eager_ms", "grouped_ms", "bare_ms",
+    "auto_vs_best", "auto_vs_transformers", "auto_vs_bare",
+)  # fmt: skip
 
 
-def report() -> str:
-    """Text of the benchmark: medians of rounds in which all contestants take turns."""
+@dataclass(frozen=True)
+class Case:
+    """One cell of the grid."""
+
+    kind: str
+    tokens: int
+    experts: int
+    k: int
+
+
+def grid(quick: bool) -> list[Case]:
+    """Every case, or eight small ones."""
+    tokens, experts, ks = ((1, 256), (16,), (1, 2)) if quick else (TOKENS, EXPERTS, KS)
+    return [Case(*of) for of in product(KINDS, tokens, experts, ks)]
+
+
+def report(quick: bool = False, only: str | None = None) -> str:
+    """Text of the benchmark: medians of rounds in which all contestants take turns, in milliseconds.
+
+    Experts are gated (SiLU) without biases, as transformers' are. `only` keeps the cases whose name, such as
+    "bfloat16 t=256 E=16 k=2", contains it.
+    """
     import torch
 
-    from ..deep import MLPExperts, choose_experts
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    for case in grid(quick):
+        name = f"{case.kind} t={case.tokens} E={case.experts} k={case.k}"
+        if only is None or only in name:
+            for column, value in row_of(case, 3 if quick else ROUNDS).items():
+                columns[column].append(value)
+    worst = max(columns["auto_vs_best"], default=0.0)
+    head = f"d={WIDTH}, h={HIDDEN}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    return (
+        f"sparse layer, forward and backward, milliseconds: {head}\n\n{Table(columns).to_text(3)}\n\n"
+        f"auto against the best back end: {worst:.2f} at worst (at most {ROUGH} is wanted)\n"
+    )
 
-    torch.manual_seed(0)
-    experts = MLPExperts(WIDTH, HIDDEN, EXPERTS)
-    x = torch.randn(TOKENS, WIDTH, requires_grad=True)
-    logits = torch.randn(TOKENS, EXPERTS, requires_grad=True)
-    seed = torch.randn(TOKENS, WIDTH)
-    names = ("dense", "sorted", "grouped_mm", "auto")
-    columns: dict[str, list[Any]] = {
-        n: []
-        for n in (
-            "k",
-            "loop_ms",
-            *(f"{n}_ms" for n in names),
-            "bare_ms",
-            "auto_vs_best",
-            "best_vs_bare",
-            "loop_vs_auto",
-        )
+
+def row_of(case: Case, rounds: int) -> dict[str, Any]:
+    """Medians of one case."""
+    ms = medians(contestants(case), rounds)
+    best = min(ms[name] for name in BACKENDS if name in ms)
+    others = [ms[name] for name in ("eager", "grouped") if name in ms]
+    return {
+        "type": case.kind,
+        "t": case.tokens,
+        "E": case.experts,
+        "k": case.k,
+        **{f"{name}_ms": ms.get(name) for name in (*BACKENDS, "eager", "grouped", "bare")},
+        "auto_vs_best": ms["auto"] / best,
+        "auto_vs_transformers": ms["auto"] / min(others) if others else None,
+        "auto_vs_bare": ms["auto"] / ms["bare"],
     }
 
-    def layer(k: int, name: str) -> None:
+
+def medians(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+    """Milliseconds of each, from rounds in which all take turns; the first warms up and sorts out."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+
+    def turn(name: str) -> None:
+        start = time.perf_counter()
+        runs[name]()
+        times[name].append(1e3 * (time.perf_counter() - start))
+
+    for name in runs:
+        runs[name]()
+        turn(name)
+    fastest = min(times[name][0] for name in runs if name in BACKENDS)
+    racing = [name for name in runs if times[name][0] <= HOPELESS * fastest or name == "auto"]
+    for _ in range(rounds):
+        for name in racing:
+            turn(name)
+    return {name: sorted(values)[len(values) // 2] for name, values in times.items()}
+
+
+def contestants(case: Case) -> dict[str, Callable[[], None]]:
+    """A call each, forward and backward, on the same tokens and the same choice of experts."""
+    import torch
+
+    from ..deep import MLPExperts, choose_experts, write_experts
+    from ..deep.experts import can_group
+
+    torch.manual_seed(0)
+    kind = getattr(torch, case.kind)
+    experts = MLPExperts(WIDTH, HIDDEN, case.experts, activation="silu", gated=True, bias=False).to(kind)
+    x = torch.randn(case.tokens, WIDTH, dtype=kind, requires_grad=True)
+    logits = torch.randn(case.tokens, case.experts, requires_grad=True)
+    seed = torch.randn(case.tokens, WIDTH, dtype=kind)
+
+    def ours(name: str) -> None:
         experts.zero_grad(set_to_none=True)
         x.grad = logits.grad = None
-        assignment = choose_experts(logits, k)
-        out = loop(experts, x, assignment) if name == "loop" else experts(x, assignment, name)
-        out.backward(seed)
+        experts(x, choose_experts(logits, case.k), name).backward(seed)
 
-    for k in KS:
-        bare = products(k)
-        times: dict[str, list[float]] = {n: [] for n in ("loop", *names, "bare")}
-        for _ in range(ROUNDS):
-            for name in times:
-                start = time.perf_counter()
-                if name == "bare":
-                    bare()
-                else:
-                    layer(k, name)
-                times[name].append(1e3 * (time.perf_counter() - start))
-        ms = {name: sorted(values)[ROUNDS // 2] for name, values in times.items()}
-        best = min(ms[n] for n in names)
-        row = [
-            k,
-            ms["loop"],
-            *(ms[n] for n in names),
-            ms["bare"],
-            ms["auto"] / best,
-            best / ms["bare"],
-            ms["loop"] / ms["auto"],
-        ]
-        for column, value in zip(columns, row, strict=True):
-            columns[column].append(value)
-    head = (
-        f"t={TOKENS}, d={WIDTH}, h={HIDDEN}, E={EXPERTS}, float32, "
-        f"{torch.get_num_threads()} threads, torch {torch.__version__}"
-    )
-    return f"sparse layer, forward and backward: {head}\n\n{Table(columns).to_text(2)}\n"
+    runs: dict[str, Callable[[], None]] = {
+        name: (lambda name=name: ours(name))
+        for name in BACKENDS
+        if name != "grouped_mm" or can_group(experts, kind)
+    }
+    for name, theirs in transformers_experts(case).items():
+        theirs.to(kind)
+        write_experts(experts, theirs)
+        runs[name] = lambda theirs=theirs: of_transformers(theirs, x, logits, case.k, seed)
+    runs["bare"] = products(case, kind)
+    return runs
 
 
-def loop(experts: Any, x: Any, assignment: Any) -> Any:
-    """What most code does: for each expert, pick its tokens, compute, and add in place."""
-    import torch
-    from torch.nn import functional as F
+def transformers_experts(case: Case) -> dict[str, Any]:
+    """Mixtral's experts by their two ways to compute, where transformers is installed."""
+    if find_spec("transformers") is None:
+        return {}
+    from transformers import MixtralConfig
+    from transformers.models.mixtral.modeling_mixtral import MixtralExperts
 
-    out = torch.zeros_like(x)
-    for e in range(experts.n_experts):
-        at = torch.where(assignment.expert == e)[0]
-        token = assignment.token[at]
-        y = F.linear(
-            experts.act(F.linear(x[token], experts.w1[e], experts.b1[e])), experts.w2[e], experts.b2[e]
-        )
-        out = out.index_add(0, token, y * assignment.weight[at, None])
-    return out
+    found = {}
+    for name, way in (("eager", "eager"), ("grouped", "grouped_mm")):
+        config = MixtralConfig(
+            hidden_size=WIDTH, intermediate_size=HIDDEN, num_local_experts=case.experts,
+            num_experts_per_tok=case.k,
+        )  # fmt: skip
+        config._experts_implementation = way
+        found[name] = MixtralExperts(config)
+    return found
 
 
-def products(k: int) -> Any:
-    """The six products of each expert with an equal share of the tokens, and nothing else."""
+def of_transformers(experts: Any, x: Any, logits: Any, k: int, seed: Any) -> None:
+    """Mixtral's block: softmax, the top k, normalised."""
+    experts.zero_grad(set_to_none=True)
+    x.grad = logits.grad = None
+    weights, indices = logits.softmax(dim=-1).topk(k, dim=-1)
+    weights = (weights / weights.sum(dim=-1, keepdim=True)).to(x.dtype)
+    experts(x, indices, weights).backward(seed)
+
+
+def products(case: Case, kind: Any) -> Callable[[], None]:
+    """The six products of the experts that have tokens, with an equal share each, and nothing else."""
     import torch
 
-    rows = TOKENS * k // EXPERTS
-    x, h = torch.randn(EXPERTS, rows, WIDTH), torch.randn(EXPERTS, rows, HIDDEN)
-    w1, w2 = torch.randn(EXPERTS, HIDDEN, WIDTH), torch.randn(EXPERTS, WIDTH, HIDDEN)
+    busy = min(case.experts, case.tokens * case.k)
+    rows = case.tokens * case.k // busy
+    x, z = torch.randn(busy, rows, WIDTH, dtype=kind), torch.randn(busy, rows, 2 * HIDDEN, dtype=kind)
+    h = torch.randn(busy, rows, HIDDEN, dtype=kind)
+    w1 = torch.randn(busy, 2 * HIDDEN, WIDTH, dtype=kind)
+    w2 = torch.randn(busy, WIDTH, HIDDEN, dtype=kind)
 
     def run() -> None:
         with torch.no_grad():
-            for e in range(EXPERTS):
+            for e in range(busy):
                 torch.mm(x[e], w1[e].t())
                 torch.mm(h[e], w2[e].t())
                 torch.mm(x[e], w2[e])
                 torch.mm(x[e].t(), h[e])
-                torch.mm(h[e], w1[e])
-                torch.mm(h[e].t(), x[e])
+                torch.mm(z[e], w1[e])
+                torch.mm(z[e].t(), x[e])
 
     return run

@@ -96,7 +96,7 @@ def structured() -> str:
             spec = Specification(covariance=name, **settings)
             problem: Any = Data.read(x[:, :1], x[:, 1:5], None, spec, K).problem(spec, K)
             r = np.random.default_rng(0).dirichlet(np.ones(K), N)
-            state = problem.em(problem.statistics(r), None)
+            state = problem.em(problem.statistics(r)[None], None)
             columns[column].append(1e3 * median_seconds(lambda p=problem, s=state: p.em(s[2], s[0]), 5))
     return (
         f"one EM iteration of structured models, 1 input, 4 outputs, k={K}, "

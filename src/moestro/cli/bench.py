@@ -45,7 +45,10 @@ from .errors import one_line_errors
 @click.option(
     "--flexmix", is_flag=True, help="`fits`, `search`: R's flexmix beside it (needs Rscript; minutes)."
 )
-@click.option("--only", help="`fits`: this family alone; `search`: these data alone.")
+@click.option(
+    "--only", help="`fits`: this family alone; `search`: these data alone; `deep`: cases with this text."
+)
+@click.option("--quick", is_flag=True, help="`deep`: eight small cases, a few seconds.")
 @click.option(
     "--seeds", type=click.IntRange(1), help="Fits of each data set: 20 in `search`, 5 in `simulated`."
 )
@@ -55,7 +58,14 @@ from .errors import one_line_errors
     help="`search`: write the best known values anew, from ten times the budget (hours).",
 )
 def bench(
-    what: str, rows: int, max_rows: int, flexmix: bool, only: str | None, seeds: int | None, record: bool
+    what: str,
+    rows: int,
+    max_rows: int,
+    flexmix: bool,
+    only: str | None,
+    seeds: int | None,
+    record: bool,
+    quick: bool,
 ) -> None:
     """Measure this machine: WHAT is one of these, or all (but deep, search and simulated).
 
@@ -69,7 +79,7 @@ def bench(
     search    real data from R's packages, statsmodels and scikit-learn: how often the best optimum is found
     simulated multinomial sets, and a start from their truth: how often the best optimum is found
     solvers   Newton against L-BFGS by number of parameters
-    deep      a sparse PyTorch layer by back end (needs torch)
+    deep      a sparse PyTorch layer by back end, and transformers' experts (needs torch)
     start-up  importing, and the smallest whole run
 
     Medians within one run. Run it on an idle machine.
@@ -107,7 +117,7 @@ def bench(
         if what == "deep":
             from ..bench import deep
 
-            click.echo(deep.report())
+            click.echo(deep.report(quick, only))
         if what in ("start-up", "all"):
             click.echo(startup.report())
 

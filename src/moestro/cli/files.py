@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable
 from typing import Any
@@ -10,16 +11,30 @@ import numpy as np
 
 from ..errors import DataError, FileError
 from ..writing import check_target, is_stream
+from .options import refuse_given
 
 PICTURES_NEED = "pictures need an extra: pip install 'moestro[plots]'"
 
 
-def read_data(options: dict[str, Any]) -> tuple[Any, np.ndarray | None]:
-    """The frame, and the column of --weights."""
+def is_stored(path: str, memory_limit: str | None = None) -> bool:
+    """Whether rows are read from files block by block: from a folder, a glob, or under a limit of memory."""
+    return (
+        memory_limit is not None or os.path.isdir(path) or (glob.has_magic(path) and not os.path.exists(path))
+    )
+
+
+def read_data(options: dict[str, Any]) -> tuple[Any, Any]:
+    """The frame, and the column of --weights; of rows that are read block by block the path, and its
+    name."""
     from ..design.files import read_frame
     from ..design.frames import columns
     from ..design.response import check_weights
 
+    if is_stored(options["data"], options.get("memory_limit")):
+        if "memory_limit" not in options:
+            raise FileError(f"{options['data']}: this needs rows in memory: give one file")
+        refuse_given(["separator", "decimal"], "is of one CSV file that is read whole")
+        return options["data"], options["weights"]
     frame = read_frame(options["data"], options["separator"], options["decimal"])
     name = options["weights"]
     if name is None:

@@ -50,7 +50,7 @@ def fit(
     **options: Any,
 ) -> None:
     """Fit a mixture of experts to a CSV or Parquet file DATA ("-" reads CSV from standard input) and print
-    what was found.
+    what was found. The files of a folder or of a glob in quotes are read block by block.
 
     Prints how sure each search is, the criteria for each number of experts, the coefficient tables with
     standard errors, and the experts in words.
@@ -62,6 +62,7 @@ def fit(
       moestro fit visits.parquet -f "visits ~ age + C(region) | 1" --family poisson -k 1-4 --criterion icl
       moestro fit ethanol.csv -f "nox ~ compression + equivalence" -k 1-3 --penalty l1
       moestro fit ethanol.csv -f "nox ~ equivalence" -k 1-4 --gate gaussian -d 1 -d 2
+      moestro fit 'rides/*.parquet' -f "minutes ~ log(km) + C(zone)" -k 3 --memory-limit 2GB
     """
     one_line_errors(_fit)(cov, penalty, alpha, out, plot, report, quiet, options)
 
@@ -127,6 +128,8 @@ def _fit_plain(
         )
         cov = "none"
     frame, weights = read_data(options)
+    if report and isinstance(frame, str):
+        raise DataError("--report draws every row, and needs them in memory: give one file of a sample")
     result = run_sweep(options, frame, weights, record, located)
     table = result.sweep.table()
     what = "Number of experts" if located is None else "Models"

@@ -146,6 +146,9 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--engine", type=click.Choice(["auto", "native", "array"]),
                 default="auto", show_default=True),
             click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random starts."),
+            click.option("--memory-limit", metavar="SIZE", help=(
+                "Of the process, 2GB: the files are read block by block, as those of a folder or a glob are."
+            )),
             click.option("--threads", type=click.IntRange(1), help=(
                 "Threads; by default every core. Results do not depend on it."
             )),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from functools import partial
 from typing import Any
 
 import click
@@ -12,8 +13,10 @@ import numpy as np
 from ..errors import DataError, FileError
 from ..writing import is_stream, write
 from .errors import one_line_errors
-from .files import check_kind, check_writable, numbers
+from .files import check_kind, check_writable, is_stored, numbers
 from .options import data_options, refuse_given
+from .responses import posteriors, with_response
+from .stored import predict_stored
 
 
 @click.command()
@@ -22,8 +25,9 @@ from .options import data_options, refuse_given
 @data_options
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False),
-    help="Write here (.csv or .parquet); by default CSV to the screen.",
+    type=click.Path(),
+    help="Write here (.csv or .parquet); by default CSV to the screen. Of the files of a folder or glob a "
+    "folder, in which each has one.",
 )
 @click.option(
     "--gate",
@@ -76,6 +80,7 @@ def predict(
     Examples:
       moestro predict model.json new.csv --out predictions.csv
       moestro predict model.json new.csv --groups person --history seen.csv
+      moestro predict model.json 'rides/*.parquet' --out predictions/
     """
     one_line_errors(_predict)(model, data, out, gate, posterior, (groups, history), level, missing, how)
 
@@ -95,8 +100,8 @@ def _predict(
     from ..fitted import model_from_dict
     from ..reading import read_json
 
-    check_writable(out)
-    if out and not is_stream(out):
+    check_writable(None if is_stored(data_path) else out)
+    if out and not is_stream(out) and not is_stored(data_path):
         check_kind(out, (".csv", *PARQUET))
     groups, history = seen
     model = read_json(model_path, model_from_dict)
@@ -109,6 +114,13 @@ def _predict(
         refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
     drop = (model.dropped is not None) if missing is None else missing == "drop"
     marginal = missing is None and model.takes_holes
+    if is_stored(data_path):
+        if groups or history:
+            raise DataError("--groups and --history need rows in memory: give one file")
+        predict_stored(
+            model, data_path, out, partial(_table, model, (drop, marginal), gate, posterior, level)
+        )
+        return
     frame, keep = _complete(model, read_frame(data_path, **how), drop, posterior, marginal)
     at = _matrices(model, frame)
     given = {}
@@ -117,7 +129,7 @@ def _predict(
         given["log_weights"] = _weights(model, at, frame, groups, past)
     table = _predictions(model, at, gate, level, given)
     if posterior:
-        table |= _posteriors(model, at, frame)
+        table |= posteriors(model, at, frame)
     if keep is not None:
         table = {name: _spread(values, keep) for name, values in table.items()}
     if out and out.lower().endswith(PARQUET):
@@ -129,6 +141,20 @@ def _predict(
     else:
         sys.stdout.write(text)
         sys.stdout.flush()
+
+
+def _table(
+    model: Any, gaps: tuple[bool, bool], gate: bool, posterior: bool, level: float, frame: Any
+) -> dict[str, Any]:
+    """Columns of predictions of a block of rows; with `gaps` these are dropped, or taken with what they
+    have."""
+    drop, marginal = gaps
+    frame, keep = _complete(model, frame, drop, posterior, marginal)
+    at = _matrices(model, frame)
+    table = _predictions(model, at, gate, level, {})
+    if posterior:
+        table |= posteriors(model, at, frame)
+    return table if keep is None else {name: _spread(values, keep) for name, values in table.items()}
 
 
 def _predictions(
@@ -197,52 +223,6 @@ def _matrices(model: Any, frame: Any) -> tuple[Any, Any]:
     return model.design.matrices(model.design.encoded(plain))
 
 
-def _response(model: Any, frame: Any) -> np.ndarray:
-    """The response of the rows, as the model takes it."""
-    from ..design import FormulaDesign
-    from ..design.frames import columns
-    from ..design.known import ends_of
-    from ..design.response import encode_classes, numeric_response
-    from ..fitted import FittedModel
-
-    if isinstance(model.design, FormulaDesign):
-        values = model.design.read_response(frame)
-    else:
-        found = [np.asarray(v) for v in columns(frame, model.responses).values()]
-        values = found[0] if model.single else np.column_stack(found)
-    if model.classes:
-        return encode_classes(values, model.classes, model.responses[0])[0]
-    if values.ndim == 2 and isinstance(model, FittedModel) and model.fit.model.family.takes_bounds:
-        family = model.fit.model.family
-        values = ends_of(numeric_response(values, model.responses[0], open_ends=True), family.lowest)
-    return numeric_response(values, model.responses[0], model.takes_holes)
-
-
-def _posteriors(model: Any, at: tuple[Any, Any], frame: Any) -> dict[str, Any]:
-    """The most probable expert of each row, and the probability of each."""
-    from ..fitted import FittedModel, assigned, posterior
-
-    if isinstance(model, FittedModel) and model.fit.group_sizes is not None:
-        raise DataError("--posterior is of single rows, and this model's rows share their expert in groups")
-    x, y = _seen(model, at[0], frame)
-    return assigned(posterior(model.log_joint(x, at[1], y)))
-
-
-def _seen(model: Any, x: Any, frame: Any) -> tuple[Any, np.ndarray]:
-    """The experts' columns, with trials where the response has them, and the response of the rows."""
-    from ..design import append_second, split_trials
-    from ..fitted import FittedModel
-
-    y = _response(model, frame)
-    if not isinstance(model, FittedModel):
-        return x, y
-    family = model.fit.model.family
-    if not (family.takes_trials or family.takes_bounds):
-        return x, y
-    y, second = split_trials(y)
-    return append_second(x, model.design.known, y, second, family), y
-
-
 def _weights(model: Any, at: tuple[Any, Any], frame: Any, groups: str, seen: Any) -> np.ndarray:
     """log of the experts' weights (n, k), given what was seen of the groups, None if nothing was."""
     from ..design import FormulaDesign
@@ -256,7 +236,7 @@ def _weights(model: Any, at: tuple[Any, Any], frame: Any, groups: str, seen: Any
             "--history needs a model that was fitted by a formula, which says what the response is"
         )
     past_x, past_z = _matrices(model, seen)
-    past_x, past_y = _seen(model, past_x, seen)
+    past_x, past_y = with_response(model, past_x, seen)
     past = (past_x, past_z, past_y, group_ids(groups, seen))
     return log_weights_after(model, *at, group_ids(groups, frame), past)
 

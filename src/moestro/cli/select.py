@@ -55,7 +55,7 @@ LOCATED = ("covariance", "degree", "direction")
     "--blrt",
     type=click.IntRange(1),
     metavar="REPLICATES",
-    help=("Softmax: add p values of the parametric bootstrap likelihood-ratio test of one expert less."),
+    help=("Add p values of the parametric bootstrap likelihood-ratio test of one expert less."),
 )
 def select(model: str, blrt: int | None, **options: Any) -> None:
     """Compare numbers of experts on DATA and print the criteria; the chosen one is marked.
@@ -69,9 +69,8 @@ def select(model: str, blrt: int | None, **options: Any) -> None:
 
 
 def _select(located: bool, blrt: int | None, options: dict[str, Any]) -> None:
-    from ..inference.stepwise import check_stepwise, stepwise_p
+    from ..inference.stepwise import check_stepwise, with_p
     from ..summary import sweep_text
-    from ..tables import Table
     from ..threads import thread_count
 
     words = {name: options.pop(name) for name in LOCATED}
@@ -81,15 +80,20 @@ def _select(located: bool, blrt: int | None, options: dict[str, Any]) -> None:
     else:
         refuse_given(LOCATED, "applies only to --model located")
     if blrt is not None:
-        if located or options["criterion"] == "dendrogram":
-            raise DataError("--blrt tests the fits of a sweep of softmax-gated models: leave it out")
+        if options["criterion"] == "dendrogram":
+            raise DataError("--blrt tests the fits of a sweep, and a dendrogram makes none: leave it out")
         check_stepwise(blrt, options["weights"] is not None, options["groups"] is not None)
     result = run_sweep(options, *read_data(options), lambda found: None, words if located else None)
-    table = result.sweep.table()
-    if blrt is not None:
-        threads = thread_count(options["threads"])
-        p = stepwise_p(result.sweep.fits, result.rows, blrt, options["seed"], threads, options["engine"])
-        table = Table({**table.columns, "blrt_p": p})
+    threads = thread_count(options["threads"])
+    table = with_p(
+        result.sweep.table(),
+        result.sweep.fits,
+        result.rows,
+        blrt,
+        options["seed"],
+        threads,
+        options["engine"],
+    )
     click.echo(sweep_text(table))
     fit = result.model.fit
     label = f", {fit.specification.label}" if located else ""

@@ -11,6 +11,7 @@ import click
 from .errors import one_line_errors
 
 PROTOCOL = click.Choice(["as_published", "as_defined"])
+SCALE = click.Choice(["smoke", "paper", "gpu"])
 
 
 @click.group()
@@ -60,7 +61,7 @@ def _list() -> None:
 @study.command("design")
 @click.argument("name")
 @click.option("--protocol", type=PROTOCOL, help="As published or as defined (default).")
-@click.option("--scale", type=click.Choice(["smoke", "paper"]), default="smoke", show_default=True)
+@click.option("--scale", type=SCALE, default="smoke", show_default=True)
 def show_design(name: str, protocol: str | None, scale: str) -> None:
     """Print the arms of study NAME as JSON: edit them, and run them with --design.
 
@@ -82,7 +83,7 @@ def _design(name: str, protocol: str | None, scale: str) -> None:
 @study.command()
 @click.argument("name")
 @click.option("--protocol", type=PROTOCOL, help="As published or as defined (default).")
-@click.option("--scale", type=click.Choice(["smoke", "paper"]), default="smoke", show_default=True)
+@click.option("--scale", type=SCALE, default="smoke", show_default=True)
 @click.option(
     "--out", type=click.Path(), help="Folder of the results; studies/NAME-PROTOCOL-SCALE by default."
 )
@@ -94,6 +95,11 @@ def _design(name: str, protocol: str | None, scale: str) -> None:
     "--design", type=click.Path(), help="JSON file with arms of your own, as `study design` prints them."
 )
 @click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--corpus",
+    type=click.Path(),
+    help="`hyper-router`: learn from the bytes of this file (enwik8, text8, ...).",
+)
 @click.option("--quiet", is_flag=True, help="No progress bar, no table.")
 def run(name: str, protocol: str | None, scale: str, out: str | None, quiet: bool, **how: Any) -> None:
     """Run study NAME, or go on with it: every finished fit is on disk, and none is done twice.
@@ -123,6 +129,7 @@ def _run(
     plan = found.plan(
         chosen, scale, only=how["only"], sizes=_sizes(how["sizes"]), replicates=how["replicates"],
         arms=_arms(how["design"]), seed=how["seed"],
+        corpus=Path(how["corpus"]) if how["corpus"] else None,
     )  # fmt: skip
     with tqdm(total=None, unit=" rows", unit_scale=True, disable=quiet or None, desc=name) as bar:
 
@@ -177,7 +184,7 @@ def _arms(path: str | None) -> Any:
 @study.command()
 @click.argument("name")
 @click.option("--protocol", type=PROTOCOL, help="As published or as defined (default).")
-@click.option("--scale", type=click.Choice(["smoke", "paper"]), default="smoke", show_default=True)
+@click.option("--scale", type=SCALE, default="smoke", show_default=True)
 @click.option("--out", type=click.Path(), help="Folder of the results.")
 def report(name: str, protocol: str | None, scale: str, out: str | None) -> None:
     """Write report.md, figure.png and summary.csv of what study NAME has finished."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import DataError
 from .options import refuse_given
 from .progress import Progress
 
@@ -46,6 +47,8 @@ def run_sweep(
         }
         formula, ks = options["formula"], options["experts"]
         if located is not None:
+            if isinstance(frame, str):
+                raise DataError("a Gaussian gate needs rows in memory: give one file, without --memory-limit")
             missing = options["missing"]
             data = read_formula(formula, frame, weights, missing=missing, located=True)
             located["missing"] = MARGINAL if missing == MARGINAL else "error"
@@ -54,6 +57,7 @@ def run_sweep(
         how |= {"sample_weight": weights, "groups": options["groups"], "gate": gate}
         how |= {"offset": options["offset"], "missing": options["missing"]}
         how["gate_at"] = options["gate_at"]
+        how["memory_limit"] = options["memory_limit"]
         how["shared_variance"] = options["shared_variance"]
         if options["family"] != "ordinal":
             refuse_given(["levels"], "applies only to --family ordinal")

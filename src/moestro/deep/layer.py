@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +12,8 @@ from torch import Tensor, nn
 from ..errors import DataError
 from .assignment import Assignment, check_top_k, choose_experts, choose_tokens, limit
 from .balancing import LoadBalancer
+from .custom import CustomExperts, reset_all
 from .experts import BACKENDS, MLPExperts
-from .huggingface import find_routers
 from .losses import balance_loss, z_loss
 from .precision import autocast_type
 from .routers import Router, make_router
@@ -32,8 +30,8 @@ class RoutingInfo:
     logits : Tensor of shape (t, n_experts)
     assignment : Assignment
     losses : dict of str to Tensor
-        "balance" and "z", unweighted, over the tokens that are not padding; a router's own beside them.
-        Nothing is added to the model's loss by itself.
+        In training, "balance" and "z", unweighted, over the tokens that are not padding, and a router's own;
+        in evaluation none. Nothing is added to the model's loss by itself.
     top_k : int
     mask : Tensor of shape (t,) or None
         True where a token is no padding.
@@ -55,8 +53,9 @@ class SparseMoE(nn.Module):
         `top_k` can be changed for a call, or for a model by `set_top_k`.
     router : str or Router
         One of `moestro.deep.ROUTERS`, or a router made for this layer.
-    expert : MLPExperts, optional
-        By default two layers of `hidden` units.
+    expert : MLPExperts or nn.Module, optional
+        By default two layers of `hidden` units. Another module is called as `module(x, weights, indices)`
+        with (t, d_model), (t, top_k) and (t, top_k), scattermoe's order.
     hidden : int, optional
         4 d_model by default.
     score : str or Scoring, optional
@@ -73,6 +72,9 @@ class SparseMoE(nn.Module):
         Balance without a loss: a bias an expert, moved by this much by `step_balance`.
     shared : nn.Module, optional
         An expert of all tokens: its output on x (t, d_model) is added.
+    returns : {"both", "output"}
+        "output" leaves the second value out, so that the layer stands where a feed-forward network stood; it
+        is then `info_` until the next call, and `sum_losses` reads it.
     check_finite : bool
         Raise where logits are not finite. It waits for the device at every call, and where a GradScaler
         looks for infinities itself it must be off.
@@ -96,13 +98,14 @@ class SparseMoE(nn.Module):
         top_k: int,
         *,
         router: str | Router = "hyper",
-        expert: MLPExperts | None = None,
+        expert: nn.Module | None = None,
         hidden: int | None = None,
         score: str | Scoring | None = None,
         backend: str = "auto",
         capacity: float | None = None,
         balance_rate: float | None = None,
         shared: nn.Module | None = None,
+        returns: str = "both",
         check_finite: bool = False,
         router_options: dict[str, Any] | None = None,
         expert_options: dict[str, Any] | None = None,
@@ -134,6 +137,15 @@ class SparseMoE(nn.Module):
             raise DataError(
                 "hidden and expert_options describe new experts: leave them out where experts are given"
             )
+        if not isinstance(expert, MLPExperts):
+            if self.router.chooses_tokens or backend != "auto":
+                raise DataError(
+                    "experts of one's own are called with the k experts of every token and compute as they "
+                    "do: leave expert_choice and backend out"
+                )
+            expert = CustomExperts(expert, d_model, n_experts)
+        if returns not in ("both", "output"):
+            raise DataError(f"returns={returns!r} is unknown: choose both or output")
         if (expert.d_model, expert.n_experts) != (d_model, n_experts):
             raise DataError(
                 f"the experts are {expert.n_experts} of width {expert.d_model}, "
@@ -141,6 +153,7 @@ class SparseMoE(nn.Module):
             )
         self.experts = expert
         self.backend, self.check_finite, self.capacity = backend, check_finite, capacity
+        self.returns, self.info_ = returns, None
         self.balancer = None if balance_rate is None else LoadBalancer(n_experts, balance_rate)
         self.shared = shared
         self.d_model, self.n_experts = d_model, n_experts
@@ -152,7 +165,7 @@ class SparseMoE(nn.Module):
         top_k: int | None = None,
         mask: Tensor | None = None,
         ids: Tensor | None = None,
-    ) -> tuple[Tensor, RoutingInfo]:
+    ) -> Any:
         """Route and compute.
 
         Parameters
@@ -170,6 +183,7 @@ class SparseMoE(nn.Module):
         -------
         out : Tensor like x
         info : RoutingInfo
+            Not with returns="output".
         """
         self._check(x, mask, ids)
         k = self.top_k if top_k is None else check_top_k(top_k, self.n_experts)
@@ -198,9 +212,15 @@ class SparseMoE(nn.Module):
         if self.shared is not None:
             every = self.shared(tokens).to(out.dtype)
             out = out + (every if kept is None else every.masked_fill(~kept[:, None], 0.0))
-        losses = {"balance": balance_loss(assignment, kept), "z": z_loss(logits, kept)}
-        losses |= self.router.losses(tokens, logits, flat_ids, kept)
-        return out.reshape(x.shape), RoutingInfo(logits, assignment, losses, k, kept)
+        losses: dict[str, Tensor] = {}
+        if self.training:
+            losses = {"balance": balance_loss(assignment, kept), "z": z_loss(logits, kept)}
+            losses |= self.router.losses(tokens, logits, flat_ids, kept)
+        info = RoutingInfo(logits, assignment, losses, k, kept)
+        if self.returns == "both":
+            return out.reshape(x.shape), info
+        self.info_ = info
+        return out.reshape(x.shape)
 
     def reset_parameters(self) -> None:
         """Draw the router and the experts anew: after `to_empty` of a layer made on the meta device."""
@@ -208,13 +228,14 @@ class SparseMoE(nn.Module):
         self.experts.reset_parameters()
         if self.balancer is not None:
             self.balancer.reset_parameters()
-        for module in () if self.shared is None else self.shared.modules():
-            reset: Any = getattr(module, "reset_parameters", None)
-            if reset is not None:
-                reset()
+        if self.shared is not None:
+            reset_all(self.shared)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "info_": None}  # of a graph, which is neither copied nor kept
 
     def _check(self, x: Tensor, mask: Tensor | None, ids: Tensor | None) -> None:
-        weight = self.experts.w1
+        weight = next(self.experts.parameters(), x)
         if not x.is_floating_point() or (x.dtype != weight.dtype and autocast_type(x) is None):
             raise DataError(f"x is {x.dtype}, the experts are {weight.dtype}: convert one of them")
         if x.device != weight.device:
@@ -227,6 +248,8 @@ class SparseMoE(nn.Module):
             )
         if ids is not None and ids.shape != x.shape[:-1]:
             raise DataError(f"ids must have shape {tuple(x.shape[:-1])}, got {tuple(ids.shape)}")
+
+    info_: RoutingInfo | None
 
     def extra_repr(self) -> str:
         return f"top_k={self.top_k}, score={self.score}, backend={self.backend}"
@@ -241,36 +264,3 @@ def _warn_of_one(layer: SparseMoE) -> None:
             RuntimeWarning,
             stacklevel=3,
         )
-
-
-def sparse_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Sparse layers by name, or, in a Hugging Face model, its routers."""
-    found: dict[str, nn.Module] = {
-        name or "layer": m for name, m in model.named_modules() if isinstance(m, SparseMoE)
-    }
-    return found or find_routers(model)
-
-
-@contextmanager
-def set_top_k(model: nn.Module, k: int) -> Iterator[None]:
-    """Within the block every sparse layer of `model`, or router of a Hugging Face model, uses k experts.
-
-    Examples
-    --------
-    >>> from moestro.deep import SparseMoE, set_top_k
-    >>> layer = SparseMoE(8, n_experts=4, top_k=4)
-    >>> with set_top_k(layer, 1):
-    ...     print(layer.top_k)
-    1
-    """
-    layers: list[Any] = list(sparse_layers(model).values())
-    before = [layer.top_k for layer in layers]
-    for layer in layers:
-        check_top_k(k, layer.n_experts if isinstance(layer, SparseMoE) else layer.num_experts)
-    try:
-        for layer in layers:
-            layer.top_k = k
-        yield
-    finally:
-        for layer, old in zip(layers, before, strict=True):
-            layer.top_k = old

@@ -1,5 +1,12 @@
 """How evenly experts are used, and how large logits are: losses, each as its authors define it. Padding is
-left out by masked means, so that nothing is read back from the device."""
+left out by masked means, so that nothing is read back from the device.
+
+Over ranks: DistributedDataParallel takes the mean of the ranks' gradients, which is that of a mean over all
+tokens only where every rank has as many. With `over_ranks` a rank's sum is divided by an even share of all
+tokens instead of by its own number, and shares of experts are those of all ranks, so that the mean over
+ranks of values, and of gradients, is that of one batch of all tokens (the global-batch balance of arXiv
+2501.11873). Every rank must then call it, one without tokens too.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +17,16 @@ from ..errors import DataError
 from .assignment import Assignment
 from .precision import wide
 
+TINY = 1e-6  # below any mean number of tokens of a rank: with none at all losses are zero
 
-def balance_loss(assignment: Assignment, mask: Tensor | None = None, *, per: str = "assignment") -> Tensor:
+
+def balance_loss(
+    assignment: Assignment,
+    mask: Tensor | None = None,
+    *,
+    per: str = "assignment",
+    over_ranks: bool = False,
+) -> Tensor:
     """n_experts sum_e f_e P_e, P_e the mean probability.
 
     f_e is the share of assignments, so that the loss is 1 where both are uniform (Switch, arXiv 2101.03961);
@@ -24,24 +39,31 @@ def balance_loss(assignment: Assignment, mask: Tensor | None = None, *, per: str
     mask : bool Tensor of shape (t,), optional
         False for padding.
     per : {"assignment", "token"}
+    over_ranks : bool
+        Of the tokens of all ranks.
     """
     if per not in ("assignment", "token"):
         raise DataError(f"per={per!r} is unknown: choose assignment or token")
     p = assignment.probabilities
     counted = assignment.counted(mask)
-    share = assignment.tally(counted) / (
-        counted.sum() if per == "assignment" else _tokens(p, mask)
-    ).clamp_min(1)
-    return p.shape[1] * (share * masked_mean(p, mask)).sum()
+    tally = _mean_of_ranks(assignment.tally(counted)) if over_ranks else assignment.tally(counted)
+    share = tally / (tally.sum() if per == "assignment" else _tokens(p, mask, over_ranks)).clamp_min(TINY)
+    return p.shape[1] * (share * masked_mean(p, mask, over_ranks)).sum()
 
 
-def z_loss(logits: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean squared log-sum-exp of the logits (ST-MoE, arXiv 2202.08906)."""
-    return masked_mean(torch.logsumexp(wide(logits), dim=1).square(), mask)
+def z_loss(logits: Tensor, mask: Tensor | None = None, *, over_ranks: bool = False) -> Tensor:
+    """Mean squared log-sum-exp of the logits (ST-MoE, arXiv 2202.08906); of the tokens of all ranks with
+    `over_ranks`."""
+    return masked_mean(torch.logsumexp(wide(logits), dim=1).square(), mask, over_ranks)
 
 
 def sequence_balance_loss(
-    logits: Tensor, assignment: Assignment, sequences: int, mask: Tensor | None = None
+    logits: Tensor,
+    assignment: Assignment,
+    sequences: int,
+    mask: Tensor | None = None,
+    *,
+    over_ranks: bool = False,
 ) -> Tensor:
     """Mean over sequences of sum_e f_e P_e within each (DeepSeek-V3, arXiv 2412.19437, section 2.1.2).
 
@@ -57,6 +79,8 @@ def sequence_balance_loss(
         The tokens are that many sequences of equal length, one after the other.
     mask : bool Tensor of shape (t,), optional
         False for padding; a sequence of padding only is left out of the mean.
+    over_ranks : bool
+        The mean over the sequences of all ranks.
     """
     t, E = logits.shape
     if assignment.per_token is None:
@@ -75,16 +99,29 @@ def sequence_balance_loss(
     length = length.clamp_min(1)[:, None]
     f = E * chosen.reshape(cut).sum(dim=1) / (assignment.per_token * length)
     p = torch.where(kept[:, None], share, 0.0).reshape(cut).sum(dim=1) / length
-    return ((f * p).sum(dim=1) * present).sum() / present.sum().clamp_min(1)
+    count = _mean_of_ranks(present.sum()) if over_ranks else present.sum()
+    return ((f * p).sum(dim=1) * present).sum() / count.clamp_min(TINY)
 
 
-def masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:
+def masked_mean(values: Tensor, mask: Tensor | None, over_ranks: bool = False) -> Tensor:
     """Mean over the first axis of the entries that are not padding; zero where there is none."""
     kept = values if mask is None else values.masked_fill(~mask.reshape(-1, *[1] * (values.ndim - 1)), 0.0)
-    return kept.sum(dim=0) / _tokens(values, mask).clamp_min(1)
+    return kept.sum(dim=0) / _tokens(values, mask, over_ranks).clamp_min(TINY)
 
 
-def _tokens(values: Tensor, mask: Tensor | None) -> Tensor:
+def _tokens(values: Tensor, mask: Tensor | None, over_ranks: bool = False) -> Tensor:
+    """Tokens that are not padding, or their mean number over ranks."""
     if mask is None:
-        return torch.full((), len(values), dtype=values.dtype, device=values.device)
-    return mask.sum().to(values.dtype)
+        count = torch.full((), len(values), dtype=values.dtype, device=values.device)
+    else:
+        count = mask.sum().to(values.dtype)
+    return _mean_of_ranks(count) if over_ranks else count
+
+
+@torch.no_grad()
+def _mean_of_ranks(values: Tensor) -> Tensor:
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        raise DataError("over_ranks needs a process group: torch.distributed.init_process_group")
+    values = values.clone()
+    torch.distributed.all_reduce(values)
+    return values / torch.distributed.get_world_size()

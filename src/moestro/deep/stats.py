@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from ..errors import DataError
 from ..tables import Table
 from .assignment import Assignment, choose_experts
-from .layer import RoutingInfo, SparseMoE, set_top_k, sparse_layers
+from .experts import MLPExperts
+from .layer import RoutingInfo, SparseMoE
+from .model import set_top_k, sparse_layers
 from .precision import wide
 
 COLUMNS = (
@@ -61,7 +63,10 @@ class RoutingStats:
 
     def _watch(self, name: str) -> Any:
         def hook(module: nn.Module, _inputs: Any, output: Any) -> None:
-            found = _sums_of(output[1] if isinstance(module, SparseMoE) else _info_of(*output))
+            if isinstance(module, SparseMoE):
+                found = _sums_of(output[1] if module.returns == "both" else module.info_)
+            else:
+                found = _sums_of(_info_of(*output))
             old = self._sums.get(name)
             if old is None:
                 self._sums[name] = found
@@ -174,7 +179,8 @@ def expert_similarity(layer: SparseMoE, x: Tensor) -> Tensor:
     for e in range(E):
         logits = x.new_full((t, E), -1e4)
         logits[:, e] = 0.0
-        outputs.append(layer.experts(x, choose_experts(logits, 1), "sorted"))
+        backend = "sorted" if isinstance(layer.experts, MLPExperts) else "auto"
+        outputs.append(layer.experts(x, choose_experts(logits, 1), backend))
     unit = nn.functional.normalize(torch.stack(outputs).double(), dim=2)
     return torch.einsum("etd,ftd->ef", unit, unit) / t
 
@@ -189,7 +195,7 @@ def effective_rank(weight: Tensor) -> float:
 @torch.no_grad()
 def quality_vs_k(model: nn.Module, loss: Any, data: Iterable[Any], ks: Iterable[int]) -> Table:
     """Mean loss of a model over batches at each number of experts, with the multiply-adds (as two operations
-    each) of its experts a token.
+    each) of its experts a token; None where experts of one's own do not say.
 
     Parameters
     ----------
@@ -213,7 +219,9 @@ def quality_vs_k(model: nn.Module, loss: Any, data: Iterable[Any], ks: Iterable[
                 values = [float(loss(model, batch)) for batch in batches]
             columns["k"].append(k)
             columns["loss"].append(sum(values) / len(values))
-            columns["flops_per_token"].append(sum(layer.experts.flops(1, k) for layer in layers))
+            own = [layer.experts for layer in layers if isinstance(layer.experts, MLPExperts)]
+            known = len(own) == len(layers)
+            columns["flops_per_token"].append(sum(e.flops(1, k) for e in own) if known else None)
     finally:
         model.train(before)
     return Table(columns)

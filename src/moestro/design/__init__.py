@@ -7,7 +7,7 @@ from .arrays import ArrayDesign
 from .formula import FormulaDesign
 from .known import append_second, check_offset, split_known, split_trials, with_second
 from .observations import Observations
-from .scaling import Scaling, fit_scaling
+from .scaling import Scaling, fit_scaling, scaling_of
 from .transforms import apply_transform, learn_transform
 from .units import Units
 
@@ -35,6 +35,7 @@ __all__ = [
     "design_from_dict",
     "fit_scaling",
     "learn_transform",
+    "scaling_of",
     "split_known",
     "split_trials",
     "with_second",

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import DataError
 from ..reading import flag, sentence, texts
 from .frames import columns, each, refuse_unusable, row_count
-from .grammar import offsets, parse, refuse_names, short, split, variables
+from .grammar import category_variables, offsets, parse, refuse_names, short, split, variables
 from .known import bounded
 from .levels import declared_levels, plain_level, refuse_unseen
 from .materialise import make_spec, materialise, needed, plain, refuse_state
@@ -274,3 +274,12 @@ def read_by(text: str, data: Any, y: np.ndarray | None = None) -> dict[str, np.n
     own = {} if y is None else response_data(response, np.asarray(y))
     read = {name for part in (experts, gate or "1") for name in variables(part)}
     return columns(data, sorted(read if own else {*read, *response_variables(response)})) | own
+
+
+def reads(text: str, classes: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns that a formula reads, and those of them that are categories whatever they hold: inside
+    ``C(...)``, and the response of `classes`."""
+    response, experts, gate = split(text)
+    parts, own = [experts, gate or "1"], response_variables(response)
+    categories = {name for part in parts for name in category_variables(part)} | set(own if classes else ())
+    return tuple(sorted({*own, *(n for part in parts for n in variables(part))})), tuple(sorted(categories))

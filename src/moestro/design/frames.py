@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from datetime import date
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -60,10 +61,17 @@ def each(values: np.ndarray, of: Callable[[Any], Any]) -> list[Any]:
 
 
 def missing(values: np.ndarray) -> np.ndarray:
-    """Boolean (n,): None, NaN, infinity."""
-    if values.dtype.kind in "biufc":
-        return ~np.isfinite(values)
-    return np.array(each(values, lambda v: v is None or str(v) == "<NA>" or v != v), dtype=bool)
+    """Boolean (n,): None, NaN or NA; infinity is a value."""
+    kind = values.dtype.kind
+    if kind in "biuUSV":
+        return np.zeros(len(values), dtype=bool)
+    return values != values if kind in "fcmM" else np.array(each(values, _is_missing), dtype=bool)
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, Number) and value != value
 
 
 def refuse_unusable(found: dict[str, np.ndarray], holes: bool = False) -> None:
@@ -96,20 +104,9 @@ def gaps(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Rows, boolean (n,), of the columns where None, NaN or NA stand; infinity is a value."""
     out = {}
     for name, values in found.items():
-        kind = values.dtype.kind
-        if values.ndim != 1 or kind in "biuUSV":
-            continue
-        numeric = kind in "fcmM"
-        absent = values != values if numeric else np.array(each(values, _is_absent), dtype=bool)
-        if absent.any():
+        if values.ndim == 1 and (absent := missing(values)).any():
             out[name] = absent
     return out
-
-
-def _is_absent(value: Any) -> bool:
-    if value is None or isinstance(value, float):
-        return value is None or value != value
-    return type(value).__name__ in ("NAType", "NaTType")
 
 
 def refuse_missing_categories(found: dict[str, np.ndarray], absent: dict[str, np.ndarray]) -> None:

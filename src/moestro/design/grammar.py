@@ -122,6 +122,16 @@ def numeric_variables(text: str) -> list[str]:
     return sorted(set().union(*map(expressions.numeric_names, trees)))
 
 
+def category_variables(text: str) -> list[str]:
+    """Columns of a part that ``C(...)`` makes categories."""
+    found: set[str] = set()
+    for factor in (factor for term in parse(text) for factor in term.factors):
+        tree = syntax(factor)
+        if tree is not None and expressions.is_category(tree):
+            found |= columns_of(factor)
+    return sorted(found)
+
+
 def columns_of(factor: Any) -> set[str]:
     """Columns that a factor reads."""
     tree = syntax(factor)

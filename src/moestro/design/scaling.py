@@ -131,9 +131,25 @@ def _scaling(x: np.ndarray, names: tuple[str, ...], weights: np.ndarray | None) 
     for block, w in _blocks(x, weights):
         centred = (block - mean) / size  # bounded by one: no overflow for columns near 1e200
         gram += (centred * w[:, None]).T @ centred
-    gram /= total
+    return _scaled(mean, gram / total, size, np.maximum(np.abs(mean), np.abs(x[0])), names)
+
+
+def scaling_of(mean: np.ndarray, second: np.ndarray, reach: np.ndarray, names: tuple[str, ...]) -> Scaling:
+    """`fit_scaling` from what was summed: means (d,), central second moments (d, d), and how far from zero
+    values lie (d,)."""
+    with quiet():
+        _refuse_large(mean, names)
+        size = np.sqrt(np.diag(second))
+        size = np.where(size > 0, size, 1.0)
+        return _scaled(mean, second / np.outer(size, size), size, np.maximum(np.abs(mean), reach), names)
+
+
+def _scaled(
+    mean: np.ndarray, gram: np.ndarray, size: np.ndarray, reach: np.ndarray, names: tuple[str, ...]
+) -> Scaling:
+    """From means and the moments `gram` of columns that were centred and divided by `size`."""
     deviation = np.sqrt(np.diag(gram))
-    reach = np.maximum(np.abs(mean), np.abs(x[0])) / size
+    reach = reach / size
     _refuse_large(np.where(np.isnan(deviation), np.inf, deviation * size), names)
     constant = (deviation <= 1e-13 * np.maximum(reach, 1e-300)) | (deviation * size < SMALLEST)
     aliased = [(int(j), "is constant") for j in np.flatnonzero(constant)]

@@ -2,35 +2,37 @@
 
 from ..errors import DataError
 from ..model import Model
-from ..rows import Rows
+from ..rows import Rows, RowsElsewhere
 from .array import ArrayEngine, unit_scores
 from .base import Engine, Evaluation, Order, Rowwise, stacked
+from .elsewhere import ElsewhereEngine
 from .labelled import labelled
-from .native import GATES, ISA_VARIABLE, NativeEngine, supports
+from .native import ISA_VARIABLE, NativeEngine, is_compiled, supports
 from .terms import TermsEngine
 
 ENGINES = ("auto", "native", "array")
 
 
-def make_engine(model: Model, rows: Rows, name: str = "auto", threads: int = 1) -> Engine:
+def make_engine(model: Model, rows: Rows | RowsElsewhere, name: str = "auto", threads: int = 1) -> Engine:
     """The engine called `name`; "auto" is native where the core has the gate. The terms of a family that it
     has not come from NumPy."""
     if name not in ENGINES:
         raise DataError(f"engine={name!r} is unknown: choose one of {', '.join(ENGINES)}")
 
     def make(model: Model, rows: Rows) -> Engine:
-        if name == "array" or (name == "auto" and model.gate.name not in GATES):
+        if name == "array" or (name == "auto" and not is_compiled(model)):
             return ArrayEngine(model, rows)
-        if model.gate.name in GATES and not supports(model):
+        if is_compiled(model) and not supports(model):
             return TermsEngine(model, rows, threads)
         return NativeEngine(model, rows, threads)
 
+    if isinstance(rows, RowsElsewhere):
+        return ElsewhereEngine(model, rows, make)
     return labelled(model, rows, make)
 
 
 __all__ = [
     "ENGINES",
-    "GATES",
     "ISA_VARIABLE",
     "ArrayEngine",
     "Engine",
@@ -39,6 +41,7 @@ __all__ = [
     "Order",
     "Rowwise",
     "TermsEngine",
+    "is_compiled",
     "make_engine",
     "stacked",
     "unit_scores",

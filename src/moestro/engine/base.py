@@ -104,16 +104,17 @@ def log_base_sum(model: Model, rows: Rows) -> float:
     return total
 
 
-def add_base(density: np.ndarray, model: Model, rows: Rows) -> None:
-    """Add to the units' scaled log-densities (u,) what depends on their responses alone."""
-    start = 0
+def base_of(model: Model, rows: Rows) -> np.ndarray:
+    """What the units' responses alone add to their scaled log-densities, (u,)."""
+    out, start = np.empty(rows.n_units), 0
     for part in rows.parts(65536):
         scaled = (part.y - part.y_center) / part.y_scale
         base = model.family.log_base(scaled) - np.log(part.y_scale)
         if part.groups is not None:
             base = part.groups.sum(np.broadcast_to(base, part.y.shape))
-        density[start : start + part.n_units] += base
+        out[start : start + part.n_units] = base
         start += part.n_units
+    return out
 
 
 def stacked(several: Sequence[Evaluation]) -> Evaluation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ..errors import DataError
 from ..experts import Family, known_as
 from ..model import Model
 from ..rows import Rows
-from .base import Evaluation, Order, Rowwise, add_base, log_base_sum
+from .base import Evaluation, Order, Rowwise, base_of, log_base_sum
 
 GATES = ("softmax", "top-k", "relaxed-top-k")
 CODES = {"multinomial": 0, "gaussian": 1, "poisson": 2}
@@ -19,9 +20,14 @@ OUTSIDE = 3  # terms come from NumPy
 ISA_VARIABLE = "MOESTRO_ISA"
 
 
+def is_compiled(model: Model) -> bool:
+    """Whether the core makes the sums over rows of this gate; the terms of the family may come from NumPy."""
+    return model.gate.name in GATES
+
+
 def supports(model: Model) -> bool:
     """Whether the compiled core has this gate and family."""
-    return model.gate.name in GATES and code_of(model.family) != OUTSIDE
+    return is_compiled(model) and code_of(model.family) != OUTSIDE
 
 
 def code_of(family: Family) -> int:
@@ -116,7 +122,11 @@ class NativeEngine:
         )  # fmt: skip
         return phi, value, mass, iterations.astype(int), converged.astype(bool)
 
+    @cached_property
+    def _base(self) -> np.ndarray:
+        return base_of(self.model, self.rows)
+
     def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
         density, resp, score = self._problem.rowwise(theta, scores, self.threads, self.isa)
-        add_base(density, self.model, self.rows)
+        density += self._base
         return Rowwise(density, resp, score)

@@ -9,6 +9,7 @@ which the core's sums use.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from .. import _core
 from ..model import Model
 from ..rows import Rows
-from .base import IMPOSSIBLE, Evaluation, Order, Rowwise, add_base, added, joined, log_base_sum
+from .base import IMPOSSIBLE, Evaluation, Order, Rowwise, added, base_of, joined, log_base_sum
 from .native import OUTSIDE, instruction_set, problem_of
 
 PIECE = 16384  # rows at a time: their terms stay in the caches
@@ -70,6 +71,10 @@ class TermsEngine:
         sums = joined(parts)
         return replace(sums, value=sums.value + self._offset)
 
+    @cached_property
+    def _base(self) -> np.ndarray:
+        return base_of(self.model, self.rows)
+
     def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
         order = Order.GRADIENT if scores else Order.VALUE
         density, resp, score = [], [], []
@@ -78,9 +83,11 @@ class TermsEngine:
             parts = piece.problem.rowwise(theta, scores, self.threads, self.isa, terms)
             for whole, part in zip((density, resp, score), parts, strict=True):
                 whole.append(part)
-        out = np.concatenate(density)
-        add_base(out, self.model, self.rows)
-        return Rowwise(out, np.concatenate(resp), np.concatenate(score) if scores else None)
+        return Rowwise(
+            np.concatenate(density) + self._base,
+            np.concatenate(resp),
+            np.concatenate(score) if scores else None,
+        )
 
     def _sums(
         self, piece: Piece, thetas: np.ndarray, order: Order, given: np.ndarray | None, threads: int

@@ -16,7 +16,9 @@ from ..design.holes import MARGINAL, Dropped
 from ..design.levels import stated_order
 from ..design.response import check_weights
 from ..fitted import write_file
+from ..rows import is_elsewhere
 from ..threads import thread_count
+from .elsewhere import fit_elsewhere
 from .found import Found, Penalised, describe
 from .groups import ids_of
 from .helpers import read_arrays, read_formula, refuse_name, warn_if_weak
@@ -60,7 +62,11 @@ class MoEBase(Shown):
         Parameters
         ----------
         X : array-like or frame of shape (n, d)
-            With a `formula` a frame (pandas, polars, pyarrow, ...) or a mapping of columns.
+            With a `formula` a frame (pandas, polars, pyarrow, ...) or a mapping of columns. Of MoERegressor
+            and MoEClassifier also rows that are elsewhere: the path of a file, a folder or a glob (Parquet,
+            Arrow, CSV), a folder of memory-mapped ``column.npy``, a pyarrow Dataset, a polars LazyFrame, a
+            function that returns an iterator of batches. They are read block by block, and `y` and
+            `sample_weight` are names of columns there.
         y : array-like of shape (n,)
             With a `formula` it may be left out: the response is then read from the frame. Where it is given
             it takes the place of the column that the formula's response reads, in that column's own units:
@@ -113,7 +119,7 @@ class MoEBase(Shown):
         formula : str
             "y ~ experts' columns | gate's columns", written as in R: ``y ~ x1 + log(x2) + C(region) | z1``.
             Without ``|`` the gate has the experts' columns; ``| 1`` makes it constant.
-        data : frame (pandas, polars, pyarrow, ...) or mapping of columns
+        data : frame (pandas, polars, pyarrow, ...), mapping of columns, or source as in `fit`
         sample_weight : array-like of shape (n,), optional
         groups : str or array-like of shape (n,), optional
             The column, or the ids, of rows that share their expert: ``groups="person"``.
@@ -128,6 +134,12 @@ class MoEBase(Shown):
         return moe._fit(data, None, sample_weight, groups, offset, partial)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any, offset: Any, partial: Any) -> Self:
+        if is_elsewhere(X):
+            found = fit_elsewhere(self, X, y, sample_weight, groups, offset, partial)
+            self._store(found)
+            if found.searched:
+                warn_if_weak(found.model.fit.evidence)
+            return self
         seen, dropped = training_rows(self, X, y, offset)
         X, y, sample_weight, groups, offset, partial = (
             seen.take(a) for a in (X, y, sample_weight, groups, offset, partial)

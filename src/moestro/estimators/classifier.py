@@ -85,6 +85,9 @@ class MoEClassifier(Classifier):
     gate_at : {"constant", "first", "mean"}, default="constant"
         Where the gate reads the columns of a group of rows (`groups` of `fit`): "constant" refuses columns
         that vary within one, "first" reads the group's first row as given, "mean" the mean of its rows.
+    memory_limit : str, float or None
+        Of the process, "2GB", where `fit` reads rows that are elsewhere: how many are read together, and how
+        many are kept at hand for the search.
 
     Attributes
     ----------
@@ -142,6 +145,7 @@ class MoEClassifier(Classifier):
         order_by: str | None = None,
         reference_expert: int | None = None,
         gate_at: str = "constant",
+        memory_limit: str | float | None = None,
     ):
         self.n_experts = n_experts
         self.formula = formula
@@ -170,6 +174,7 @@ class MoEClassifier(Classifier):
         self.order_by = order_by
         self.reference_expert = reference_expert
         self.gate_at = gate_at
+        self.memory_limit = memory_limit
 
     def _estimate(self, data: Observations) -> Found:
         return fit_plain(self, data) if self.penalty is None else fit_one_penalty(self, data)

@@ -12,18 +12,19 @@ from ..design import FormulaDesign
 from ..design.response import check_weights
 from ..errors import DataError
 from ..fitted import FittedModel, assigned, named_columns, posterior, residuals
+from ..inference.bands import bands
 from ..inference.classification import Classification, classify, profile_means
-from ..inference.margins import margins
+from ..inference.margins import Quantity, margins
 from ..inference.pseudo import pseudo_r2
 from ..rows import Rows
 from ..tables import Table
 from ..threads import thread_count
 from .effects import at_values, columns_of, effects_of, matrices, quantities_of, values_of
 from .holes import Seen
-from .trust import Trust
+from .tested import Tested
 
 
-class Described(Trust):
+class Described(Tested):
     """Posteriors, classes and margins of a fit."""
 
     @abstractmethod
@@ -157,6 +158,7 @@ class Described(Trust):
         offset: Any = None,
         cov: str = "observed",
         level: float = 0.95,
+        simultaneous: bool = False,
         **how: Any,
     ) -> Table:
         """Averages over the rows of X of what the mixture, each expert and the gate predict, or of how it
@@ -181,6 +183,8 @@ class Described(Trust):
             As in `predict`.
         cov, level, **how
             As in `inference`: standard errors by the delta method, conditional on X, or of the refits.
+        simultaneous : bool
+            Whether the intervals cover all rows of the table at once.
 
         Returns
         -------
@@ -196,16 +200,76 @@ class Described(Trust):
         ['stretchratio']
         """
         model = self._fitted()
-        seen = self._complete(X, offset=offset)
-        X, sample_weight, offset = (seen.take(a) for a in (X, sample_weight, offset))
-        given = X if isinstance(model.design, FormulaDesign) else self._numbers(X, offset)
-        data = at_values(columns_of(model.design, given), at)
+        data, sample_weight = self._columns(X, offset, sample_weight)
+        data = at_values(data, at)
         n = matrices(model.design, data)[0].shape[0]
         w = check_weights(sample_weight, n)
-        outcomes = [str(c) for c in model.classes] or ([""] if model.single else list(model.responses))
-        quantities = quantities_of(of, model.fit.k, outcomes)
+        quantities = self._quantities(of)
         return margins(
             effects_of(model.design, data, kind, variables, contrasts),
             quantities, values_of(quantities), model, np.ones(n) if w is None else w,
-            self._covariance(cov, **how), level,
+            self._covariance(cov, **how), level, simultaneous,
         )  # fmt: skip
+
+    def bands(
+        self,
+        X: Any,
+        *,
+        of: Any = "mixture",
+        offset: Any = None,
+        cov: str = "observed",
+        level: float = 0.95,
+        simultaneous: bool = False,
+        **how: Any,
+    ) -> Table:
+        """Confidence intervals of E[Y | x] (of class probabilities), of experts' means and of gate weights,
+        row by row; `predict_distribution(X).interval` has those of a response.
+
+        Parameters
+        ----------
+        X : array-like or frame
+            As `predict` takes it.
+        of : {"mixture", "expert", "gate"} or several
+        offset : array-like of shape (n,), optional
+            As in `predict`.
+        cov, level, **how
+            As in `inference`: standard errors by the delta method, or of the refits.
+        simultaneous : bool
+            Whether the intervals of one quantity cover it in all rows of X at once: a band about a curve.
+
+        Returns
+        -------
+        Table
+            row (from 0; rows with a missing value are left out where a fit leaves them out), of, component,
+            (outcome,) estimate, std_error, low, high.
+
+        Examples
+        --------
+        >>> from moestro import MoERegressor, load_dataset
+        >>> tone = load_dataset("tone")
+        >>> moe = MoERegressor.from_formula("tuned ~ stretchratio", tone, random_state=0)
+        >>> band = moe.bands({"stretchratio": [1.5, 2.0, 2.5]}, of="expert", simultaneous=True)
+        >>> band.columns["component"]
+        [1, 2, 1, 2, 1, 2]
+        """
+        model, quantities = self._fitted(), self._quantities(of)
+        data, _ = self._columns(X, offset)
+        design = matrices(model.design, data)
+        covariance = self._covariance(cov, **how)
+        return bands(
+            quantities, values_of(quantities), model, design, covariance, level, simultaneous,
+            bool(model.classes),
+        )  # fmt: skip
+
+    def _columns(self, X: Any, offset: Any, sample_weight: Any = None) -> tuple[dict[str, np.ndarray], Any]:
+        """The columns that the design reads, by name, and the weights of the same rows."""
+        design, seen = self._fitted().design, self._complete(X, offset=offset)
+        X, sample_weight, offset = (seen.take(a) for a in (X, sample_weight, offset))
+        given = X if isinstance(design, FormulaDesign) else self._numbers(X, offset)
+        return columns_of(design, given), sample_weight
+
+    def _quantities(self, of: Any) -> list[Quantity]:
+        """What the parts `of` the model predict."""
+        model = self._fitted()
+        outcomes = [str(c) for c in model.classes] or ([""] if model.single else list(model.responses))
+        return quantities_of(of, model.fit.k, outcomes)

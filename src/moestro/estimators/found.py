@@ -97,12 +97,13 @@ class Found:
             )
         request = Request(kind, cluster, **how)
         kept = self.model.covariances
-        if kind in kept:
+        if kind in kept and request.is_usual:
             return kept[kind]
         if self.rows is None:
             has = f" (it carries {' and '.join(kept)} ones)" if kept else ""
+            what = f"{kind} standard errors" + (f" with {request.correction}" if request.correction else "")
             raise DataError(
-                f"{kind} standard errors need the training data, "
+                f"{what} need the training data, "
                 f"which an estimator from a file or a pickle does not carry{has}: fit again"
             )
         keep = self.keep

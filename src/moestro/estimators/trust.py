@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
-from ..fitted import FittedModel
-from ..inference import Estimates, Hypotheses, HypothesisTest, wald_test
+from ..inference import Estimates, Request
 from ..inference.estimates import critical
 from ..inference.influence import accelerations
 from ..inference.intervals import drawn_interval
-from ..inference.restricted import Restricted
 from ..summary import glance, summary_text, tidy
 from ..tables import Table
 from ..threads import thread_count
@@ -24,7 +21,7 @@ from .found import KEPT, Found
 
 
 class Trust(FitAttributes):
-    """Standard errors, tests and tables of a fit."""
+    """Standard errors and tables of a fit."""
 
     n_jobs: int | None
     _found: Found
@@ -45,6 +42,8 @@ class Trust(FitAttributes):
         resample: str | None = None,
         interval: str = "normal",
         random_state: int | None = None,
+        correction: str | None = None,
+        simultaneous: bool = False,
     ) -> Table:
         """Coefficient table with standard errors and intervals, from the training data or from what a file
         keeps.
@@ -53,9 +52,9 @@ class Trust(FitAttributes):
         ----------
         cov : {"observed", "expected", "sandwich", "cluster", "survey", "bootstrap", "jackknife"}
             Inverse observed information, or expected one where there is one expert; robust to a wrong model;
-            robust to dependence within clusters, too, with the factor G / (G - 1) for G clusters; of a survey
-            with strata, primary units and the weights of the fit, by linearisation; refits; refits without
-            each row. The last two draw or leave out clusters where there are any.
+            robust to dependence within clusters, too; of a survey with strata, primary units and the weights
+            of the fit, by linearisation; refits; refits without each row. The last two draw or leave out
+            clusters where there are any.
         cluster : array-like of shape (n,) or (n, dimensions), or a tuple of those
             The cluster, or the primary unit, of each training row.
         strata : array-like of shape (n,)
@@ -72,6 +71,13 @@ class Trust(FitAttributes):
             Of the bootstrap: by the standard error, or from the draws.
         random_state : int or None
             Of the bootstrap.
+        correction : {"HC0", "HC1", "CR0", "CR1", "CR1S"}, optional
+            For small samples: of the sandwich none or n / (n - P), with P estimated parameters; of "cluster"
+            none, G / (G - 1) with G clusters, or that and (n - 1) / (n - P), Stata's for least squares. HC0
+            and CR1 unless told.
+        simultaneous : bool
+            Whether the intervals cover all parameters of the table at once (sup-t), wider than those that
+            cover one.
 
         Returns
         -------
@@ -83,11 +89,13 @@ class Trust(FitAttributes):
         """
         if interval != "normal" and cov != "bootstrap":
             raise DataError(f"interval={interval!r} needs cov='bootstrap', whose draws it is made of")
+        if simultaneous and interval != "normal":
+            raise DataError(f"simultaneous intervals are of standard errors: leave out interval={interval!r}")
         covariance = self._covariance(
             cov, cluster=cluster, strata=strata, fpc=fpc, n_bootstrap=n_bootstrap, resample=resample,
-            random_state=random_state,
+            random_state=random_state, correction=correction,
         )  # fmt: skip
-        table = tidy(self._fitted(), covariance, level)
+        table = tidy(self._fitted(), covariance, level, simultaneous)
         return table if interval == "normal" else self._drawn(table, covariance, interval, level)
 
     def _drawn(self, table: Table, covariance: Any, interval: str, level: float) -> Table:
@@ -108,11 +116,11 @@ class Trust(FitAttributes):
 
     def influence(self) -> np.ndarray:
         """What leaving out each training row (each group) would change in the parameters, (units, U), by one
-        step of Newton's method: of softmax-gated fits.
+        step of Newton's method.
 
         Columns as `parameter_names_`, zero where there is no standard error.
         """
-        model = self._softmax("influence")
+        model = self._trained("influence")
         threads = thread_count(self.n_jobs)
         found = self._covariance("observed")
         return model.influence(self._found.rows, found, self._found.engine, threads)
@@ -131,117 +139,15 @@ class Trust(FitAttributes):
         """
         return self._estimates(cov, **how).masked()
 
-    def wald_test(
-        self,
-        hypotheses: str | None = None,
-        *,
-        equal: str | Sequence[str] | None = None,
-        cov: str = "observed",
-        **how: Any,
-    ) -> HypothesisTest:
-        """Wald test of linear hypotheses about coefficients.
-
-        Parameters
-        ----------
-        hypotheses : str
-            "1:x1 = 2:x1" says that experts 1 and 2 have the same slope; "*:x1 = 0" that none has one; a comma
-            stands between several; names as in `parameter_names_`.
-        equal : str or sequence of str
-            Instead: terms whose coefficients are the same in every expert.
-        cov, **how
-            As in `inference`.
-
-        Examples
-        --------
-        >>> from moestro import MoERegressor, load_dataset
-        >>> tone = load_dataset("tone")
-        >>> moe = MoERegressor.from_formula("tuned ~ stretchratio | 1", tone, random_state=0)
-        >>> print(moe.wald_test("1:stretchratio = 0, 2:stretchratio = 1"))  # doctest: +ELLIPSIS
-        Wald test (observed) of 1:stretchratio = 0, 2:stretchratio = 1: chi2(2) = ...
-        """
-        estimates = self._estimates(cov, **how)
-        return wald_test(self._hypotheses(estimates, hypotheses, equal), estimates)
-
-    def likelihood_ratio_test(
-        self, hypotheses: str | None = None, *, equal: str | Sequence[str] | None = None
-    ) -> HypothesisTest:
-        """Likelihood-ratio test of what `wald_test` takes, of softmax-gated experts: the model is fitted
-        again under the hypotheses, from the estimate."""
-        h = self._hypotheses(self._fitted().estimates(), hypotheses, equal)
-        return self._restricted().test("likelihood-ratio", h)
-
-    def score_test(
-        self, hypotheses: str | None = None, *, equal: str | Sequence[str] | None = None
-    ) -> HypothesisTest:
-        """Score test, as `likelihood_ratio_test`, with the observed information."""
-        h = self._hypotheses(self._fitted().estimates(), hypotheses, equal)
-        return self._restricted().test("score", h)
-
-    def profile(self, term: str, expert: int | None = None, *, level: float = 0.95) -> Table:
-        """Profile-likelihood interval of a coefficient of softmax-gated experts, beside Wald's.
-
-        Better than Wald's where experts overlap or rows are few, as it follows the likelihood's own shape.
-
-        Parameters
-        ----------
-        term : str
-            A term of `expert`, or a whole label of `parameter_names_`, as "gate:2:x1".
-        expert : int, optional
-            From 1.
-        level : float
-
-        Returns
-        -------
-        Table
-            One row: parameter, estimate, low, high, wald_low, wald_high. None where the likelihood never
-            falls so far.
-        """
-        label = term if expert is None else f"{expert}:{term}"
-        estimates = self._estimates("observed")
-        if label not in estimates.places:
-            raise DataError(
-                f"{label!r} is no parameter: these are {', '.join(list(estimates.places)[:8])}, ..."
-            )
-        i = estimates.places[label]
-        if estimates.notes[i]:
-            raise DataError(f"{label} has no standard error ({estimates.notes[i]}): no interval is profiled")
-        estimate, se = float(estimates.values[i]), float(np.sqrt(estimates.covariance[i, i]))
-        low, high = self._restricted().profile(i, estimate, se, level)
-        half = critical(level) * se
-        row = {
-            "parameter": label, "estimate": estimate, "low": low, "high": high,
-            "wald_low": estimate - half, "wald_high": estimate + half,
-        }  # fmt: skip
-        return Table({name: [value] for name, value in row.items()})
-
-    def _softmax(self, what: str) -> FittedModel:
-        """The model of softmax-gated experts with its training data."""
-        model = self._fitted()
-        if not isinstance(model, FittedModel):
-            raise DataError(
-                f"located experts have no {what}: fit softmax-gated ones, or use wald_test, cov='bootstrap'"
-            )
+    def _trained(self, what: str) -> Any:
+        """The model with its training data."""
         if self._found.penalised is not None:
             raise DataError(f"a penalised fit has no {what}: it has no likelihood of its own")
         if self._found.rows is None:
             raise DataError(
                 f"{what} needs the training data, which a file or a pickle does not carry: fit again"
             )
-        return model
-
-    def _restricted(self) -> Restricted:
-        model = self._softmax("fit under hypotheses")
-        threads = thread_count(self.n_jobs)
-        return Restricted.of(model.fit, model.units, self._found.rows, self._found.engine, threads)
-
-    def _hypotheses(
-        self, estimates: Estimates, text: str | None, equal: str | Sequence[str] | None
-    ) -> Hypotheses:
-        if (text is None) == (equal is None):
-            raise DataError("a test takes hypotheses, or equal= with the names of terms")
-        if equal is not None:
-            return Hypotheses.equal(equal, estimates)
-        return Hypotheses.read(str(text), estimates.places, self._fitted().fit.k)
+        return self._fitted()
 
     def _estimates(self, cov: str, **how: Any) -> Estimates:
         return self._fitted().estimates(self._covariance(cov, **how))
@@ -249,7 +155,8 @@ class Trust(FitAttributes):
     def _covariance(self, cov: str, **how: Any) -> Any:
         model = self._fitted()
         covariance = self._found.covariance(cov, thread_count(self.n_jobs), **how)
-        if cov in KEPT:  # so that it is not computed again, and a pickle has it
+        # What is asked for again is not computed again, and a pickle has it.
+        if cov in KEPT and Request(cov, **how).is_usual:
             known = {**model.covariances, cov: covariance}
             self._found = replace(self._found, model=replace(model, covariances=known))
         return covariance

@@ -121,6 +121,10 @@ class Family(Protocol):
         """Boolean, of y's shape: what an expert can have beside others of which each has but a part."""
         ...
 
+    def possible(self, y: np.ndarray) -> np.ndarray | None:
+        """Boolean (..., k): experts that can have y; None where all experts are of one law."""
+        ...
+
     def log_base(self, y: np.ndarray) -> np.ndarray | float:
         """The part of log f that depends on y alone."""
         ...
@@ -213,6 +217,10 @@ class Facts:
     def supports(self, y: np.ndarray) -> np.ndarray:
         """All that `check_response` lets in."""
         return np.ones(np.shape(y), dtype=bool)
+
+    def possible(self, y: np.ndarray) -> np.ndarray | None:
+        """None: all experts are of this law."""
+        return None
 
     @classmethod
     def make(cls, name: str, classes: int, shared_variance: bool) -> Self:

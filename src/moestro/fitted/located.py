@@ -27,6 +27,7 @@ from ..inference import (
 )
 from ..inference.atoms import Moved
 from ..inference.delta import STEP, by_directions, refuse_unknown
+from ..inference.influence import located_influence
 from ..located import LocatedFit, LocatedLaw, LocatedMeasure, Specification
 from ..reading import check_format, flag, number, numbers, texts, whole
 from ..selection import Dendrogram
@@ -106,6 +107,12 @@ class LocatedModel:
             return located_covariance(self.fit, rows.x, rows.y, rows.w, request)
         return located_refitted(self.fit, rows.x, rows.y, rows.w, request, threads=threads)
 
+    def influence(
+        self, rows: Observations, found: LocatedCovariance, engine: str = "auto", threads: int = 1
+    ) -> np.ndarray:
+        """What leaving out each row would change in the parameters, (n, U)."""
+        return located_influence(self.fit, rows.x, rows.y, rows.w, found)
+
     def estimates(self, covariance: LocatedCovariance | None = None) -> Estimates:
         """Names, numbers, covariance and notes in the user's units."""
         return located_estimates(self.fit, self.terms, self.design.expert_names, self.responses, covariance)
@@ -147,10 +154,10 @@ class LocatedModel:
     def uncertainty(
         self, function: Callable[[LocatedModel], np.ndarray], covariance: LocatedCovariance
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A function of the model, m numbers, and their covariance (m, m)."""
+        """A function of the model, m numbers, and R (m, r) with R R' their covariance."""
         if covariance.draws is not None:
             drawn = np.array([function(self._at(measure)) for measure in covariance.draws])
-            return function(self), covariance.spread(drawn)
+            return function(self), covariance.deviations(drawn)
         refuse_unknown(self.estimates(covariance))
         if covariance.root is None:
             raise DataError("a file does not keep what these standard errors need: fit again")

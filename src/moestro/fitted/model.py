@@ -16,7 +16,7 @@ from ..design.holes import Dropped
 from ..distribution import PredictiveDistribution
 from ..errors import quiet
 from ..inference import FORMULAS, Covariance, Estimates, Request, covariance, mixture_estimates, refitted
-from ..inference.delta import STEP, by_directions, refuse_unknown, root_of
+from ..inference.delta import STEP, by_directions, errors_of, refuse_unknown, root_of
 from ..inference.influence import influence
 from ..measure import MixingMeasure, measure_of
 from ..model import ActiveModel
@@ -190,10 +190,10 @@ class FittedModel:
     def uncertainty(
         self, function: Callable[[FittedModel], np.ndarray], covariance: Covariance
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A function of the model, m numbers, and their covariance (m, m)."""
+        """A function of the model, m numbers, and R (m, r) with R R' their covariance."""
         if covariance.draws is not None:
             drawn = np.array([function(self._at(theta)) for theta in covariance.draws])
-            return function(self), covariance.spread(drawn)
+            return function(self), covariance.deviations(drawn)
         refuse_unknown(self.estimates(covariance))
         return self._by_delta(function, covariance)
 
@@ -216,8 +216,8 @@ class FittedModel:
         if covariance is None or not covariance.identified[self.fit.coordinates.free].all():
             return average(self), [None] * self.fit.k
         drawn = covariance.draws is not None  # else the gate's parameters alone count, thin experts or not
-        found, matrix = (self.uncertainty if drawn else self._by_delta)(average, covariance)
-        return found, np.sqrt(np.maximum(np.diag(matrix), 0.0)).tolist()
+        found, root = (self.uncertainty if drawn else self._by_delta)(average, covariance)
+        return found, errors_of(root).tolist()
 
     def _at(self, theta: np.ndarray) -> FittedModel:
         return replace(self, fit=replace(self.fit, theta=theta), covariances={})

@@ -11,6 +11,7 @@ import numpy as np
 from ..design import Observations
 from ..errors import DataError
 from ..reading import flag, sentence, whole
+from ..rows import Rows, RowsElsewhere
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,18 @@ class Sample:
                 text.update(np.ascontiguousarray(part, dtype=float).tobytes())
         used = len(data.y) if data.w is None else int(np.count_nonzero(data.w))
         return cls(used, data.w is not None, text.hexdigest()[:16])
+
+    @classmethod
+    def of_rows(cls, rows: Rows | RowsElsewhere, classes: tuple) -> Sample:
+        """Of rows without groups, in memory or elsewhere; the digest of weighted ones that are elsewhere is
+        their own."""
+        if isinstance(rows, RowsElsewhere):
+            return cls(rows.n_present, rows.at_hand.w is not None, rows.digest)
+        text = hashlib.sha256(repr(classes).encode("utf-8", "surrogatepass"))
+        for part in (rows.y, rows.w):
+            if part is not None:
+                text.update(np.ascontiguousarray(part, dtype=float).tobytes())
+        return cls(rows.n_present, rows.w is not None, text.hexdigest()[:16])
 
     def to_dict(self) -> dict[str, Any]:
         """JSON description."""

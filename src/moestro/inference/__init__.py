@@ -4,12 +4,14 @@ from .clusters import Clusters
 from .covariance import Covariance, covariance, mixture_estimates
 from .estimates import Estimates
 from .hypotheses import Hypotheses, HypothesisTest, wald_test
-from .located import LocatedCovariance, located_covariance, located_estimates, located_refitted
+from .located import LocatedCovariance, located_covariance, located_estimates
+from .located_refitted import located_refitted
 from .refitted import refitted
-from .request import FORMULAS, KINDS, Request
+from .request import CORRECTIONS, FORMULAS, KINDS, Request
 from .terms import Terms
 
 __all__ = [
+    "CORRECTIONS",
     "FORMULAS",
     "KINDS",
     "Clusters",

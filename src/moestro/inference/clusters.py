@@ -28,14 +28,15 @@ class Clusters:
     """Clusters of rows whose scores may be correlated.
 
     Scores are summed within clusters before their outer products are, and each sum of G clusters is
-    multiplied by G / (G - 1), the small-sample correction of maximum likelihood in Stata. Several dimensions
-    are added and their intersections taken off again (Cameron, Gelbach and Miller, 2011).
+    multiplied by G / (G - 1), the small-sample correction of maximum likelihood in Stata, unless it is not to
+    be `corrected`. Several dimensions are added and their intersections taken off again (Cameron, Gelbach and
+    Miller, 2011).
     """
 
     groupings: tuple[Grouping, ...]
 
     @classmethod
-    def of(cls, ids: Any, n: int, w: np.ndarray | None = None) -> Clusters:
+    def of(cls, ids: Any, n: int, w: np.ndarray | None = None, corrected: bool = True) -> Clusters:
         """From ids (n,), (n, dimensions) or a tuple of ids (n,), of any type; rows of weight zero are no
         cluster."""
         if ids is None:
@@ -52,7 +53,8 @@ class Clusters:
                 G = len(np.unique(used))
                 if G < 2:
                     raise DataError("cluster has one cluster only: at least 2 are needed")
-                groupings.append(Grouping(joint, int(joint.max()) + 1, (-1.0) ** (size + 1) * G / (G - 1)))
+                factor = (-1.0) ** (size + 1) * (G / (G - 1) if corrected else 1.0)
+                groupings.append(Grouping(joint, int(joint.max()) + 1, factor))
         return cls(tuple(groupings))
 
     def total(self, sums: list[np.ndarray]) -> np.ndarray:

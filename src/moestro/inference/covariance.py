@@ -19,7 +19,7 @@ from ..solvers.coordinates import Objective
 from ..solvers.diagnosis import FLAT, directions
 from .clusters import Clusters, Joint, Meat
 from .estimates import PLACE, REAL, VAGUE, Estimates, Term, among
-from .refits import covariance_of
+from .refits import deviations
 from .request import OBSERVED, Request, joint
 from .shares import average_gate, share_errors
 from .survey import Survey
@@ -48,6 +48,8 @@ class Covariance:
         The experts' shares of the units, see `shares`, and their standard errors, NaN where there is none.
     failed : int
         Refits that were not usable, and are not among the draws.
+    correction : str
+        Of small samples: a name of `CORRECTIONS`, or "".
     """
 
     matrix: np.ndarray
@@ -57,6 +59,7 @@ class Covariance:
     draws: np.ndarray | None = None
     shares: np.ndarray | None = None
     failed: int = 0
+    correction: str = ""
 
     @property
     def vague(self) -> np.ndarray:
@@ -64,9 +67,9 @@ class Covariance:
         is wider than twenty units of a linear predictor for each standard deviation of its column."""
         return self.identified & (np.sqrt(np.maximum(np.diag(self.matrix), 0.0)) > VAGUE)
 
-    def spread(self, draws: np.ndarray) -> np.ndarray:
-        """Covariance (m, m) of numbers (B, m) of the refits."""
-        return covariance_of(self.kind, draws)
+    def deviations(self, draws: np.ndarray) -> np.ndarray:
+        """R (m, B) with R R' the covariance of numbers (B, m) of the refits."""
+        return deviations(self.kind, draws)
 
 
 def covariance(
@@ -77,9 +80,9 @@ def covariance(
     "observed" inverts the exact Hessian; "expected" the expected information, of one expert; "sandwich" is
     A^-1 B A^-1 with B the sum of the outer products of the weighted scores of rows, or of groups where rows
     share their expert, valid when the model is only an approximation; "cluster" sums the scores of each
-    cluster first, see `Clusters`, and "survey" those of primary units, see `Survey`. Directions in which the
-    information is singular (relative to EM's complete-data information) are taken out, and the entries that
-    load on them are marked as not identified.
+    cluster first, see `Clusters`, and "survey" those of primary units, see `Survey`; small samples have
+    `request.CORRECTIONS`. Directions in which the information is singular (relative to EM's complete-data
+    information) are taken out, and the entries that load on them are marked as not identified.
     """
     kind, joint = request.kind, joint_of(rows, request)
     if kind == "expected" and fit.model.k > 1:
@@ -106,11 +109,14 @@ def covariance(
     inverse /= np.outer(size, size)
     if kind not in ("observed", "expected"):
         inverse = inverse @ _meat(objective, fit, rows, engine, threads, joint) @ inverse
+        units = rows.n_units if rows.w is None else int(np.count_nonzero(rows.w))
+        inverse *= request.small_sample(units, fit.n_parameters)
     matrix = c.map.spread(inverse * np.outer(identified, identified))
     lost = abs(c.map.A) @ (~identified).astype(float) > 0
     matrix[lost], matrix[:, lost] = 0.0, 0.0
     shares = _shares(fit, rows, matrix, ~lost)
-    return Covariance(matrix, c.free & ~lost, kind, c.experts_of(~identified), shares=shares)
+    experts = c.experts_of(~identified)
+    return Covariance(matrix, c.free & ~lost, kind, experts, shares=shares, correction=request.corrected)
 
 
 def _shares(fit: MixtureFit, rows: Rows, matrix: np.ndarray, known: np.ndarray) -> np.ndarray:

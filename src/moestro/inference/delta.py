@@ -24,12 +24,15 @@ def root_of(matrix: np.ndarray) -> np.ndarray:
 def by_directions(
     function: Callable[[Any], np.ndarray], pairs: Iterable[tuple[Any, Any]], size: int
 ) -> np.ndarray:
-    """Covariance (m, m) of a function of `size` numbers, from models a STEP up and down each direction."""
-    out = np.zeros((size, size))
-    for up, down in pairs:
-        slope = (function(up) - function(down)) / (2 * STEP)
-        out += np.outer(slope, slope)
-    return out
+    """R (m, r) with R R' the covariance of a function of `size` numbers, from models a STEP up and down each
+    of r directions."""
+    slopes = [(function(up) - function(down)) / (2 * STEP) for up, down in pairs]
+    return np.column_stack(slopes) if slopes else np.zeros((size, 0))
+
+
+def errors_of(root: np.ndarray) -> np.ndarray:
+    """Standard errors (m,) from R (m, r)."""
+    return np.sqrt((root**2).sum(axis=1))
 
 
 def refuse_unknown(estimates: Estimates) -> None:

@@ -99,14 +99,17 @@ class Estimates:
         out[lost], out[:, lost] = np.nan, np.nan
         return out
 
-    def numbers(self, level: float = 0.95) -> tuple[dict[str, list[Any]], list[str]]:
-        """Columns se, z, p, low, high at this level, and the notes.
+    def numbers(
+        self, level: float = 0.95, width: float | None = None
+    ) -> tuple[dict[str, list[Any]], list[str]]:
+        """Columns se, z, p, low, high at this level, or of intervals of `width` standard errors, and the
+        notes.
 
         Intervals of shares are taken on the logit scale, those of variances and degrees of freedom on the
         logarithmic one. z and p belong to coefficients and covariances: nobody asks whether a share, a
         variance or the place of an expert is zero.
         """
-        width, variances = critical(level), np.diag(self.covariance)
+        width, variances = critical(level) if width is None else width, np.diag(self.covariance)
         cells = [
             _interval(t.kind, float(v), float(s), width) if not note else (None,) * 5
             for t, v, s, note in zip(self.terms, self.values, variances, self.notes, strict=True)

@@ -5,10 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from ..design import Units
+from ..errors import DataError
+from ..located import LocatedFit
+from ..located.data import columns_of
 from ..measure import relevelled, user_jacobian
 from ..problems import MixtureFit
 from ..rows import Rows
+from .atoms import Atom
 from .covariance import Covariance, row_scores
+from .located import LocatedCovariance
+from .louis import information
+from .terms import Terms
 
 
 def influence(
@@ -27,6 +34,28 @@ def influence(
     J = relevelled(fit.model, user_jacobian(fit.model, units))[fit.model.present]
     bread = -found.matrix @ J.T
     return np.concatenate([scores @ bread for scores in row_scores(fit, rows, engine, threads)])
+
+
+def located_influence(
+    fit: LocatedFit, x: np.ndarray, y: np.ndarray, w: np.ndarray | None, found: LocatedCovariance
+) -> np.ndarray:
+    """The same of located experts, (n, U): -J R R' s_i, with R R' = A^-1 in the blocks of the atoms."""
+    if found.root is None:
+        raise DataError("a file does not keep what influence needs: fit again")
+    x, y, weights = columns_of(x, y, w)
+    inverted = fit.specification.direction == "inverse"
+    u, v = (y, x) if inverted else (x, y)
+    shape = fit.specification.shape(fit.k, u.shape[1], v.shape[1])
+    atoms = [Atom.of(fit.fitted, e, shape) for e in range(fit.k)]
+    J = Terms.of(fit.measure, fit.specification).jacobian(atoms, inverted)
+    root, kept = found.root, np.array([not note for note in found.notes])
+    bread = -root @ np.where(kept[:, None], J @ root, 0.0).T
+    parts: list[np.ndarray] = []
+    information(
+        atoms, u, v, np.ones(len(u)) if weights is None else weights,
+        tell=lambda scores: parts.append(scores @ bread),
+    )  # fmt: skip
+    return np.concatenate(parts)
 
 
 def accelerations(changes: np.ndarray) -> np.ndarray:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import block_diag
 
 from ..errors import DataError, quiet
-from ..located import LocatedFit, LocatedMeasure, fit_located
+from ..located import LocatedFit, LocatedMeasure
 from ..located.data import columns_of
 from ..located.holes import has_holes
 from ..located.spread import Structure
@@ -19,7 +19,7 @@ from .atoms import Atom
 from .delta import root_of
 from .estimates import VAGUE, Estimates, among
 from .louis import information
-from .refits import codes_of, covariance_of, generators, repeat, weights_of
+from .refits import deviations
 from .request import OBSERVED, Request, joint
 from .terms import Terms
 
@@ -50,6 +50,8 @@ class LocatedCovariance:
         Experts with an enormous standard error, in the units of their atoms.
     failed : int
         Refits that were not usable, and are not among the draws.
+    correction : str
+        Of small samples: a name of `CORRECTIONS`, or "".
     """
 
     matrix: np.ndarray
@@ -59,10 +61,11 @@ class LocatedCovariance:
     draws: tuple[LocatedMeasure, ...] | None = None
     vague: tuple[int, ...] = ()
     failed: int = 0
+    correction: str = ""
 
-    def spread(self, draws: np.ndarray) -> np.ndarray:
-        """Covariance (m, m) of numbers (B, m) of the refits."""
-        return covariance_of(self.kind, draws)
+    def deviations(self, draws: np.ndarray) -> np.ndarray:
+        """R (m, B) with R R' the covariance of numbers (B, m) of the refits."""
+        return deviations(self.kind, draws)
 
 
 def located_covariance(
@@ -113,13 +116,15 @@ def located_covariance(
     own = own / np.maximum(np.abs(own).max(axis=1, keepdims=True, initial=0.0), 1e-300)  # squared below
     singular = np.linalg.norm(own @ null, axis=1) > LOADED * np.maximum(np.linalg.norm(own, axis=1), 1e-300)
     if kind != "observed":
-        half = root_of(root.T @ (link.T @ found.meat @ link)[np.ix_(free, free)] @ root)
+        used = len(x) if weights is None else int(np.count_nonzero(weights))
+        middle = found.meat * request.small_sample(used, fit.n_parameters)
+        half = root_of(root.T @ (link.T @ middle @ link)[np.ix_(free, free)] @ root)
         root, known = root @ half, known @ half
     with quiet():
         matrix = known @ known.T
     notes = [
         ill if t.component in lost else "at bound" if b else "singular" if s else ""
-        for t, b, s in zip(_listed(terms), (at_user[:, bound] != 0).any(axis=1), singular, strict=True)
+        for t, b, s in zip(listed(terms), (at_user[:, bound] != 0).any(axis=1), singular, strict=True)
     ]
     kept = np.array([not note for note in notes])
     root = link[:, free] @ root
@@ -128,53 +133,9 @@ def located_covariance(
     vague = tuple(
         e for e, end in enumerate(ends) if e not in lost and wide[end - atoms[e].size + 1 : end].any()
     )
-    return LocatedCovariance(among(kept, matrix), tuple(notes), kind, root, vague=vague)
-
-
-def located_refitted(
-    fit: LocatedFit,
-    x: np.ndarray,
-    y: np.ndarray,
-    w: np.ndarray | None,
-    request: Request,
-    tol: float = 1e-6,
-    threads: int = 1,
-) -> LocatedCovariance:
-    """Covariance over refits, each started at the estimate; one that is not usable is left out and
-    counted."""
-    spec, terms = fit.specification, Terms.of(fit.measure, fit.specification)
-
-    def one(sample: tuple[np.ndarray, np.ndarray, np.ndarray | None]) -> LocatedMeasure | None:
-        own_x, own_y, weights = sample
-        again = fit_located(
-            own_x, own_y, fit.k, weights=weights, initial=fit.measure, tol=tol, n_jobs=1, **vars(spec)
-        )
-        return again.measure if again.status.usable or not fit.status.usable else None
-
-    draws, failed = repeat(one, _samples(fit, x, y, w, request), threads, request.kind)
-    ill = ILL.get(fit.status.kind, "")
-    notes = [ill if ill and t.component in fit.status.experts else "" for t in _listed(terms)]
-    matrix = covariance_of(request.kind, np.array([terms.values(measure) for measure in draws]))
-    return LocatedCovariance(matrix, tuple(notes), request.kind, None, tuple(draws), failed=failed)
-
-
-def _samples(
-    fit: LocatedFit, x: np.ndarray, y: np.ndarray, w: np.ndarray | None, request: Request
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
-    if request.resample != "parametric":
-        codes = codes_of(request, joint(request, len(x), w), len(x))
-        for new in weights_of(request, np.ones(len(x)) if w is None else w, codes):
-            yield x, y, new
-        return
-    if has_holes(x, y):
-        raise DataError(
-            "the parametric bootstrap draws complete rows: resample='weights' keeps the missing values"
-        )
-    if w is not None or request.cluster is not None:
-        raise DataError("the parametric bootstrap draws single rows: without weights and clusters only")
-    for rng in generators(request):
-        own_x, own_y, _ = fit.measure.sample(len(x), rng)
-        yield own_x, own_y, None
+    return LocatedCovariance(
+        among(kept, matrix), tuple(notes), kind, root, vague=vague, correction=request.corrected
+    )
 
 
 def located_estimates(
@@ -195,7 +156,8 @@ def located_estimates(
     return Estimates(names, values, matrix, found.notes, fixed, found.kind, draws)
 
 
-def _listed(terms: Terms) -> list:
+def listed(terms: Terms) -> list:
+    """The terms of a table, without the names of columns."""
     return terms.names([""] * terms.d, [""] * terms.q)
 
 

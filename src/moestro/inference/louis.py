@@ -11,6 +11,7 @@ exactly, also where the gradient is not zero. Var[s | row] = sum_e r_e (Var_W[s_
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,9 +50,17 @@ class Information:
 
 
 def information(
-    atoms: list[Atom], u: np.ndarray, v: np.ndarray, w: np.ndarray, clusters: Joint | None = None
+    atoms: list[Atom],
+    u: np.ndarray,
+    v: np.ndarray,
+    w: np.ndarray,
+    clusters: Joint | None = None,
+    tell: Callable[[np.ndarray], None] = lambda scores: None,
 ) -> Information:
-    """At the atoms, on rows u (n, p), v (n, D) with weights w (n,); the meat of `clusters` where given."""
+    """At the atoms, on rows u (n, p), v (n, D) with weights w (n,); the meat of `clusters` where given.
+
+    `tell` gets the weighted scores (b, P) of consecutive rows.
+    """
     sizes = [a.size for a in atoms]
     ends = np.cumsum(sizes)
     at = [slice(int(end) - s, int(end)) for s, end in zip(sizes, ends, strict=True)]
@@ -81,6 +90,7 @@ def information(
         score *= weight[:, None]
         gradient += score.sum(axis=0)
         meat.add(score)
+        tell(score)
     complete = np.zeros((P, P))
     for a, s, where in zip(atoms, sums, at, strict=True):
         complete[where, where] = s.information(a)

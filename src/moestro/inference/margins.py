@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from ..tables import Table
-from .estimates import critical, two_sided
+from .delta import errors_of
+from .estimates import two_sided
+from .simultaneous import critical_of
 
 RELATIVE = (
     1e-5  # step of a derivative, in units of the column's spread: truncation and rounding are both 1e-10
@@ -62,10 +64,12 @@ def margins(
     w: np.ndarray,
     covariance: Any,
     level: float,
+    simultaneous: bool = False,
 ) -> Table:
     """One row an effect and a quantity.
 
-    `values` (model, x, z) gives the quantities (n, m) of rows; `model.uncertainty` their covariance.
+    `values` (model, x, z) gives the quantities (n, m) of rows; `model.uncertainty` the root of their
+    covariance.
     """
 
     def averages(at: Any) -> np.ndarray:
@@ -75,10 +79,10 @@ def margins(
             out.append(np.asarray(total) / w.sum())
         return np.concatenate(out)
 
-    found, matrix = model.uncertainty(averages, covariance)
-    se = np.sqrt(np.maximum(np.diag(matrix), 0.0))
+    found, root = model.uncertainty(averages, covariance)
+    se = errors_of(root)
     z = [v / s if s > 0 else None for v, s in zip(found.tolist(), se.tolist(), strict=True)]
-    half = critical(level) * se
+    half = critical_of(root, level, simultaneous) * se
     each = [(effect, quantity) for effect in effects for quantity in quantities]
     columns: dict[str, list[Any]] = {
         "of": [q.of for _, q in each],

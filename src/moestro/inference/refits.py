@@ -69,8 +69,14 @@ def repeat(
     return draws, len(every) - len(draws)
 
 
-def covariance_of(kind: str, draws: np.ndarray) -> np.ndarray:
-    """Of the refits' numbers (G, m): of jackknifed ones (G - 1) / G sum (d - mean)(d - mean)'."""
-    spread = np.atleast_2d(np.cov(draws, rowvar=False))
+def deviations(kind: str, draws: np.ndarray) -> np.ndarray:
+    """R (m, G) with R R' the covariance of the refits' numbers (G, m): of jackknifed ones
+    (G - 1) / G sum (d - mean)(d - mean)'."""
     G = len(draws)
-    return spread * (G - 1) ** 2 / G if kind == "jackknife" else spread
+    return (draws - draws.mean(axis=0)).T * np.sqrt((G - 1) / G if kind == "jackknife" else 1 / (G - 1))
+
+
+def covariance_of(kind: str, draws: np.ndarray) -> np.ndarray:
+    """Covariance (m, m) of the refits' numbers (G, m)."""
+    root = deviations(kind, draws)
+    return root @ root.T

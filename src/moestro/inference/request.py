@@ -23,6 +23,12 @@ WORDS = {
     "resample": ("bootstrap",),
 }
 RESAMPLES = ("weights", "rows", "parametric")
+# Small-sample corrections by their usual names, the first one where none is asked for. n are rows (groups
+# that share an expert), G clusters, P estimated parameters.
+CORRECTIONS = {
+    "sandwich": {"HC0": "", "HC1": "n / (n - P)"},
+    "cluster": {"CR1": "G / (G - 1)", "CR0": "", "CR1S": "G / (G - 1) (n - 1) / (n - P)"},
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class Request:
     random_state : int or None
     resample : {"weights", "rows", "parametric"} or None
         How a bootstrap draws; None is "weights".
+    correction : str or None
+        One of `CORRECTIONS` of the kind; None is the first of them.
     """
 
     kind: str
@@ -50,6 +58,7 @@ class Request:
     n_bootstrap: int = 100
     random_state: int | None = None
     resample: str | None = None
+    correction: str | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -60,6 +69,34 @@ class Request:
                 raise DataError(f"cov={self.kind!r} has no {what}: use cov={' or '.join(map(repr, kinds))}")
         if self.resample is not None and self.resample not in RESAMPLES:
             raise DataError(f"resample={self.resample!r} is unknown: choose one of {', '.join(RESAMPLES)}")
+        known = CORRECTIONS.get(self.kind, {})
+        if self.correction is not None and self.correction not in known:
+            raise DataError(
+                f"correction={self.correction!r} is unknown: choose one of {', '.join(known)}"
+                if known
+                else f"cov={self.kind!r} has no correction: cov='sandwich' and cov='cluster' have some"
+            )
+
+    @property
+    def corrected(self) -> str:
+        """The name of the small-sample correction, given or usual; "" of a kind without any."""
+        return self.correction or next(iter(CORRECTIONS.get(self.kind, {})), "")
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether the correction is the one where none is asked for, so that the answer may be kept."""
+        return self.corrected == Request(self.kind).corrected
+
+    def small_sample(self, n: int, parameters: int) -> float:
+        """What the covariance of n rows, or groups, is multiplied by; what counts clusters is in
+        `Clusters`."""
+        if self.corrected not in ("HC1", "CR1S"):
+            return 1.0
+        if n <= parameters:
+            raise DataError(
+                f"correction={self.corrected!r} needs more rows than parameters: {n} and {parameters}"
+            )
+        return (n if self.corrected == "HC1" else n - 1) / (n - parameters)
 
     def taking(self, take: Callable[[Any], Any]) -> Request:
         """The same of some of the rows: `take` takes them from each array that has one entry a row."""
@@ -80,5 +117,5 @@ def joint(request: Request, n: int, w: np.ndarray | None) -> Clusters | Survey |
     if request.kind == "survey":
         return Survey.of(request.cluster, request.strata, request.fpc, n, w)
     if request.kind == "cluster" or request.cluster is not None:
-        return Clusters.of(request.cluster, n, w)
+        return Clusters.of(request.cluster, n, w, corrected=request.corrected != "CR0")
     return None

@@ -1,16 +1,18 @@
-"""Bootstrap likelihood-ratio tests of k - 1 experts against k along a sweep of softmax-gated mixtures."""
+"""Bootstrap likelihood-ratio tests of k - 1 experts against k along a sweep."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
+from ..located import LocatedFit
 from ..problems import MixtureFit
-from ..rows import Rows
 from ..solvers import StatusKind
-from .bootstrap_test import bootstrap_test, mixture_ratio
+from ..tables import Table
+from .bootstrap_test import bootstrap_test, located_ratio, mixture_ratio
 
 
 def check_stepwise(n_replicates: int, weighted: bool, grouped: bool) -> None:
@@ -23,33 +25,57 @@ def check_stepwise(n_replicates: int, weighted: bool, grouped: bool) -> None:
         )
 
 
+def with_p(
+    table: Table,
+    fits: Sequence[MixtureFit] | Sequence[LocatedFit],
+    rows: Any,
+    n_replicates: int | None,
+    seed: int | None,
+    threads: int,
+    engine: str = "auto",
+) -> Table:
+    """The table of a sweep's fits, with `stepwise_p` as a column where replicates are asked for."""
+    if n_replicates is None:
+        return table
+    p = stepwise_p(fits, rows, n_replicates, seed, threads, engine)
+    return Table({**table.columns, "blrt_p": p})
+
+
 def stepwise_p(
-    fits: Sequence[MixtureFit],
-    rows: Rows,
+    fits: Sequence[MixtureFit] | Sequence[LocatedFit],
+    rows: Any,
     n_replicates: int,
     seed: int | None,
     threads: int,
     engine: str = "auto",
 ) -> list[float | None]:
-    """The p value of k - 1 against k for each fit, as `bootstrap_test` of the two has it with this seed; None
-    where the sweep has no fit of k - 1 experts, or one of the two is not usable."""
-    if not all(fit.model.constraints.symmetric for fit in fits):
+    """The p value of k - 1 against k for each fit on its `rows`, as `bootstrap_test` of the two has it with
+    this seed; None where the sweep has no fit of k - 1 experts of the same model, or one of the two is not
+    usable."""
+    if not all(isinstance(fit, LocatedFit) or fit.model.constraints.symmetric for fit in fits):
         raise DataError(
             "numbers of experts are tested where all experts are alike: leave out blrt, or values fixed for "
             "one expert"
         )
-    by_k = {fit.model.k: fit for fit in fits if _comparable(fit)}
     out: list[float | None] = []
     for fit in fits:
-        below = by_k.get(fit.model.k - 1)
-        if below is None or fit.model.k not in by_k:
+        below = [f for f in fits if f.k == fit.k - 1 and _model(f) == _model(fit) and _comparable(f)]
+        if not below or not _comparable(fit):
             out.append(None)
             continue
-        ratio = mixture_ratio(below, fit, rows, engine)
-        found = bootstrap_test(below, fit, ratio, n_replicates=n_replicates, seed=seed, threads=threads)
+        if isinstance(fit, LocatedFit):
+            ratio = located_ratio(below[0], fit, len(rows.y))
+        else:
+            ratio = mixture_ratio(below[0], fit, rows, engine)
+        found = bootstrap_test(below[0], fit, ratio, n_replicates=n_replicates, seed=seed, threads=threads)
         out.append(found.p)
     return out
 
 
-def _comparable(fit: MixtureFit) -> bool:
+def _model(fit: MixtureFit | LocatedFit) -> Any:
+    """What fits of a sweep share but for their number of experts."""
+    return fit.specification if isinstance(fit, LocatedFit) else None
+
+
+def _comparable(fit: MixtureFit | LocatedFit) -> bool:
     return fit.status.usable or fit.status.kind == StatusKind.THIN

@@ -29,7 +29,7 @@ def partitions(data: Data, k: int, fit: LocatedFit, most: int) -> list[tuple[Par
     r = data.responsibilities(fit.fitted)
     label = r.argmax(axis=1)
     problem: Any = data.problem(fit.specification, k)
-    parameters = problem.em(problem.statistics(r), None)[0]
+    parameters = problem.em(problem.statistics(r)[None], None)[0][0]
     trees, rows = [], []
     for e in range(k):
         at = np.flatnonzero((label == e) if data.weights is None else (label == e) & (data.weights > 0))

@@ -7,11 +7,15 @@ iteration. A higher log-likelihood does not tell whether a long step stayed in E
 to the next statistics is at most `reach` |f|, and `reach` grows where the residual shrank and falls back
 where it grew: extrapolation is trusted as far as EM was linear. Statistics are the right space: any M-step,
 tied or structured, starts from them.
+
+Runs climb side by side, each as if it were alone: a step of small data costs little more for all of them than
+for one. A run leaves when it has converged.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +26,7 @@ from ..solvers.base import Cancelled, Info
 MEMORY = 6
 WIDE = 300_000  # numbers in the statistics beyond which differences are not kept
 ROUNDING = 1e-13
+RIDGE = 1e-12  # on the unit diagonal of the least squares
 REACH = 2.0  # first length of an extrapolation beyond the EM step, in lengths of that step
 GROWTH = 4.0  # of the reach where the residual shrank
 
@@ -29,7 +34,11 @@ GROWTH = 4.0  # of the reach where the residual shrank
 class Mapping(Protocol):
     """A model whose EM step maps statistics to statistics."""
 
-    def em(self, flat: np.ndarray, previous: Any) -> tuple[Any, float, np.ndarray]: ...
+    def em(
+        self, flat: np.ndarray, previous: Sequence[Any] | None
+    ) -> tuple[list[Any], np.ndarray, np.ndarray]: ...
+
+    # of R runs with statistics (R, s): parameters (None where there are none), log-likelihoods, statistics
 
 
 @dataclass(frozen=True)
@@ -76,52 +85,105 @@ def climb(
     memory: int = MEMORY,
     cancel: threading.Event | None = None,
 ) -> Ascent:
-    """EM from statistics `start` until a step changes none by more than `tol` per row."""
-    S = start
+    """EM from statistics `start` (s,) until a step changes none by more than `tol` per row."""
+    return climb_together(problem, start[None], tol, limit, memory, cancel)[0]
+
+
+def climb_together(
+    problem: Mapping,
+    starts: np.ndarray,
+    tol: float,
+    limit: int,
+    memory: int = MEMORY,
+    cancel: threading.Event | None = None,
+) -> list[Ascent]:
+    """The same from each of `starts` (R, s)."""
+    S = np.array(starts)
     parameters, value, F = problem.em(S, None)
-    if parameters is None:
-        return Ascent(None, F, value, np.inf, False, (Info(value, np.inf, 0.0),))
-    differences: list[tuple[np.ndarray, np.ndarray]] = []  # (dS, df)
     f = F - S
-    mismatch = float(np.abs(f).max())
-    trace = [Info(value, mismatch, 0.0)]
-    keep = memory if S.size <= WIDE else 0
-    reach = REACH
-    while mismatch > tol and len(trace) < limit:
+    mismatch = np.abs(f).max(axis=1, initial=0.0)
+    mismatch[[p is None for p in parameters]] = np.inf
+    traces = [[Info(v, m, 0.0)] for v, m in zip(value.tolist(), mismatch.tolist(), strict=True)]
+    ends: list[Any] = [None] * len(S)
+    run, past = np.arange(len(S)), _Past(S.shape, memory if S.shape[1] <= WIDE else 0)
+    leaves = (mismatch <= tol) | np.isinf(mismatch)
+    for _ in range(limit):
+        if leaves.any():
+            for i in np.flatnonzero(leaves):
+                ends[run[i]] = (parameters[i], F[i], float(value[i]), float(mismatch[i]))
+            stay = np.flatnonzero(~leaves)
+            parameters = [parameters[i] for i in stay]
+            run, S, f, F, value, mismatch = (a[stay] for a in (run, S, f, F, value, mismatch))
+            past.keep(stay)
+        if not len(run) or len(traces[run[0]]) >= limit:
+            break
         if cancel is not None and cancel.is_set():
             raise Cancelled
-        proposal = _extrapolated(S, f, F, differences, reach) if differences else F
+        proposal = past.extrapolated(f, F)
         new, trial, G = problem.em(proposal, parameters)
-        if differences and not trial >= value - ROUNDING * (1.0 + abs(value)):
-            differences, proposal, reach = [], F, REACH
-            new, trial, G = problem.em(F, parameters)
-        if new is None:
-            break
+        falls = past.known & ~(trial >= value - ROUNDING * (1.0 + np.abs(value)))
+        if falls.any():
+            at = np.flatnonzero(falls)
+            past.forget(at)
+            proposal[at] = F[at]
+            plain, trial[at], G[at] = problem.em(F[at], [parameters[i] for i in at])
+            for i, p in zip(at, plain, strict=True):
+                new[i] = p
+        leaves = np.array([p is None for p in new])
+        if leaves.any():  # no step is left: such a run ends where it was
+            at = np.flatnonzero(leaves)
+            proposal[at], G[at], trial[at] = S[at], F[at], value[at]
+            new = [old if p is None else p for old, p in zip(parameters, new, strict=True)]
         g = G - proposal
-        reach = reach * GROWTH if g @ g <= f @ f else max(reach / GROWTH, REACH)
-        if keep:
-            differences = [*differences[-(keep - 1) :], (proposal - S, g - f)]
-        moved = float(np.abs(proposal - S).max())
-        S, f, F, parameters, value = proposal, g, G, new, trial
-        mismatch = float(np.abs(f).max())
-        trace.append(Info(value, mismatch, moved))
-    return Ascent(parameters, F, value, mismatch, mismatch <= tol, tuple(trace))
+        moved = np.abs(proposal - S).max(axis=1, initial=0.0)
+        past.add(proposal - S, f, g)
+        S, f, F, value, parameters = proposal, g, G, trial, new
+        mismatch = np.abs(f).max(axis=1, initial=0.0)
+        steps = zip(value.tolist(), mismatch.tolist(), moved.tolist(), strict=True)
+        for i, stuck, step in zip(run.tolist(), leaves.tolist(), steps, strict=True):
+            if not stuck:
+                traces[i].append(Info(*step))
+        leaves |= mismatch <= tol
+    for i, r in enumerate(run):
+        ends[r] = (parameters[i], F[i], float(value[i]), float(mismatch[i]))
+    return [Ascent(*end, end[3] <= tol, tuple(t)) for end, t in zip(ends, traces, strict=True)]
 
 
-def _extrapolated(
-    S: np.ndarray,
-    f: np.ndarray,
-    F: np.ndarray,
-    differences: list[tuple[np.ndarray, np.ndarray]],
-    reach: float,
-) -> np.ndarray:
-    dS = np.array([d for d, _ in differences])
-    df = np.array([d for _, d in differences])
-    scale = np.maximum(np.sqrt((df**2).sum(axis=1)), 1e-300)
-    unit = df / scale[:, None]
-    normal = unit @ unit.T
-    normal[np.diag_indices(len(normal))] += 1e-12
-    g = np.linalg.solve(normal, unit @ f) / scale
-    beyond = -g @ (dS + df)
-    length, most = np.sqrt(beyond @ beyond), reach * np.sqrt(f @ f)
-    return F + beyond * min(1.0, most / max(length, 1e-300))
+class _Past:
+    """The last differences dS and df of each run, (R, memory, s), zeros where there are none, and how far the
+    next extrapolation may reach."""
+
+    def __init__(self, shape: tuple[int, ...], memory: int):
+        self.memory, self.known = memory, np.zeros(shape[0], dtype=bool)
+        self.next, self.reach = np.zeros(shape[0], dtype=int), np.full(shape[0], REACH)
+        self.dS, self.df = (np.zeros((shape[0], memory, shape[1])) for _ in range(2))
+
+    def keep(self, at: np.ndarray) -> None:
+        """Of the runs `at` only."""
+        for name in ("known", "next", "reach", "dS", "df"):
+            setattr(self, name, getattr(self, name)[at])
+
+    def add(self, dS: np.ndarray, f: np.ndarray, g: np.ndarray) -> None:
+        """A step dS from residuals f to residuals g, (R, s)."""
+        shrank = (g * g).sum(axis=1) <= (f * f).sum(axis=1)
+        self.reach = np.where(shrank, self.reach * GROWTH, np.maximum(self.reach / GROWTH, REACH))
+        if self.memory:
+            every = range(len(dS))
+            self.dS[every, self.next], self.df[every, self.next] = dS, g - f
+            self.next = (self.next + 1) % self.memory
+            self.known[:] = True
+
+    def forget(self, at: np.ndarray) -> None:
+        self.dS[at], self.df[at], self.known[at], self.next[at], self.reach[at] = 0.0, 0.0, False, 0, REACH
+
+    def extrapolated(self, f: np.ndarray, F: np.ndarray) -> np.ndarray:
+        """The next statistics: F where no difference is known."""
+        if not self.known.any():
+            return F.copy()
+        scale = np.maximum(np.sqrt((self.df**2).sum(axis=2)), 1e-300)
+        unit = self.df / scale[:, :, None]
+        normal = unit @ np.swapaxes(unit, 1, 2) + RIDGE * np.eye(self.memory)
+        g = np.linalg.solve(normal, unit @ f[:, :, None])[:, :, 0] / scale
+        beyond = -(g[:, None, :] @ (self.dS + self.df))[:, 0]
+        length, most = np.sqrt((beyond**2).sum(axis=1)), self.reach * np.sqrt((f**2).sum(axis=1))
+        return F + beyond * np.minimum(1.0, most / np.maximum(length, 1e-300))[:, None]

@@ -136,7 +136,7 @@ class Data:
             spec = replace(spec, covariance="diagonal", blocks=None)
         if spec not in self._volumes:
             one: Any = self.problem(spec, 1)
-            parameters = one.em(one.statistics(np.ones((len(self.u), 1))), None)[0]
+            parameters = one.em(one.statistics(np.ones((len(self.u), 1)))[None], None)[0][0]
             self._volumes[spec] = float(one.log_volumes(parameters)[0])
         return self._volumes[spec]
 

@@ -18,7 +18,7 @@ from ..solvers import Status, thin_status
 from ..solvers.pool import Pool
 from .data import Data
 from .measure import LocatedMeasure
-from .polish import Found, Point, ascend, by_em, degenerate, diagnose, has_newton
+from .polish import Found, Point, ascend, by_em_together, degenerate, diagnose, has_newton
 from .ranking import Ranking
 from .specification import Specification
 from .starts import seeded, splits
@@ -32,6 +32,7 @@ PART = 65536  # rows looked at together once the fit is found
 RUN_TOL, RUN_EM = 1e-4, 80  # of runs, by EM: near enough to tell optima apart
 PASSES = 1000  # an expert, that a search may take
 DEAR, DEAR_EM = 50.0, 25  # passes an expert and steps of a run where M-steps are dear
+TOGETHER, MOST_TOGETHER = 1_000_000, 16  # rows x statistics of runs that climb side by side, and their number
 SHARP, GENTLE = 2.0, 0.1  # slope, per standard deviation, of the cut that makes two components of one
 
 
@@ -183,11 +184,15 @@ class LocatedProblem(Defaults):
 
     def settle(self, points: Sequence[Point], pool: Pool) -> Sequence[End]:
         limit = DEAR_EM if self.dear else RUN_EM
+        # Side by side while the sums of a run cost less than the rest of a step, on any number of threads.
+        numbers = max((self.n * p.statistics.size for p in points if p.statistics is not None), default=1)
+        beside = int(np.clip(TOGETHER // max(numbers, 1), 1, MOST_TOGETHER))
 
-        def run(point: Point) -> End:
-            return self._end(by_em(self.model, point, RUN_TOL, limit, pool.cancel))
+        def run(start: int) -> list[End]:
+            group = points[start : start + beside]
+            return [self._end(f) for f in by_em_together(self.model, group, RUN_TOL, limit, pool.cancel)]
 
-        return pool.map(run, points)
+        return [end for ends in pool.map(run, range(0, len(points), beside)) for end in ends]
 
     def advance(
         self, point: Point, *, tol: float, max_iter: int | None, cancel: threading.Event | None

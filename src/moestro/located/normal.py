@@ -34,6 +34,17 @@ def log_density(distance: np.ndarray, log_det: np.ndarray, D: int, nu: np.ndarra
     return level - 0.5 * (nu + D) * np.log1p(distance / nu)
 
 
+def softmax(u: np.ndarray, axis: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Responsibilities of log joint densities u (..., k, n), in their place, and log-densities (..., n); long
+    rows are what NumPy is fast on."""
+    top = u.max(axis=axis, keepdims=True)
+    u -= top
+    np.exp(u, out=u)
+    total = u.sum(axis=axis, keepdims=True)
+    u /= total
+    return u, (top + np.log(total)).squeeze(axis)
+
+
 def colour(white: np.ndarray, covariance: np.ndarray, atom: np.ndarray) -> np.ndarray:
     """Standard normal rows (n, D) with the covariance of their atom."""
     out = np.empty_like(white)

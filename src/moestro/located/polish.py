@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..engine import Evaluation
 from ..solvers import Info, Newton, Status, StatusKind, run
-from .climb import climb
+from .climb import Ascent, climb, climb_together
 from .problem import JointProblem
 from .spread import SPREAD_FLOOR
 from .statistics import EMPTY, NU_BOX, Parameters
@@ -100,11 +101,24 @@ def ascend(
 
 def by_em(problem: Any, start: Point, tol: float, limit: int, cancel: threading.Event | None = None) -> Found:
     """Accelerated EM."""
-    if start.statistics is None:
-        return _nothing(problem)
-    end = climb(problem, start.statistics, tol, limit, cancel=cancel)
-    if end.parameters is None or not np.isfinite(end.value):
-        return _nothing(problem)
+    return by_em_together(problem, [start], tol, limit, cancel)[0]
+
+
+def by_em_together(
+    problem: Any, starts: Sequence[Point], tol: float, limit: int, cancel: threading.Event | None = None
+) -> list[Found]:
+    """Accelerated EM from each start, side by side."""
+    out = [_nothing(problem) for _ in starts]
+    begun = [i for i, start in enumerate(starts) if start.statistics is not None]
+    if begun:
+        S = np.array([starts[i].statistics for i in begun])
+        for i, end in zip(begun, climb_together(problem, S, tol, limit, cancel=cancel), strict=True):
+            if end.parameters is not None and np.isfinite(end.value):
+                out[i] = _found(problem, end)
+    return out
+
+
+def _found(problem: Any, end: Ascent) -> Found:
     mass = problem.masses(end.statistics)
     return Found(
         Point(end.statistics, end.parameters), end.value, mass, end.mismatch, end.converged, end.trace

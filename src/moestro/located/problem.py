@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from .. import _core
 from ..engine import ISA_VARIABLE, Evaluation, Order
 from .natural import Monomials
+from .normal import softmax
 from .spread import SPREAD_FLOOR, floored
 from .statistics import EMPTY
 
@@ -124,7 +126,7 @@ class JointProblem:
         grams = np.zeros((len(m.exponents), len(a))) if curved else None
         for at in self._blocks():
             M = m.values(self.columns[:, at], 4 if curved else 2)
-            r, L = _softmax(theta @ M[:s])
+            r, L = softmax(theta @ M[:s])
             w = None if self.weights is None else self.weights[at]
             value += float(L.sum() if w is None else w @ L)
             weighted = r if w is None else r * w
@@ -149,50 +151,60 @@ class JointProblem:
         """Posterior probabilities (n, k) and log-densities (n,)."""
         m = self.monomials
         theta = phi.reshape(self.k, m.size)
-        parts = [_softmax(theta @ m.values(self.columns[:, at])) for at in self._blocks()]
+        parts = [softmax(theta @ m.values(self.columns[:, at])) for at in self._blocks()]
         return np.concatenate([r.T for r, _ in parts]), np.concatenate([L for _, L in parts])
 
     def responsibilities(self, phi: np.ndarray) -> np.ndarray:
         """Posterior probabilities (n, k)."""
         return self.rowwise(phi)[0]
 
-    # EM in closed form: the M-step matches moments. Statistics are sum w r phi / N as one vector: see
+    # EM in closed form: the M-step matches moments. Statistics are sum w r phi / N as one vector a run: see
     # `climb`.
 
-    def m_step(self, first: np.ndarray) -> np.ndarray | None:
-        """phi whose Gaussians have the moments `first` (k, size); None where a mass is not positive.
+    def m_step(self, first: np.ndarray) -> np.ndarray:
+        """phi (R, k size) whose Gaussians have the moments `first` (R, k, size) of R runs, masses positive.
 
         An atom without rows takes the shape of the whole sample, so that it stays an atom with a name.
         """
         m, D = self.monomials, self.monomials.D
-        mass = first[:, 0]
-        if not (mass > 0).all() or not np.isfinite(first).all():
-            return None
-        total = mass.sum()
+        mass = first[:, :, 0]
+        total = mass.sum(axis=1, keepdims=True)
         empty = mass < EMPTY * total
         if empty.any():
-            first = np.where(empty[:, None], mass[:, None] * first.sum(axis=0) / total, first)
-        mean = first[:, 1 : 1 + D] / mass[:, None]
+            whole = first.sum(axis=1, keepdims=True) / total[:, :, None]
+            first = np.where(empty[:, :, None], mass[:, :, None] * whole, first)
+        atoms = first.reshape(-1, m.size) / mass.reshape(-1, 1)
+        mean = atoms[:, 1 : 1 + D]
         i, j = m.pairs
-        covariance = np.empty((self.k, D, D))
-        second = first[:, 1 + D :] / mass[:, None] - mean[:, i] * mean[:, j]
-        covariance[:, i, j] = covariance[:, j, i] = second
-        theta = m.natural(np.log(mass / total), mean, floored(covariance))
+        covariance = np.empty((len(atoms), D, D))
+        covariance[:, i, j] = covariance[:, j, i] = atoms[:, 1 + D :] - mean[:, i] * mean[:, j]
+        share = np.log(mass / total).ravel()
+        theta = m.natural(share, mean, floored(covariance))
         # Where many columns are singular together, rounding may take a precision at the floor out of the
         # parameter space.
         for floor in (1e2 * SPREAD_FLOOR, 1e4 * SPREAD_FLOOR):
             if D <= FEW_COLUMNS or m.gaussians(theta) is not None:
                 break
-            theta = m.natural(np.log(mass / total), mean, floored(covariance, floor))
-        return theta.ravel()
+            for e in range(len(theta)):
+                one = slice(e, e + 1)
+                if m.gaussians(theta[one]) is None:
+                    theta[one] = m.natural(share[one], mean[one], floored(covariance[one], floor))
+        return theta.reshape(len(first), -1)
 
-    def em(self, flat: np.ndarray, previous: Any) -> tuple[np.ndarray | None, float, np.ndarray]:
-        """M-step from statistics, the log-likelihood there, and the statistics there."""
-        phi = self.m_step(flat.reshape(self.k, -1))
-        if phi is None:
-            return None, -np.inf, flat
-        value, first, _ = self._sums(phi.reshape(self.k, -1), False)
-        return phi, value + self.offset, self._kept(first)
+    def em(
+        self, flat: np.ndarray, previous: Sequence[Any] | None
+    ) -> tuple[list[Any], np.ndarray, np.ndarray]:
+        """M-step from statistics (R, s) of each run, the log-likelihoods there, and the statistics there;
+        parameters None where a mass is not positive."""
+        first = flat.reshape(len(flat), self.k, -1)
+        at = np.flatnonzero((first[:, :, 0] > 0).all(axis=1) & np.isfinite(flat).all(axis=1))
+        out: list[Any] = [None] * len(flat)
+        values, statistics = np.full(len(flat), -np.inf), flat.copy()
+        for i, phi in zip(at, self.m_step(first[at]) if len(at) else (), strict=True):
+            value, sums, _ = self._sums(phi.reshape(self.k, -1), False)
+            out[i], values[i], statistics[i] = phi, value, self._kept(sums)
+        values += self.offset
+        return out, values, statistics
 
     def masses(self, flat: np.ndarray) -> np.ndarray:
         """Sums of the responsibilities (k,) in statistics."""
@@ -211,9 +223,7 @@ class JointProblem:
     def em_step(self, phi: np.ndarray) -> tuple[np.ndarray, float]:
         """One EM step, and the log-likelihood at the point it starts from."""
         value, first, _ = self._sums(phi.reshape(self.k, -1), False)
-        new = self.m_step(self._kept(first).reshape(self.k, -1))
-        assert new is not None
-        return new, value + self.offset
+        return self.m_step(self._kept(first).reshape(1, self.k, -1))[0], value + self.offset
 
     def statistics(self, r: np.ndarray) -> np.ndarray:
         """Statistics of responsibilities r (n, k)."""
@@ -237,14 +247,3 @@ class JointProblem:
     def gradient_norm(self, phi: np.ndarray, gradient: np.ndarray) -> float:
         """Largest mismatch of a moment, per row, in standardised columns."""
         return float(np.abs(gradient).max()) / self.weight_sum
-
-
-def _softmax(u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Responsibilities (k, n) of log joint densities u (k, n), and log-densities (n,); long rows are what
-    NumPy is fast on."""
-    top = u.max(axis=0)
-    u -= top
-    np.exp(u, out=u)
-    total = u.sum(axis=0)
-    u /= total
-    return u, top + np.log(total)

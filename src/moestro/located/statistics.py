@@ -14,20 +14,23 @@ of the monomials phi = (1, u, ...) of the located side u and of the other side v
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import digamma
+from scipy.special import digamma, zeta
 
 from .spread import Spread, Structure
 
 NU_BOX = (2.1, 200.0)  # degrees of freedom: a covariance exists; next to Gaussian
+NEWTON = 6  # steps, which give all digits of the degrees of freedom
 EMPTY = 1e-6  # share of the rows below which a component counts as empty
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Sums (k, ...) over the rows, divided by the sum of the weights."""
+    """Sums (K, ...) over the rows, divided by the sum of the weights; K is the components of all runs that
+    climb side by side."""
 
     mass: np.ndarray
     gram: np.ndarray
@@ -35,18 +38,20 @@ class Statistics:
     second: np.ndarray
     tail: np.ndarray
 
-    def flat(self) -> np.ndarray:
-        """One vector."""
-        return np.concatenate([getattr(self, n).ravel() for n in _PARTS])
+    def flat(self, k: int) -> np.ndarray:
+        """One vector a run of k components, (K / k, s)."""
+        runs = len(self.mass) // k
+        return np.concatenate([getattr(self, n).reshape(runs, -1) for n in _PARTS], axis=1)
 
-    def like(self, flat: np.ndarray) -> Statistics:
-        """Statistics of these shapes from one vector."""
+    @classmethod
+    def of(cls, flat: np.ndarray, k: int, Q: int, second: tuple[int, ...]) -> Statistics:
+        """Statistics of vectors (R, s): of Q monomials, and second moments of shape `second` a component."""
         out, at = {}, 0
-        for name in _PARTS:
-            shape = getattr(self, name).shape
-            size = int(np.prod(shape))
-            out[name], at = flat[at : at + size].reshape(shape), at + size
-        return Statistics(**out)
+        D = second[0]
+        for name, shape in zip(_PARTS, ((), (Q, Q), (Q, D), second, ()), strict=True):
+            size = k * int(np.prod(shape))
+            out[name], at = flat[:, at : at + size].reshape(-1, *shape), at + size
+        return cls(**out)
 
 
 _PARTS = ("mass", "gram", "cross", "second", "tail")
@@ -63,6 +68,17 @@ class Parameters:
     noise: Spread
     degrees_of_freedom: np.ndarray | None  # (k,)
 
+    def runs(self, k: int) -> list[Parameters]:
+        """Those of each run, of k components."""
+        return [self._part(slice(start, start + k)) for start in range(0, len(self.means), k)]
+
+    def _part(self, at: slice) -> Parameters:
+        nu = self.degrees_of_freedom
+        return Parameters(
+            self.log_weights[at], self.means[at], self.gate.part(at), self.coefficients[at],
+            self.noise.part(at), None if nu is None else nu[at],
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -75,23 +91,27 @@ class Shape:
     student: bool = False
 
 
-def m_step(shape: Shape, s: Statistics, previous: Parameters | None) -> Parameters | None:
-    """Parameters that maximise the expected complete log-likelihood; None where a mass is not positive."""
-    if not (s.mass > 0).all() or not np.isfinite(s.mass).all():
-        return None
-    total = s.gram[:, 0, 0]
-    if not (total > 0).all():
-        return None
+def possible(k: int, Q: int, flat: np.ndarray) -> np.ndarray:
+    """Which of the runs with statistics (R, s) have an M-step: all masses are positive numbers, (R,)."""
+    masses = np.concatenate([flat[:, :k], flat[:, k : k + k * Q * Q : Q * Q]], axis=1)
+    return (masses > 0).all(axis=1) & np.isfinite(masses).all(axis=1)
+
+
+def m_step(shape: Shape, s: Statistics, previous: Sequence[Parameters] | None) -> Parameters:
+    """Parameters of the components of all runs that maximise the expected complete log-likelihood of each
+    run; `previous` has those of each run."""
+    mass = s.mass.reshape(-1, shape.k)
+    share = mass / mass.sum(axis=1, keepdims=True)
     # A component without rows keeps the shape of the whole sample, so that it stays a component with a name.
-    empty = s.mass < EMPTY * s.mass.sum()
+    empty = share < EMPTY
     if empty.any():
         s = _filled(s, empty)
-        total = s.gram[:, 0, 0]
+    total = s.gram[:, 0, 0]
     phi = s.gram[:, 0, 1:] / total[:, None]
     v = s.cross[:, 0] / total[:, None]
     spread = s.gram[:, 1:, 1:] / total[:, None, None] - phi[:, :, None] * phi[:, None, :]
     cross = s.cross[:, 1:] / total[:, None, None] - phi[:, :, None] * v[:, None, :]
-    slopes = _regress(spread, cross)  # (k, Q - 1, D)
+    slopes = _regress(spread, cross)  # (K, Q - 1, D)
     ratio = total / s.mass
     if shape.noise.needs_matrix:
         second = s.second / total[:, None, None] - v[:, :, None] * v[:, None, :]
@@ -104,28 +124,26 @@ def m_step(shape: Shape, s: Statistics, previous: Parameters | None) -> Paramete
     if not shape.gate.needs_matrix:
         located = np.diagonal(located, axis1=1, axis2=2)
     intercept = v - np.einsum("kq,kqd->kd", phi, slopes)
-    nu = None
-    if shape.student:
-        nu = np.array([_degrees(float(t / m)) for t, m in zip(s.tail, s.mass, strict=True)])
     return Parameters(
-        log_weights=np.log(s.mass / s.mass.sum()),
+        log_weights=np.log(share).ravel(),
         means=phi[:, : shape.p],
-        gate=shape.gate.estimate(located, s.mass, None if previous is None else previous.gate),
+        gate=shape.gate.estimate(located, mass, None if previous is None else [p.gate for p in previous]),
         coefficients=np.concatenate([intercept[:, :, None], np.swapaxes(slopes, 1, 2)], axis=2),
-        noise=shape.noise.estimate(second, s.mass, None if previous is None else previous.noise),
-        degrees_of_freedom=nu,
+        noise=shape.noise.estimate(second, mass, None if previous is None else [p.noise for p in previous]),
+        degrees_of_freedom=_degrees(s.tail / s.mass) if shape.student else None,
     )
 
 
 def _filled(s: Statistics, empty: np.ndarray) -> Statistics:
-    """The empty components with the moments of all rows, at a mass that stays what it is."""
-    parts = {}
+    """The empty components (R, k) with the moments of all rows, at a mass that stays what it is."""
+    parts, mass = {}, s.mass.reshape(empty.shape)
     for name in _PARTS[1:]:
-        value = getattr(s, name).copy()
-        whole = value.sum(axis=0) / s.mass.sum()
-        shape = (-1,) + (1,) * (value.ndim - 1)
-        value[empty] = s.mass[empty].reshape(shape) * whole
-        parts[name] = value
+        value = getattr(s, name)
+        by_run = value.reshape(*empty.shape, *value.shape[1:])
+        trailing = (1,) * (value.ndim - 1)
+        whole = by_run.sum(axis=1) / mass.sum(axis=1).reshape(-1, *trailing)
+        filled = mass.reshape(*empty.shape, *trailing) * whole[:, None]
+        parts[name] = np.where(empty.reshape(*empty.shape, *trailing), filled, by_run).reshape(value.shape)
     return Statistics(mass=s.mass, **parts)
 
 
@@ -142,18 +160,14 @@ def _regress(spread: np.ndarray, cross: np.ndarray) -> np.ndarray:
     return scale[:, :, None] * (vectors @ (inverse[:, :, None] * turned))
 
 
-def _degrees(tail: float) -> float:
-    """nu with 1 - digamma(nu / 2) + log(nu / 2) + tail = 0, within its box."""
-
-    def score(nu: float) -> float:
-        return 1.0 - float(digamma(nu / 2)) + float(np.log(nu / 2)) + tail
-
-    low, high = NU_BOX
-    if score(low) <= 0:
-        return low
-    if score(high) >= 0:
-        return high
-    for _ in range(60):
-        middle = float(np.sqrt(low * high))
-        low, high = (middle, high) if score(middle) > 0 else (low, middle)
-    return float(np.sqrt(low * high))
+def _degrees(tail: np.ndarray) -> np.ndarray:
+    """nu with log(nu / 2) - digamma(nu / 2) = -1 - tail, within its box, by Newton's method in 1 / nu: the
+    left side is 1 / nu + 1 / (3 nu^2) - ..., hardly bent."""
+    aim, (low, high) = -1.0 - tail, NU_BOX
+    inverse = np.clip(aim, 1.0 / high, 1.0 / low)
+    for _ in range(NEWTON):
+        half = 0.5 / inverse
+        slope = (half * zeta(2.0, half) - 1.0) / inverse  # zeta(2, .) is the trigamma function
+        inverse = inverse - (np.log(half) - digamma(half) - aim) / slope
+        inverse = np.minimum(np.maximum(inverse, 1.0 / high), 1.0 / low)
+    return 1.0 / inverse

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.special import digamma
 
-from ..gates import log_sum_exp
 from . import polynomial
-from .normal import log_density
-from .statistics import Parameters, Shape, Statistics, m_step
+from .normal import log_density, softmax
+from .statistics import Parameters, Shape, Statistics, m_step, possible
 
-BLOCK = 4096
+NUMBERS = 2**19  # of the residuals of all components that are held together, for a run
+LEAST, BLOCK = 256, 4096  # rows
 WIDE_COLUMNS = 60  # columns beyond which a matrix of second moments a component is dear
 
 
@@ -57,6 +59,11 @@ class StructuredProblem:
         return polynomial.values(self.u, self.degree)
 
     @cached_property
+    def both(self) -> np.ndarray:
+        """Monomials and v, (n, Q + D)."""
+        return np.concatenate([self.phi, self.v], axis=1)
+
+    @cached_property
     def weight_sum(self) -> float:
         return float(len(self.u) if self.weights is None else self.weights.sum())
 
@@ -65,25 +72,32 @@ class StructuredProblem:
         """Whether second moments are large matrices."""
         return self.shape.noise.needs_matrix and self.v.shape[1] > WIDE_COLUMNS
 
-    # EM. Statistics travel as one vector: see `climb`.
+    # EM. Statistics travel as one vector a run: see `climb`.
 
     def em(
-        self, flat: np.ndarray, previous: Parameters | None
-    ) -> tuple[Parameters | None, float, np.ndarray]:
-        """One M-step from statistics, the log-likelihood there, and the statistics there."""
-        found = m_step(self.shape, self._empty().like(flat), previous)
-        if found is None:
-            return None, -np.inf, flat
-        value, statistics = self.expect(found)
-        return found, value, statistics.flat()
+        self, flat: np.ndarray, previous: Sequence[Parameters] | None
+    ) -> tuple[list[Any], np.ndarray, np.ndarray]:
+        """One M-step from statistics (R, s) of each run, the log-likelihoods there, and the statistics."""
+        at = np.flatnonzero(possible(self.k, self.phi.shape[1], flat))
+        out: list[Any] = [None] * len(flat)
+        values, statistics = np.full(len(flat), -np.inf), flat.copy()
+        if len(at):
+            before = None if previous is None else [previous[i] for i in at]
+            s = Statistics.of(flat[at], self.k, self.phi.shape[1], self._second)
+            found = m_step(self.shape, s, before)
+            values[at], new = self._expect(found)
+            statistics[at] = new.flat(self.k)
+            for i, own in zip(at, found.runs(self.k), strict=True):
+                out[i] = own
+        return out, values, statistics
 
     def statistics(self, r: np.ndarray) -> np.ndarray:
         """Statistics of responsibilities r (n, k)."""
-        out = self._empty()
+        out = self._empty(self.k)
         for at in self._blocks():
-            weighted = r[at] if self.weights is None else r[at] * self.weights[at, None]
-            self._add(out, at, weighted, weighted, np.zeros_like(weighted))
-        return self._scaled(out).flat()
+            weighted = r[at].T if self.weights is None else r[at].T * self.weights[at]
+            self._add(out, at, weighted, weighted)
+        return self._scaled(out).flat(self.k)[0]
 
     def masses(self, flat: np.ndarray) -> np.ndarray:
         """Sums of the responsibilities (k,) in statistics."""
@@ -95,31 +109,35 @@ class StructuredProblem:
 
     def value(self, found: Parameters) -> tuple[float, np.ndarray]:
         """Log-likelihood, and sums of the responsibilities (k,)."""
-        value, s = self.expect(found)
-        return value, s.mass * self.weight_sum
+        values, s = self._expect(found)
+        return float(values[0]), s.mass * self.weight_sum
 
-    def expect(self, found: Parameters) -> tuple[float, Statistics]:
-        """Log-likelihood and statistics at parameters."""
-        out, value = self._empty(), self.offset
+    def _expect(self, found: Parameters) -> tuple[np.ndarray, Statistics]:
+        """Log-likelihoods (R,) and statistics at the parameters of R runs."""
+        K = len(found.means)
+        out, values = self._empty(K), np.full(K // self.k, self.offset)
         for at in self._blocks():
             joint, w, log_w = self._joint(found, at)
-            level = log_sum_exp(joint)
-            r = np.exp(joint - level)
+            r, level = softmax(joint.reshape(-1, self.k, joint.shape[1]), axis=1)
+            r = r.reshape(joint.shape)
             if self.weights is None:
-                value += float(level.sum())
+                values += level.sum(axis=1)
             else:
-                value += float(self.weights[at] @ level[:, 0])
-                r = r * self.weights[at, None]
-            self._add(out, at, r, r * w, r * (log_w - w))
-        return value, self._scaled(out)
+                values += level @ self.weights[at]
+                r = r * self.weights[at]
+            if w is None or log_w is None:
+                self._add(out, at, r, r)
+            else:
+                self._add(out, at, r, r * w)
+                out.tail[:] += (r * (log_w - w)).sum(axis=1)
+        return values, self._scaled(out)
 
     def rowwise(self, found: Parameters) -> tuple[np.ndarray, np.ndarray]:
         """Posterior probabilities (n, k) and log-densities (n,)."""
         out, density = np.empty((len(self.u), self.k)), np.empty(len(self.u))
         for at in self._blocks():
-            joint = self._joint(found, at)[0]
-            level = log_sum_exp(joint)
-            out[at], density[at] = np.exp(joint - level), level[:, 0]
+            r, density[at] = softmax(self._joint(found, at)[0])
+            out[at] = r.T
         return out, density
 
     def responsibilities(self, found: Parameters) -> np.ndarray:
@@ -130,44 +148,47 @@ class StructuredProblem:
         """v - B_e phi of some rows."""
         return self.v[rows] - self.phi[rows] @ found.coefficients[e].T
 
-    def _joint(self, found: Parameters, at: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """log pi_e p_e(u, v), E[W] and E[log W] given the component, each (rows, k)."""
+    def _joint(self, found: Parameters, at: slice) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """log pi_e p_e(u, v), each (K, rows); with Student tails E[W] and E[log W] given the component."""
         D = self.u.shape[1] + self.v.shape[1]
-        log_det = found.gate.log_det + found.noise.log_det
-        distance = np.empty((at.stop - at.start, self.k))
-        for e in range(self.k):
-            distance[:, e] = found.gate.distance(e, self.u[at] - found.means[e])
-            distance[:, e] += found.noise.distance(e, self.v[at] - self.phi[at] @ found.coefficients[e].T)
-        joint = found.log_weights + log_density(distance, log_det, D, found.degrees_of_freedom)
-        if found.degrees_of_freedom is None:
-            one = np.ones_like(distance)
-            return joint, one, np.zeros_like(one)
-        nu = found.degrees_of_freedom
+        log_det = (found.gate.log_det + found.noise.log_det)[:, None]
+        nu = None if found.degrees_of_freedom is None else found.degrees_of_freedom[:, None]
+        distance = found.gate.distances(self.u[at] - found.means[:, None])
+        predicted = self.phi[at] @ np.swapaxes(found.coefficients, 1, 2)
+        distance += found.noise.distances(self.v[at] - predicted)
+        joint = found.log_weights[:, None] + log_density(distance, log_det, D, nu)
+        if nu is None:
+            return joint, None, None
         half = 0.5 * (nu + distance)
         return joint, 0.5 * (nu + D) / half, digamma(0.5 * (nu + D)) - np.log(half)
 
-    def _add(self, out: Statistics, at: slice, r: np.ndarray, rw: np.ndarray, tail: np.ndarray) -> None:
-        phi, v = self.phi[at], self.v[at]
-        out.mass[:] += r.sum(axis=0)
-        out.tail[:] += tail.sum(axis=0)
-        squares = None if self.shape.noise.needs_matrix else v * v
-        for e in range(self.k):
-            weighted = phi * rw[:, e, None]
-            out.gram[e] += weighted.T @ phi
-            out.cross[e] += weighted.T @ v
-            out.second[e] += (v * rw[:, e, None]).T @ v if squares is None else rw[:, e] @ squares
+    def _add(self, out: Statistics, at: slice, r: np.ndarray, rw: np.ndarray) -> None:
+        """Sums of rows with responsibilities r and r w (K, rows)."""
+        both, Q = self.both[at], self.phi.shape[1]
+        out.mass[:] += r.sum(axis=1)
+        matrix = self.shape.noise.needs_matrix
+        left = both if matrix else both[:, :Q]
+        sums = (left.T * rw[:, None, :]) @ both
+        out.gram[:] += sums[:, :Q, :Q]
+        out.cross[:] += sums[:, :Q, Q:]
+        out.second[:] += sums[:, Q:, Q:] if matrix else rw @ both[:, Q:] ** 2
 
     def _scaled(self, out: Statistics) -> Statistics:
         N = self.weight_sum
         return Statistics(out.mass / N, out.gram / N, out.cross / N, out.second / N, out.tail / N)
 
-    def _empty(self) -> Statistics:
-        k, D, Q = self.k, self.v.shape[1], self.phi.shape[1]
-        second = (k, D, D) if self.shape.noise.needs_matrix else (k, D)
-        return Statistics(
-            np.zeros(k), np.zeros((k, Q, Q)), np.zeros((k, Q, D)), np.zeros(second), np.zeros(k)
-        )
+    @property
+    def _second(self) -> tuple[int, ...]:
+        """Shape of a component's second moments."""
+        D = self.v.shape[1]
+        return (D, D) if self.shape.noise.needs_matrix else (D,)
+
+    def _empty(self, K: int) -> Statistics:
+        D, Q = self.v.shape[1], self.phi.shape[1]
+        zeros = ((K,), (K, Q, Q), (K, Q, D), (K, *self._second), (K,))
+        return Statistics(*(np.zeros(shape) for shape in zeros))
 
     def _blocks(self) -> list[slice]:
         n = len(self.u)
-        return [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
+        step = int(np.clip(NUMBERS // (self.k * self.both.shape[1]), LEAST, BLOCK))
+        return [slice(start, min(start + step, n)) for start in range(0, n, step)]

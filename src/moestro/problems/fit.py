@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..model import Model
-from ..rows import MERGE_LIMIT, Rows
+from ..rows import MERGE_LIMIT, Rows, RowsElsewhere
 from ..search import Fit, Options, check_options, fit_path, fit_problem
 from ..solvers import EM, LBFGS, Coordinates, Newton, Solver
 from .memberships import possible
@@ -28,14 +28,14 @@ def choose_solver(name: str, size: int) -> Solver:
     return SOLVERS[name]()
 
 
-def fit_mixture(model: Model, rows: Rows, options: Options) -> MixtureFit:
+def fit_mixture(model: Model, rows: Rows | RowsElsewhere, options: Options) -> MixtureFit:
     """Maximise the log-likelihood of `model` on `rows`."""
     return fit_mixtures(model, rows, [model.k], options)[0]
 
 
 def fit_mixtures(
     model: Model,
-    rows: Rows,
+    rows: Rows | RowsElsewhere,
     ks: Sequence[int],
     options: Options,
     started: Callable[[int], None] | None = None,
@@ -44,10 +44,11 @@ def fit_mixtures(
     """Fits for each k of `ks`, in increasing order, as `search.fit_path` makes them."""
     largest = max(ks)
     check_options(options, min(*ks, model.k))
-    w = rows.row_weights
-    model.family.check_response(rows.y if w is None else rows.y[w > 0])
+    rows.checked(model.family.check_response)
     _check_distinct(replace(model, k=largest), rows)
     if model.family.members:
+        if isinstance(rows, RowsElsewhere):
+            raise DataError("experts of several families are fitted to rows in memory: give a frame of them")
         _check_members(model, rows, ks)
     free = model.constraints.symmetric and not model.gate.path(largest) and not model.family.members
     nested = options.nested and not options.only_initial and free
@@ -58,14 +59,15 @@ def fit_mixtures(
     return fit_path(one, ks, options, nested, started, finished)  # type: ignore[return-value]
 
 
-def _fit(model: Model, rows: Rows, options: Options, below: Fit | None = None) -> MixtureFit:
-    if rows.n <= MERGE_LIMIT:
+def _fit(model: Model, rows: Rows | RowsElsewhere, options: Options, below: Fit | None = None) -> MixtureFit:
+    if isinstance(rows, Rows) and rows.n <= MERGE_LIMIT:
         rows = rows.merged()
     _check_distinct(model, rows)
     c = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box, rows.response_scaling)
     solver = choose_solver(options.solver, c.size)
     kind = SparseProblem if model.gate.path(model.k) else MixtureProblem
-    problem = kind(rows, c, solver, options.engine, options.threads, options.rank_by)
+    sampled = options.solver == "auto" and isinstance(solver, Newton) and kind is MixtureProblem
+    problem = kind(rows, c, solver, options.engine, options.threads, options.rank_by, sampled=sampled)
     return fit_problem(problem, options, below)  # type: ignore[return-value]
 
 
@@ -110,9 +112,10 @@ def _check_members(model: Model, rows: Rows, ks: Sequence[int]) -> None:
             )
 
 
-def _check_distinct(model: Model, rows: Rows) -> None:
+def _check_distinct(model: Model, rows: Rows | RowsElsewhere) -> None:
     if model.k == 1:
         return
+    rows = rows.at_hand
     distinct = rows.n_units
     if rows.n > MERGE_LIMIT:
         distinct = rows.take(np.arange(min(distinct, MERGE_LIMIT))).merged().n_units

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..engine import Evaluation, Order
-from ..experts import Mixed
 from ..model import Model
 from ..rows import Rows
 from ..solvers.coordinates import Objective
@@ -16,8 +15,8 @@ from ..solvers.em import climb
 
 
 def pooled(objective: Objective) -> np.ndarray:
-    """phi with equal gate weights and every expert at the marginal law of y."""
-    c, rows = objective.coordinates, objective.engine.rows
+    """phi with equal gate weights and every expert at the marginal law of y, of the rows at hand."""
+    c, rows = objective.coordinates, objective.engine.rows.at_hand
     theta = np.zeros(c.model.size)
     gate, shared = c.model.gate.initial(c.model.k, c.model.q)
     c.model.gate_coefficients(theta)[:] = gate
@@ -36,10 +35,9 @@ def pooled(objective: Objective) -> np.ndarray:
 
 def possible(model: Model, rows: Rows) -> np.ndarray | None:
     """Boolean (u, k): experts whose families can have the units' responses; None where all can."""
-    law = model.family
-    if not isinstance(law, Mixed):
+    each = model.family.possible((rows.y - rows.y_center) / rows.y_scale)
+    if each is None:
         return None
-    each = law.possible((rows.y - rows.y_center) / rows.y_scale)
     return each if rows.groups is None else rows.groups.sum(~each) == 0
 
 

@@ -10,17 +10,17 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..engine import GATES, Evaluation, Order, make_engine
+from ..engine import Evaluation, Order, is_compiled, make_engine
 from ..model import Model
-from ..rows import Rows, sample_rows
+from ..rows import Rows, RowsElsewhere, sample_rows
 from ..search import Defaults, End, Fit, Said, audited, budget_of, entropy, history
 from ..search.starts import STRATEGIES
-from ..solvers import Coordinates, Objective, Solver, Status, narrow_status, run, thin_status
+from ..solvers import Coordinates, Objective, Sampled, Solver, Status, narrow_status, run, thin_status
 from ..solvers.base import Cancelled
-from ..solvers.diagnosis import diagnose
 from ..solvers.em import climb
 from ..solvers.pool import Pool
 from ..solvers.together import newton_together
+from .curvature import MANY_ROWS, from_first, status_of
 from .memberships import from_memberships, pooled
 from .ranking import Ranking
 from .smaller import duplicated, halves
@@ -74,15 +74,21 @@ class MixtureProblem(Defaults):
     rank_by : {"usable", "likelihood"}
     share : float
         Of all rows, by weight.
+    sampled : bool
+        Whether the polish of many rows takes its curvature from parts of them.
+    samples : tuple of MixtureProblem
+        Growing random parts of the rows that it takes it from; none where an exact Hessian is.
     """
 
-    rows: Rows
+    rows: Rows | RowsElsewhere
     coordinates: Coordinates
     solver: Solver
     engine: str = "auto"
     threads: int = 1
     rank_by: str = "usable"
     share: float = 1.0
+    sampled: bool = False
+    samples: tuple[MixtureProblem, ...] = ()
 
     @property
     def model(self) -> Model:
@@ -95,6 +101,10 @@ class MixtureProblem(Defaults):
     @property
     def n(self) -> int:
         return self.rows.n
+
+    @property
+    def at_hand(self) -> int:
+        return self.rows.at_hand.n
 
     @property
     def size(self) -> int:
@@ -111,7 +121,7 @@ class MixtureProblem(Defaults):
 
     @property
     def budget(self) -> float:
-        return budget_of(self, PASSES if self.model.gate.name in GATES else SLOW_PASSES)
+        return budget_of(self, PASSES if is_compiled(self.model) else SLOW_PASSES)
 
     @property
     def at_once(self) -> int:
@@ -196,8 +206,13 @@ class MixtureProblem(Defaults):
     def advance(
         self, point: np.ndarray, *, tol: float, max_iter: int | None, cancel: threading.Event | None
     ) -> End:
-        end = run(self.solver, self.objective, point, tol=tol, max_iter=max_iter, cancel=cancel)
-        return End(end.phi, end.value, end.evaluation.mass, end.iterations, outcome=end)
+        passes: list[int] = []
+        solver = Sampled([part.objective for part in self.samples]) if self.samples else self.solver
+        end = run(
+            solver, self.objective, point, tol=tol, max_iter=max_iter, cancel=cancel,
+            callback=lambda _: passes.append(self.objective.tally.passes),
+        )  # fmt: skip
+        return End(end.phi, end.value, end.evaluation.mass, end.iterations, counts=tuple(passes), outcome=end)
 
     def values(self, points: Sequence[np.ndarray], pool: Pool) -> Sequence[tuple[float, np.ndarray]]:
         e = self.objective.evaluate_all(np.array(points), Order.VALUE, threads=pool.threads)
@@ -214,13 +229,8 @@ class MixtureProblem(Defaults):
 
     def diagnose(self, end: End) -> Status:
         """How the polish ended, thin experts by name."""
-        outcome = end.outcome
-        curvature = outcome.evaluation
-        if curvature.curvature is None:
-            curvature = (
-                self.objective.evaluate(outcome.phi, Order.CURVATURE) if self.size <= NEWTON_LIMIT else None
-            )
-        status = diagnose(self.objective, outcome, curvature)
+        outcome, sample = end.outcome, self.samples[-1].objective if self.samples else None
+        status = status_of(self.objective, outcome, sample, exact=self.size <= NEWTON_LIMIT)
         if not status.usable or self.rank_by == "likelihood":
             return status
         narrow = self.ranking.narrow(outcome.phi)
@@ -232,16 +242,23 @@ class MixtureProblem(Defaults):
 
     # Rows
 
+    def beside(self, samples: Sequence[MixtureProblem]) -> Self:
+        elsewhere = self.at_hand < self.n
+        if not (self.sampled and (elsewhere or self.n >= MANY_ROWS)):
+            return self
+        return replace(self, samples=from_first(samples, [part.n for part in samples], self.n))
+
     def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray:
-        return sample_rows(self.rows, seed)
+        return sample_rows(self.rows.at_hand, seed)
 
     def subset(self, rows: np.ndarray) -> Self:
-        part = self.rows.take(rows).merged()
+        part = self.rows.at_hand.take(rows).merged()
         share = self.share * part.row_weight_sum / self.rows.row_weight_sum
-        return replace(self, rows=part, share=share)
+        return replace(self, rows=part, share=share, samples=())
 
     def fit(self, end: End, **common: Any) -> MixtureFit:
         theta = self.coordinates.expand(end.point)
+        entropies: list[float] = []
         found = MixtureFit(
             model=self.model,
             coordinates=self.coordinates,
@@ -250,29 +267,26 @@ class MixtureProblem(Defaults):
             n_parameters=self.size,
             weight_sum=self.weight_sum,
             mass=end.mass,
-            entropy=self._entropy(theta),
+            entropy=0.0,
             group_sizes=self._group_sizes(),
-            history=history(end.outcome.trace),
+            history=history(end.outcome.trace, end.counts),
             **common,
         )
-        return audited(found, self._said(theta))
+        found = audited(found, self._said(theta, entropies))
+        return replace(found, entropy=sum(entropies))
 
-    def _said(self, theta: np.ndarray) -> Iterator[Said]:
-        """What theta says of the rows, by the readable engine, whichever found it."""
+    def _said(self, theta: np.ndarray, entropies: list[float]) -> Iterator[Said]:
+        """What theta says of the rows, by the readable engine, whichever found it; the entropies of its
+        responsibilities are kept."""
         for part in self.rows.parts(PART):
             at = make_engine(self.model, part, "array").rowwise(theta)
+            entropies.append(entropy(at.responsibilities, part.w))
             yield part.w, at.log_density, at.responsibilities
 
     def _group_sizes(self) -> tuple[int, int, int] | None:
-        groups, w = self.rows.groups, self.rows.w
+        groups = self.rows.groups
         if groups is None:
             return None
+        w = self.rows.w
         sizes = groups.sizes if w is None else groups.sizes[w > 0]
         return len(sizes), int(sizes.min()), int(sizes.max())
-
-    def _entropy(self, theta: np.ndarray) -> float:
-        total = 0.0
-        for part in self.rows.parts(PART):
-            r = make_engine(self.model, part, self.engine, self.threads).rowwise(theta).responsibilities
-            total += entropy(r, part.w)
-        return total

@@ -24,10 +24,11 @@ made here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from ..rows import Rows
+from ..rows import Rows, RowsElsewhere
 from ..solvers import Coordinates
 
 ROWS = 2.0  # rows a parameter of its own that an expert as wide as the response needs
@@ -54,10 +55,9 @@ class Ranking:
     rounding: float = 0.0
 
     @classmethod
-    def of(cls, coordinates: Coordinates, rows: Rows, by: str, share: float = 1.0) -> Ranking:
+    def of(cls, coordinates: Coordinates, rows: Rows | RowsElsewhere, by: str, share: float = 1.0) -> Ranking:
         """The ranking of fits on `rows`, a `share` of all rows."""
-        total, w = rows.row_weight_sum, rows.row_weights
-        present = rows.n if w is None else int(np.count_nonzero(w))
+        total, present = rows.row_weight_sum, rows.n_present
         rounded = (
             rows.spacing / rows.y_scale / np.sqrt(12.0) if coordinates.model.family.scales_response else 0.0
         )
@@ -74,13 +74,19 @@ class Ranking:
         """Boolean (k,): experts with too few rows for their parameters. `mass` (k,) are sums of
         responsibilities."""
         c = self.coordinates
-        model, family = c.model, c.model.family
+        model = c.model
         if model.k == 1:
             return np.zeros(1, dtype=bool)
-        free = [0 if family.tied_nuisances else model.law(e).nuisances for e in range(model.k)]
-        own = c.predictors_of_expert.sum(axis=0) + np.array(free)
-        narrow = np.maximum(family.narrowness(model.nuisances(c.expand(phi))), 0.0)
-        return mass * self.unit < own * (ROWS + narrow)
+        narrow = np.maximum(model.family.narrowness(model.nuisances(c.expand(phi))), 0.0)
+        return mass * self.unit < self._own * (ROWS + narrow)
+
+    @cached_property
+    def _own(self) -> np.ndarray:
+        """Parameters (k,) of each expert's own."""
+        c = self.coordinates
+        model, tied = c.model, c.model.family.tied_nuisances
+        free = [0 if tied else model.law(e).nuisances for e in range(model.k)]
+        return c.predictors_of_expert.sum(axis=0) + np.array(free)
 
     def key(self, phi: np.ndarray, value: float, mass: np.ndarray) -> tuple[int, float]:
         """Larger is better: (2 usable, 1 thin, 0 collapsed, -1 not finite; log-likelihood)."""

@@ -1,9 +1,13 @@
 """Rows of data as the engines sum over them: the only place that knows n."""
 
+from .elsewhere import Reader, RowsElsewhere, read_elsewhere
 from .groups import Groups, encode_groups, sort_groups
 from .order import MERGE_LIMIT, merge_rows, shuffled
 from .read import read
 from .rows import Block, Rows, sample_rows
+from .scan import Scan, memory_of, read_any, read_given, refuse_whole, scan_columns, scan_formula
+from .sources import is_elsewhere
+from .survey import Survey
 from .wide import Columns, WideRows, read_wide
 
 __all__ = [
@@ -11,13 +15,25 @@ __all__ = [
     "Block",
     "Columns",
     "Groups",
+    "Reader",
     "Rows",
+    "RowsElsewhere",
+    "Scan",
+    "Survey",
     "WideRows",
     "encode_groups",
+    "is_elsewhere",
+    "memory_of",
     "merge_rows",
     "read",
+    "read_any",
+    "read_elsewhere",
+    "read_given",
     "read_wide",
+    "refuse_whole",
     "sample_rows",
+    "scan_columns",
+    "scan_formula",
     "shuffled",
     "sort_groups",
 ]

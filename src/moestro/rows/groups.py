@@ -83,7 +83,7 @@ def encode_groups(ids: Any, n: int, name: str = "groups") -> tuple[np.ndarray, l
     values = np.asarray(values)
     if values.shape != (n,):
         raise DataError(f"{name} has shape {values.shape}, expected ({n},): one id a row")
-    absent = missing(values) if values.dtype == object else values != values
+    absent = missing(values)
     if absent.any():
         raise DataError(f"{name} is missing in {which_rows(absent)}: give every row an id")
     if values.dtype != object:

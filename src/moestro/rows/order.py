@@ -36,9 +36,9 @@ def shuffled(
     group's is the sum of its rows'), and by a second one of how often the same unit came before."""
     a, b = seed.generate_state(2, np.uint64)
     with np.errstate(over="ignore"):
-        key = _mixed(_bits(columns[0]), a)
+        key = mixed(_bits(columns[0]), a)
         for j, column in enumerate(columns[1:]):
-            key = _mixed(key + _bits(column), a + np.uint64(2 * j + 1))
+            key = mixed(key + _bits(column), a + np.uint64(2 * j + 1))
         if groups is not None:
             key = groups.sum(key)
         order = np.argsort(key, kind="stable")
@@ -46,15 +46,15 @@ def shuffled(
         first = np.r_[True, ordered[1:] != ordered[:-1]]
         start = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
         again = (np.arange(len(order)) - start).astype(np.uint64)
-        return order[np.argsort(_mixed(ordered + again, b), kind="stable")]
+        return order[np.argsort(mixed(ordered + again, b), kind="stable")]
 
 
 def _bits(column: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(column, dtype=float).view(np.uint64)
 
 
-def _mixed(key: np.ndarray, salt: np.uint64) -> np.ndarray:
-    """A finaliser of splitmix64."""
+def mixed(key: np.ndarray, salt: np.uint64) -> np.ndarray:
+    """A finaliser of splitmix64, of each key."""
     key = (key ^ salt) * np.uint64(0x9E3779B97F4A7C15)
     key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -34,6 +34,9 @@ class Scalable(Protocol):
     @property
     def takes_bounds(self) -> bool: ...
 
+    @property
+    def lowest(self) -> float: ...
+
 
 class Given(NamedTuple):
     """Columns as they come."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -91,6 +91,21 @@ class Rows:
     @property
     def n(self) -> int:
         return self.x.shape[0]
+
+    @property
+    def at_hand(self) -> Rows:
+        """The rows that are in memory: all of them."""
+        return self
+
+    @property
+    def n_present(self) -> int:
+        """Rows with a weight above zero."""
+        return self.n if self.row_weights is None else int(np.count_nonzero(self.row_weights))
+
+    def checked(self, check: Callable[[np.ndarray], None]) -> None:
+        """`check` the responses of the rows that are present."""
+        w = self.row_weights
+        check(self.y if w is None else self.y[w > 0])
 
     @property
     def n_units(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,7 +43,7 @@ class Candidate:
         self.key = problem.key(end.point, end.value, end.mass)
 
 
-@dataclass
+@dataclass(eq=False)
 class Optimum:
     """A local maximum on the rows that are searched: its best run, and how often it was found.
 
@@ -78,10 +79,13 @@ class Optima:
             here.found += 1
         if candidate.key > here.best.key:
             here.best = candidate
-        self.known.sort(key=lambda o: o.key, reverse=True)
+            self.known.remove(here)
+        if here.best is candidate:
+            insort(self.known, here, key=lambda o: (-o.key[0], -o.key[1]))
         return here
 
     def _place(self, candidate: Candidate) -> Optimum:
+        """The known optimum at which the run ended, or a new one."""
         density = None
         for other in self.known:
             if abs(other.best.value - candidate.value) > self.problem.same_value:
@@ -90,9 +94,7 @@ class Optima:
                 density = self._density(candidate)
             if np.abs(density - other.density).mean() <= SAME_DENSITY:
                 return other
-        new = Optimum(candidate, self._density(candidate) if density is None else density)
-        self.known.append(new)
-        return new
+        return Optimum(candidate, self._density(candidate) if density is None else density)
 
     def _density(self, candidate: Candidate) -> np.ndarray:
         return self.problem.rowwise(candidate.point)[1]

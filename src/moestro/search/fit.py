@@ -21,14 +21,16 @@ def entropy(r: np.ndarray, w: np.ndarray | None) -> float:
     return -float(weights @ (r * np.log(np.maximum(r, 1e-300))).sum(axis=1))
 
 
-def history(trace: Sequence[Info]) -> Table:
-    """One row an iteration of a solver."""
+def history(trace: Sequence[Info], passes: Sequence[int] | None = None) -> Table:
+    """One row an iteration of a solver; `passes` over all rows by its end, those before it included."""
+    counted = {} if passes is None else {"passes": list(passes)}
     return Table(
         {
             "iteration": list(range(1, len(trace) + 1)),
             "log_likelihood": [info.value for info in trace],
             "gradient": [info.gradient_norm for info in trace],
             "step": [info.step for info in trace],
+            **counted,
         }
     )
 

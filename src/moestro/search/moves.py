@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .starts import near_a_line, near_a_point, some_share
+from .starts import near_a_line, near_a_point, some_share, some_tries
 
 Move = Callable[[np.random.Generator, np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
@@ -19,7 +19,15 @@ Move = Callable[[np.random.Generator, np.ndarray, np.ndarray, np.ndarray, np.nda
 def _side(rng: np.random.Generator, x: np.ndarray, n: int) -> np.ndarray:
     """A random half-space of x; a random half of the rows where there is no x."""
     along = x @ rng.standard_normal(x.shape[1]) if x.shape[1] else rng.random(n)
-    return along > np.quantile(along, rng.uniform(0.3, 0.7))
+    cut = int((n - 1) * rng.uniform(0.3, 0.7))
+    return along > np.partition(along, cut)[cut]
+
+
+def _two(rng: np.random.Generator, k: int) -> tuple[int, int]:
+    """Two different experts of k."""
+    a, b = int(rng.integers(k - 1)), int(rng.integers(k))  # Floyd's algorithm
+    b = k - 1 if a == b else b
+    return (a, b) if rng.integers(2) else (b, a)
 
 
 def _without(r: np.ndarray, a: int) -> np.ndarray:
@@ -44,7 +52,7 @@ def split(
     rng: np.random.Generator, x: np.ndarray, y: np.ndarray, r: np.ndarray, density: np.ndarray
 ) -> np.ndarray:
     """Dissolve one expert, split another along a random half-space."""
-    a, b = rng.choice(r.shape[1], 2, replace=False)
+    a, b = _two(rng, r.shape[1])
     out, side = _without(r, a), _side(rng, x, len(r))
     out[side, a], out[side, b] = out[side, b], 0.0
     return out
@@ -54,7 +62,7 @@ def share(
     rng: np.random.Generator, x: np.ndarray, y: np.ndarray, r: np.ndarray, density: np.ndarray
 ) -> np.ndarray:
     """Pool two experts and part them again along a random half-space."""
-    a, b = rng.choice(r.shape[1], 2, replace=False)
+    a, b = _two(rng, r.shape[1])
     out, both, side = r.copy(), r[:, a] + r[:, b], _side(rng, x, len(r))
     out[:, a], out[:, b] = both * side, both * ~side
     return out
@@ -76,7 +84,7 @@ def subset(
 ) -> np.ndarray:
     """Restart one expert on the rows near a hyperplane through a few of them."""
     a = rng.integers(r.shape[1])
-    some = near_a_line(rng, x, y, len(x) // (2 * r.shape[1]), int(rng.choice([1, 4, 16])))
+    some = near_a_line(rng, x, y, len(x) // (2 * r.shape[1]), some_tries(rng))
     return _restart(r, a, some)
 
 
@@ -94,12 +102,12 @@ def within(
     rng: np.random.Generator, x: np.ndarray, y: np.ndarray, r: np.ndarray, density: np.ndarray
 ) -> np.ndarray:
     """Restart one expert on a band among the rows of another: finds a group that the other one hides."""
-    a, b = rng.choice(r.shape[1], 2, replace=False)
+    a, b = _two(rng, r.shape[1])
     own = np.flatnonzero(r.argmax(axis=1) == b)
     if len(own) < x.shape[1] + 4:
         own = np.arange(len(x))
     share = some_share(rng, len(own), 0.1, 0.6, x.shape[1])
-    return _restart(r, a, own[near_a_line(rng, x[own], y[own], share, int(rng.choice([1, 4, 16])))])
+    return _restart(r, a, own[near_a_line(rng, x[own], y[own], share, some_tries(rng))])
 
 
 def ball(

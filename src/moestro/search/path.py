@@ -65,7 +65,8 @@ def fit_problem(problem: Problem, options: Options, below: Fit | None = None) ->
     """The best optimum of `problem` that the search finds, polished; never below the fit `below` of one
     expert less."""
     search_seed, draw = seed_sequence(options.seed).spawn(2)
-    whole = options.only_initial or problem.k == 1
+    elsewhere = problem.at_hand < problem.n
+    whole = options.only_initial or (problem.k == 1 and not elsewhere)
     levels, judge = ([problem], None) if whole else _levels(problem, draw)
     work = levels[0].n * problem.size
     with quiet(), one_blas_thread(), Pool(options.threads if work > 5_000 else 1) as pool:
@@ -134,16 +135,20 @@ def _levels(problem: Problem, seed: np.random.SeedSequence) -> tuple[list[Proble
     rows."""
     levels: list[Problem] = []
     judge: Problem | None = None
-    size = problem.search_rows
+    size, at_hand = problem.search_rows, problem.at_hand
     order = problem.shuffled(seed) if size * 2 < problem.n else None
     while order is not None and size * 2 < problem.n:
-        units = size * len(order) // problem.n
+        size = min(size, at_hand)
+        units = size * len(order) // at_hand
         part = problem.subset(np.sort(order[:units]))
         if part.weight_sum > 0:
             levels.append(part)
             judge = judge or problem.subset(np.sort(order[units : 2 * units]))
+        if size == at_hand:
+            break
         size *= LEVEL_GROWTH
-    return [*levels, problem], judge
+    levels.append(problem)
+    return [level.beside(levels[:i]) for i, level in enumerate(levels)], judge
 
 
 def check_options(options: Options, k: int) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..solvers.pool import Pool
 from .candidates import Candidate, ranked
 from .options import Options
 from .problem import Problem
+from .stage import UNLIKELY
 
 FINALISTS = 12  # optima of a subsample that go on to more rows
 TRIED = 8  # optima that are polished at most, where the better ones turn out unusable
@@ -23,6 +26,10 @@ def polish(
     Where none of them turns out usable, the other `optima` are tried.
     """
     for depth, problem in enumerate(levels[1:]):
+        if depth:
+            finalists = _near(levels[depth], finalists)
+        if problem is levels[-1] and len(finalists) == 1:
+            break
         finalists = _judged(problem, finalists[:JUDGED], pool)[: 2 if depth else FINALISTS]
         steps = problem.few_steps if problem is levels[-1] else MIDDLE_STEPS
 
@@ -32,6 +39,19 @@ def polish(
         (Pool(1) if problem.wide else pool).map(settle, finalists)
         finalists = ranked(finalists)
     return _settled(levels[-1], options, finalists, optima, pool)
+
+
+def _near(problem: Problem, finalists: list[Candidate]) -> list[Candidate]:
+    """Those of `finalists`, best first, that their rows do not tell from the best: the sum of the differences
+    of the rows' log-densities is not many standard errors below zero."""
+    best, w = finalists[0], problem.weights
+    there = problem.rowwise(best.point)[1]
+    kept = [best]
+    for a in finalists[1:]:
+        d = (problem.rowwise(a.point)[1] - there) * (1.0 if w is None else w)
+        if d.sum() >= -UNLIKELY * np.sqrt((d**2).sum()):
+            kept.append(a)
+    return kept
 
 
 def _judged(problem: Problem, candidates: list[Candidate], pool: Pool) -> list[Candidate]:

@@ -53,6 +53,8 @@ class End:
         Passes over the rows that it took.
     outcome : object
         What the solver says, for `Problem.diagnose`.
+    counts : tuple of int
+        Passes over all rows by the end of each iteration, those before it included.
     """
 
     point: Any
@@ -61,6 +63,7 @@ class End:
     iterations: int
     passes: float = 0.0
     outcome: Any = None
+    counts: tuple[int, ...] = ()
 
 
 class Problem(Protocol):
@@ -76,6 +79,9 @@ class Problem(Protocol):
 
     @property
     def n(self) -> int: ...  # rows
+
+    @property
+    def at_hand(self) -> int: ...  # rows in memory, a random sample where they are fewer
 
     @property
     def size(self) -> int: ...  # free parameters
@@ -157,9 +163,15 @@ class Problem(Protocol):
 
     def simpler(self) -> Problem | None: ...  # a model within this one whose optimum is a start
 
-    def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray: ...  # a random order (u,) of the units
+    def shuffled(
+        self, seed: np.random.SeedSequence
+    ) -> np.ndarray: ...  # a random order (u,) of the units at hand
 
-    def subset(self, rows: np.ndarray) -> Problem: ...  # of these units
+    def subset(self, rows: np.ndarray) -> Problem: ...  # of these units at hand
+
+    def beside(self, samples: Sequence[Any]) -> Problem: ...
+
+    # the same, polished with what these growing random parts of it say of its curvature, where that pays
 
     def fit(self, end: End, **common: Any) -> Fit: ...  # frozen, in the user's units
 
@@ -170,6 +182,10 @@ class Defaults:
     @property
     def rotation(self) -> Sequence[str]:
         return ROTATION
+
+    @property
+    def at_hand(self: Problem) -> int:
+        return self.n
 
     @property
     def n_starts(self: Problem) -> int:
@@ -203,3 +219,6 @@ class Defaults:
 
     def simpler(self) -> Problem | None:
         return None
+
+    def beside(self, samples: Sequence[Any]) -> Any:
+        return self

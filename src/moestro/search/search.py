@@ -104,8 +104,8 @@ def convinced(stage: Stage) -> bool:
 def _wave(stage: Stage, rng: np.random.Generator) -> None:
     """One move of each turn, every other one from the best optimum, the others from the next ones."""
     family = stage.optima.known[:FAMILY]
-    at = [stage.problem.rowwise(o.best.point) for o in family]
     parents = [0 if i % 2 == 0 else int(rng.integers(len(family))) for i in range(WAVE)]
+    at = {j: stage.problem.rowwise(family[j].best.point) for j in set(parents)}
     order = rng.permutation(WAVE)
     names = [TURNS[i] for i in order]
     guesses = [_moved(stage, name, rng, *at[j]) for name, j in zip(names, parents, strict=True)]

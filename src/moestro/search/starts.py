@@ -63,8 +63,9 @@ def near_a_line(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, share: i
     Best is the one whose `share`-th smallest residual is smallest (least quantile of residuals, Rousseeuw
     1984).
     """
-    features = np.column_stack([np.ones(len(x)), x])
-    n, p = features.shape
+    n, p = len(x), x.shape[1] + 1
+    features = np.ones((n, p))
+    features[:, 1:] = x
     share = min(n, max(share, p + 1))
     picks = rng.integers(0, n, (tries, p + 1))
     A = features[picks]
@@ -72,9 +73,14 @@ def near_a_line(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, share: i
     ridge = np.maximum(1e-8, 1e-14 * np.trace(gram, axis1=1, axis2=2))  # above the rounding of large entries
     gram += ridge[:, None, None] * np.eye(p)
     coefficients = np.linalg.solve(gram, (A.transpose(0, 2, 1) @ y[picks][..., None]))[..., 0]
-    distance = np.abs(y[:, None] - features @ coefficients.T)
-    best = int(np.argmin(np.partition(distance, share - 1, axis=0)[share - 1]))
-    return np.argsort(distance[:, best], kind="stable")[:share]
+    distance = np.abs(y[:, None] - features @ coefficients.T).T.copy()
+    best = int(np.argmin(np.partition(distance, share - 1)[:, share - 1])) if tries > 1 else 0
+    return np.argsort(distance[best], kind="stable")[:share]
+
+
+def some_tries(rng: np.random.Generator) -> int:
+    """How many hyperplanes are looked at: 1, 4 or 16."""
+    return (1, 4, 16)[int(rng.integers(3))]
 
 
 def subsets(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray, k: int) -> np.ndarray:
@@ -84,7 +90,7 @@ def subsets(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarra
     free = np.arange(len(x))
     for e in range(k):
         share = max(len(free) // (2 * (k - e)), 1)
-        chosen = free[near_a_line(rng, x[free], y[free], share, int(rng.choice([1, 4, 16])))]
+        chosen = free[near_a_line(rng, x[free], y[free], share, some_tries(rng))]
         out[chosen, e] = 1.0
         free = np.setdiff1d(free, chosen)
         if not len(free):
@@ -139,7 +145,7 @@ def bands(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray,
     left."""
 
     def band(free: np.ndarray, share: int) -> np.ndarray:
-        return free[near_a_line(rng, x[free], y[free], share, int(rng.choice([1, 4, 16])))]
+        return free[near_a_line(rng, x[free], y[free], share, some_tries(rng))]
 
     return _one_after_the_other(rng, x, k, band)
 

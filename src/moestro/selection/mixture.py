@@ -10,7 +10,7 @@ import numpy as np
 from ..engine import Order, make_engine
 from ..model import Model
 from ..problems import MixtureFit, fit_mixture, fit_mixtures
-from ..rows import Rows
+from ..rows import Rows, RowsElsewhere
 from ..search import Options
 from .atoms import SoftmaxAtoms
 from .sweep import Finished, Started
@@ -26,7 +26,7 @@ class Mixtures:
     """`model` on `rows`, with any number of experts, as a sweep fits it."""
 
     model: Model
-    rows: Rows
+    rows: Rows | RowsElsewhere
 
     @property
     def n(self) -> int:

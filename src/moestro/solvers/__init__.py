@@ -5,6 +5,7 @@ from .coordinates import Coordinates, Objective
 from .em import EM
 from .lbfgs import LBFGS
 from .newton import Newton
+from .sampled import Sampled
 from .status import Status, StatusKind, narrow_status, thin_status
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Newton",
     "Objective",
     "Outcome",
+    "Sampled",
     "Solver",
     "State",
     "Status",

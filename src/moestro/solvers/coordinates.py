@@ -3,8 +3,9 @@ written once."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -190,12 +191,24 @@ def _parts(found: LinearMap, block: np.ndarray) -> np.ndarray:
     return np.array([own[0] if (own == own[0]).all() else k + 1 for own in columns], dtype=int)
 
 
+class Tally:
+    """Passes over all rows so far, of runs in several threads."""
+
+    def __init__(self) -> None:
+        self.passes, self._lock = 0, threading.Lock()
+
+    def add(self, passes: int) -> None:
+        with self._lock:
+            self.passes += passes
+
+
 @dataclass(frozen=True)
 class Objective:
-    """The log-likelihood as a function of phi."""
+    """The log-likelihood as a function of phi; `tally` counts how often the rows were summed over."""
 
     engine: Engine
     coordinates: Coordinates
+    tally: Tally = field(default_factory=Tally, compare=False)
 
     @cached_property
     def weight_sum(self) -> float:
@@ -209,6 +222,7 @@ class Objective:
     def evaluate(
         self, phi: np.ndarray, order: Order, responsibilities: np.ndarray | None = None
     ) -> Evaluation:
+        self.tally.add(1)
         return self.coordinates.restrict(
             self.engine.evaluate(self.coordinates.expand(phi), order, responsibilities)
         )
@@ -218,6 +232,7 @@ class Objective:
     ) -> Evaluation:
         """`evaluate` at each of phi (S, size), every part stacked along a first axis."""
         c = self.coordinates
+        self.tally.add(len(phi))
         e = self.engine.evaluate_all(c.expand(phi), order, responsibilities, threads)
         return e if c.is_identity else stacked([c.restrict(one) for one in e.each()])
 

@@ -107,7 +107,7 @@ def _feed(shape: Shape, router: str | None, options: dict[str, Any], stream: int
             nn.init.zeros_(parameter)
     if router is None:
         wide = shape.experts * shape.hidden
-        return _dense(experts, nn.Linear(shape.width, wide), nn.Linear(wide, shape.width))
+        return _dense(experts, nn.Linear(shape.width, wide), nn.Linear(wide, shape.width), **options)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream)
         made = make_router(router, shape.width, shape.experts, **options)
@@ -115,13 +115,13 @@ def _feed(shape: Shape, router: str | None, options: dict[str, Any], stream: int
 
 
 @torch.no_grad()
-def _dense(experts: MLPExperts, first: nn.Linear, second: nn.Linear) -> nn.Module:
-    """One layer with the experts' own initial weights: as many units, all of them always on."""
+def _dense(experts: MLPExperts, first: nn.Linear, second: nn.Linear, dropout: float = 0.0) -> nn.Module:
+    """One layer with the experts' own initial weights: as many units, all of them on but for dropout."""
     first.weight.copy_(experts.w1.reshape(first.weight.shape))
     second.weight.copy_(experts.w2.permute(1, 0, 2).reshape(second.weight.shape))
     first.bias.zero_()
     second.bias.zero_()
-    return nn.Sequential(first, nn.ReLU(), second)
+    return nn.Sequential(first, nn.ReLU(), nn.Dropout(dropout), second)
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,8 @@ class Training:
         Weight of the balance loss.
     stage1 : float
         Share of the steps after which a two-stage router is frozen.
+    train_k : int or None
+        Experts a token in training, throughout; None for the schedule.
     """
 
     steps: int
@@ -145,16 +147,19 @@ class Training:
     clip: float = 0.25
     balance: float = 0.0
     stage1: float = 0.1
+    train_k: int | None = None
 
 
 def train(model: CharacterModel, corpus: Corpus, how: Training, rng: np.random.Generator) -> None:
-    """Train in place. The batches depend on `rng` alone, k(step) rises linearly from half of the experts to
-    all of them."""
-    E = model.shape.experts
+    """Train in place. The batches depend on `rng` alone; without a `train_k`, k(step) rises linearly from
+    half of the experts to all of them."""
+    E, k = model.shape.experts, how.train_k
     schedule = TopKSchedule("linear_increase", max(1, E // 2), E, how.steps)
+    if k is not None:
+        schedule = TopKSchedule("constant", k, k, how.steps)
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=how.rate)
     layers = [m for m in model.modules() if isinstance(m, SparseMoE)]
-    data = torch.from_numpy(np.ascontiguousarray(corpus.train, dtype=np.int64))
+    data = torch.from_numpy(np.ascontiguousarray(corpus.train, dtype=np.int64)).to(device())
     model.train()
     for step in range(how.steps):
         if step == round(how.stage1 * how.steps):
@@ -167,7 +172,7 @@ def train(model: CharacterModel, corpus: Corpus, how: Training, rng: np.random.G
         for group in optimiser.param_groups:
             group["lr"] = how.rate * warm * 0.5 * (1.0 + math.cos(math.pi * step / how.steps))
         at = torch.from_numpy(rng.integers(len(data) - model.shape.context - 1, size=how.batch))
-        window = data[at[:, None] + torch.arange(model.shape.context + 1)]
+        window = data[(at[:, None] + torch.arange(model.shape.context + 1)).to(data.device)]
         logits, infos = model(window[:, :-1])
         loss = F.cross_entropy(logits.flatten(0, 1), window[:, 1:].flatten())
         for info in infos:
@@ -189,12 +194,20 @@ def measure(model: CharacterModel, corpus: Corpus, ks: tuple[int, ...], windows:
     row: dict[str, Any] = {}
     if not any(isinstance(m, SparseMoE) for m in model.modules()):
         total = float(np.mean([float(_bits(model, batch)) for batch in batches]))
-        return {f"bits_{k}": total for k in ks}
+        return _each_k(dict.fromkeys(ks, total), corpus)
     curve = quality_vs_k(model, _bits, batches, ks)
-    row |= {f"bits_{k}": value for k, value in zip(curve["k"], curve["loss"], strict=True)}
+    row |= _each_k(dict(zip(curve["k"], curve["loss"], strict=True)), corpus)
     row |= routing(model, batches)
     if labels is not None:
         row["source_information"] = _source_information(model, batches, labels)
+    return row
+
+
+def _each_k(bits: dict[int, float], corpus: Corpus) -> dict[str, float]:
+    """Bits a character and, where there are words, perplexity a word, at each k."""
+    row = {f"bits_{k}": value for k, value in bits.items()}
+    if corpus.per_word is not None:
+        row |= {f"word_perplexity_{k}": 2.0 ** (value * corpus.per_word) for k, value in bits.items()}
     return row
 
 
@@ -211,7 +224,7 @@ def routing(model: CharacterModel, batches: list[Tensor]) -> dict[str, float]:
     with RoutingStats(model) as stats:
         for batch in batches:
             for layer, info in enumerate(model(batch[:, :-1])[1]):
-                counts[layer] += np.bincount(info.logits.argmax(1).numpy(), minlength=E)
+                counts[layer] += np.bincount(info.logits.argmax(1).cpu().numpy(), minlength=E)
     table = stats.table()
     load = counts / counts.sum(1, keepdims=True)
     names = ("entropy", "mutual_information", "logit_std", "margin")
@@ -228,7 +241,7 @@ def held_out_windows(
     width = context + 1
     count = min(count, len(corpus.held_out) // width)
     cut = corpus.held_out[: count * width].reshape(count, width).astype(np.int64)
-    batches = list(torch.from_numpy(cut).split(16))
+    batches = list(torch.from_numpy(cut).to(device()).split(16))
     if corpus.labels is None:
         return batches, None
     of = corpus.labels[: count * width].reshape(count, width)[:, :-1]
@@ -242,8 +255,18 @@ def _bits(model: nn.Module, window: Tensor) -> Tensor:
 
 def _source_information(model: CharacterModel, batches: list[Tensor], labels: list[np.ndarray]) -> float:
     """Normalised mutual information of the last layer's first choice and the true source."""
-    chosen = [model(batch[:, :-1])[1][-1].logits.argmax(1).numpy() for batch in batches]
+    chosen = [model(batch[:, :-1])[1][-1].logits.argmax(1).cpu().numpy() for batch in batches]
     return mutual_information_share(np.concatenate(chosen), np.concatenate([of.ravel() for of in labels]))
+
+
+def device() -> torch.device:
+    """A GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def precision(name: str) -> torch.autocast:
+    """Within the block products are in bfloat16, or in float32."""
+    return torch.autocast(device().type, torch.bfloat16, enabled=name == "bfloat16")
 
 
 @contextmanager

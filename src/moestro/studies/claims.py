@@ -13,11 +13,18 @@ from scipy.stats import t as student
 from ..tables import Table
 
 LEVEL = 0.95
+COLUMNS = (
+    "claim", "arm", "against", "pairs", "difference", "low", "high", "margin", "p", "adjusted p",
+    "by", "answer",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Claim:
-    """`column` of `arm` is at most `other_column` of `other`, plus `margin`, in the same replicate."""
+    """`column` of `arm` is at most `other_column` of `other`, plus `margin`, in the same replicate.
+
+    A `primary` claim was named before the runs, and is answered by itself; the others share their level.
+    """
 
     text: str
     arm: str
@@ -25,6 +32,7 @@ class Claim:
     other: str
     other_column: str
     margin: float = 0.0
+    primary: bool = False
 
 
 def paired_differences(claim: Claim, rows: Sequence[dict[str, Any]]) -> np.ndarray:
@@ -50,26 +58,49 @@ def mean_interval(values: np.ndarray) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def claims_table(claims: Sequence[Claim], rows: Sequence[dict[str, Any]]) -> Table:
-    """One row a claim that the rows can answer.
+def p_value(values: np.ndarray, margin: float) -> float:
+    """Two-sided p of the t test that the mean is the margin; 1 with fewer than two values. Without spread it
+    is 0, or 1 at the margin itself."""
+    if len(values) < 2:
+        return 1.0
+    spread, gap = values.std(ddof=1), abs(values.mean() - margin)
+    rounding = 4 * np.finfo(float).eps * max(np.abs(values).max(), abs(margin))
+    if spread <= rounding:
+        return float(gap <= rounding)
+    return float(2 * student.sf(gap * np.sqrt(len(values)) / spread, len(values) - 1))
 
-    "holds" where the whole interval of the difference lies at or below the margin, "does not" where it lies
-    above it, "open" otherwise.
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Adjusted p-values (Holm, 1979): the i-th smallest of m times m - i + 1, made monotone, at most 1."""
+    order = np.argsort(p, kind="stable")
+    steps = np.asarray(p, dtype=float)[order] * np.arange(len(order), 0, -1)
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps))
+    return adjusted.tolist()
+
+
+def claims_table(claims: Sequence[Claim], rows: Sequence[dict[str, Any]]) -> Table:
+    """One row a claim that the rows can answer, primary ones first.
+
+    A primary claim is answered by its p, the others by theirs adjusted among them: at most 0.05 it "holds"
+    where the mean difference is below the margin and "does not" where it is above; else it is "open".
     """
-    columns: dict[str, list[Any]] = {
-        name: []
-        for name in ("claim", "arm", "against", "pairs", "difference", "low", "high", "margin", "answer")
-    }
-    for claim in claims:
-        difference = paired_differences(claim, rows)
-        if not len(difference):
-            continue
+    found = [(claim, paired_differences(claim, rows)) for claim in claims]
+    found = sorted(((c, d) for c, d in found if len(d)), key=lambda pair: not pair[0].primary)
+    p = [p_value(difference, claim.margin) for claim, difference in found]
+    first = sum(claim.primary for claim, _ in found)
+    adjusted = [*p[:first], *holm(p[first:])]
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    for (claim, difference), raw, level in zip(found, p, adjusted, strict=True):
         mean, low, high = mean_interval(difference)
-        answer = "holds" if high <= claim.margin else "does not" if low > claim.margin else "open"
+        answer = "open" if level > 1 - LEVEL else "holds" if mean <= claim.margin else "does not"
         against = (
             claim.other if claim.column == claim.other_column else f"{claim.other}, {claim.other_column}"
         )
-        entries = (claim.text, claim.arm, against, len(difference), mean, low, high, claim.margin, answer)
+        entries = (
+            claim.text, claim.arm, against, len(difference), mean, low, high, claim.margin, raw, level,
+            "primary" if claim.primary else "Holm", answer,
+        )  # fmt: skip
         for name, value in zip(columns, entries, strict=True):
             columns[name].append(value)
     return Table(columns)

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ..datasets import load_text
+from ..errors import FileError
 
 BLOCK, EVERY = 4096, 10  # of a text, one block in ten is held out
+SHORTEST = 10_000  # bytes of a file to learn from
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Corpus:
         The source of each held-out symbol, where there are sources.
     floor : float or None
         Bits per symbol of the best predictor there is, on the held-out symbols.
+    per_word : float or None
+        Symbols a word of the held-out text, the space counted: perplexity a word is 2^(bits per_word).
     """
 
     size: int
@@ -32,14 +37,43 @@ class Corpus:
     held_out: np.ndarray
     labels: np.ndarray | None = None
     floor: float | None = None
+    per_word: float | None = None
 
 
 def text_corpus() -> Corpus:
     """The characters of the text that ships; every tenth block of 4096 is held out."""
     codes = np.frombuffer(load_text().encode("ascii"), dtype=np.uint8)
-    symbols, numbers = np.unique(codes, return_inverse=True)
     out = (np.arange(len(codes)) // BLOCK) % EVERY == EVERY - 1
-    return Corpus(len(symbols), numbers[~out], numbers[out])
+    return _of_bytes(codes, out)
+
+
+def file_corpus(path: Path) -> Corpus:
+    """The bytes of a file, as enwik8 and text8 are used: the first nine tenths are trained on, the last
+    twentieth is held out, and what lies between them, which others validate on, is left alone."""
+    codes = np.frombuffer(read_bytes(path), dtype=np.uint8)
+    if len(codes) < SHORTEST:
+        raise FileError(f"{path}: a corpus needs at least {SHORTEST} bytes, this file has {len(codes)}")
+    at = np.arange(len(codes))
+    return _of_bytes(codes, at >= len(codes) - len(codes) // 20, at < len(codes) * 9 // 10)
+
+
+def read_bytes(path: Path) -> bytes:
+    """All of a file; one line says why not."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _of_bytes(codes: np.ndarray, out: np.ndarray, train: np.ndarray | None = None) -> Corpus:
+    symbols, numbers = np.unique(codes, return_inverse=True)
+    words = len(codes[out].tobytes().split())
+    return Corpus(
+        len(symbols),
+        numbers[~out if train is None else train],
+        numbers[out],
+        per_word=out.sum() / max(words, 1),
+    )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from .claims import Claim
 
 T = TypeVar("T")
 PROTOCOLS = ("as_published", "as_defined")
-SCALES = ("smoke", "paper")
+SCALES = ("smoke", "paper", "gpu")  # not every study has the last
 Row = dict[str, Any]
 
 
@@ -82,7 +83,7 @@ class Study:
         One fit: numbers and words for one row of the results.
     check : callable (arm) -> None
         Refuses an arm whose truth or options make no sense.
-    protocols : tuple of str
+    protocols, scales : tuple of str
     lines : dict of str to str
         Columns with a line in the report (slope against log n), and what theory says of each.
     choices : tuple of str
@@ -99,6 +100,12 @@ class Study:
     curve : tuple of (float, str)
         Columns that are points of one curve an arm, with their abscissae: the figure of a study without
         lines.
+    curve_arms : tuple of str
+        Arms that the figure shows, by what follows the colon in their names; all where empty.
+    lead : callable (rows) -> str, or None
+        What the page begins with, before the figure.
+    on_corpus : callable (arms, path) -> list of Arm, or None
+        The same arms on a file of one's own.
     table : callable (rows, arm names) -> Table, or None
         A table of the study's own, in the report.
     note : callable (rows, protocol) -> str, or None
@@ -117,6 +124,7 @@ class Study:
     check: Callable[[Arm], None]
     lines: dict[str, str]
     protocols: tuple[str, ...] = PROTOCOLS
+    scales: tuple[str, ...] = SCALES[:2]
     choices: tuple[str, ...] = ()
     published: dict[tuple[str, str], Published] = field(default_factory=dict)
     differences: str = ""
@@ -124,7 +132,10 @@ class Study:
     columns: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()
     curve: tuple[tuple[float, str], ...] = ()
+    curve_arms: tuple[str, ...] = ()
     curve_labels: tuple[str, str] = ("", "")
+    lead: Callable[[list[Row]], str] | None = None
+    on_corpus: Callable[[list[Arm], Path], list[Arm]] | None = None
     table: Callable[[list[Row], list[str]], Table] | None = None
     note: Callable[[list[Row], str], str] | None = None
     paired: bool = False
@@ -140,17 +151,22 @@ class Study:
         replicates: int | None = None,
         arms: list[Arm] | None = None,
         seed: int = 0,
+        corpus: Path | None = None,
     ) -> Plan:
-        """The arms to run, checked. `only` keeps arms whose name contains it."""
+        """The arms to run, checked. `only` keeps arms whose name contains it; `corpus` is a file to learn
+        from."""
         if protocol not in self.protocols:
             raise DataError(
                 f"{self.name} has no protocol {protocol!r}: choose one of {', '.join(self.protocols)}"
             )
-        if scale not in SCALES:
-            raise DataError(f"scale={scale!r} is unknown: choose one of {', '.join(SCALES)}")
-        chosen = [
-            a for a in (self.arms(protocol, scale) if arms is None else arms) if not only or only in a.name
-        ]
+        if scale not in self.scales:
+            raise DataError(f"{self.name} has no scale {scale!r}: choose one of {', '.join(self.scales)}")
+        given = self.arms(protocol, scale) if arms is None else arms
+        if corpus is not None:
+            if self.on_corpus is None:
+                raise DataError(f"{self.name} learns from no corpus: leave it out")
+            given = self.on_corpus(given, corpus)
+        chosen = [a for a in given if not only or only in a.name]
         if not chosen:
             raise DataError(f"{self.name} has no arm with {only!r} in its name")
         if sizes is not None:

@@ -37,7 +37,7 @@ def _curves(study: Study, rows: list[Row], arms: Sequence[str], Figure: Any) -> 
     figure = Figure(figsize=(5.2 * len(groups), 4.2), layout="constrained")
     at = np.array([x for x, _ in study.curve])
     for ax, group in zip(np.atleast_1d(figure.subplots(1, len(groups))), groups, strict=True):
-        for i, arm in enumerate(a for a in arms if a.split(":")[0] == group):
+        for i, arm in enumerate(a for a in arms if a.split(":")[0] == group and _shown(study, a)):
             own = [r for r in rows if r["arm"] == arm]
             values = np.array(
                 [[r[c] for _, c in study.curve] for r in own if all(c in r for _, c in study.curve)]
@@ -57,6 +57,10 @@ def _curves(study: Study, rows: list[Row], arms: Sequence[str], Figure: Any) -> 
         ax.legend(fontsize=7, frameon=False)
     figure.suptitle(f"{study.title}: means and 95 % intervals", fontsize=9)
     return figure
+
+
+def _shown(study: Study, arm: str) -> bool:
+    return not study.curve_arms or arm.split(": ")[-1] in study.curve_arms
 
 
 def _slopes(study: Study, lines: list[Line], arms: Sequence[str], Figure: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import DataError
 from . import (
     approximation,
+    bootstrap_size,
     contaminated,
     coverage,
     dendrogram,
@@ -32,6 +33,7 @@ STUDIES: dict[str, Study] = {
         hyper_router,
         oracle,
         coverage,
+        bootstrap_size,
     )
 }
 

@@ -22,6 +22,11 @@ from .lines import Line, lines_of
 from .registry import find_study
 from .runner import read_design, read_rows
 
+CLAIMS = (
+    "Differences within a replicate: mean, 95 % interval and two-sided p of Student's t for a difference "
+    "equal to the margin. Primary claims were named before the runs and are answered by p itself; the others "
+    "by p adjusted among them (Holm). A claim holds, or does not, where that is at most 0.05."
+)
 PAGE, FIGURE, SUMMARY = "report.md", "figure.png", "summary.csv"
 ENDED = {
     "converged",
@@ -67,7 +72,7 @@ def endings_table(rows: list[Row], arms: Sequence[str]) -> Table:
     """How the fits ended, and what they cost."""
     parts: dict[str, list[Any]] = {
         "arm": [], "fits": [], "ended": [], "median iterations": [], "most iterations": [],
-        "largest gradient": [], "statuses": [], "seconds": [],
+        "largest gradient": [], "statuses": [], "seconds of all fits": [],
     }  # fmt: skip
     for arm in arms:
         own = [r for r in rows if r["arm"] == arm]
@@ -83,7 +88,7 @@ def endings_table(rows: list[Row], arms: Sequence[str]) -> Table:
         parts["most iterations"].append(int(max(iterations)))
         parts["largest gradient"].append(max(gradients) if gradients else None)
         parts["statuses"].append(", ".join(f"{name} {count}" for name, count in statuses.most_common()))
-        parts["seconds"].append(round(sum(float(r.get("seconds") or 0) for r in own), 1))
+        parts["seconds of all fits"].append(round(sum(float(r.get("seconds") or 0) for r in own), 1))
     return Table(parts)
 
 
@@ -106,8 +111,10 @@ def write_report(name: str, folder: Path) -> str:
 
 def _page(study: Study, design: dict[str, Any], rows: list[Row], lines: list[Line], arms: list[str]) -> str:
     total = sum(len(a["sizes"]) * a["replicates"] for a in design["arms"])
+    picture = f"![{study.title}]({FIGURE})"
     parts = [
         f"# {study.title}: {design['protocol'].replace('_', ' ')}",
+        *([study.lead(rows), picture] if study.lead is not None else []),
         f"{study.paper}. {len(rows)} of {total} fits. Version {design['version']}, design "
         f"`{design['digest']}`.",
         f"```sh\n{command_of(study, design)}\n```",
@@ -132,8 +139,7 @@ def _page(study: Study, design: dict[str, Any], rows: list[Row], lines: list[Lin
     if study.claims:
         parts += [
             "## Claims",
-            "Differences within a replicate: mean and 95 % interval (Student's t). A claim holds where the "
-            "whole interval is at most the margin.",
+            CLAIMS,
             markdown(claims_table(study.claims, rows)),
         ]
     if study.columns:
@@ -145,8 +151,8 @@ def _page(study: Study, design: dict[str, Any], rows: list[Row], lines: list[Lin
     if study.table is not None:
         parts += ["## Results", markdown(study.table(rows, arms))]
     parts += ["## How the fits ended", markdown(endings_table(rows, arms))]
-    if lines or study.curve:
-        parts.append(f"![{study.title}]({FIGURE})")
+    if study.lead is None and (lines or study.curve):
+        parts.append(picture)
     return "\n\n".join(p for p in parts if p) + "\n"
 
 
@@ -168,7 +174,12 @@ def command_of(study: Study, design: dict[str, Any]) -> str:
     """The command that ran a design, where flags can say it."""
     out = f"moestro study run {study.name} --protocol {design['protocol']} --scale {design['scale']}"
     usual = study.plan(design["protocol"], design["scale"]).to_dict()["arms"]
-    own, by_name = design["arms"], {a["name"]: a for a in usual}
+    own = design["arms"]
+    path = own[0]["truth"].get("path")
+    if path is not None:  # the same arms on a file
+        out += f' --corpus "{path}"'
+        usual = [{**a, "name": f"file: {a['name'].split(': ')[1]}"} for a in usual if "text:" in a["name"]]
+    by_name = {a["name"]: a for a in usual}
     if any(a["name"] not in by_name for a in own):
         return f"{out} --design FILE"
     if len(own) < len(usual):

@@ -11,10 +11,10 @@ from .sweep import sweep_text
 from .text import summary_text
 
 
-def tidy(model: Any, covariance: Any = None, level: float = 0.95) -> Table:
-    """One row a coefficient in the user's units; with a covariance of the estimates also se, z, p, low,
-    high."""
-    return coefficients(model.estimates(covariance), level)
+def tidy(model: Any, covariance: Any = None, level: float = 0.95, simultaneous: bool = False) -> Table:
+    """One row a coefficient in the user's units; with a covariance of the estimates also se, z, p, low, high,
+    whose intervals cover one parameter, or all at once."""
+    return coefficients(model.estimates(covariance), level, simultaneous)
 
 
 __all__ = ["Comparison", "Parts", "comparison", "glance", "parts_of", "summary_text", "sweep_text", "tidy"]

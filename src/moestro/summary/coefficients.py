@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ..inference import Estimates
+from ..inference.delta import root_of
+from ..inference.simultaneous import critical_of
 from ..tables import Table
 
 
-def coefficients(estimates: Estimates, level: float = 0.95) -> Table:
+def coefficients(estimates: Estimates, level: float = 0.95, simultaneous: bool = False) -> Table:
     """One row a parameter: component, part, (outcome,) term, estimate and, where there is a covariance, se,
-    z, p, low, high at this level. A parameter without a standard error has no numbers there and a word in
-    `note`.
+    z, p, low, high at this level, of all parameters together where it is `simultaneous`.
+
+    A parameter without a standard error has no numbers there and a word in `note`.
     """
     terms = estimates.terms
     columns: dict[str, list[Any]] = {
@@ -23,7 +26,8 @@ def coefficients(estimates: Estimates, level: float = 0.95) -> Table:
     }
     notes = list(estimates.notes)
     if estimates.matrix is not None:
-        numbers, notes = estimates.numbers(level)
+        width = critical_of(root_of(estimates.covariance), level) if simultaneous else None
+        numbers, notes = estimates.numbers(level, width)
         columns |= numbers
     columns["note"] = notes
     return Table({name: cells for name, cells in columns.items() if name != "outcome" or any(cells)})

@@ -46,17 +46,23 @@ def _of_errors(model: Any, estimates: Estimates, covariance: Any) -> list[str]:
             f"the information is singular for parameters of {experts} (marked 'singular'): they have no "
             "standard error, and their estimates should not be read one by one"
         )
-    if isinstance(covariance, LocatedCovariance):
-        vague = [f"expert {e + 1}" for e in covariance.vague]
-    else:
-        enormous = covariance.vague[model.fit.model.present]
-        vague = [short(t.label) for t, v in zip(estimates.terms, enormous, strict=True) if v]
+    vague = enormous(model, estimates, covariance)
     if vague:
         out.append(
             f"the standard errors of {listed(vague)} are enormous: the data say almost nothing there, and "
             "intervals and tests by them mean little"
         )
     return out
+
+
+def enormous(model: Any, estimates: Estimates, covariance: Any) -> list[str]:
+    """What has an enormous standard error: parameters, or located experts."""
+    if covariance is None:
+        return []
+    if isinstance(covariance, LocatedCovariance):
+        return [f"expert {e + 1}" for e in covariance.vague]
+    marked = covariance.vague[model.fit.model.present]
+    return [short(t.label) for t, v in zip(estimates.terms, marked, strict=True) if v]
 
 
 def listed(names: Sequence[str]) -> str:

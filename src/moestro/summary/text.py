@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..fitted import FittedModel, LocatedModel
+from ..inference import CORRECTIONS
 from ..selection.criteria import CRITERIA, entropy_r2
 from ..solvers import StatusKind
 from . import located, mixture
 from .blocks import coefficient_block, share_block, shares_of
-from .doubts import doubts
+from .doubts import doubts, enormous
 from .layout import heading, paragraph, wrapped
 
 FILES = {FittedModel: mixture, LocatedModel: located}
@@ -41,10 +42,13 @@ def summary_text(
     for text in warned:
         lines += paragraph("Warning", f"{text}.")
     lines += [""] * bool(warned)
-    for label, text in (*facts(model), *more):
+    vague = bool(enormous(model, estimates, covariance))
+    for label, text in (*facts(model, vague), *more):
         lines += paragraph(label, text)
     if covariance is not None:
         how = str(ERRORS.get(covariance.kind, covariance.kind))
+        factor = CORRECTIONS.get(covariance.kind, {}).get(covariance.correction)
+        how += f", times {factor} ({covariance.correction})" if factor else ""
         if covariance.draws is not None:
             how += f", {len(covariance.draws)} refits"
         if covariance.failed:
@@ -68,8 +72,8 @@ def summary_text(
     return "\n".join(lines)
 
 
-def facts(model: Any) -> list[tuple[str, str]]:
-    """What is said of every fit."""
+def facts(model: Any, vague: bool = False) -> list[tuple[str, str]]:
+    """What is said of every fit; `vague` where some standard error is enormous."""
     fit, sample = model.fit, model.sample
     groups = getattr(fit, "group_sizes", None)
     rows = f"{fit.weight_sum:g}" if sample is None else f"{sample.rows}"
@@ -94,7 +98,10 @@ def facts(model: Any) -> list[tuple[str, str]]:
     if separation is not None:
         out.append(("Entropy R²", f"{separation:.3f}"))
     fine = fit.status.kind == StatusKind.CONVERGED
-    out.append(("Status", str(fit.status) if fine else f"{fit.status.kind} (see the warning)"))
+    status = str(fit.status) if fine else f"{fit.status.kind} (see the warning)"
+    if fine and vague:
+        status = f"{fit.status.kind}, but some standard errors are enormous (see the warning)"
+    out.append(("Status", status))
     if fit.evidence is not None and fit.k > 1:
         out.append(("Search", str(fit.evidence)))
     return out

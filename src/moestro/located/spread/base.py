@@ -8,6 +8,7 @@ the test table.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,8 +65,12 @@ class Spread(ABC):
         """Log-determinants, shape (k,)."""
 
     @abstractmethod
-    def distance(self, e: int, residual: np.ndarray) -> np.ndarray:
-        """r' C_e^-1 r of each row of residual (n, D), shape (n,)."""
+    def distances(self, residual: np.ndarray) -> np.ndarray:
+        """r' C_e^-1 r of each row of residual (k, n, D), shape (k, n)."""
+
+    @abstractmethod
+    def part(self, at: slice) -> Spread:
+        """Of some components."""
 
     @abstractmethod
     def dense(self) -> np.ndarray:
@@ -100,19 +105,22 @@ class Structure(ABC):
         """Free parameters of k components."""
         return (1 if self.tied else k) * self.count(D)
 
-    def estimate(self, second: np.ndarray, mass: np.ndarray, previous: Spread | None) -> Spread:
+    def estimate(self, second: np.ndarray, mass: np.ndarray, previous: Sequence[Spread] | None) -> Spread:
         """The spread that maximises sum_e mass_e E[log N(r; 0, C_e)] under second moments `second` of r.
 
         Parameters
         ----------
-        second : ndarray of shape (k, D, D), or (k, D) where only variances are needed
-        mass : ndarray of shape (k,)
-        previous : Spread or None
-            Where an inner iteration may start.
+        second : ndarray of shape (R k, D, D), or (R k, D) where only variances are needed
+            Of the k components of each of R runs.
+        mass : ndarray of shape (R, k)
+        previous : sequence of Spread or None
+            Where an inner iteration of each run may start.
         """
         if self.tied:
-            share = mass / mass.sum()
-            second = np.broadcast_to(np.einsum("k,k...->...", share, second), second.shape)
+            by_run = second.reshape(*mass.shape, *second.shape[1:])
+            share = mass / mass.sum(axis=1, keepdims=True)
+            one = np.einsum("rk,rk...->r...", share, by_run)
+            second = np.repeat(one, mass.shape[1], axis=0)
         return self.maximum(second, previous)
 
     def tangent(self, e: int, covariance: np.ndarray) -> Tangent:
@@ -121,13 +129,16 @@ class Structure(ABC):
         return Tangent.of_entries(*np.triu_indices(len(covariance)))
 
     @abstractmethod
-    def maximum(self, second: np.ndarray, previous: Spread | None) -> Spread:
+    def maximum(self, second: np.ndarray, previous: Sequence[Spread] | None) -> Spread:
         """`estimate` where no matrix is shared."""
 
 
 def floored(covariance: np.ndarray, floor: float = 2 * SPREAD_FLOOR) -> np.ndarray:
-    """Covariances with eigenvalues of at least twice the floor of the parameter space, or another floor."""
+    """Covariances (..., D, D) with eigenvalues of at least twice the floor of the parameter space, or another
+    floor."""
     values, vectors = np.linalg.eigh(covariance)
-    if values.min(initial=1.0) >= floor:
+    low = values.min(axis=-1, initial=1.0) < floor
+    if not low.any():
         return covariance
-    return (vectors * np.maximum(values, floor)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+    raised = (vectors * np.maximum(values, floor)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+    return np.where(low[..., None, None], raised, covariance)

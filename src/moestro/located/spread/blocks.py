@@ -29,15 +29,20 @@ class BlockSpread(Spread):
                 out[e] += np.linalg.slogdet(covariance)[1] - np.log(self.variances[e, at]).sum()
         return out
 
-    def distance(self, e: int, residual: np.ndarray) -> np.ndarray:
-        precision = 1.0 / self.variances[e]
-        for at, _ in self.blocks[e]:
-            precision[at] = 0.0
-        out = (residual * residual) @ precision
-        for at, inverse_root in self._white[e]:
-            white = residual[:, at] @ inverse_root
-            out += np.einsum("nd,nd->n", white, white)
+    def distances(self, residual: np.ndarray) -> np.ndarray:
+        alone = 1.0 / self.variances
+        for e, parts in enumerate(self.blocks):
+            for at, _ in parts:
+                alone[e, at] = 0.0
+        out = ((residual * residual) @ alone[:, :, None])[:, :, 0]
+        for e, parts in enumerate(self._white):
+            for at, inverse_root in parts:
+                white = residual[e][:, at] @ inverse_root
+                out[e] += np.einsum("nd,nd->n", white, white)
         return out
+
+    def part(self, at: slice) -> BlockSpread:
+        return BlockSpread(self.variances[at], self.blocks[at])
 
     @cached_property
     def _white(self) -> tuple[list[tuple[np.ndarray, np.ndarray]], ...]:
@@ -81,8 +86,8 @@ class Blocks(Structure):
             raise DataError("block-diagonal covariances need at least one partition of the columns")
 
     def of(self, e: int) -> Partition:
-        """The partition of component e."""
-        return self.partitions[e if len(self.partitions) > 1 else 0]
+        """The partition of component e, counted through all runs."""
+        return self.partitions[e % len(self.partitions)]
 
     def count(self, D: int) -> int:
         raise NotImplementedError("block-diagonal covariances are counted by component, in `size`")
@@ -95,7 +100,7 @@ class Blocks(Structure):
         pairs = np.array([(i, j) for b in self.of(e) for i in b for j in b if i <= j], dtype=int)
         return Tangent.of_entries(*pairs.reshape(-1, 2).T)
 
-    def maximum(self, second: np.ndarray, previous: Spread | None) -> Spread:
+    def maximum(self, second: np.ndarray, previous: Sequence[Spread] | None) -> Spread:
         variances = np.maximum(np.diagonal(second, axis1=1, axis2=2), 2 * SPREAD_FLOOR).copy()
         parts = []
         for e in range(len(second)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +20,11 @@ class DiagonalSpread(Spread):
     def log_det(self) -> np.ndarray:
         return np.log(self.variances).sum(axis=1)
 
-    def distance(self, e: int, residual: np.ndarray) -> np.ndarray:
-        return (residual * residual) @ (1.0 / self.variances[e])
+    def distances(self, residual: np.ndarray) -> np.ndarray:
+        return ((residual * residual) @ (1.0 / self.variances)[:, :, None])[:, :, 0]
+
+    def part(self, at: slice) -> DiagonalSpread:
+        return DiagonalSpread(self.variances[at])
 
     def dense(self) -> np.ndarray:
         return self.variances[:, :, None] * np.eye(self.variances.shape[1])
@@ -44,7 +48,7 @@ class Diagonal(Structure):
         at = np.arange(len(covariance))
         return Tangent.of_entries(at, at)
 
-    def maximum(self, second: np.ndarray, previous: Spread | None) -> Spread:
+    def maximum(self, second: np.ndarray, previous: Sequence[Spread] | None) -> Spread:
         return DiagonalSpread(np.maximum(second, 2 * SPREAD_FLOOR))
 
 
@@ -71,7 +75,7 @@ class Isotropic(Structure):
         free = min(len(at), 1)
         return Tangent(at, at, np.ones((len(at), free)), np.zeros(free, dtype=bool))
 
-    def maximum(self, second: np.ndarray, previous: Spread | None) -> Spread:
+    def maximum(self, second: np.ndarray, previous: Sequence[Spread] | None) -> Spread:
         D = second.shape[1]
         if not D:
             return DiagonalSpread(second)

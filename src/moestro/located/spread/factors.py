@@ -9,6 +9,7 @@ Given s, the best L is known: with theta_j, u_j the largest eigenpairs of S* = s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -55,13 +56,17 @@ class FactorSpread(Spread):
             axis=1
         )
 
-    def distance(self, e: int, residual: np.ndarray) -> np.ndarray:
+    def distances(self, residual: np.ndarray) -> np.ndarray:
         if self._full is not None:
-            return self._full.distance(e, residual)
+            return self._full.distances(residual)
         # Woodbury: r' C^-1 r = r' S^-1 r - |chol^-1 L' S^-1 r|^2
         root, scaled = self._capacity
-        inner = np.linalg.solve(root[e], (residual @ scaled[e]).T)
-        return (residual * residual) @ (1.0 / self.variances[e]) - np.einsum("fn,fn->n", inner, inner)
+        inner = np.linalg.solve(root, np.swapaxes(residual @ scaled, 1, 2))
+        plain = ((residual * residual) @ (1.0 / self.variances)[:, :, None])[:, :, 0]
+        return plain - np.einsum("kfn,kfn->kn", inner, inner)
+
+    def part(self, at: slice) -> FactorSpread:
+        return FactorSpread(self.loadings[at], self.variances[at])
 
     def dense(self) -> np.ndarray:
         D = self.variances.shape[1]
@@ -108,10 +113,11 @@ class Factors(Structure):
         held = np.concatenate([np.zeros(D * f, dtype=bool), variances <= HEYWOOD])
         return Tangent(i, j, np.concatenate(parts, axis=1).astype(float), held, f)
 
-    def maximum(self, second: np.ndarray, previous: Spread | None) -> Spread:
+    def maximum(self, second: np.ndarray, previous: Sequence[Spread] | None) -> Spread:
         second = 0.5 * (second + np.swapaxes(second, 1, 2))
         f = min(self.rank, second.shape[1])
-        start = previous.variances if isinstance(previous, FactorSpread) else None
+        before = [p.variances for p in previous or () if isinstance(p, FactorSpread)]
+        start = np.concatenate(before) if before else None
         found = [_maximum(S, f, None if start is None else start[e]) for e, S in enumerate(second)]
         return FactorSpread(np.array([a for a, _ in found]), np.array([b for _, b in found]))
 

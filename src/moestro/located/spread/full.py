@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,9 +28,12 @@ class FullSpread(Spread):
     def log_det(self) -> np.ndarray:
         return self._white[1]
 
-    def distance(self, e: int, residual: np.ndarray) -> np.ndarray:
-        white = residual @ self._white[0][e].T
-        return np.einsum("nd,nd->n", white, white)
+    def distances(self, residual: np.ndarray) -> np.ndarray:
+        white = residual @ np.swapaxes(self._white[0], 1, 2)
+        return np.einsum("knd,knd->kn", white, white)
+
+    def part(self, at: slice) -> FullSpread:
+        return FullSpread(self.covariances[at])
 
     def dense(self) -> np.ndarray:
         return self.covariances
@@ -50,5 +54,5 @@ class Full(Structure):
     def count(self, D: int) -> int:
         return D * (D + 1) // 2
 
-    def maximum(self, second: np.ndarray, previous: Spread | None) -> Spread:
+    def maximum(self, second: np.ndarray, previous: Sequence[Spread] | None) -> Spread:
         return FullSpread(floored(second))

@@ -1,0 +1,54 @@
+"""Means and second moments of columns that are never all at hand: those of blocks, merged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..design import Scaling, scaling_of
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Of rows with weights w, in any order of merging the same to rounding (Chan, Golub and LeVeque, 1983).
+
+    Attributes
+    ----------
+    weight : float
+        sum w
+    mean : ndarray of shape (d,)
+    second : ndarray of shape (d, d)
+        sum w (x - mean)(x - mean)'
+    reach : ndarray of shape (d,)
+        Largest |x|.
+    """
+
+    weight: float
+    mean: np.ndarray
+    second: np.ndarray
+    reach: np.ndarray
+
+    @classmethod
+    def of(cls, x: np.ndarray, w: np.ndarray | None) -> Moments:
+        """Of a block x (b, d), centred before it is squared."""
+        weights = np.ones(len(x)) if w is None else w
+        total, first = float(weights.sum()), x[0]
+        mean = first if total == 0 else first + weights @ (x - first) / total
+        centred = x - mean
+        return cls(total, mean, (centred * weights[:, None]).T @ centred, np.abs(x).max(axis=0))
+
+    def merged(self, other: Moments) -> Moments:
+        """Of the rows of both: second moments add, and the means' distance with w_a w_b / (w_a + w_b)."""
+        weight = self.weight + other.weight
+        reach = np.maximum(self.reach, other.reach)
+        if not (self.weight and other.weight):
+            one = self if self.weight else other
+            return Moments(weight, one.mean, one.second, reach)
+        apart = other.mean - self.mean
+        second = self.second + other.second + np.outer(apart, apart) * (self.weight * other.weight / weight)
+        return Moments(weight, self.mean + apart * (other.weight / weight), second, reach)
+
+    def scaling(self, names: tuple[str, ...]) -> Scaling:
+        """Weighted standard deviations one and means zero, as `fit_scaling` has them."""
+        return scaling_of(self.mean, self.second / self.weight, self.reach, names)

@@ -1,0 +1,262 @@
+"""What a fit is given where rows are elsewhere: the design, learned in one pass, and how to read the rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..design import ArrayDesign, Design, FormulaDesign, Observations, Units
+from ..design.by_formula import read_formula
+from ..design.formula import reads
+from ..design.frames import refuse_numbers_as_text
+from ..design.grammar import with_offset
+from ..design.levels import plain_level
+from ..design.response import check_weights, encode_classes, numeric_response, ordered_classes
+from ..errors import DataError
+from .elsewhere import BLOCK, Reader, RowsElsewhere, read_elsewhere
+from .read import read
+from .rows import Rows
+from .sources import Batch, is_elsewhere, source_of
+from .survey import Survey
+
+SAMPLE = 500_000  # rows that are kept in memory at most
+LEAST = 30_000  # rows that a search and its judge need
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+RESERVED = 400e6  # bytes of the interpreter with its libraries
+COPIES = 12  # of a number of the sample that are held at once: raw, matrices, parts of growing size
+Encode = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """As `Observations`, without the rows.
+
+    Attributes
+    ----------
+    reader : Reader
+        Of the rows, for a family that is still to be named.
+    sample : Batch
+        Columns of the rows that are at hand.
+    n : int
+    responses, classes : tuple
+        What the response is called, and the labels of its classes.
+    """
+
+    reader: Reader
+    sample: Batch
+    n: int
+    responses: tuple[str, ...]
+    classes: tuple = ()
+    partial: None = None
+    dropped: None = None
+    gate_at: str = "constant"
+
+    @property
+    def design(self) -> Design:
+        return self.reader.design
+
+    @property
+    def response(self) -> str:
+        return self.responses[0]
+
+    def read(self, family: Any, gate_scaling: str) -> tuple[RowsElsewhere | Rows, Units]:
+        """The rows with their scaling, and the units that turn results back."""
+        reader = replace(self.reader, family=family, gate_scaling=gate_scaling)
+        return read_elsewhere(reader, self.sample, self.response, self.classes)
+
+
+def read_given(data: Observations | Scan, family: Any, gate_scaling: str) -> tuple[Any, Units]:
+    """The rows of what a fit is given with their scaling, and their units."""
+    if isinstance(data, Scan):
+        return data.read(family, gate_scaling)
+    return read(
+        data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate_scaling,
+        data.groups, data.trials, data.partial, data.gate_at,
+    )  # fmt: skip
+
+
+def read_any(
+    formula: str,
+    data: Any,
+    sample_weight: Any,
+    classes: bool,
+    groups: Any,
+    *,
+    memory_limit: Any = None,
+    ordered: bool = False,
+    levels: Sequence[Any] | None = None,
+    offset: str | None = None,
+    **held: Any,
+) -> Observations | Scan:
+    """What a formula reads from a frame, as `read_formula` does, or from rows that are elsewhere."""
+    if not is_elsewhere(data):
+        how = {"ordered": ordered, "levels": levels, "offset": offset, **held}
+        return read_formula(formula, data, sample_weight, classes, groups, **how)
+    refuse_whole(groups, held["partial"], held["missing"], held["gate_at"])
+    return scan_formula(
+        formula, data, sample_weight, classes=classes, ordered=ordered, levels=levels, offset=offset,
+        memory=memory_of(memory_limit),
+    )  # fmt: skip
+
+
+def refuse_whole(groups: Any, partial: Any, missing: str, gate_at: str) -> None:
+    """Refuse what needs all rows in memory."""
+    for word, given in (("groups", groups), ("partial", partial)):
+        if given is not None:
+            raise DataError(f"{word} needs all rows in memory at once: give a frame, or leave it out")
+    if gate_at != "constant":
+        raise DataError("gate_at is of groups of rows: leave it out")
+    if missing != "error":
+        raise DataError("missing='drop' needs rows in memory: leave them out of the files, or fill them")
+
+
+def scan_formula(
+    formula: str,
+    data: Any,
+    weights: str | None = None,
+    *,
+    classes: bool = False,
+    ordered: bool = False,
+    levels: Sequence[Any] | None = None,
+    offset: str | None = None,
+    memory: float | None = None,
+    sample: int | None = None,
+) -> Scan:
+    """What "y ~ experts | gate" reads from a source; `weights` and `offset` are names of columns, `memory`
+    the bytes that may be used (None: no limit), `sample` the rows that are kept at hand."""
+    formula, source = with_offset(formula, offset), source_of(data)
+    wanted, categories = reads(formula, classes)
+    wanted = _with(wanted, weights)
+    block, rows = _sizes(memory, len(wanted), sample)
+    seen = Survey.of(source, wanted, categories, rows, block)
+    _refuse_text(seen, wanted)
+    design = FormulaDesign.learn(formula, seen.learned)
+    design, raw = design.learn_response(seen.learned)
+    states = [design.experts.state, design.gate_side.state if design.gate_side else {}, design.response_state]
+    learned = next((name for state in states for name in state), None)
+    if learned is not None:
+        raise DataError(
+            f"'{learned}' learns from all rows at once, and they are read from {source.name} block by block: "
+            "write powers and logarithms, which learn nothing"
+        )
+    encode, labels = _encoder(raw, design.response, classes, ordered, levels)
+    numbers = partial(_by_formula, design, encode, weights)
+    return _scan(source, wanted, numbers, design, block, seen, (design.response,), labels)
+
+
+def scan_columns(
+    data: Any,
+    response: str,
+    weights: str | None = None,
+    *,
+    sides: tuple[Any, Any, Any] = (None, None, None),
+    classes: bool = False,
+    ordered: bool = False,
+    levels: Sequence[Any] | None = None,
+    memory: float | None = None,
+    sample: int | None = None,
+) -> Scan:
+    """What a fit without a formula reads from a source: the column `response`, and all others as features;
+    `sides` are the experts' and the gate's columns, and the gate's transform."""
+    source = source_of(data)
+    if response not in source.names:
+        there = ", ".join(source.names[:20])
+        raise DataError(f"the response '{response}' is no column of {source.name}; it has {there}")
+    features = [name for name in source.names if name not in (response, weights)]
+    wanted = _with((*features, response), weights)
+    block, rows = _sizes(memory, len(wanted), sample)
+    seen = Survey.of(source, wanted, (response,) if classes else (), rows, block)
+    _refuse_text(seen, [*features, *((weights,) if weights else ())])
+    own = {n: tuple(sorted(map(plain_level, v))) for n, v in seen.levels.items() if n in features}
+    plain = ArrayDesign(tuple(features), levels=own)
+    design = ArrayDesign.learn(plain.encoded(seen.learned), features, *sides, own)
+    encode, labels = _encoder(seen.learned[response], response, classes, ordered, levels)
+    numbers = partial(_by_columns, design, response, encode, weights)
+    return _scan(source, wanted, numbers, design, block, seen, (response,), labels)
+
+
+def memory_of(text: str | int | float | None) -> float | None:
+    """Bytes of "2GB", "500 MB" or a number."""
+    if text is None or isinstance(text, int | float):
+        return text
+    found = re.fullmatch(r"\s*([0-9.]+)\s*([KMGT]?B?)\s*", str(text).upper())
+    if found is None:
+        raise DataError(f"memory_limit={text!r} is no size: write '2GB' or '500MB'")
+    unit = found[2] if found[2].endswith("B") or not found[2] else found[2] + "B"
+    return float(found[1]) * UNITS[unit]
+
+
+def _sizes(memory: float | None, columns: int, sample: int | None) -> tuple[int, int]:
+    """Rows of a block and of the sample."""
+    if sample is not None:
+        return BLOCK, sample
+    if memory is None:
+        return BLOCK, SAMPLE
+    each = 8.0 * COPIES * (columns + 2)
+    rows = int((memory - RESERVED) / (2 * each))
+    if rows < LEAST:
+        raise DataError(
+            f"memory_limit is too small for {columns} columns: at least "
+            f"{(RESERVED + 2 * each * LEAST) / 1e6:.0f}MB"
+        )
+    return min(BLOCK, rows), min(SAMPLE, rows)
+
+
+def _with(wanted: tuple[str, ...], weights: str | None) -> tuple[str, ...]:
+    if weights is not None and not isinstance(weights, str):
+        raise DataError("sample_weight of rows that are elsewhere is the name of a column there")
+    return wanted if weights is None or weights in wanted else (*wanted, weights)
+
+
+def _refuse_text(seen: Survey, wanted: Sequence[str]) -> None:
+    for name in wanted:
+        values = np.array(seen.levels.get(name, ()), dtype=object)
+        if len(values) and any(isinstance(v, str) for v in values):
+            refuse_numbers_as_text(name, np.concatenate([values, values]))
+
+
+def _encoder(
+    raw: np.ndarray, name: str, classes: bool, ordered: bool, levels: Sequence[Any] | None
+) -> tuple[Encode, tuple]:
+    """What makes numbers of a response, and the labels of its classes, from rows that have every one."""
+    if not classes:
+        return partial(numeric_response, name=name, open_ends=name.startswith(("interval(", "cens("))), ()
+    known = ordered_classes(raw, levels, name) if ordered else ()
+    labels = encode_classes(raw, known, name)[1]
+    if len(labels) < 2:
+        raise DataError(f"the response '{name}' has only one class ({labels[0]}): at least 2 are needed")
+    return lambda values: encode_classes(values, labels, name)[0], labels
+
+
+def _by_formula(
+    design: FormulaDesign, encode: Encode, weights: str | None, columns: dict[str, np.ndarray]
+) -> tuple[Any, ...]:
+    return (*design.matrices(columns), encode(design.read_response(columns)), _weights(weights, columns))
+
+
+def _by_columns(
+    design: ArrayDesign, response: str, encode: Encode, weights: str | None, columns: dict[str, np.ndarray]
+) -> tuple[Any, ...]:
+    x = np.ascontiguousarray(design.encoded(columns), dtype=float)
+    return (*design.matrices(x), encode(columns[response]), _weights(weights, columns))
+
+
+def _weights(name: str | None, columns: dict[str, np.ndarray]) -> np.ndarray | None:
+    """Of a block, all of whose rows may have none."""
+    if name is None:
+        return None
+    w = np.asarray(columns[name], dtype=float)
+    return w if not w.any() and not np.isnan(w).any() else check_weights(w, len(w), f"column '{name}'")
+
+
+def _scan(
+    source: Any, wanted: tuple[str, ...], numbers: Any, design: Design, block: int, seen: Survey,
+    responses: tuple[str, ...], labels: tuple,
+) -> Scan:  # fmt: skip
+    reader = Reader(source, wanted, numbers, design, None, block=block)
+    return Scan(reader, Batch(seen.sample, f"{source.name}, rows of the sample"), seen.n, responses, labels)

@@ -11,9 +11,10 @@ depend on the values that are there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from ..gates import log_sum_exp
 from .climb import climb
 from .holes import Patterns, conditional
 from .spread import Full
-from .statistics import Parameters, Shape, Statistics, m_step
+from .statistics import Parameters, Shape, Statistics, m_step, possible
 
 POOLED_TOL, POOLED_LIMIT = 1e-6, 200  # of the one Gaussian that starts look at
 
@@ -76,23 +77,28 @@ class MarginalProblem:
     def weight_sum(self) -> float:
         return float(len(self.z) if self.weights is None else self.weights.sum())
 
-    # EM, as `climb` and the search ask for it
+    # EM, as `climb` and the search ask for it: statistics are one vector a run, components those of all runs
 
     def em(
-        self, flat: np.ndarray, previous: Parameters | None
-    ) -> tuple[Parameters | None, float, np.ndarray]:
-        """One M-step from statistics, the log-likelihood there, and the statistics there."""
-        found = m_step(self.shape, self._empty().like(flat), previous)
-        if found is None:
-            return None, -np.inf, flat
-        value, statistics = self.expect(found)
-        return found, value, statistics.flat()
+        self, flat: np.ndarray, previous: Sequence[Parameters] | None
+    ) -> tuple[list[Any], np.ndarray, np.ndarray]:
+        """One M-step from statistics (R, s) of each run, the log-likelihoods there, and the statistics."""
+        at = np.flatnonzero(possible(self.k, self._monomials, flat))
+        out: list[Any] = [None] * len(flat)
+        values, statistics = np.full(len(flat), -np.inf), flat.copy()
+        if len(at):
+            before = None if previous is None else [previous[i] for i in at]
+            s = Statistics.of(flat[at], self.k, self._monomials, self._second)
+            for i, own in zip(at, m_step(self.shape, s, before).runs(self.k), strict=True):
+                out[i] = own
+            values[at], statistics[at] = self._expect([out[i] for i in at], flat[at])
+        return out, values, statistics
 
     def statistics(self, r: np.ndarray) -> np.ndarray:
-        """Statistics of responsibilities r (n, k), missing values as under one Gaussian."""
+        """Statistics (s,) of responsibilities r (n, k), missing values as under one Gaussian."""
         k = self.k
         mean, covariance = np.tile(self.mean, (k, 1)), np.tile(self.covariance, (k, 1, 1))
-        return self._sums(mean, covariance, lambda at, _: r[at]).flat()
+        return self._sums(mean, covariance, lambda at, _: r[at]).flat(k)[0]
 
     def masses(self, flat: np.ndarray) -> np.ndarray:
         """Sums of the responsibilities (k,) in statistics."""
@@ -104,30 +110,34 @@ class MarginalProblem:
 
     def value(self, found: Parameters) -> tuple[float, np.ndarray]:
         """Log-likelihood, and sums of the responsibilities (k,)."""
-        value, s = self.expect(found)
-        return value, s.mass * self.weight_sum
+        values, flat = self._expect([found], np.zeros((1, 1)))
+        return float(values[0]), self.masses(flat[0])
 
-    def expect(self, found: Parameters) -> tuple[float, Statistics]:
-        """Log-likelihood and statistics at parameters."""
-        value = self.offset
+    def _expect(self, runs: Sequence[Parameters], before: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log-likelihoods (R,) and statistics (R, s) at the parameters of each run; minus infinity, and those
+        of `before`, where a covariance is singular to rounding."""
+        values = np.full(len(runs), self.offset)
+        log_weights = np.concatenate([p.log_weights for p in runs])
+        means, covariances = (np.concatenate(a) for a in zip(*(_joint(p) for p in runs), strict=True))
 
         def posterior(at: np.ndarray, log_density: np.ndarray) -> np.ndarray:
-            nonlocal value
-            joint = found.log_weights + log_density
-            level = log_sum_exp(joint)
-            value += float(level.sum() if self.weights is None else self.weights[at] @ level[:, 0])
-            return np.exp(joint - level)
+            joint = (log_weights + log_density).reshape(len(at), len(runs), self.k)
+            level = np.logaddexp.reduce(joint, axis=2)
+            values[:] += level.sum(axis=0) if self.weights is None else self.weights[at] @ level
+            return np.exp(joint - level[:, :, None]).reshape(len(at), -1)
 
         try:
-            statistics = self._sums(*_joint(found, self.D), posterior)
-        except np.linalg.LinAlgError:  # a covariance at its floor
-            return -np.inf, self._empty()
-        return value, statistics
+            return values, self._sums(means, covariances, posterior).flat(self.k)
+        except np.linalg.LinAlgError:
+            if len(runs) == 1:
+                return np.full(1, -np.inf), before
+        each = [self._expect([p], before[[i]]) for i, p in enumerate(runs)]
+        return np.concatenate([v for v, _ in each]), np.concatenate([s for _, s in each])
 
     def rowwise(self, found: Parameters) -> tuple[np.ndarray, np.ndarray]:
         """Posterior probabilities (n, k) and log-densities (n,)."""
         out, density = np.empty((len(self.z), self.k)), np.empty(len(self.z))
-        mean, covariance = _joint(found, self.D)
+        mean, covariance = _joint(found)
         for at, seen, lacking in self.patterns.each:
             log_density = conditional(mean, covariance, self.z[at[:, None], seen], seen, lacking).log_density
             joint = found.log_weights + log_density
@@ -145,10 +155,10 @@ class MarginalProblem:
         covariance: np.ndarray,
         memberships: Callable[[np.ndarray, np.ndarray], np.ndarray],
     ) -> Statistics:
-        """Expected sums over the rows of components (k, P), `memberships` (rows, k) of rows and their
-        log-densities (rows, k)."""
-        k, P = mean.shape
-        mass, sums = np.zeros(k), np.zeros((k, 1 + P, 1 + P))
+        """Expected sums over the rows of components (K, P), `memberships` (rows, K) of rows and their
+        log-densities (rows, K)."""
+        K, P = mean.shape
+        mass, sums = np.zeros(K), np.zeros((K, 1 + P, 1 + P))
         for at, seen, lacking in self.patterns.each:
             found = conditional(mean, covariance, self.z[at[:, None], seen], seen, lacking)
             r = memberships(at, found.log_density)
@@ -156,31 +166,33 @@ class MarginalProblem:
                 r = r * self.weights[at, None]
             mass += r.sum(axis=0)
             own = 1 + lacking
-            full = np.ones((len(at), 1 + P))
-            full[:, 1 + seen] = self.z[at[:, None], seen]
-            for e in range(k):
-                full[:, own] = found.means[:, e]
-                sums[e] += (full * r[:, e, None]).T @ full
-                sums[e][own[:, None], own] += r[:, e].sum() * found.covariances[e]
-        N, Q = self.weight_sum, 1 + P - self.D
+            full = np.ones((K, len(at), 1 + P))
+            full[:, :, 1 + seen] = self.z[at[:, None], seen]
+            full[:, :, own] = np.swapaxes(found.means, 0, 1)
+            sums += np.swapaxes(full * r.T[:, :, None], 1, 2) @ full
+            sums[:, own[:, None], own] += r.sum(axis=0)[:, None, None] * found.covariances
+        N, Q = self.weight_sum, self._monomials
         sums /= N
         second = sums[:, Q:, Q:]
         if not self.shape.noise.needs_matrix:
             second = np.diagonal(second, axis1=1, axis2=2)
-        return Statistics(mass / N, sums[:, :Q, :Q], sums[:, :Q, Q:], second, np.zeros(k))
+        return Statistics(mass / N, sums[:, :Q, :Q], sums[:, :Q, Q:], second, np.zeros(K))
 
-    def _empty(self) -> Statistics:
-        k, D, Q = self.k, self.D, 1 + self.z.shape[1] - self.D
-        second = (k, D, D) if self.shape.noise.needs_matrix else (k, D)
-        return Statistics(
-            np.zeros(k), np.zeros((k, Q, Q)), np.zeros((k, Q, D)), np.zeros(second), np.zeros(k)
-        )
+    @property
+    def _monomials(self) -> int:
+        """Of u: the constant and its columns."""
+        return 1 + self.z.shape[1] - self.D
+
+    @property
+    def _second(self) -> tuple[int, ...]:
+        """Shape of a component's second moments."""
+        return (self.D, self.D) if self.shape.noise.needs_matrix else (self.D,)
 
 
-def _joint(found: Parameters, D: int) -> tuple[np.ndarray, np.ndarray]:
+def _joint(found: Parameters) -> tuple[np.ndarray, np.ndarray]:
     """Mean (k, P) and covariance (k, P, P) of (u, v) in each component."""
     gamma, noise, B = found.gate.dense(), found.noise.dense(), found.coefficients
-    A, p = B[:, :, 1:], found.means.shape[1]
+    A, p, D = B[:, :, 1:], found.means.shape[1], B.shape[1]
     mean = np.concatenate([found.means, B[:, :, 0] + np.einsum("kdp,kp->kd", A, found.means)], axis=1)
     out = np.empty((len(B), p + D, p + D))
     cross = A @ gamma
@@ -195,5 +207,5 @@ def pooled(z: np.ndarray, weights: np.ndarray | None, p: int) -> MarginalProblem
     P = z.shape[1]
     one = MarginalProblem(z, weights, Shape(1, p, Full(), Full()), P - p, np.zeros(P), np.eye(P))
     end = climb(one, one.statistics(np.ones((len(z), 1))), POOLED_TOL, POOLED_LIMIT)
-    mean, covariance = _joint(end.parameters, P - p)
+    mean, covariance = _joint(end.parameters)
     return replace(one, mean=mean[0], covariance=covariance[0])

@@ -52,7 +52,7 @@ def read_formula(
     x, z = design.matrices(data)
     design, raw = design.learn_response(data)
     name = design.response
-    if raw.ndim == 2:
+    if raw.ndim == 2 and (family is not None or not name.startswith("prop(")):
         check_form(name, family)
         if family.takes_bounds:
             raw = ends_of(numeric_response(raw, name, open_ends=True), family.lowest, name)

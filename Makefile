@@ -7,8 +7,9 @@ EXTRAS := formula,plots
 JOBS ?= 2
 FIRST ?= 0
 SEEDS ?= 10000
-# A test file is run by one of JOBS processes, each with one thread unless a test asks for more.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+# JOBS processes share the tests, each with one thread unless a test asks for more; one that has nothing left takes
+# from another.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(wildcard core/*) $(shell find src -name '*.py' -o -name '*.csv' -o -name '*.bz2' -o -name '*.json' -o -path '*/report/*.*')
 
 .PHONY: demo test test-all test-rest test-elsewhere fuzz lint types wheel-test docs bench studies clean
@@ -29,6 +30,10 @@ $(VENV)/.all: $(VENV)/.test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[all]" polars statsmodels transformers ruff basedpyright
 	touch $@
 
+$(VENV)/.docs: $(VENV)/.all
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt sphinx pydata-sphinx-theme myst-parser numpydoc sphinx-gallery
+	touch $@
+
 demo: $(STAMP)
 	mkdir -p demo-output
 	$(BIN)/moestro fit src/moestro/datasets/files/voters.csv \
@@ -44,7 +49,7 @@ test-all: $(VENV)/.all
 
 # What `make test` left out: the tests that were skipped without an extra, and the slow ones.
 test-rest: $(VENV)/.all
-	$(PYTEST) -m "not study" --dist worksteal --beside=$(VENV)/passed
+	$(PYTEST) -m "not study" --beside=$(VENV)/passed
 
 # The suite as other machines would run it, about an hour: see CONTRIBUTING.
 test-elsewhere: $(VENV)/.test .venv-oldest/.test
@@ -72,6 +77,11 @@ types: $(VENV)/.all
 # The built wheel alone in an empty environment, used from outside the source tree.
 wheel-test: $(STAMP)
 	PYTHON=$(PYTHON) bash tests/wheel_smoke.sh
+
+# The site, in docs/_build/html: every example of the gallery is run, and a warning is an error.
+docs: $(VENV)/.docs
+	rm -rf docs/_build docs/api docs/gallery
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 bench: $(STAMP)
 	$(BIN)/moestro bench all

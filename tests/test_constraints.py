@@ -10,8 +10,8 @@ from scipy.special import gammaln, logsumexp
 
 from moestro import LocatedMoERegressor, MoEClassifier, MoERegressor, load_model
 from moestro.cli.main import main
-from moestro.constraints import eliminated
 from moestro.errors import DataError
+from moestro.solvers.elimination import eliminated
 
 N = 240
 

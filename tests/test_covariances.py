@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from conftest import standard_errors, two_lines
 from moestro import DataError, LocatedMoERegressor, MoERegressor, load_model
@@ -169,6 +169,20 @@ class TestBootstrap:
             assert abs(x["high"] - y["high"]) < 0.7 * x["se"]
         with pytest.raises(DataError, match="needs cov='bootstrap'"):
             moe.inference(interval=interval)
+
+    def test_bca_of_located_experts(self, lines):
+        """Its bias and acceleration from the draws and from influence, by hand."""
+        moe = LocatedMoERegressor(1).fit(*lines)
+        how = {"n_bootstrap": 30, "random_state": 0}
+        row = moe.inference("bootstrap", interval="bca", **how)[-2]
+        i = moe.parameter_names_.index("1:x0")
+        assert row["term"] == "x0"
+        draws, u = moe._estimates("bootstrap", **how).draws[:, i], -moe.influence()[:, i]
+        a = (u**3).sum() / (6 * (u**2).sum() ** 1.5)
+        z0 = ndtri((draws < row["estimate"]).mean())
+        z = z0 + np.array([-1.959964, 1.959964])
+        expected = np.quantile(draws, ndtr(z0 + z / (1 - a * z)))
+        np.testing.assert_allclose([row["low"], row["high"]], expected, rtol=1e-6)
 
     def test_threads_do_not_change_it(self, lines):
         one, two = (MoERegressor(2, n_jobs=j, **FEW).fit(*lines) for j in (1, 2))

@@ -16,6 +16,7 @@ from moestro.deep import (  # noqa: E402
     RoutingStats,
     SparseMoE,
     TopKSchedule,
+    choose_experts,
     gate_measure,
     lightning_callback,
     quality_vs_k,
@@ -411,3 +412,25 @@ def test_balance_moves_in_a_layer_with_the_output_alone():
     layer(torch.randn(50, 8))
     step_balance(layer)
     assert layer.balancer.bias.abs().max() > 0
+
+
+def test_the_benchmark_of_layers_compares_equal_experts():
+    """Those of transformers give what ours give, and the grid is the one that is told."""
+    from moestro.bench import deep
+
+    assert len(deep.grid(quick=False)) == 2 * 3 * 2 * 3
+    assert "dense" not in deep.contestants(deep.Case("float32", 1, 8, 1))
+    case = deep.Case("float32", 8, 4, 2)
+    runs = deep.contestants(case)
+    assert {"dense", "sorted", "grouped_mm", "auto", "bare"} <= set(runs)
+    ms = deep.medians({name: run for name, run in runs.items() if name in ("auto", "bare", "sorted")}, 1)
+    assert all(value > 0 for value in ms.values())
+    pytest.importorskip("transformers")
+    for theirs in deep.transformers_experts(case).values():
+        with torch.no_grad():
+            for p in theirs.parameters():
+                p.normal_(std=0.05)
+        x, logits = torch.randn(8, deep.WIDTH), torch.randn(8, 4)
+        out = deep.of_transformers(theirs, x, logits, 2)
+        ours = read_experts(theirs)(x, choose_experts(logits, 2))
+        torch.testing.assert_close(out, ours, rtol=1e-4, atol=1e-5)

@@ -11,6 +11,9 @@ from torch import nn  # noqa: E402
 
 from moestro import DataError  # noqa: E402
 from moestro.deep import RoutingStats, load_swapped, set_top_k, swap_routers  # noqa: E402
+from moestro.deep.callbacks import Watcher  # noqa: E402
+from moestro.deep.huggingface import find_routers  # noqa: E402
+from moestro.deep.stats import COLUMNS  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the models' library warns about itself
 
@@ -135,6 +138,20 @@ def test_router_logits_are_recorded_and_reach_the_auxiliary_loss():
     for router in ("frozen", "cosine", "hyper"):  # again, over a router that was swapped
         assert swap_routers(model, router) == names
     assert model(input_ids=IDS).logits.isfinite().all()
+
+
+def test_callbacks_watch_and_schedule_such_models():
+    model = model_of("Mixtral")
+    watcher = Watcher(1, lambda step: 1 + step)
+    watcher.begin(model)
+    for step in range(2):
+        watcher.before(step)
+        model(input_ids=IDS)
+        found = watcher.after(model, step + 1)
+        assert len(found) == 2 * len(COLUMNS[3:])
+        assert [layer.top_k for layer in find_routers(model).values()] == [1 + step] * 2
+    watcher.end()
+    assert not watcher.stats
 
 
 def test_what_cannot_be_swapped_is_refused_and_left_alone():

@@ -256,6 +256,20 @@ def test_layers_compile_without_a_break(name, masked):
     torch.testing.assert_close(found[1], found[0])
 
 
+def test_a_layer_compiles_under_autocast():
+    layer = layer_of("hyper")
+    x = torch.randn(21, 16)
+    found = []
+    for call in (layer, torch.compile(layer, backend="aot_eager", fullgraph=True)):
+        layer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            out, info = call(x)
+        assert info.logits.dtype == torch.float32
+        (out.square().sum() + info.losses["z"]).backward()
+        found.append([out.detach(), layer.router.embedding.grad, layer.experts.w1.grad])
+    torch.testing.assert_close(found[1], found[0], rtol=2e-2, atol=2e-2)
+
+
 def test_compiled_layers_compute_the_chosen_experts_alone():
     """The graph holds one product, the router's, and the operator of the chosen experts."""
     called = []
@@ -294,3 +308,53 @@ def test_auto_takes_the_grouped_product_for_few_pairs_an_expert():
     odd = MLPExperts(7, 24, 4)
     x = torch.randn(9, 7)
     assert odd._backend(x, x.dtype, choose_experts(torch.randn(9, 4), 2), "auto") == "sorted"
+
+
+# On an accelerator
+
+
+@pytest.mark.parametrize("backend", ["dense", "grouped_mm"])
+@pytest.mark.parametrize("name", ROUTERS)
+def test_nothing_is_read_back_from_the_device(name, backend):
+    """A tensor of the meta device has no numbers: whatever asks for one raises."""
+    more = {} if name == "expert_choice" else {"capacity": 1.0, "balance_rate": 0.01}
+    with torch.device("meta"):
+        layer = layer_of(name, backend=backend, **more)
+        x, ids = torch.randn(3, 7, 16), torch.zeros(3, 7, dtype=torch.int64)
+        mask = torch.ones(3, 7, dtype=torch.bool)
+    layer, x = layer.bfloat16(), x.bfloat16()
+    out, info = layer(x, mask=mask, ids=ids)
+    assert out.shape == x.shape
+    assert set(info.losses) >= {"balance", "z"}
+    (out.sum() + sum(info.losses.values())).backward()
+    if layer.balancer is not None:
+        layer.balancer.step()
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+def test_the_grouped_product_gets_bfloat16(monkeypatch, autocast):
+    """Of that type alone there is a kernel that does not loop over experts."""
+    taken = []
+    true = nn.functional.grouped_mm
+
+    def product(a, b, **more):
+        taken.append((a.dtype, b.dtype))
+        return true(a, b, **more)
+
+    monkeypatch.setattr(nn.functional, "grouped_mm", product)
+    layer, x = layer_of("linear"), torch.randn(9, 16)
+    if not autocast:
+        layer, x = layer.bfloat16(), x.bfloat16()
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        layer(x)
+    assert taken == [(torch.bfloat16, torch.bfloat16)] * 2
+
+
+@pytest.mark.parametrize("name", ["linear", "hyper", "cosine"])
+def test_one_token_is_the_row_of_a_batch(name):
+    layer = layer_of(name).eval()
+    x = torch.randn(5, 16)
+    with torch.no_grad():
+        batch = layer(x)[0]
+        for i in range(5):
+            torch.testing.assert_close(layer(x[i : i + 1])[0], batch[i : i + 1])

@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 import torch.distributed as dist  # noqa: E402
+from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 from moestro import DataError  # noqa: E402
 from moestro.deep import (  # noqa: E402
@@ -144,3 +145,18 @@ def test_biases_go_on_from_a_checkpoint():
         step_balance(again)
     assert torch.equal(again.balancer.bias, straight.balancer.bias)
     assert straight.balancer.bias.abs().max() > 0
+
+
+def test_biases_are_those_without_activation_checkpoints():
+    """A forward pass that is made again for its gradient counts every token twice: the signs are the same."""
+    straight, again = layer_of(), layer_of()
+    x = torch.randn(3, 40, 8)
+    for part in x:
+        straight(part)[0].square().sum().backward()
+        step_balance(straight)
+        out = checkpoint(lambda v: again(v)[0], part, use_reentrant=False)
+        out.square().sum().backward()
+        assert again.balancer.load.sum() == 2 * 40 * 2
+        step_balance(again)
+    assert torch.equal(again.balancer.bias, straight.balancer.bias)
+    assert torch.equal(again.router.weight.grad, straight.router.weight.grad)

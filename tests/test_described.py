@@ -144,6 +144,38 @@ def test_quantile_residuals_are_normal_where_the_model_is_right(kind):
         assert stats.kstest(wrong, "norm").pvalue < 0.2
 
 
+class TestDispersion:
+    def test_as_statsmodels_has_it(self):
+        sm = pytest.importorskip("statsmodels.api")
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((120, 1))
+        y = rng.negative_binomial(2, 0.4, 120)
+        glm = sm.GLM(y, sm.add_constant(x), family=sm.families.Poisson()).fit(tol=1e-12)
+        moe = MoERegressor(1, family="poisson", tol=1e-11).fit(x, y)
+        found, zeros = moe.dispersion().rows()
+        assert found["observed"] == pytest.approx(glm.pearson_chi2, rel=1e-7)
+        assert found["ratio"] == pytest.approx(glm.pearson_chi2 / glm.df_resid, rel=1e-7)
+        assert found["p"] < 0.001
+        assert zeros["observed"] == (y == 0).sum()
+        assert zeros["expected"] == pytest.approx(np.exp(-glm.mu).sum(), rel=1e-7)
+        assert moe.dispersion(x, y)["expected"][0] == 120  # nothing is estimated from other rows
+        twice = moe.dispersion(np.r_[x, x], np.r_[y, y])["observed"]
+        np.testing.assert_allclose(moe.dispersion(x, y, np.full(120, 2.0))["observed"], twice)
+
+    def test_how_often_it_rejects(self):
+        """At 5 %, of 60 right fits: no more than that, but for three standard errors."""
+        rng, p = np.random.default_rng(0), []
+        for _ in range(60):
+            x = rng.standard_normal((100, 1))
+            y = rng.poisson(np.exp(0.2 + 0.3 * x[:, 0]))
+            p.append(MoERegressor(1, family="poisson", n_starts=1).fit(x, y).dispersion()["p"])
+        assert ((np.array(p) <= 0.05).mean(axis=0) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60)).all()
+
+    def test_what_is_refused(self, softmax):
+        with pytest.raises(DataError, match="of counts"):
+            softmax[0].dispersion()
+
+
 class TestBands:
     def test_least_squares_at_every_row(self):
         """sigma^2 v' (X'X)^-1 v; all rows at once lie on one line, whose band is narrower than Scheffe's."""
@@ -185,7 +217,11 @@ class TestBands:
 
     def test_what_is_refused(self, softmax):
         moe, x, _ = softmax
-        for words, how in (("of='both' is unknown", {"of": "both"}), ("level must", {"level": 1.5})):
+        for words, how in (
+            ("of='both' is unknown", {"of": "both"}),
+            ("of=3 is unknown", {"of": 3}),
+            ("level must", {"level": 1.5}),
+        ):
             with pytest.raises(DataError, match=words):
                 moe.bands(x, **how)
 

@@ -35,7 +35,7 @@ from moestro.penalties import L1, AdaptiveL1
 
 @parametrize_with_checks(
     [
-        MoEClassifier(n_starts=2), MoERegressor(n_starts=2), LocatedMoERegressor(n_starts=2),
+        MoEClassifier(n_starts=1), MoERegressor(n_starts=1), LocatedMoERegressor(n_starts=1),
         MoERegressor(1, penalty=L1(0.5)),
         MoEClassifier(1, penalty=L1(0.05)), MoERegressorCV(n_experts=1, alphas=2, cv=2),
     ]

@@ -6,8 +6,7 @@ from scipy.special import expit
 
 from moestro import MixingMeasure
 from moestro.errors import DataError
-from moestro.studies.softmax_multinomial import _truth, multinomial_measure, split
-from moestro.theory import hellinger, modulus, voronoi_loss
+from moestro.theory import Modulus, hellinger, modulus, voronoi_loss
 
 X = np.linspace(-2, 2, 9)[:, None]
 NOTHING = np.zeros((1, 0))
@@ -82,45 +81,20 @@ def test_exact_atoms_have_the_power_of_the_theorem():
 def test_over_fitted_atoms_without_squares_have_twice_the_power():
     """D2r with r = 1 has no squares where two atoms cover one, where D1 has: slope two."""
     x = np.linspace(-2, 2, 25)[:, None]
-    wrong = modulus(TWO, 3, "multinomial-D2r", [0.1, 0.03], x=x, r=1.0, starts=2)
+    wrong = modulus(TWO, 3, "multinomial-D2r", [0.1, 0.03], x=x, r=1.0, box=20, starts=2)
     assert wrong.identified
     agrees(wrong, "multinomial-D2r", x, 1.0)
     assert wrong.slope == pytest.approx(2, abs=0.2)
 
 
-@pytest.mark.parametrize("slope", [0.0, 3.0])
-def test_classes_with_equal_slopes_can_be_split(slope):
-    """e^{a_1} + e^{a_2} the same in both halves and the mean of e^{a_1} kept: the density of one atom."""
-    truth = classes(
-        [0.0, 0.0], [[-1.0], [0.0]], [[1.0, 0.5], [-1.0, -2.0]], [[[2.0], [1.0]], [[slope], [slope]]]
-    )
-    a, b = np.exp([-1.0, -2.0])
-    halves = [[np.log(a + t), np.log(b - t)] for t in (0.05, -0.05)]
-    split = classes(
-        [0.0, -np.log(2), -np.log(2)], [[-1.0], [0.0], [0.0]], [[1.0, 0.5], *halves],
-        [[[2.0], [1.0]], *[[[slope], [slope]]] * 2],
-    )  # fmt: skip
-    for y in range(3):
-        rows = np.full(len(X), y)
-        np.testing.assert_allclose(split.log_density(X, rows), truth.log_density(X, rows), rtol=1e-12)
-    assert voronoi_loss(split, truth) > 0.01
-
-
-@pytest.mark.parametrize("regime", [1, 2])
-def test_the_truths_of_the_multinomial_study_are_not_identified(regime):
-    truth = multinomial_measure(**_truth(regime))
-    other = split(truth)
-    for z in (X, np.tanh(X)):
-        for y in range(3):
-            rows = np.full(len(X), y)
-            exact = truth.log_density(X, rows, z)
-            np.testing.assert_allclose(other.log_density(X, rows, z), exact, rtol=1e-12, atol=1e-12)
-    assert voronoi_loss(other, truth) > 0.4
-
-
 def test_identical_experts_make_the_gate_irrelevant():
     truth = classes([0.0], [[0.0]], [[0.5]], [[[1.5]]])
-    found = modulus(truth, 2, "multinomial-D1", 0.1, x=X, starts=4)
+    other = classes([0.3, 0.0], [[0.7], [-0.4]], [[0.5], [0.5]], [[[1.5]], [[1.5]]])
+    for y in (0, 1):
+        rows = np.full(len(X), y)
+        np.testing.assert_allclose(other.log_density(X, rows), truth.log_density(X, rows), rtol=1e-12)
+    loss = voronoi_loss(other, truth, "multinomial-D1", gauge="fixed")
+    found = Modulus(np.array([loss]), np.array([0.0]), (other,), np.nan, np.nan, np.inf)
     assert not found.identified
     assert "has the density of the truth" in str(found)
 
@@ -135,6 +109,8 @@ def test_identical_experts_make_the_gate_irrelevant():
         ({"eps": 0.0}, "positive"),
         ({"eps": 1e3}, "lower eps"),
         ({"x": np.zeros((3, 2))}, "columns"),
+        ({"k": 3}, "needs a box"),
+        ({"k": 3, "box": 1.0}, "needs a box"),
     ],
 )
 def test_wrong_questions_are_refused(change, words):

@@ -30,6 +30,7 @@ ORDER = [
     ["summary", "plots", "theory", "deep"],
     ["report"],
     ["api", "datasets"],
+    ["choosing"],
     ["estimators"],
     ["bench", "studies"],
     ["cli"],

@@ -270,11 +270,34 @@ class TestEvidence:
         assert chance([]) == 1.0
         assert chance([1]) == 0.0
         assert chance([1, 3]) >= 0.5
-        assert chance([1], 39) >= 0.5  # the other runs ended in optima that are not usable
+        assert chance([1], [39]) >= 0.5  # the other runs ended in an optimum that is not usable
         assert chance([10, 3, 2]) == 0.0
         often, seldom = chance([20, *[1] * 20]), chance([3, *[1] * 20])
         assert 0 < often < seldom < 1
         assert chance([3, *[1] * 5]) < seldom
+
+    def test_new_optima_that_are_refused_say_that_not_all_were_seen(self):
+        counts = [4, 1, 1]
+        assert chance(counts, [1] * 45) > 0.8 > 0.1 > chance(counts)
+        assert chance(counts, [20, 9]) == chance(counts)  # found again and again: nothing new
+        assert chance([12, 1, *[5] * 3], [1]) < 0.05
+
+    @pytest.mark.parametrize("usable", [0.1, 0.3])
+    def test_refused_optima_bring_the_estimate_nearer_to_the_share_of_misses(self, usable):
+        # 150 draws among 150 optima, basins of very different width, values at random; a lower bound stays.
+        rng, with_refused, alone, missed = np.random.default_rng(0), [], [], []
+        for _ in range(300):
+            width = rng.pareto(1.0, 150) + 0.02
+            own, value, seen = (
+                rng.random(150) < usable, rng.standard_normal(150), rng.multinomial(150, width / width.sum()),
+            )  # fmt: skip
+            mine = np.flatnonzero(own & (seen > 0))
+            mine = mine[np.argsort(-value[mine])]
+            counts, refused = seen[mine].tolist(), seen[~own & (seen > 0)].tolist()
+            with_refused.append(chance(counts, refused))
+            alone.append(chance(counts))
+            missed.append(not len(mine) or value[own].max() > value[mine[0]])
+        assert np.mean(alone) < np.mean(with_refused) < np.mean(missed)
 
     def test_it_is_said_and_kept(self, tmp_path):
         from moestro.fitted import FittedModel
@@ -305,7 +328,7 @@ class TestEvidence:
             fit = MoERegressor(k, random_state=0).fit(x, y)
             found = fit.search_
             moves = sum(s.startswith("move") for s in fit.starts_["strategy"])
-            sure = found.found >= ENOUGH and moves >= 12 * (STALE - 1)
+            sure = found.found >= ENOUGH and moves >= 12 * (STALE - 2)
             assert sure or found.exhausted
             assert ("is spent" in str(found)) == found.exhausted
             assert found.passes <= found.budget * 1.5  # the last round of moves is finished

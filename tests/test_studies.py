@@ -31,11 +31,12 @@ SMALL = {
     "topk": {"only": "K=2", "sizes": (300,), "replicates": 1},
     "contaminated": {"only": "distinguishable", "sizes": (500, 1000), "replicates": 1},
     "glome": {"only": "well-specified, choice", "sizes": (300,), "replicates": 1},
+    "blompe": {"only": "two of four", "sizes": (150,), "replicates": 1},
     "dendrogram": {"only": "clean", "sizes": (500,), "replicates": 1},
     "hyper-router": {"only": "sources: HyperRouter, frozen", "sizes": (2,), "replicates": 1},
     "oracle": {"only": "few", "sizes": (150,), "replicates": 1},
     "coverage": {"only": "poisson, right", "sizes": (200,), "replicates": 1},
-    "bootstrap-test": {"only": "two apart", "sizes": (80,), "replicates": 1},
+    "bootstrap-test": {"only": "two apart", "sizes": (60,), "replicates": 1},
     "approximation": {"only": "location", "sizes": (1, 2), "replicates": 1},
 }
 

@@ -94,6 +94,7 @@ QUESTIONS = {
     "profiles": lambda m, x, y: m.profiles(),
     "margins": lambda m, x, y: m.margins(x),
     "predictions": lambda m, x, y: m.margins(x, kind="predictions", cov="sandwich"),
+    "dispersion": lambda m, x, y: m.dispersion(),
     "bands": lambda m, x, y: m.bands(x[:3], of=("mixture", "gate"), simultaneous=True),
     "simultaneous": lambda m, x, y: m.inference(simultaneous=True),
     "HC1": lambda m, x, y: m.inference("sandwich", correction="HC1"),
@@ -149,9 +150,18 @@ def test_a_number_or_one_clear_line(fitted, question):
 
 # Everything else is answered. The information at these restricted maxima is not positive: no score test.
 REFUSED = {
-    "grouped": {"survey", "cluster", "classification", "profiles", "expected", "pseudo", "score"},
-    "one_expert": {"classification", "pseudo"},
-    "weighted": {"expected", "pseudo", "score"},
+    "grouped": {
+        "survey",
+        "cluster",
+        "classification",
+        "profiles",
+        "expected",
+        "pseudo",
+        "score",
+        "dispersion",
+    },
+    "one_expert": {"classification", "pseudo", "dispersion"},
+    "weighted": {"expected", "pseudo", "score", "dispersion"},
 }
 
 

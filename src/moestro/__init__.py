@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import Selection, select_experts
+    from .choosing import Selection, select_experts
     from .datasets import load_dataset
     from .distribution import PredictiveDistribution
     from .errors import DataError
@@ -48,8 +48,8 @@ _HOME = {
     "MixingMeasure": "measure",
     "PredictiveDistribution": "distribution",
     "FittedModel": "fitted",
-    "Selection": "api",
-    "select_experts": "api",
+    "Selection": "choosing",
+    "select_experts": "choosing",
     "load_dataset": "datasets",
     "DataError": "errors",
 }

@@ -15,7 +15,6 @@ from .reading import number, whole
 
 INTERCEPT = "(intercept)"
 _NEEDS_K = " (of one expert only where n_experts is a number)"
-ZERO = 1e-11  # of a row's largest entry, below which elimination has left nothing
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Constraints:
         Experts stand in increasing order of the coefficient of this column, or of their mean at the average
         input; None is decreasing order of mass.
     reference : int or None
-        The expert that the gate's coefficients are told against; None is the last one.
+        The expert that the gate's coefficients are stated against; None is the last one.
     labelled : int
         Rows that say which expert they have: experts are then called by these labels.
     """
@@ -153,7 +152,7 @@ class Constraints:
         order = _order(order_by, experts, classes)
         reference = _reference(reference_expert, k)
         if reference is not None and any(h.part == "gate" for h in held):
-            raise DataError("a fixed gate is told against the last expert: leave out reference_expert")
+            raise DataError("a fixed gate is stated against the last expert: leave out reference_expert")
         out = cls(tuple(dict.fromkeys(named)), tuple(held), order, labelled, reference)
         if order is not None and not out.symmetric:
             raise DataError(
@@ -211,40 +210,6 @@ class Constraints:
         common = tuple(whole(j, "column", 0, experts) for j in data["common"])
         labelled, r = whole(data["labelled"], "number of labels", 0, 2**53), data["reference"]
         return cls(common, tuple(held), order, labelled, None if r is None else whole(r, "expert", 0, k - 1))
-
-
-def eliminated(C: np.ndarray, d: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The solutions of C v = d, as v = A v[free] + b: free (n,) boolean, A (n, f), b (n,).
-
-    Gauss-Jordan; entries where `last`, boolean (n,), holds are expressed by others before all else, and
-    entries at the end before those at the beginning.
-    """
-    n = C.shape[1]
-    pivots: list[int] = []
-    solved, constants = np.zeros((0, n)), np.zeros(0)
-    for row, value in zip(C, d, strict=True):
-        size = np.abs(row).max(initial=0.0)
-        row, value = row - row[pivots] @ solved, float(value - row[pivots] @ constants)
-        present = np.flatnonzero(np.abs(row) > ZERO * size)
-        if not len(present):
-            if abs(value) > ZERO * max(size, 1.0) * (1.0 + np.abs(d).max()):
-                raise DataError(
-                    "what is to be fixed or common contradicts itself, or is about a column that is not "
-                    "estimated"
-                )
-            continue
-        pivot = int(max(present, key=lambda j: (bool(last[j]), int(j))))
-        row = np.where(np.abs(row) > ZERO * size, row, 0.0)
-        row, value = row / row[pivot], value / row[pivot]
-        constants = np.append(constants - solved[:, pivot] * value, value)
-        solved = np.vstack([solved - np.outer(solved[:, pivot], row), row])
-        pivots.append(pivot)
-    free = np.ones(n, dtype=bool)
-    free[pivots] = False
-    A, b = np.zeros((n, int(free.sum()))), np.zeros(n)
-    A[free] = np.eye(A.shape[1])
-    A[pivots], b[pivots] = -solved[:, free], constants
-    return free, A, b
 
 
 def _columns(name: Any, names: Sequence[str], what: str) -> list[int]:

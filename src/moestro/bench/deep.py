@@ -1,5 +1,5 @@
-"""A sparse layer forward and backward: each back end, `transformers`' own experts, and the bare matrix
-products, over types, tokens, experts and top-k."""
+"""A sparse layer forward and backward, of a single token forward alone: each back end, `transformers`' own
+experts, and the bare matrix products, over types, tokens, experts and top-k."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ WIDTH, HIDDEN = 256, 512
 KINDS, TOKENS, EXPERTS, KS = ("float32", "bfloat16"), (1, 256, 4096), (16, 64), (1, 2, 8)
 ROUNDS = 7
 HOPELESS = 3.0  # times the fastest: measured once, and not again
+DENSE = 4  # all experts are E / k times the work of the chosen ones: raced up to this
 ROUGH = 1.1  # what `auto` may cost beside the best back end
 BACKENDS = ("dense", "sorted", "grouped_mm", "auto")
 COLUMNS = (
@@ -32,6 +33,11 @@ class Case:
     tokens: int
     experts: int
     k: int
+
+    @property
+    def trains(self) -> bool:
+        """Whether gradients are computed too: a single token is inference."""
+        return self.tokens > 1
 
 
 def grid(quick: bool) -> list[Case]:
@@ -55,9 +61,11 @@ def report(quick: bool = False, only: str | None = None) -> str:
             for column, value in row_of(case, 3 if quick else ROUNDS).items():
                 columns[column].append(value)
     worst = max(columns["auto_vs_best"], default=0.0)
-    head = f"d={WIDTH}, h={HIDDEN}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    head = (
+        f"milliseconds: d={WIDTH}, h={HIDDEN}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    )
     return (
-        f"sparse layer, forward and backward, milliseconds: {head}\n\n{Table(columns).to_text(3)}\n\n"
+        f"sparse layer, forward and backward (t=1: forward), {head}\n\n{Table(columns).to_text(3)}\n\n"
         f"auto against the best back end: {worst:.2f} at worst (at most {ROUGH} is wanted)\n"
     )
 
@@ -113,20 +121,27 @@ def contestants(case: Case) -> dict[str, Callable[[], None]]:
     logits = torch.randn(case.tokens, case.experts, requires_grad=True)
     seed = torch.randn(case.tokens, WIDTH, dtype=kind)
 
+    def step(call: Callable[[], Any], of: Any) -> None:
+        with torch.set_grad_enabled(case.trains):
+            out = call()
+        if case.trains:
+            of.zero_grad(set_to_none=True)
+            x.grad = logits.grad = None
+            out.backward(seed)
+
     def ours(name: str) -> None:
-        experts.zero_grad(set_to_none=True)
-        x.grad = logits.grad = None
-        experts(x, choose_experts(logits, case.k), name).backward(seed)
+        step(lambda: experts(x, choose_experts(logits, case.k), name), experts)
 
     runs: dict[str, Callable[[], None]] = {
         name: (lambda name=name: ours(name))
         for name in BACKENDS
-        if name != "grouped_mm" or can_group(experts, kind)
+        if (name != "grouped_mm" or can_group(experts, kind))
+        and (name != "dense" or case.experts <= DENSE * case.k)
     }
     for name, theirs in transformers_experts(case).items():
         theirs.to(kind)
         write_experts(experts, theirs)
-        runs[name] = lambda theirs=theirs: of_transformers(theirs, x, logits, case.k, seed)
+        runs[name] = lambda of=theirs: step(lambda: of_transformers(of, x, logits, case.k), of)
     runs["bare"] = products(case, kind)
     return runs
 
@@ -149,17 +164,16 @@ def transformers_experts(case: Case) -> dict[str, Any]:
     return found
 
 
-def of_transformers(experts: Any, x: Any, logits: Any, k: int, seed: Any) -> None:
+def of_transformers(experts: Any, x: Any, logits: Any, k: int) -> Any:
     """Mixtral's block: softmax, the top k, normalised."""
-    experts.zero_grad(set_to_none=True)
-    x.grad = logits.grad = None
     weights, indices = logits.softmax(dim=-1).topk(k, dim=-1)
     weights = (weights / weights.sum(dim=-1, keepdim=True)).to(x.dtype)
-    experts(x, indices, weights).backward(seed)
+    return experts(x, indices, weights)
 
 
 def products(case: Case, kind: Any) -> Callable[[], None]:
-    """The six products of the experts that have tokens, with an equal share each, and nothing else."""
+    """The products of the experts that have tokens, six or, in inference, two, with an equal share each, and
+    nothing else."""
     import torch
 
     busy = min(case.experts, case.tokens * case.k)
@@ -174,6 +188,8 @@ def products(case: Case, kind: Any) -> Callable[[], None]:
             for e in range(busy):
                 torch.mm(x[e], w1[e].t())
                 torch.mm(h[e], w2[e].t())
+                if not case.trains:
+                    continue
                 torch.mm(x[e], w2[e])
                 torch.mm(x[e].t(), h[e])
                 torch.mm(z[e], w1[e])

@@ -20,7 +20,7 @@ def run_sweep(
     """Fit every number of experts; `record` is called with each fit. `located` are the options of Gaussian
     gates, None for another gate."""
     from ..api import fit_formula, fit_located_design
-    from ..design.by_formula import read_formula
+    from ..design.by_formula import Given, read_formula
     from ..design.holes import MARGINAL
     from ..gates import make_gate
     from ..search import Options
@@ -49,19 +49,16 @@ def run_sweep(
         if located is not None:
             if isinstance(frame, str):
                 raise DataError("a Gaussian gate needs rows in memory: give one file, without --memory-limit")
-            missing = options["missing"]
-            data = read_formula(formula, frame, weights, missing=missing, located=True)
-            located["missing"] = MARGINAL if missing == MARGINAL else "error"
+            data = read_formula(formula, frame, Given(weights, missing=options["missing"]), located=True)
+            located["missing"] = MARGINAL if options["missing"] == MARGINAL else "error"
             return fit_located_design(data, specifications(**located), ks, search, **how)
         gate = make_gate(options["gate"], options["top_k"], options["rank_on"])
-        how |= {"sample_weight": weights, "groups": options["groups"], "gate": gate}
-        how |= {"offset": options["offset"], "missing": options["missing"]}
-        how["gate_at"] = options["gate_at"]
-        how["memory_limit"] = options["memory_limit"]
-        how["shared_variance"] = options["shared_variance"]
+        how |= {name: options[name] for name in ("memory_limit", "shared_variance")} | {"gate": gate}
         if options["family"] != "ordinal":
             refuse_given(["levels"], "applies only to --family ordinal")
-        how["levels"] = None if options["levels"] is None else options["levels"].split(",")
+        levels = None if options["levels"] is None else options["levels"].split(",")
+        said = {name: options[name] for name in ("groups", "offset", "missing", "partial", "gate_at")}
         held = {"common": list(options["common"]) or None, "fixed": options["fixed"]}
-        how |= {"partial": options["partial"], "constraints": held | {"order_by": options["order_by"]}}
-        return fit_formula(formula, frame, options["family"], ks, search, **how)
+        how["constraints"] = held | {"order_by": options["order_by"]}
+        given = Given(weights, levels=levels, **said)
+        return fit_formula(formula, frame, options["family"], ks, search, given, **how)

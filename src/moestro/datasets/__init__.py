@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import DataError
 from ..tables import Table
 
-NAMES = ("voters", "tone", "ethanol")
+NAMES = ("voters", "tone", "ethanol", "wages", "epilepsy")
 TEXTS = ("new_testament",)
 
 
@@ -21,10 +21,12 @@ def load_dataset(name: str) -> Table:
 
     Parameters
     ----------
-    name : {"voters", "tone", "ethanol"}
+    name : {"voters", "tone", "ethanol", "wages", "epilepsy"}
         ``voters``: 944 voters of 1996, party identification and covariates (ANES 1996, public domain).
         ``tone``: 150 tuning trials of a musician (Cohen, 1980).
         ``ethanol``: 88 runs of a test engine (Brinkman, 1981).
+        ``wages``: 534 workers of the Current Population Survey of May 1985 (Berndt, 1991).
+        ``epilepsy``: seizures of 59 patients between four visits (Thall and Vail, 1990).
 
     Returns
     -------

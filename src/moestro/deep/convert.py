@@ -147,8 +147,9 @@ def _made(inner: tuple[nn.Linear, ...], outer: nn.Linear, act: Any) -> Network:
 def _name_of(act: Any) -> str:
     """The activation's name in our table: the one that gives the same numbers."""
     x = torch.linspace(-4.0, 4.0, 41)
+    y: Any = act(x) if callable(act) else None
     for name, function in ACTIVATIONS.items():
-        if callable(act) and torch.allclose(act(x), function(x), atol=1e-6):
+        if isinstance(y, Tensor) and y.shape == x.shape and torch.allclose(y, function(x), atol=1e-6):
             return name
     raise DataError(f"the activation {act} is none of {', '.join(ACTIVATIONS)}")
 
@@ -179,7 +180,8 @@ def _copy(experts: MLPExperts, e: int, n: Network, read: bool) -> None:
 
 def _of_one(module: nn.Module) -> MLPExperts:
     """Of a module that holds all experts side by side."""
-    w1, w2 = getattr(module, "gate_up_proj", None), getattr(module, "down_proj", None)
+    w1: Any = getattr(module, "gate_up_proj", None)
+    w2: Any = getattr(module, "down_proj", None)
     known = isinstance(w1, nn.Parameter) and isinstance(w2, nn.Parameter) and w1.ndim == w2.ndim == 3
     if not known or any("bias" in name for name, _ in module.named_parameters()):
         raise DataError(

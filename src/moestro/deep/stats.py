@@ -64,7 +64,8 @@ class RoutingStats:
     def _watch(self, name: str) -> Any:
         def hook(module: nn.Module, _inputs: Any, output: Any) -> None:
             if isinstance(module, SparseMoE):
-                found = _sums_of(output[1] if module.returns == "both" else module.info_)
+                info: Any = output[1] if module.returns == "both" else module.info_
+                found = _sums_of(info)
             else:
                 found = _sums_of(_info_of(*output))
             old = self._sums.get(name)

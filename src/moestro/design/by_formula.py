@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .formula import FormulaDesign, read_by
@@ -17,33 +18,59 @@ from .pairs import check_form
 from .response import check_weights, encode_classes, numeric_response, ordered_classes
 
 
+@dataclass(frozen=True)
+class Given:
+    """What a person says of the rows beside a formula.
+
+    Attributes
+    ----------
+    sample_weight : array-like of shape (n,) or None
+    groups : str, array-like of shape (n,) or None
+        The column, or the ids, of rows that share their expert.
+    offset : str or None
+        A column's name.
+    missing : {"error", "drop", "marginal"}
+        Rows with missing values are refused, left out, or, of located models, taken with what they have.
+    partial : object
+        Which experts rows are known to have.
+    levels : sequence or None
+        In which order the classes of an ordinal response stand.
+    gate_at : {"constant", "first", "mean"}
+        Where the gate reads a group.
+    """
+
+    sample_weight: Any = None
+    groups: Any = None
+    offset: str | None = None
+    missing: str = "error"
+    partial: Any = None
+    levels: Sequence[Any] | None = None
+    gate_at: str = "constant"
+
+
+NOTHING = Given()
+
+
 def read_formula(
     formula: str,
     data: Any,
-    sample_weight: Any = None,
-    classes: bool = False,
-    groups: Any = None,
+    given: Given = NOTHING,
     *,
-    offset: str | None = None,
-    missing: str = "error",
-    partial: Any = None,
-    k: int | None = None,
+    classes: bool = False,
     ordered: bool = False,
-    levels: Sequence[Any] | None = None,
-    gate_at: str = "constant",
+    k: int | None = None,
     located: bool = False,
     family: Any = None,
 ) -> Observations:
-    """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`, `groups` a column's
-    name or ids (n,), and `offset` a column's name. Rows with missing values are refused, or left out where
-    `missing` is "drop". `partial` says which of `k` experts rows are known to have, `levels` in which order
-    `ordered` classes stand, and `gate_at` where the gate reads a group. `located` models take missing numbers
-    as NaN where `missing` is "marginal". A response of two columns is of a `family` that takes them."""
-    check_policy(missing, located)
-    holes = missing == MARGINAL
-    check_gate_at(gate_at, groups)
-    formula, dropped = with_offset(formula, offset), None
-    if missing == "drop":
+    """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`, which may be
+    `ordered`; of `k` experts rows may be known to have some. `located` models take missing numbers as NaN
+    where they are asked to. A response of two columns is of a `family` that takes them."""
+    sample_weight, groups, partial = given.sample_weight, given.groups, given.partial
+    check_policy(given.missing, located)
+    holes = given.missing == MARGINAL
+    check_gate_at(given.gate_at, groups)
+    formula, dropped = with_offset(formula, given.offset), None
+    if given.missing == "drop":
         keep, dropped = drop_gaps(gaps(read_by(formula, data)), row_count(data))
         if keep is not None:
             data, sample_weight = take_rows(data, keep), take_rows(sample_weight, keep)
@@ -56,12 +83,12 @@ def read_formula(
         check_form(name, family)
         if family.takes_bounds:
             raw = ends_of(numeric_response(raw, name, open_ends=True), family.lowest, name)
-    known = ordered_classes(raw, levels, name, stated_order(data, name)) if ordered else ()
+    known = ordered_classes(raw, given.levels, name, stated_order(data, name)) if ordered else ()
     y, labels = encode_classes(raw, known, name) if classes else (numeric_response(raw, name, holes), ())
     y, trials = split_trials(y)
     w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)
     experts = known_experts(partial, data, len(y), k)
     return Observations(
         design, x, z, y, w, (design.response,), labels, ids, trials, dropped=dropped, partial=experts,
-        gate_at=gate_at,
+        gate_at=given.gate_at,
     )  # fmt: skip

@@ -11,13 +11,13 @@ from ..design import FormulaDesign, append_second, split_trials
 from ..errors import DataError
 from ..fitted import posterior
 from ..fitted.groups import group_joint
-from .described import Described
 from .groups import ids_of
 from .helpers import beside, given_offset, numbers_of, read_response
 from .holes import Seen, seen_responses, seen_rows
+from .margined import Margined
 
 
-class Answers(Described):
+class Answers(Margined):
     """Reads new rows as the fit did, and answers with NaN where a value is missing."""
 
     @abstractmethod

@@ -86,7 +86,7 @@ def at_values(data: dict[str, np.ndarray], at: Mapping[str, Any] | None) -> dict
 
 def quantities_of(of: Any, k: int, outcomes: Sequence[str]) -> list[Quantity]:
     """What is averaged: of the mixture, of each expert and of the gate."""
-    parts = (of,) if isinstance(of, str) else tuple(of)
+    parts = tuple(of) if isinstance(of, Sequence) and not isinstance(of, str) else (of,)
     if not parts or any(part not in PARTS for part in parts):
         raise DataError(f"of={of!r} is unknown: choose from {', '.join(PARTS)}")
     out = []

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..fitted import FittedModel
+from ..fitted import LocatedModel
 from ..inference import Estimates, Hypotheses, HypothesisTest, wald_test
 from ..inference.estimates import critical
+from ..inference.located_restricted import LocatedRestricted
 from ..inference.restricted import Restricted
 from ..tables import Table
 from ..threads import thread_count
@@ -33,8 +34,8 @@ class Tested(Trust):
         Parameters
         ----------
         hypotheses : str
-            "1:x1 = 2:x1" says that experts 1 and 2 have the same slope; "*:x1 = 0" that none has one; a comma
-            stands between several; names as in `parameter_names_`.
+            "1:x1 = 2:x1" says that experts 1 and 2 have the same slope; ``"*:x1 = 0"`` that none has one; a
+            comma stands between several; names as in `parameter_names_`.
         equal : str or sequence of str
             Instead: terms whose coefficients are the same in every expert.
         cov, **how
@@ -54,8 +55,12 @@ class Tested(Trust):
     def likelihood_ratio_test(
         self, hypotheses: str | None = None, *, equal: str | Sequence[str] | None = None
     ) -> HypothesisTest:
-        """Likelihood-ratio test of what `wald_test` takes, of softmax-gated experts: the model is fitted
-        again under the hypotheses, from the estimate."""
+        """Likelihood-ratio test of what `wald_test` takes: the model is fitted again under the hypotheses.
+
+        The fit begins at the estimate and is not searched: far from it, where Wald's test rejects anyway, it
+        may end below the best, and the statistic is then too large. Of located experts hypotheses are about
+        coefficients, places and variances of direct fits.
+        """
         h = self._hypotheses(self._fitted().estimates(), hypotheses, equal)
         return self._restricted().test("likelihood-ratio", h)
 
@@ -67,7 +72,8 @@ class Tested(Trust):
         return self._restricted().test("score", h)
 
     def profile(self, term: str, expert: int | None = None, *, level: float = 0.95) -> Table:
-        """Profile-likelihood interval of a coefficient of softmax-gated experts, beside Wald's.
+        """Profile-likelihood interval of a coefficient, beside Wald's; of located experts in direct fits also
+        of places and variances.
 
         Better than Wald's where experts overlap or rows are few, as it follows the likelihood's own shape.
 
@@ -103,14 +109,10 @@ class Tested(Trust):
         }  # fmt: skip
         return Table({name: [value] for name, value in row.items()})
 
-    def _restricted(self) -> Restricted:
-        what = "fit under hypotheses"
-        model = self._fitted()
-        if not isinstance(model, FittedModel):
-            raise DataError(
-                f"located experts have no {what}: fit softmax-gated ones, or use wald_test, cov='bootstrap'"
-            )
-        self._trained(what)
+    def _restricted(self) -> Restricted | LocatedRestricted:
+        model, rows = self._trained("fit under hypotheses"), self._found.rows
+        if isinstance(model, LocatedModel):
+            return LocatedRestricted.of(model.fit, rows.x, rows.y, rows.w)
         threads = thread_count(self.n_jobs)
         return Restricted.of(model.fit, model.units, self._found.rows, self._found.engine, threads)
 

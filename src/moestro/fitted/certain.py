@@ -13,7 +13,7 @@ from ..rows import Rows
 from .model import FittedModel
 
 MOST = 6  # names in a sentence
-NEVER = 1e-3  # rows of a class that an expert is expected to have, below which it never has it
+IMPOSSIBLE = 1e-3  # rows of a class that an expert is expected to have, below which it never has it
 PART = 16384
 
 
@@ -42,7 +42,7 @@ def _never(fit: MixtureFit, rows: Rows) -> np.ndarray:
         share = model.family.mean(model.predictors(fit.theta, block.x, block.known))
         units = np.stack([block.sum(share[:, :, c]) for c in range(share.shape[2])], axis=-1)
         total = total + np.einsum("u,uk,ukc->kc", block.w, r, units)
-    return np.asarray(total) < NEVER
+    return np.asarray(total) < IMPOSSIBLE
 
 
 def _classes(lost: np.ndarray, classes: Sequence[object]) -> str:

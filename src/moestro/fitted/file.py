@@ -113,7 +113,9 @@ def from_dict(data: Any) -> Parts:
     if bool(family.labels) != bool(units.classes) or len(units.classes) == 1:
         raise DataError(f"the model file has {len(units.classes)} classes for {name} experts")
     if family.members and len(family.members) != m["k"]:
-        raise DataError(f"the model file has not the {len(family.members)} experts that its family names")
+        raise DataError(
+            f"the model file does not have the {len(family.members)} experts that its family names"
+        )
     k, q, p = whole(m["k"], "number of experts", 1, MOST), len(design.gate_names), len(design.expert_names)
     family = family.on(units.y_center, units.y_scale)
     constraints = Constraints()

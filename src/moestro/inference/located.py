@@ -104,7 +104,7 @@ def located_covariance(
     terms = Terms.of(fit.measure, fit.specification)
     ill = ILL.get(fit.status.kind, "")
     lost = fit.status.experts if ill else ()
-    link, score_curvature, bound = _free(atoms, shape, found.gradient)
+    link, score_curvature, bound = free_of(atoms, shape, found.gradient)
     used = np.concatenate([np.r_[True, np.full(a.size - 1, e not in lost)] for e, a in enumerate(atoms)])
     free = ~bound & (link[used] != 0).any(axis=0)
     at_user = terms.jacobian(atoms, inverted) @ link
@@ -173,7 +173,7 @@ def _refuse_many(fit: LocatedFit, shape: Shape, p: int, D: int) -> None:
         )
 
 
-def _free(atoms: list[Atom], shape: Shape, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def free_of(atoms: list[Atom], shape: Shape, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Free parameters behind the atoms' blocks: derivatives (P, F), the curvature of the map along the
     gradient (F, F), which are at a bound.
 

@@ -115,34 +115,51 @@ class Restricted:
         statistic = max(statistic, 0.0)
         df = len(h.r)
         table = Table({"hypothesis": list(h.texts)})
-        return HypothesisTest(name, statistic, df, float(chdtrc(df, statistic)), table, "")
+        return HypothesisTest(name, statistic, df, chi_squared(statistic, df), table, "")
 
     def profile(self, i: int, estimate: float, se: float, level: float) -> tuple[float | None, float | None]:
         """Values b of parameter i at which 2 (L - L(b)) reaches the chi-squared quantile; None where it does
         not."""
-        R, z = np.zeros((1, int(self.fit.model.present.sum()))), critical(level)
+        R = np.zeros((1, int(self.fit.model.present.sum())))
         R[0, i] = 1.0
 
-        def root(b: float) -> float:
-            """sqrt(2 (L - L(b))) - z: about linear in |b - estimate|."""
-            _, e = self.maximum(R, np.array([b]))
-            drop = self.fit.log_likelihood - e.value
-            if drop < -1e-6 * (1 + abs(e.value)):
-                raise DataError("a better optimum was found along the profile: fit again with more starts")
-            return float(np.sqrt(2.0 * max(drop, 0.0))) - z
+        def value(b: float) -> float:
+            return self.maximum(R, np.array([b]))[1].value
 
-        ends: list[float | None] = []
-        for side in (-1.0, 1.0):
-            near, half = estimate, z * se
-            for _ in range(FAR):
-                far = estimate + side * half
-                if root(far) >= 0:
-                    ends.append(float(np.asarray(brentq(root, near, far, xtol=1e-7 * se))))
-                    break
-                near, half = far, 2 * half
-            else:
-                ends.append(None)
-        return ends[0], ends[1]
+        return ends_of(value, self.fit.log_likelihood, estimate, se, level)
+
+
+def chi_squared(statistic: float, df: int) -> float:
+    """P(chi-squared with df degrees of freedom > statistic)."""
+    return float(chdtrc(df, statistic))
+
+
+def ends_of(
+    value: Callable[[float], float], log_likelihood: float, estimate: float, se: float, level: float
+) -> tuple[float | None, float | None]:
+    """Numbers b on both sides of an estimate at which 2 (L - value(b)) reaches the chi-squared quantile; None
+    where it does not."""
+    z = critical(level)
+
+    def root(b: float) -> float:
+        """sqrt(2 (L - L(b))) - z: about linear in |b - estimate|."""
+        drop = log_likelihood - value(b)
+        if drop < -1e-6 * (1 + abs(log_likelihood)):
+            raise DataError("a better optimum was found along the profile: fit again with more starts")
+        return float(np.sqrt(2.0 * max(drop, 0.0))) - z
+
+    ends: list[float | None] = []
+    for side in (-1.0, 1.0):
+        near, half = estimate, z * se
+        for _ in range(FAR):
+            far = estimate + side * half
+            if root(far) >= 0:
+                ends.append(float(np.asarray(brentq(root, near, far, xtol=1e-7 * se))))
+                break
+            near, half = far, 2 * half
+        else:
+            ends.append(None)
+    return ends[0], ends[1]
 
 
 def _sure(part: np.ndarray | None) -> np.ndarray:

@@ -9,7 +9,7 @@ where it grew: extrapolation is trusted as far as EM was linear. Statistics are 
 tied or structured, starts from them.
 
 Runs climb side by side, each as if it were alone: a step of small data costs little more for all of them than
-for one. A run leaves when it has converged.
+for one. A run whose long step falls takes the plain one in the next round, and leaves when it has converged.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ def climb_together(
     traces = [[Info(v, m, 0.0)] for v, m in zip(value.tolist(), mismatch.tolist(), strict=True)]
     ends: list[Any] = [None] * len(S)
     run, past = np.arange(len(S)), _Past(S.shape, memory if S.shape[1] <= WIDE else 0)
-    leaves = (mismatch <= tol) | np.isinf(mismatch)
-    for _ in range(limit):
+    leaves = (mismatch <= tol) | np.isinf(mismatch) | (limit <= 1)
+    while True:
         if leaves.any():
             for i in np.flatnonzero(leaves):
                 ends[run[i]] = (parameters[i], F[i], float(value[i]), float(mismatch[i]))
@@ -115,38 +115,31 @@ def climb_together(
             parameters = [parameters[i] for i in stay]
             run, S, f, F, value, mismatch = (a[stay] for a in (run, S, f, F, value, mismatch))
             past.keep(stay)
-        if not len(run) or len(traces[run[0]]) >= limit:
-            break
+        if not len(run):
+            return [Ascent(*end, end[3] <= tol, tuple(t)) for end, t in zip(ends, traces, strict=True)]
         if cancel is not None and cancel.is_set():
             raise Cancelled
         proposal = past.extrapolated(f, F)
         new, trial, G = problem.em(proposal, parameters)
         falls = past.known & ~(trial >= value - ROUNDING * (1.0 + np.abs(value)))
-        if falls.any():
-            at = np.flatnonzero(falls)
-            past.forget(at)
-            proposal[at] = F[at]
-            plain, trial[at], G[at] = problem.em(F[at], [parameters[i] for i in at])
-            for i, p in zip(at, plain, strict=True):
-                new[i] = p
-        leaves = np.array([p is None for p in new])
-        if leaves.any():  # no step is left: such a run ends where it was
-            at = np.flatnonzero(leaves)
-            proposal[at], G[at], trial[at] = S[at], F[at], value[at]
-            new = [old if p is None else p for old, p in zip(parameters, new, strict=True)]
+        leaves = np.array([p is None for p in new]) & ~falls  # no step is left
+        back = np.flatnonzero(falls | leaves)
+        if len(back):  # where they are, for the plain step next
+            proposal[back], G[back], trial[back] = S[back], F[back], value[back]
+            for i in back:
+                new[i] = parameters[i]
+        went = ~(falls | leaves)
         g = G - proposal
         moved = np.abs(proposal - S).max(axis=1, initial=0.0)
-        past.add(proposal - S, f, g)
+        past.add(went, proposal - S, f, g)
+        past.forget(np.flatnonzero(falls))
         S, f, F, value, parameters = proposal, g, G, trial, new
         mismatch = np.abs(f).max(axis=1, initial=0.0)
         steps = zip(value.tolist(), mismatch.tolist(), moved.tolist(), strict=True)
-        for i, stuck, step in zip(run.tolist(), leaves.tolist(), steps, strict=True):
-            if not stuck:
-                traces[i].append(Info(*step))
-        leaves |= mismatch <= tol
-    for i, r in enumerate(run):
-        ends[r] = (parameters[i], F[i], float(value[i]), float(mismatch[i]))
-    return [Ascent(*end, end[3] <= tol, tuple(t)) for end, t in zip(ends, traces, strict=True)]
+        for i, (r, step) in enumerate(zip(run.tolist(), steps, strict=True)):
+            if went[i]:
+                traces[r].append(Info(*step))
+                leaves[i] = step[1] <= tol or len(traces[r]) >= limit
 
 
 class _Past:
@@ -163,15 +156,16 @@ class _Past:
         for name in ("known", "next", "reach", "dS", "df"):
             setattr(self, name, getattr(self, name)[at])
 
-    def add(self, dS: np.ndarray, f: np.ndarray, g: np.ndarray) -> None:
-        """A step dS from residuals f to residuals g, (R, s)."""
+    def add(self, went: np.ndarray, dS: np.ndarray, f: np.ndarray, g: np.ndarray) -> None:
+        """A step dS from residuals f to residuals g, (R, s), of the runs that `went`."""
         shrank = (g * g).sum(axis=1) <= (f * f).sum(axis=1)
-        self.reach = np.where(shrank, self.reach * GROWTH, np.maximum(self.reach / GROWTH, REACH))
+        reach = np.where(shrank, self.reach * GROWTH, np.maximum(self.reach / GROWTH, REACH))
+        self.reach = np.where(went, reach, self.reach)
         if self.memory:
-            every = range(len(dS))
-            self.dS[every, self.next], self.df[every, self.next] = dS, g - f
-            self.next = (self.next + 1) % self.memory
-            self.known[:] = True
+            at = np.flatnonzero(went)
+            self.dS[at, self.next[at]], self.df[at, self.next[at]] = dS[at], (g - f)[at]
+            self.next[at] = (self.next[at] + 1) % self.memory
+            self.known[at] = True
 
     def forget(self, at: np.ndarray) -> None:
         self.dS[at], self.df[at], self.known[at], self.next[at], self.reach[at] = 0.0, 0.0, False, 0, REACH

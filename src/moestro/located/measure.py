@@ -20,18 +20,15 @@ import numpy as np
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
 from ..gates import log_softmax, log_sum_exp
-from ..reading import check_format, described_by, parse_json, whole
+from ..reading import parse_json
 from . import incomplete, polynomial
 from .holes import has_holes
 from .inverse import inverse
 from .law import LocatedLaw
-from .normal import check_positive, colour, distances, log_density
+from .normal import colour, distances, log_density
+from .written import PARTS, from_dict, to_dict
 
-FORMAT = "moestro.located/2"
-FIRST = "moestro.located/1"  # calls the degrees of freedom "tails"
 BLOCK = 4096
-MOST, DEGREE = 10**6, 100  # columns and degree in a file
-PARTS = ("weights", "means", "covariances", "slopes", "intercepts", "noise")
 
 
 @dataclass(frozen=True)
@@ -254,12 +251,7 @@ class LocatedMeasure:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers."""
-        nu = None if self.degrees_of_freedom is None else self.degrees_of_freedom.tolist()
-        shapes = {"d": self.d, "q": self.q}
-        return {
-            "format": FORMAT, "degree": self.degree, "degrees_of_freedom": nu, **shapes,
-            **{name: getattr(self, name).tolist() for name in PARTS},
-        }  # fmt: skip
+        return to_dict(self)
 
     def to_json(self) -> str:
         """JSON text; `from_json` gives the same numbers back to the last bit."""
@@ -273,25 +265,7 @@ class LocatedMeasure:
     @classmethod
     def from_dict(cls, data: Any) -> LocatedMeasure:
         """Inverse of `to_dict`."""
-        check_format(data, (FIRST, FORMAT), "a located measure")
-        with described_by("the located measure"):
-            d, q = whole(data["d"], "columns of x", 0, MOST), whole(data["q"], "columns of y", 1, MOST)
-            k, degree = len(data["weights"]), whole(data["degree"], "degree", 1, DEGREE)
-            shapes = {
-                "means": (k, d), "covariances": (k, d, d), "slopes": (k, q, polynomial.count(d, degree)),
-                "intercepts": (k, q), "noise": (k, q, q), "weights": (k,),
-            }  # fmt: skip
-            parts = {name: np.array(data[name], dtype=float).reshape(shapes[name]) for name in PARTS}
-            nu = data["tails" if data["format"] == FIRST else "degrees_of_freedom"]
-            nu = None if nu is None else np.array(nu, dtype=float)
-            measure = cls(**parts, degrees_of_freedom=nu, degree=degree)
-        if not all(np.isfinite(a).all() for a in (measure.weights, *measure.components().values())):
-            raise DataError("the located measure has entries that are not finite")
-        check_positive(measure.covariances)
-        check_positive(measure.noise)
-        if measure.degrees_of_freedom is not None and not (measure.degrees_of_freedom > 0).all():
-            raise DataError("the located measure has degrees of freedom that are not positive")
-        return measure
+        return from_dict(cls, data)
 
 
 def _blocks(n: int) -> list[slice]:

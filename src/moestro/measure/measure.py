@@ -9,7 +9,6 @@ translation (beta_0 + t_1, beta_1 + t_2) of all atoms.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,13 +17,11 @@ import numpy as np
 
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
-from ..experts import Family, Mixed, is_known, known_as, make_family
-from ..gates import GATES, Gate, make_gate
+from ..experts import Family, Mixed, known_as, make_family
+from ..gates import Gate, make_gate
 from ..model import Model
-from ..reading import check_format, described_by, numbers, parse_json
-
-FORMAT = "moestro.measure/1"
-ARRAYS = ("log_weights", "gate_slopes", "intercepts", "slopes", "nuisances")
+from ..reading import parse_json
+from .written import ARRAYS, from_dict, to_dict
 
 
 @dataclass(frozen=True)
@@ -232,24 +229,7 @@ class MixingMeasure:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and strings."""
-        if not isinstance(self.family, str):
-            raise DataError(
-                "a measure with a family of one's own cannot be written as JSON: pickle it instead"
-            )
-        shapes = {name: list(getattr(self, name).shape) for name in ARRAYS}
-        values = {name: getattr(self, name).ravel().tolist() for name in ARRAYS}
-        return {
-            "format": FORMAT,
-            "family": self.family,
-            "gate": self.gate,
-            "gate_parameters": self.gate_parameters.tolist(),
-            "gate_options": dict(self.gate_options),
-            "shapes": shapes,
-            **values,
-            "expert_names": list(self.expert_names),
-            "gate_names": list(self.gate_names),
-            "classes": [c.item() if isinstance(c, np.generic) else c for c in self.classes],
-        }
+        return to_dict(self)
 
     def to_json(self) -> str:
         """JSON text; `from_json` gives the same numbers back to the last bit."""
@@ -258,35 +238,7 @@ class MixingMeasure:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> MixingMeasure:
         """Inverse of `to_dict`."""
-        check_format(data, (FORMAT,), "a mixing measure")
-        with described_by("the mixing measure"):
-            arrays = {
-                name: numbers(data[name], (math.prod(shape),), name).reshape(shape)
-                for name, shape in data["shapes"].items()
-            }
-            if not is_known(data["family"]) or data["gate"] not in GATES:
-                raise DataError(f"unknown family '{data['family']}' or gate '{data['gate']}'")
-            measure = cls(
-                **arrays,
-                family=data["family"],
-                gate=data["gate"],
-                gate_parameters=np.array(data.get("gate_parameters", ()), dtype=float),
-                gate_options=dict(data.get("gate_options", {})),
-                expert_names=tuple(data["expert_names"]),
-                gate_names=tuple(data["gate_names"]),
-                classes=tuple(data["classes"]),
-            )
-        law = measure.law
-        several = len(law.members) not in (0, measure.k)
-        if (
-            several
-            or measure.intercepts.shape[1] != law.predictors
-            or measure.nuisances.shape[1] != law.nuisances
-        ):
-            raise DataError(f"the mixing measure has no {law.name} experts: their parameters do not agree")
-        if not np.isfinite(measure.gate_parameters).all():
-            raise DataError("the mixing measure has entries that are not finite")
-        return measure
+        return from_dict(cls, data)
 
     @classmethod
     def from_json(cls, text: str) -> MixingMeasure:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..design import ArrayDesign, Design, FormulaDesign, Observations, Units
-from ..design.by_formula import read_formula
+from ..design.by_formula import Given, read_formula
 from ..design.formula import reads
 from ..design.frames import refuse_numbers_as_text
 from ..design.grammar import with_offset
@@ -83,24 +83,21 @@ def read_given(data: Observations | Scan, family: Any, gate_scaling: str) -> tup
 def read_any(
     formula: str,
     data: Any,
-    sample_weight: Any,
-    classes: bool,
-    groups: Any,
+    given: Given,
     *,
-    memory_limit: Any = None,
+    classes: bool = False,
     ordered: bool = False,
-    levels: Sequence[Any] | None = None,
-    offset: str | None = None,
-    **held: Any,
+    k: int | None = None,
+    memory_limit: Any = None,
+    family: Any = None,
 ) -> Observations | Scan:
     """What a formula reads from a frame, as `read_formula` does, or from rows that are elsewhere."""
     if not is_elsewhere(data):
-        how = {"ordered": ordered, "levels": levels, "offset": offset, **held}
-        return read_formula(formula, data, sample_weight, classes, groups, **how)
-    refuse_whole(groups, held["partial"], held["missing"], held["gate_at"])
+        return read_formula(formula, data, given, classes=classes, ordered=ordered, k=k, family=family)
+    refuse_whole(given.groups, given.partial, given.missing, given.gate_at)
     return scan_formula(
-        formula, data, sample_weight, classes=classes, ordered=ordered, levels=levels, offset=offset,
-        memory=memory_of(memory_limit),
+        formula, data, given.sample_weight, classes=classes, ordered=ordered, levels=given.levels,
+        offset=given.offset, memory=memory_of(memory_limit),
     )  # fmt: skip
 
 

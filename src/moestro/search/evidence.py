@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ..errors import DataError
 from ..reading import number, sentence, whole
 
 MOST = 10**9  # runs of a search
@@ -37,6 +38,8 @@ class Evidence:
         Passes over all rows that the search took.
     budget : float
         Passes that it was allowed.
+    smaller, smaller_size : float and int, or None
+        Log-likelihood and parameters of the fit of one expert less, on all rows, where the search had it.
     """
 
     found: int
@@ -48,6 +51,8 @@ class Evidence:
     unusable: str
     passes: float
     budget: float
+    smaller: float | None = None
+    smaller_size: int | None = None
 
     @property
     def exhausted(self) -> bool:
@@ -72,8 +77,12 @@ class Evidence:
         number(made.chance_of_better, "chance of a better optimum", 0.0, 1.0)
         for name in ("best", "passes"):
             number(data[name], name)
-        for name in ("best_unusable", "budget"):
-            number(0.0 if data[name] is None else data[name], name)
+        for name in ("best_unusable", "budget", "smaller"):
+            number(0.0 if data.get(name) is None else data[name], name)
+        if (made.smaller is None) != (made.smaller_size is None):
+            raise DataError("a fit of one expert less has a log-likelihood and a number of parameters")
+        if made.smaller_size is not None:
+            whole(made.smaller_size, "number of parameters of one expert less", 0, MOST)
         sentence(made.unusable, "reason of a refusal")
         return replace(made, budget=math.inf) if made.budget is None else made
 
@@ -91,22 +100,26 @@ class Evidence:
         return text
 
 
-def chance(counts: Sequence[int], runs: int = 0) -> float:
+def chance(counts: Sequence[int], refused: Sequence[int] = ()) -> float:
     """Estimated probability that an optimum better than the best one was not seen.
 
-    `counts` are how often each usable optimum was found, the best one's first; `runs` has those too that
-    ended in an unusable one. Chao's bound f1 (f1 - 1) / (2 (f2 + 1)) estimates the optima not seen from
-    those seen once and twice, f1 and f2. An optimum that was missed is like those seen once: it would be
-    best of f1 + 1 with probability 1 / (f1 + 1), and h sightings of the best one make a wider basin less
-    likely by 1 / h. One sighting says nothing of a wider search: then half is the least that is reported.
-    (Boender and Rinnooy Kan's posterior, 1987, has the same ingredients, but takes all optima for equally
-    easy to find.)
+    `counts` are how often each usable optimum was found, the best one's first; `refused` the same of those
+    that are not usable. Chao's bound f1 (f1 - 1) / (2 (f2 + 1)) estimates the optima not seen from those seen
+    once and twice, f1 and f2 of all, the refused ones too: a search that meets ever new optima has not seen
+    them all, whatever they are. As many of them are usable as of those seen once, u1 of f1, so
+
+        unseen = u1 (f1 - 1) / (2 (f2 + 1)).
+
+    An optimum that was missed is like those seen once: it would be best of u1 + 1 with probability
+    1 / (u1 + 1), and h sightings of the best one make a wider basin less likely by 1 / h. One sighting says
+    nothing of a wider search: then half is the least that is reported. (Boender and Rinnooy Kan's posterior,
+    1987, has the same ingredients, but takes all optima for equally easy to find.)
     """
     found = counts[0] if counts else 0
     if found == 0:
         return 1.0
-    once, twice = sum(h == 1 for h in counts), sum(h == 2 for h in counts)
-    unseen = once * (once - 1) / (2.0 * (twice + 1))
-    better = unseen / ((once + 1) * found)
-    estimate = 1.0 - math.exp(-better)
-    return max(estimate, 0.5) if found == 1 and max(runs, sum(counts)) > 1 else estimate
+    everyone = (*counts, *refused)
+    usable_once, once, twice = counts.count(1), everyone.count(1), everyone.count(2)
+    unseen = usable_once * max(once - 1, 0) / (2.0 * (twice + 1))
+    estimate = 1.0 - math.exp(-unseen / ((usable_once + 1) * found))
+    return max(estimate, 0.5) if found == 1 and sum(everyone) > 1 else estimate

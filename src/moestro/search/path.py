@@ -11,6 +11,7 @@ from ..errors import DataError, quiet
 from ..solvers.pool import Pool
 from ..threads import one_blas_thread
 from .candidates import Candidate, starts_table
+from .evidence import Evidence
 from .fit import Fit
 from .options import RANKINGS, Options, seed_sequence
 from .polish import polish
@@ -83,8 +84,14 @@ def fit_problem(problem: Problem, options: Options, below: Fit | None = None) ->
             status=best.status,
             n_iter=best.iterations,
             starts=starts_table(stage.everyone, best),
-            evidence=None if options.only_initial else evidence(stage, share, best),
+            evidence=None if options.only_initial else _beside(evidence(stage, share, best), below),
         )
+
+
+def _beside(found: Evidence, below: Fit | None) -> Evidence:
+    if below is None or not below.status.usable:
+        return found
+    return replace(found, smaller=below.log_likelihood, smaller_size=below.n_parameters)
 
 
 def _search(stage: Stage, options: Options, below: Fit | None, seed: np.random.SeedSequence) -> None:

@@ -20,6 +20,7 @@ ENOUGH = 5  # times that the best optimum is to be found
 SURE = 0.3  # chance of a better optimum below which the search may end
 STALE = 3  # waves of moves without a better optimum that end the search
 OFTEN = 12  # times the best was found from which one wave fewer is enough
+AGAIN, NEW = 8, 0.2  # times, and chance that a run ends in a new optimum, from which one wave is enough
 SAME_ON_ALL = 0.05  # log-likelihood within which finalists that took a few steps on all rows are one optimum
 FAMILY = 5  # best optima that moves begin from
 
@@ -64,7 +65,7 @@ def explore(
     report()
     stale = 0
     while stage.passes < allowed:
-        if stale >= STALE - (stage.optima.known[0].found >= OFTEN) and convinced(stage):
+        if stale and stale >= patience(stage):
             break
         before = stage.optima.known[0].key
         _wave(stage, np.random.default_rng(moves.spawn(1)[0]))
@@ -94,11 +95,22 @@ def _simpler(stage: Stage, options: Options, seed: np.random.SeedSequence) -> np
     return simpler.rowwise(known[0].best.point)[0] if known else None
 
 
-def convinced(stage: Stage) -> bool:
-    """Whether the best optimum was found often enough, and a better one is unlikely."""
+def patience(stage: Stage) -> float:
+    """Waves of moves without a better optimum after which the search may end; infinite where the best optimum
+    was not found often enough, or a better one is likely.
+
+    Optima that are refused have no say in what is likely: where there are many, they go on for ever. But the
+    search ends early only where few runs bring anything new: Good's estimate (1953) of the probability that
+    the next run ends in an optimum not seen is the share of the runs whose optimum was seen once.
+    """
     known = stage.optima.known
     counts = [o.found for o in known if o.key[0] == known[0].key[0]]
-    return bool(counts) and counts[0] >= ENOUGH and chance(counts) <= SURE
+    if counts[0] < ENOUGH or chance(counts) > SURE:
+        return np.inf
+    everyone = [o.found for o in known]
+    if counts[0] >= AGAIN and everyone.count(1) <= NEW * sum(everyone):
+        return 1
+    return STALE - (counts[0] >= OFTEN)
 
 
 def _wave(stage: Stage, rng: np.random.Generator) -> None:
@@ -133,12 +145,12 @@ def evidence(stage: Stage, share: float, best: Candidate) -> Evidence:
         why = (
             "an expert's variance collapses" if collapsed else "an expert has too few rows for its parameters"
         )
-    runs = sum(o.found for o in known)
+    unusable = [o.found for o in others if o.key[0] < 2]
     return Evidence(
         found=counts[0],
-        runs=runs,
+        runs=sum(o.found for o in known),
         optima=1 + sum(o.found > 0 for o in others) if known else 0,
-        chance_of_better=0.0 if not known else chance(counts, runs) if best.key[0] == 2 else 1.0,
+        chance_of_better=0.0 if not known else chance(counts, unusable) if best.key[0] == 2 else 1.0,
         best=best.value,
         best_unusable=None if highest is None else highest.best.value,
         unusable=why,

@@ -19,14 +19,20 @@ def kmeans(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray
     """Clusters of (x, y) from k-means++ seeds, the response weighted at random."""
     points = np.column_stack([x, y * np.exp(rng.uniform(0.0, 2.5)) * np.sqrt(max(x.shape[1], 1))])
     centers = points[[rng.choice(len(points), p=w / w.sum())]]
+    columns, nearest = np.ascontiguousarray(points.T), np.full(len(points), np.inf)
+
+    def distance(center: np.ndarray) -> np.ndarray:
+        return ((columns - center[:, None]) ** 2).sum(axis=0)
+
     for _ in range(k - 1):
-        d = np.min(((points[:, None] - centers[None]) ** 2).sum(axis=2), axis=1) * w
+        nearest = np.minimum(nearest, distance(centers[-1]))
+        d = nearest * w
         total = d.sum()
         pick = rng.choice(len(points), p=d / total) if total > 0 else rng.integers(len(points))
         centers = np.vstack([centers, points[pick]])
     label = np.zeros(len(points), dtype=int)
     for _ in range(5):
-        label = np.argmin(((points[:, None] - centers[None]) ** 2).sum(axis=2), axis=1)
+        label = np.argmin([distance(center) for center in centers], axis=0)
         one = (label[:, None] == np.arange(k)) * w[:, None]
         mass = one.sum(axis=0)
         centers = np.where(mass[:, None] > 0, one.T @ points / np.maximum(mass, 1e-300)[:, None], centers)
@@ -92,7 +98,7 @@ def subsets(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarra
         share = max(len(free) // (2 * (k - e)), 1)
         chosen = free[near_a_line(rng, x[free], y[free], share, some_tries(rng))]
         out[chosen, e] = 1.0
-        free = np.setdiff1d(free, chosen)
+        free = free[out[free, e] == 0]
         if not len(free):
             break
     return out
@@ -159,7 +165,7 @@ def _one_after_the_other(
             break
         chosen = choose(free, some_share(rng, len(free), 0.05, 0.5, x.shape[1]))
         out[chosen, e] = 1.0
-        free = np.setdiff1d(free, chosen)
+        free = free[out[free, e] == 0]
     out[free, k - 1] = 1.0
     return out
 

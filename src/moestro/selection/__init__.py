@@ -2,11 +2,12 @@
 
 from .choice import CHOICES, EVERY, Choice, choose
 from .criteria import CRITERIA, aic, bic, icl
+from .ddse import DDSE, ddse
 from .dendrogram import Dendrogram, dendrogram
 from .located import LocatedModels
 from .lower_bound import LowerBound, lower_bound
 from .mixture import Mixtures
-from .slope import DDSE, Djump, ddse, djump
+from .slope import Djump, djump
 from .sweep import Sweep, sweep
 
 __all__ = [

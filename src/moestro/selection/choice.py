@@ -11,7 +11,8 @@ import numpy as np
 from ..errors import DataError
 from ..solvers import StatusKind
 from .criteria import CRITERIA, Scored
-from .slope import DDSE, Djump, ddse, djump
+from .ddse import DDSE, ddse
+from .slope import Djump, djump
 
 SLOPES = {"djump": djump, "ddse": ddse}
 ALIASES = {"slope": "djump"}

@@ -10,10 +10,10 @@ from functools import cached_property
 
 import numpy as np
 
-from ..constraints import eliminated
 from ..design.scaling import Scaling
 from ..engine import Engine, Evaluation, Order, stacked
 from ..model import Model
+from .elimination import eliminated
 from .linear import LinearMap
 
 

@@ -35,7 +35,10 @@ def receding(objective: Target, phi: np.ndarray, e: Evaluation) -> np.ndarray:
             continue
         # the gate's is EM's: between two equal experts every gate has the same likelihood, and is not certain
         A = e.information if part == 0 else -e.curvature
-        values, vectors = np.linalg.eigh(A[np.ix_(own, own)])
+        block = A[np.ix_(own, own)]
+        if not block.any():  # a gate that chooses one expert: its scale changes nothing, either way
+            continue
+        values, vectors = np.linalg.eigh(block)
         nil = vectors[:, np.abs(values) <= NIL * weight]
         ray = nil @ (nil.T @ phi[own])  # what runs off lies far out
         size = np.abs(ray).max(initial=0.0)

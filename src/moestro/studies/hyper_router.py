@@ -63,7 +63,7 @@ def arms(protocol: str, scale: str) -> list[Arm]:
         shape = {**GPU_SHAPE, "windows": ALL_WINDOWS}
         return [Arm(f"text: {name}", 16, (2000,), 3, TEXT, {**ROUTERS[name], **shape}) for name in GPU]
     smoke = scale == "smoke"
-    steps = {"text": (30,) if smoke else (750,), "sources": (30,) if smoke else (500,)}
+    steps = {"text": (30,) if smoke else (600,), "sources": (30,) if smoke else (400,)}
     corpora = {"text": TEXT, "sources": {**MARKOV, "train": 40_000, "held_out": 10_000} if smoke else MARKOV}
     windows, seeds = (32, 2) if smoke else (ALL_WINDOWS, 8)
     return [

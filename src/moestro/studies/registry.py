@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..errors import DataError
 from . import (
     approximation,
+    blompe,
     bootstrap_size,
     contaminated,
     coverage,
@@ -30,6 +31,7 @@ STUDIES: dict[str, Study] = {
         dendrogram,
         approximation,
         glome,
+        blompe,
         hyper_router,
         oracle,
         coverage,

@@ -8,6 +8,7 @@ from typing import Any
 from .claims import Claim, claims_table, means_table
 
 CORPORA = ("text", "sources", "file")  # as the names of the arms begin
+SAID = {"holds": "holds", "does not": "does not hold", "open": "is open"}
 
 
 def claims_of(corpus: str) -> list[Claim]:
@@ -64,7 +65,9 @@ def _sentences(corpus: str, rows: Sequence[dict[str, Any]], names: list[str]) ->
 
     matched, released = against("SMoE-Dropout, matched"), against("SMoE-Dropout")
     if matched:
-        answers = " and ".join(r["answer"] for r in matched)
+        answers = " and ".join(
+            f"{SAID[r['answer']]} at k = {k}" for k, r in zip((1, 2), matched, strict=True)
+        )
         yield (
             f"On the {corpus}, with one and two experts, HyperRouter differs by {told(matched)} bits per "
             "character from a frozen random router whose logits have the same spread at the start (mean and "

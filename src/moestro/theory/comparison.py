@@ -90,16 +90,23 @@ def voronoi_loss(
     return infimum(comparison, Translations.of(measure, truth), gauge)
 
 
-def parameter_errors(measure: Any, truth: Any) -> dict[str, float | None]:
+def parameter_errors(measure: Any, truth: Any, power: float = 1.0) -> dict[str, float | None]:
     """Raw error of each component of the atoms, in the gauge "fixed" of `voronoi_loss`.
+
+    Parameters
+    ----------
+    power : float
+        Of the weighted power means over the atoms of a cell. An over-fitted atom may be far away with a
+        weight of order n^(-1/2), which a mean (power 1) counts as n^(-1/2): where the loss has squares, a
+        root mean square (power 2) has the rate n^(-1/4) of the theorems, however the atoms share their cell.
 
     Returns
     -------
     dict
-        For each component ``<name>_exact`` and ``<name>_over``: the weighted mean Euclidean distance to the
-        true atom over cells with one fitted atom and with several, None where there is no such cell;
-        ``weights``: the sum over cells of |weight of the cell - true weight|, the fit's total weight being
-        one under a gate that may be translated; ``largest_cell``.
+        For each component ``<name>_exact`` and ``<name>_over``: the weighted (power) mean of Euclidean
+        distances to the true atom over cells with one fitted atom and with several, None where there is no
+        such cell; ``weights``: the sum over cells of |weight of the cell - true weight|, the fit's total
+        weight being one under a gate that may be translated; ``largest_cell``.
     """
     check_alike(measure, truth)
     name = loss_of(truth)
@@ -118,7 +125,9 @@ def parameter_errors(measure: Any, truth: Any) -> dict[str, float | None]:
         size = np.linalg.norm(delta.reshape(len(cell), -1), axis=1)
         for kind, chosen in (("exact", sizes[cell] == 1), ("over", sizes[cell] > 1)):
             mass = weights[chosen].sum()
-            out[f"{name}_{kind}"] = float(weights[chosen] @ size[chosen] / mass) if mass > 0 else None
+            out[f"{name}_{kind}"] = (
+                float((weights[chosen] @ size[chosen] ** power / mass) ** (1 / power)) if mass > 0 else None
+            )
     return out
 
 

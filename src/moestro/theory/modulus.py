@@ -24,7 +24,7 @@ import numpy as np
 from ..errors import DataError
 from ..measure import MixingMeasure
 from .losses import LOSSES
-from .nearby import Nearby
+from .nearby import Nearby, check_question
 
 WITHIN = 0.15  # of the last slope: from there on the curve counts as a power
 ZERO = 1e-16  # distances below are rounding of square roots in `Real`
@@ -72,7 +72,7 @@ class Modulus:
 
 def modulus(
     truth: MixingMeasure, k: int, loss: str, eps: float | Sequence[float], *, x: Any, z: Any = None,
-    r: float | None = None, starts: int = 10, seed: int = 0,
+    r: float | None = None, box: float | None = None, starts: int = 10, seed: int = 0,
 ) -> Modulus:  # fmt: skip
     """The smallest Hellinger distance of a measure of k atoms whose loss is eps.
 
@@ -92,20 +92,29 @@ def modulus(
         Gate columns M(x) of a modified gate; by default x.
     r : float, optional
         The power of "multinomial-D2r".
+    box : float, optional
+        Bound of every component of the atoms, as the theorems have one; needed for k > k*, where the infimum
+        is zero without.
     starts : int
         Random starts for each way to spread the atoms over cells and each eps.
 
     Raises
     ------
     DataError
-        Where no start keeps its atoms in their cells: eps is too large.
+        Where no start keeps its atoms in their cells: eps is too large; without a box where one is needed.
     """
     x = np.asarray(x, dtype=float)
     z = x if z is None else np.asarray(z, dtype=float)
     values = np.sort(np.atleast_1d(np.asarray(eps, dtype=float)))[::-1]
-    _check(truth, k, loss, values, r, x, z)
+    check_question(truth, k, loss, values, r, x, z)
+    if k > truth.k and (box is None or not box > np.abs(truth.atoms()).max()):
+        raise DataError(
+            f"k={k} of {truth.k} atoms needs a box that holds the truth: without a bound of the parameters "
+            "an atom may be so far that its weight, and with it the Hellinger distance, is as small as one "
+            "likes"
+        )
     paths = [
-        Nearby(truth, np.array([*range(truth.k), *extra]), LOSSES[loss], r, x, z)
+        Nearby(truth, np.array([*range(truth.k), *extra]), LOSSES[loss], r, x, z, box)
         for extra in combinations_with_replacement(range(truth.k), k - truth.k)
     ]
     rng = np.random.default_rng(seed)
@@ -116,7 +125,7 @@ def modulus(
         for at, path in enumerate(paths):
             own = np.inf
             tried = [warm[at]] if at in warm else []
-            tried += [rng.standard_normal(path.size) for _ in range(starts)]
+            tried += [path.random(rng, float(value), odd=n % 3 == 2) for n in range(starts)]
             for start in tried:
                 found, size = path.descend(start, float(value))
                 if size < own:
@@ -131,28 +140,6 @@ def modulus(
             raise DataError(f"no measure with a loss of {value:g} keeps its atoms in their cells: lower eps")
         measures.append(best)
     return _summary(values, distance, tuple(measures))
-
-
-def _check(
-    truth: Any, k: int, loss: str, eps: np.ndarray, r: float | None, x: np.ndarray, z: np.ndarray
-) -> None:
-    if not isinstance(truth, MixingMeasure) or truth.gate != "softmax":
-        raise DataError("modulus takes a mixing measure with a softmax gate")
-    if truth.law.name not in ("multinomial", "gaussian"):
-        raise DataError(f"modulus knows multinomial and Gaussian experts, not {truth.law.name} ones")
-    if loss not in LOSSES or LOSSES[loss].top_k or LOSSES[loss].at_origin is not None:
-        raise DataError(f"modulus takes a loss of softmax gates, not {loss!r}")
-    if {p for t in LOSSES[loss].exact for p in t.parts} != set(truth.components()):
-        raise DataError(f"{loss} is not a loss of this model")
-    if LOSSES[loss].needs_r and (r is None or r < 1):
-        raise DataError(f"{loss} needs its power r, a number of at least 1")
-    if k < truth.k:
-        raise DataError(f"k={k} is below the {truth.k} atoms of the truth")
-    if not len(eps) or not (eps > 0).all() or not np.isfinite(eps).all():
-        raise DataError("eps must be positive")
-    shape = (truth.slopes.shape[2], truth.gate_slopes.shape[1])
-    if x.ndim != 2 or z.ndim != 2 or len(x) != len(z) or (x.shape[1], z.shape[1]) != shape:
-        raise DataError(f"x and z must be matrices of {shape[0]} and {shape[1]} columns")
 
 
 def _summary(eps: np.ndarray, distance: np.ndarray, measures: tuple[MixingMeasure, ...]) -> Modulus:

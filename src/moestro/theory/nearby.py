@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DataError
 from ..measure import MixingMeasure
 from .exponents import voronoi_exponent
-from .losses import Loss
+from .losses import LOSSES, Loss
 
 Real = np.longdouble
 STEP = 2.0**-20  # of differences: cut off and rounded at about 1e-12
 STEPS, FAR = 200, 1e6
+EDGE = 1e-3  # beyond the box, relatively, that a penalty leaves
 NODES = 12.0  # standard deviations to either side of a Gaussian expert's mean, at the truth
 
 
@@ -33,8 +35,10 @@ class Nearby:
         r: float | None,
         x: np.ndarray,
         z: np.ndarray,
+        box: float | None = None,
     ) -> None:
         self.truth, self.cell, self.x, self.z = truth, cell, x.astype(Real), z.astype(Real)
+        self.box = np.inf if box is None else box
         weights = np.exp(truth.log_weights - truth.log_weights.max())
         self.true = (weights / weights.sum()).astype(Real)
         self.reference = int(np.argmax(self.true))
@@ -67,21 +71,27 @@ class Nearby:
         y = 0.5 * (cuts[:, 1:] + cuts[:, :-1])[:, :, None] + half * t
         return y.reshape(len(mean), -1), (half * w).reshape(len(mean), -1)
 
-    def _density(self, log_weights: np.ndarray, parts: dict[str, np.ndarray]) -> np.ndarray:
-        """p(y | x) at the values of y, shape (m, S)."""
-        gate = log_weights + self.z @ parts["gate_slopes"].T
-        gate = np.exp(gate - gate.max(axis=1, keepdims=True))
-        gate = gate / gate.sum(axis=1, keepdims=True)
+    def gates(self, log_weights: np.ndarray, gate_slopes: np.ndarray) -> np.ndarray:
+        """log w_i + beta_1i' z, shape (m, k)."""
+        return log_weights + self.z @ gate_slopes.T
+
+    def experts(self, parts: dict[str, np.ndarray]) -> np.ndarray:
+        """Densities of the atoms at the values of y, shape (m, k, S)."""
         eta = parts["intercepts"] + np.einsum("nd,kmd->nkm", self.x, parts["slopes"])
         if self.truth.law.labels:
-            eta = np.concatenate([eta, np.zeros((*eta.shape[:2], 1), dtype=Real)], axis=2)
+            eta = np.concatenate([eta, np.zeros((*eta.shape[:2], 1), dtype=eta.dtype)], axis=2)
             each = np.exp(eta - eta.max(axis=2, keepdims=True))
-            each = each / each.sum(axis=2, keepdims=True)
-            return np.einsum("nk,nks->ns", gate, each)
+            return each / each.sum(axis=2, keepdims=True)
         variance = parts["variances"][:, 0]
         gap = self.y[:, None, :] - eta
-        each = np.exp(-gap * gap / (2 * variance[:, None])) / np.sqrt(2 * np.pi * variance)[:, None]
-        return np.einsum("nk,nks->ns", gate, each)
+        return np.exp(-gap * gap / (2 * variance[:, None])) / np.sqrt(2 * np.pi * variance)[:, None]
+
+    def _density(self, log_weights: np.ndarray, parts: dict[str, np.ndarray]) -> np.ndarray:
+        """p(y | x) at the values of y, shape (m, S)."""
+        gate = self.gates(log_weights, parts["gate_slopes"])
+        gate = np.exp(gate - gate.max(axis=1, keepdims=True))
+        gate = gate / gate.sum(axis=1, keepdims=True)
+        return np.einsum("nk,nks->ns", gate, self.experts(parts))
 
     def place(self, v: np.ndarray, eps: float) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Log-weights and components of the measure with loss eps in the direction v."""
@@ -126,17 +136,42 @@ class Nearby:
         slopes[inside] -= share[inside] @ slopes[inside]
         return slopes
 
+    def random(self, rng: np.random.Generator, eps: float, odd: bool) -> np.ndarray:
+        """A direction to start from; an odd one has a small atom far away in each cell of several."""
+        v = rng.standard_normal(self.size)
+        if not odd or not np.isfinite(self.box):
+            return v
+        v *= 0.01
+        start = 0
+        seen: set[int] = set()
+        small = np.array([j in seen or bool(seen.add(int(j))) for j in self.cell.tolist()])
+        squares = np.zeros(len(self.cell))
+        for name, size in self.sizes.items():
+            to = rng.uniform(-self.box, self.box, self.shapes[name])
+            delta = (to - self.truth.components()[name][self.cell]).reshape(len(self.cell), -1)
+            v[start : start + size].reshape(len(self.cell), -1)[small] = delta[small] / np.sqrt(eps)
+            squares += (delta**2).sum(axis=1)
+            start += size
+        share = np.minimum(0.5, eps / (self.true[self.cell].astype(float) * squares))
+        v[start + self.truth.k :][small] = np.log(share[small])
+        return v
+
     def gap(self, v: np.ndarray, eps: float) -> np.ndarray:
-        """(sqrt p - sqrt p*) / eps, each square a share of H^2 / eps^2."""
+        """(sqrt p - sqrt p*) / eps, each square a share of H^2 / eps^2, and how far atoms are beyond the
+        box."""
         with np.errstate(all="ignore"):
             log_weights, parts = self.place(v, eps)
             p = self._density(log_weights, parts)
             out = (np.sqrt(p) - self.root) * np.sqrt(self.y_weights / (2 * len(self.x))) / eps
-        return np.where(np.isfinite(out), out, FAR).ravel()
+        out = np.where(np.isfinite(out), out, FAR).ravel()
+        if np.isfinite(self.box):
+            beyond = [np.maximum(np.abs(value) / self.box - 1, 0).ravel() for value in parts.values()]
+            out = np.concatenate([out, np.minimum(np.concatenate(beyond), FAR)])
+        return out
 
     def slopes(self, v: np.ndarray, eps: float) -> np.ndarray:
         """Derivatives of `gap` by central differences: the flat directions need the digits of `Real`."""
-        out = np.zeros((max(len(self.x) * self.root.shape[1], self.size), self.size))
+        out = np.zeros((max(len(self.gap(v, eps)), self.size), self.size))
         for i in range(self.size):
             step = np.zeros(self.size)
             step[i] = STEP
@@ -162,13 +197,14 @@ class Nearby:
             values, start, jac, method="lm",
             xtol=1e-12, ftol=1e-6, gtol=1e-12, max_nfev=STEPS,
         )  # fmt: skip
-        distance = float(np.sqrt((self.gap(found.x, eps) ** 2).sum()) * eps)
+        own = self.gap(found.x, eps)[: self.root.size]
+        distance = float(np.sqrt((own**2).sum()) * eps)
         return found.x, distance if self.stays(found.x, eps) else np.inf
 
     def stays(self, v: np.ndarray, eps: float) -> bool:
-        """Whether every atom is nearest to the true atom of its cell."""
+        """Whether every atom is nearest to the true atom of its cell, and in the box."""
         fit = self.measure(v, eps)
-        if not np.isfinite(fit.atoms()).all():
+        if not np.isfinite(fit.atoms()).all() or np.abs(fit.atoms()).max() > self.box * (1 + EDGE):
             return False
         gap = ((fit.atoms()[:, None] - self.truth.atoms()) ** 2).sum(axis=2)
         return bool((gap.argmin(axis=1) == self.cell).all())
@@ -187,3 +223,25 @@ class Nearby:
             nuisances=nuisances,
             **parts,
         )
+
+
+def check_question(
+    truth: Any, k: int, loss: str, eps: np.ndarray, r: float | None, x: np.ndarray, z: np.ndarray
+) -> None:
+    if not isinstance(truth, MixingMeasure) or truth.gate != "softmax":
+        raise DataError("modulus takes a mixing measure with a softmax gate")
+    if truth.law.name not in ("multinomial", "gaussian"):
+        raise DataError(f"modulus knows multinomial and Gaussian experts, not {truth.law.name} ones")
+    if loss not in LOSSES or LOSSES[loss].top_k or LOSSES[loss].at_origin is not None:
+        raise DataError(f"modulus takes a loss of softmax gates, not {loss!r}")
+    if {p for t in LOSSES[loss].exact for p in t.parts} != set(truth.components()):
+        raise DataError(f"{loss} is not a loss of this model")
+    if LOSSES[loss].needs_r and (r is None or r < 1):
+        raise DataError(f"{loss} needs its power r, a number of at least 1")
+    if k < truth.k:
+        raise DataError(f"k={k} is below the {truth.k} atoms of the truth")
+    if not len(eps) or not (eps > 0).all() or not np.isfinite(eps).all():
+        raise DataError("eps must be positive")
+    shape = (truth.slopes.shape[2], truth.gate_slopes.shape[1])
+    if x.ndim != 2 or z.ndim != 2 or len(x) != len(z) or (x.shape[1], z.shape[1]) != shape:
+        raise DataError(f"x and z must be matrices of {shape[0]} and {shape[1]} columns")

@@ -26,8 +26,9 @@ class Measure(Protocol):
 def voronoi_cells(measure: Measure, truth: Measure) -> list[np.ndarray]:
     """Cell of each true atom: the fitted atoms nearest to it.
 
-    .. math:: A_j = \\{ i : \\|\\omega_i - \\omega^*_j\\| \\le \\|\\omega_i - \\omega^*_l\\| \\; \\forall l
-    \\}
+    .. math::
+
+        A_j = \\{ i : \\|\\omega_i - \\omega^*_j\\| \\le \\|\\omega_i - \\omega^*_l\\| \\; \\forall l \\}
 
     The atom is (beta_1, a, b, sigma) with sigma the variance; the weight is not part of it. Ties go to the
     first.

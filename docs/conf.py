@@ -1,0 +1,87 @@
+"""The site: `make docs` builds it into docs/_build/html, without network, and a warning is an error."""
+
+import os
+import re
+import warnings
+
+import moestro
+from moestro.errors import SearchWarning
+
+project, author, copyright = "moestro", "The moestro developers", "The moestro developers"
+version = release = moestro.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_gallery.gen_gallery",
+]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+exclude_patterns = ["_build", "examples"]
+nitpicky = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = "moestro"
+html_static_path = ["_static"]
+html_extra_path = ["llms.txt"]
+html_show_sourcelink = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_prev_next": False,
+    "navbar_align": "left",
+    "header_links_before_dropdown": 7,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+html_sidebars = {"index": [], "cheat-sheet": []}
+# Pages that came with a report of a study are tables: they have no table of contents of their own.
+myst_heading_anchors = 4
+suppress_warnings = ["config.cache"]
+
+templates_path = ["_templates"]
+autosummary_generate = True
+autosummary_imported_members = True
+autosummary_ignore_module_all = False
+autodoc_typehints = "none"
+autodoc_member_order = "groupwise"
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+warnings.filterwarnings("ignore", category=SearchWarning)
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py$",
+    "ignore_pattern": r"__init__",
+    "within_subsection_order": "FileNameSortKey",
+    "capture_repr": ("_repr_html_", "__repr__"),
+    "remove_config_comments": True,
+    "abort_on_example_error": True,
+    "plot_gallery": True,
+    "show_memory": False,
+    "min_reported_time": 5,
+    "download_all_examples": False,
+    "matplotlib_animations": False,
+    "backreferences_dir": None,
+    "reset_argv": lambda gallery_conf, script_vars: [],
+}
+
+
+LITERAL = re.compile(r"(``.*?``|`.*?`)")
+
+
+def bars_are_absolute_values(app, what, name, obj, options, lines):
+    """In a docstring |x| is an absolute value, not a substitution of reStructuredText."""
+    in_math = False
+    for i, line in enumerate(lines):
+        in_math = ".. math::" in line or (in_math and (line.startswith("    ") or not line.strip()))
+        if "|" in line and not in_math and not line.lstrip().startswith((">>>", "...")):
+            parts = LITERAL.split(line)
+            lines[i] = "".join(p if j % 2 else p.replace("|", "\\|") for j, p in enumerate(parts))
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", bars_are_absolute_values, priority=100)

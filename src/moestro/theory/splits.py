@@ -1,0 +1,87 @@
+"""Two atoms with the density of one: multinomial experts that are not identified, whatever the gate.
+
+The density is linear in an atom's class probabilities where they do not depend on x, and in e^{a_l} where the
+denominators of both halves are equal. So an atom may be replaced by two,
+
+* where it has no slopes: with any two vectors of probabilities whose weighted mean is its own;
+* where classes l and m have equal slopes: with e^{a_l} + t, e^{a_m} - t and the reverse.
+
+Both are sequences G(t) with a total variation of zero and a positive loss D(G(t), G*), of any power r: along
+them V / D_{2,r} is zero, so that no estimator of more than k* atoms is consistent in D_{2,r} at such a truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import DataError
+from ..measure import MixingMeasure
+
+
+def split_constant(truth: MixingMeasure, expert: int, direction: np.ndarray, t: float) -> MixingMeasure:
+    """`truth` with an expert without slopes as two halves, its probabilities moved by t and by -t.
+
+    Parameters
+    ----------
+    expert : int
+    direction : ndarray of shape (K,)
+        Of the probabilities of the classes; its sum is zero.
+    t : float
+        Small enough for all probabilities to stay positive.
+
+    Raises
+    ------
+    DataError
+        Where the expert has slopes, or a probability would not be positive.
+    """
+    if not truth.law.labels or truth.slopes[expert].any():
+        raise DataError(f"expert {expert + 1} is not a multinomial one without slopes")
+    direction = np.asarray(direction, dtype=float)
+    logits = np.append(truth.intercepts[expert], 0.0)
+    p = np.exp(logits - logits.max())
+    p /= p.sum()
+    if direction.shape != p.shape or abs(direction.sum()) > 1e-12 * np.abs(direction).sum():
+        raise DataError(f"direction is {len(p)} numbers with the sum zero")
+    halves = np.stack([p + t * direction, p - t * direction])
+    if not (halves > 0).all():
+        raise DataError(f"t={t:g} moves a probability below zero")
+    return _twice(truth, expert, np.log(halves[:, :-1]) - np.log(halves[:, -1:]))
+
+
+def split_classes(truth: MixingMeasure, expert: int, classes: tuple[int, int], t: float) -> MixingMeasure:
+    """`truth` with an expert as two halves, e^{a_l} and e^{a_m} of two classes with equal slopes moved by t
+    and -t in one and by -t and t in the other.
+
+    Raises
+    ------
+    DataError
+        Where the slopes of the classes differ, one is the last class, or e^a would not stay positive.
+    """
+    first, second = classes
+    if (
+        not truth.law.labels
+        or not {first, second} <= set(range(truth.intercepts.shape[1]))
+        or first == second
+    ):
+        raise DataError("classes are two of those before the last one, which has no parameters")
+    if (truth.slopes[expert][first] != truth.slopes[expert][second]).any():
+        raise DataError("the classes' slopes differ: such a split changes the density")
+    a = np.exp(truth.intercepts[expert])
+    if not abs(t) < min(a[first], a[second]):
+        raise DataError(f"t={t:g} moves e^a below zero")
+    halves = np.stack([a, a])
+    halves[:, first] += [t, -t]
+    halves[:, second] -= [t, -t]
+    return _twice(truth, expert, np.log(halves))
+
+
+def _twice(truth: MixingMeasure, expert: int, intercepts: np.ndarray) -> MixingMeasure:
+    order = [*range(truth.k)]
+    order.insert(expert, expert)
+    out = truth.permute(order)
+    log_weights, own = np.array(out.log_weights), np.array(out.intercepts)
+    log_weights[expert : expert + 2] -= np.log(2)
+    own[expert : expert + 2] = intercepts
+    return replace(out, log_weights=log_weights, intercepts=own)

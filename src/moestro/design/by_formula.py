@@ -81,7 +81,7 @@ def read_formula(
     name = design.response
     if raw.ndim == 2 and (family is not None or not name.startswith("prop(")):
         check_form(name, family)
-        if family.takes_bounds:
+        if family is not None and family.takes_bounds:
             raw = ends_of(numeric_response(raw, name, open_ends=True), family.lowest, name)
     known = ordered_classes(raw, given.levels, name, stated_order(data, name)) if ordered else ()
     y, labels = encode_classes(raw, known, name) if classes else (numeric_response(raw, name, holes), ())

@@ -77,7 +77,7 @@ def ends_of(y: np.ndarray, lowest: float, name: str = "y") -> np.ndarray:
         (~open_high & ~(high > lowest), f"an upper end that is not above {lowest:g}"),
     ):
         if bad.any():
-            raise DataError(f"the response '{name}' has {says}, in {which_rows(bad)}")
+            raise DataError(f"the response '{name}' has {says}, in {which_rows(np.asarray(bad))}")
     number = np.where(open_low, high, low)
     return np.column_stack([number, np.where(open_low, -OPEN, np.where(open_high, OPEN, high))])
 

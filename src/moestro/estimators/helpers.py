@@ -62,7 +62,8 @@ def read_arrays(
 
 def _with_gaps(y: Any) -> np.ndarray:
     """Responses (n,) or (n, q), NaN where one is missing."""
-    y = check_array(y, ensure_2d=False, dtype=np.float64, ensure_all_finite=False, input_name="y")
+    how: dict[str, Any] = {"dtype": np.float64, "ensure_all_finite": False}
+    y = check_array(y, ensure_2d=False, input_name="y", **how)
     return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
 

@@ -226,9 +226,9 @@ def columns_of(
 def _refuse_unseen(rows: np.ndarray, d: int) -> None:
     """Refuse rows and columns without a value."""
     gaps = np.isnan(rows)
-    empty = np.flatnonzero(gaps.all(axis=1))
-    if len(empty):
-        raise DataError(f"every value is missing in {which_rows(gaps.all(axis=1))}: leave such rows out")
+    empty = np.asarray(gaps.all(axis=1))
+    if empty.any():
+        raise DataError(f"every value is missing in {which_rows(empty)}: leave such rows out")
     for j in np.flatnonzero(gaps.all(axis=0)):
         name = f"x{j}" if j < d else f"y{j - d}"
         raise DataError(f"column {name} has no value in any row: leave it out")

@@ -87,7 +87,7 @@ class MarginalProblem:
         out: list[Any] = [None] * len(flat)
         values, statistics = np.full(len(flat), -np.inf), flat.copy()
         if len(at):
-            before = None if previous is None else [previous[i] for i in at]
+            before = None if previous is None else [previous[i] for i in at.tolist()]
             s = Statistics.of(flat[at], self.k, self._monomials, self._second)
             for i, own in zip(at, m_step(self.shape, s, before).runs(self.k), strict=True):
                 out[i] = own

@@ -8,6 +8,7 @@ from typing import Any
 from ..api import WORDS, fit_design
 from ..design import Observations
 from ..gates import make_gate
+from ..rows import Scan
 from ..selection.choice import number_of_experts
 from .found import Found
 from .helpers import options_of
@@ -15,7 +16,7 @@ from .helpers import options_of
 TOL = 1e-8
 
 
-def fit_plain(estimator: Any, data: Observations) -> Found:
+def fit_plain(estimator: Any, data: Observations | Scan) -> Found:
     """Fit by the words of a MoERegressor or MoEClassifier."""
     ks, criterion = number_of_experts(estimator.n_experts, estimator.max_experts)
     gate = make_gate(estimator.gate, estimator.top_k, estimator.rank_on)

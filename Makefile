@@ -12,7 +12,7 @@ SEEDS ?= 10000
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(wildcard core/*) $(shell find src -name '*.py' -o -name '*.csv' -o -name '*.bz2' -o -name '*.json' -o -path '*/report/*.*')
 
-.PHONY: demo test test-all test-rest test-elsewhere fuzz lint types wheel-test docs bench studies clean
+.PHONY: demo test test-all test-rest test-elsewhere fuzz sanitize lint types wheel-test docs bench studies clean
 
 # No active environment may leak in.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
@@ -63,6 +63,10 @@ test-elsewhere: $(VENV)/.test .venv-oldest/.test
 # Strange data, SEEDS cases from FIRST: see CONTRIBUTING.
 fuzz: $(VENV)/.test
 	cd tests && OMP_NUM_THREADS=1 ../$(BIN)/python -m fuzz $(FIRST) $(SEEDS)
+
+# The core under ASan, UBSan and TSan, in build/sanitize: see CONTRIBUTING.
+sanitize: $(VENV)/.test
+	bash tests/sanitize.sh
 
 studies: $(VENV)/.all
 	$(BIN)/python -m pytest -m study

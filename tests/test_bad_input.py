@@ -56,6 +56,17 @@ def test_one_row_one_class_constant_response():
         MoERegressor(family="poisson").fit([[1.0], [2.0]], [3.0, -3.0])
 
 
+@pytest.mark.parametrize(("classes", "rows"), [(3, 3), (7, 12), (40, 40)])
+def test_classes_that_nearly_every_row_has_alone(classes, rows):
+    x, y = np.arange(float(rows)), np.arange(rows) % classes
+    for fit in (
+        lambda: MoEClassifier().fit(x[:, None], y),
+        lambda: MoEClassifier.from_formula("y ~ x", {"x": x, "y": y}),
+    ):
+        with pytest.raises(DataError, match=f"'y' has {classes} classes in {rows} rows, fewer than two rows"):
+            fit()
+
+
 def test_more_experts_than_distinct_rows():
     with pytest.raises(DataError, match="3 experts need at least 3 distinct rows, the data have 2"):
         MoERegressor(n_experts=3).fit([[1.0], [2.0]] * 10, [1.0, 2.0] * 10)

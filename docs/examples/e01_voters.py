@@ -33,14 +33,15 @@ _ = ExpertDisplay.from_estimator(moe, term="left_right")
 _ = GateDisplay.from_estimator(moe, term="income")
 
 # %%
-# Slopes are log odds. What a step to the right does to the probabilities themselves, averaged over the voters:
+# Slopes are log odds. What a step to the right does to the probabilities themselves, averaged over the
+# voters:
 
 moe.margins(voters, of="mixture")
 
 # %%
-# **What to report.** Two groups. In the one whose weight grows as income falls, a step to the right multiplies
-# the odds of Democrat against Republican by exp(-1.17), in the other by exp(-2.06). BIC is 1,675, against
-# 1,696 with one group. The best optimum was found in every run.
+# **What to report.** Two groups. In the one whose weight grows as income falls, a step to the right
+# multiplies the odds of Democrat against Republican by exp(-1.17), in the other by exp(-2.06). BIC is
+# 1,675, against 1,696 with one group. The best optimum was found in every run.
 #
 # **What not to believe.** Who a single voter is: the entropy R² is 0.52, and with one answer a person the
 # groups overlap. The interval of the first share reaches from 0.38 to 0.70. Three groups are not refuted:

@@ -40,8 +40,8 @@ _ = SearchDisplay.from_estimator(moe)
 # **What to report.** The two returns to schooling with the test of their difference; union members are almost
 # all in the first market; the shares with their intervals; how often the best optimum was found.
 #
-# **What not to believe.** The gate's coefficient of ``union``: its standard error is twice the estimate, since
-# hardly any member is in the second market. That is separation in the making: the sign is sure, the number
-# is not. And BIC does not settle the number of markets: look at the table.
+# **What not to believe.** The gate's coefficient of ``union``: its standard error is twice the estimate,
+# since hardly any member is in the second market. That is separation in the making: the sign is sure, the
+# number is not. And BIC does not settle the number of markets: look at the table.
 
 MoERegressor.from_formula(formula, wages, n_experts="bic", max_experts=4, random_state=0).selection_

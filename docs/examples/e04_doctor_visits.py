@@ -45,5 +45,5 @@ fits["neg. bin."].margins(people, of="mixture")
 # **What to report.** The comparison of all four; the slopes of ``lncoins`` with intervals; the effect on the
 # mean, which is what the insurer pays.
 #
-# **What not to believe.** A significant share of "structural" zeros in a zero-inflated *Poisson* model. It may
-# only say that the counts are overdispersed: fit the negative binomial law beside it first.
+# **What not to believe.** A significant share of "structural" zeros in a zero-inflated *Poisson* model. It
+# may only say that the counts are overdispersed: fit the negative binomial law beside it first.

@@ -2,8 +2,8 @@
 Does a drug work for every patient?
 ===================================
 
-59 patients with epilepsy were seen at four visits, half of them on progabide (Thall and Vail, 1990). Visits of
-one patient are not independent: the four share what the patient is. Do all patients respond alike?
+59 patients with epilepsy were seen at four visits, half of them on progabide (Thall and Vail, 1990). Visits
+of one patient are not independent: the four share what the patient is. Do all patients respond alike?
 """
 
 import numpy as np
@@ -48,6 +48,7 @@ for name, mean in (("without a history", blind), ("with it", knowing)):
 moe.inference("sandwich")
 
 # %%
-# **What not to believe.** Poisson experts in the place of negative binomial ones: their BIC is 1,429 instead of
-# 1,294, their standard errors are too small, and a history then *harms* the prediction, because counts of a
-# patient vary more than such a law allows. With 59 patients two or three groups are what can be told.
+# **What not to believe.** Poisson experts in the place of negative binomial ones: their BIC is 1,429
+# instead of 1,294, their standard errors are too small, and a history then *harms* the prediction, because
+# counts of a patient vary more than such a law allows. With 59 patients two or three groups are what can be
+# told.

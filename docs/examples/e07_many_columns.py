@@ -38,7 +38,13 @@ for name, fit in (("one expert", one), ("two experts", moe)):
 # The path alone, at strengths of one's own:
 
 path = alpha_path(X, y, n_experts=2, penalty=L1(), random_state=0)
-print(len(path.alphas), "strengths, from", round(float(path.alphas[0]), 3), "down to", round(float(path.alphas[-1]), 4))
+print(
+    len(path.alphas),
+    "strengths, from",
+    round(float(path.alphas[0]), 3),
+    "down to",
+    round(float(path.alphas[-1]), 4),
+)
 
 # %%
 # **What to report.** The columns with the criterion that chose them, and how stable the choice is

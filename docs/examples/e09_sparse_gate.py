@@ -21,8 +21,8 @@ for name, fit in (("softmax", dense), ("top-1", sparse)):
     print(f"{name:8s} log-likelihood {fit.log_likelihood_:7.3f}   {fit.search_}")
 
 # %%
-# Both end at the same likelihood: the softmax gate has become a hard switch of its own accord (its status says
-# separated), and what it cannot say is where exactly it switches.
+# Both end at the same likelihood: the softmax gate has become a hard switch of its own accord (its status
+# says separated), and what it cannot say is where exactly it switches.
 
 print(dense.status_)
 

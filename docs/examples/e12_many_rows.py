@@ -35,6 +35,7 @@ print("slopes drawn from", truth.round(4), "found", found.round(4))
 # %%
 # **What to report.** The same as for a hundred rows. ``moe.history_`` has the passes over all rows.
 #
-# **What not to believe.** Small p values. With a million rows every difference is significant; look at its size.
+# **What not to believe.** Small p values. With a million rows every difference is significant; look at its
+# size.
 
 moe.history_

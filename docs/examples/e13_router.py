@@ -49,8 +49,8 @@ for weight in (0.0, 0.1, 1.0):
 
 # %%
 # Without a balance loss two of eight experts are dead. A tenth of it revives them, at the same error, and
-# tokens still decide (mutual information 1.5 of at most log 8 = 2.1). The whole of it keeps the loads even and
-# makes the router indifferent: the mutual information is halved, and the error rises.
+# tokens still decide (mutual information 1.5 of at most log 8 = 2.1). The whole of it keeps the loads even
+# and makes the router indifferent: the mutual information is halved, and the error rises.
 
 _ = RoutingDisplay.from_stats(stats)
 

@@ -43,4 +43,5 @@ print(f"slope {slope:.2f}, theory -0.50")
 # **What to report.** The loss that the theorem is about: raw errors of parameters depend on how experts are
 # numbered and how the gate is translated.
 #
-# **What not to believe.** A slope from four sample sizes and five replicates. `moestro study run` has hundreds.
+# **What not to believe.** A slope from four sample sizes and five replicates. `moestro study run` has
+# hundreds.

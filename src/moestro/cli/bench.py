@@ -18,6 +18,8 @@ from .errors import one_line_errors
             "growth",
             "located",
             "penalised",
+            "scale",
+            "instructions",
             "search",
             "simulated",
             "solvers",
@@ -31,9 +33,7 @@ from .errors import one_line_errors
 @click.option(
     "--rows",
     type=click.IntRange(1000),
-    default=400_000,
-    show_default=True,
-    help="Rows of the pass benchmark.",
+    help="Rows of `passes` (400 000 by default) and of `scale` (10 million).",
 )
 @click.option(
     "--max-rows",
@@ -52,22 +52,25 @@ from .errors import one_line_errors
 @click.option(
     "--seeds", type=click.IntRange(1), help="Fits of each data set: 20 in `search`, 5 in `simulated`."
 )
+@click.option("--memory-limit", metavar="SIZE", default="2GB", show_default=True, help="Of a fit of `scale`.")
 @click.option(
     "--record",
     is_flag=True,
-    help="`search`: write the best known values anew, from ten times the budget (hours).",
+    help="`search`: write the best known values anew, from ten times the budget (hours); `instructions`: the "
+    "counts.",
 )
 def bench(
     what: str,
-    rows: int,
+    rows: int | None,
     max_rows: int,
     flexmix: bool,
     only: str | None,
     seeds: int | None,
+    memory_limit: str,
     record: bool,
     quick: bool,
 ) -> None:
-    """Measure this machine: WHAT is one of these, or all (but deep, search and simulated).
+    """Measure this machine: WHAT is one of these, or all (but scale, instructions, search, simulated, deep).
 
     \b
     passes    one sum over the rows, by engine, order, threads and instruction set, against the floor
@@ -76,6 +79,8 @@ def bench(
     growth    time and memory against the number of rows
     located   Gaussian mixtures of (x, y): an EM iteration against its floor, whole fits, growth
     penalised paths of the Lasso: time, optimality, memory, and what is selected
+    scale     fits of Parquet files under a limit of memory, beside reading them once
+    instructions  one pass of each kind, counted by valgrind
     search    real data from R's packages, statsmodels and scikit-learn: how often the best optimum is found
     simulated multinomial sets, and a start from their truth: how often the best optimum is found
     solvers   Newton against L-BFGS by number of parameters
@@ -93,7 +98,7 @@ def bench(
     @one_line_errors
     def run() -> None:
         if what in ("passes", "all"):
-            click.echo(passes.report(rows))
+            click.echo(passes.report(rows or 400_000))
         if what in ("families", "all"):
             click.echo(terms.report())
         if what in ("fits", "all"):
@@ -106,6 +111,14 @@ def bench(
             click.echo(penalised.report())
         if what in ("solvers", "all"):
             click.echo(solvers.report())
+        if what == "scale":
+            from ..bench import scale
+
+            click.echo(scale.report(rows or 10_000_000, memory_limit))
+        if what == "instructions":
+            from ..bench import instructions
+
+            click.echo(instructions.report(record))
         if what == "search":
             from ..bench import search
 

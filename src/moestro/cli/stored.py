@@ -42,7 +42,7 @@ def predict_stored(model: Any, path: str, out: str | None, table: Callable[[dict
 
 
 def _response(model: Any) -> set[str]:
-    from ..design.formula import reads
+    from ..design.by_formula import reads
 
     text = getattr(model.design, "text", None)
     return set(reads(text, False)[0]) if text else set(model.responses)

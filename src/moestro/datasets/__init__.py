@@ -12,6 +12,8 @@ import numpy as np
 from ..errors import DataError
 from ..tables import Table
 
+__all__ = ["dataset_path", "load_dataset", "load_text"]
+
 NAMES = ("voters", "tone", "ethanol", "wages", "epilepsy")
 TEXTS = ("new_testament",)
 

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .formula import FormulaDesign, read_by
+from .formula import FormulaDesign, read_by, response_variables
 from .frames import gaps, row_count
-from .grammar import with_offset
+from .grammar import category_variables, split, variables, with_offset
 from .groups import check_gate_at, group_ids, known_experts
 from .holes import check_policy, drop_gaps, take_rows
 from .known import split_trials
 from .levels import stated_order
 from .observations import Observations
-from .response import check_weights, encode_classes, numeric_response, ordered_classes
+from .response import check_repeated, check_weights, encode_classes, numeric_response, ordered_classes
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ def read_formula(
     name = design.response
     known = ordered_classes(raw, given.levels, name, stated_order(data, name)) if ordered else ()
     y, labels = encode_classes(raw, known, name) if classes else (numeric_response(raw, name), ())
+    check_repeated(len(labels), len(y), name)
     y, trials = split_trials(y)
     w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)
     experts = known_experts(partial, data, len(y), k)
@@ -83,3 +84,12 @@ def read_formula(
         design, x, z, y, w, (design.response,), labels, ids, trials, dropped=dropped, partial=experts,
         gate_at=given.gate_at,
     )  # fmt: skip
+
+
+def reads(text: str, classes: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns that a formula reads, and those of them that are categories whatever they hold: inside
+    ``C(...)``, and the response of `classes`."""
+    response, experts, gate = split(text)
+    parts, own = [experts, gate or "1"], response_variables(response)
+    categories = {name for part in parts for name in category_variables(part)} | set(own if classes else ())
+    return tuple(sorted({*own, *(n for part in parts for n in variables(part))})), tuple(sorted(categories))

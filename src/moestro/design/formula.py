@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import DataError
 from ..reading import sentence, texts
 from .frames import columns, each, refuse_unusable, row_count
-from .grammar import category_variables, offsets, parse, refuse_names, short, split, variables
+from .grammar import offsets, parse, refuse_names, short, split, variables
 from .levels import declared_levels, plain_level, refuse_unseen
 from .materialise import make_spec, materialise, needed, plain, refuse_state
 
@@ -69,6 +69,8 @@ class FormulaSide:
         if not self.variables or row_count(data) == 0:
             return np.empty((row_count(data), len(self.names) + bool(offsets(self.text))))
         found = needed(self.text, data)
+        if set(self.names) == set(self.variables) and all(v.dtype.kind in "iuf" for v in found.values()):
+            return np.array([found[name] for name in self.names], dtype=float).T.copy()
         for factor, levels in self.levels.items():
             name = factor.removeprefix("C(").removesuffix(")")
             if name in found:
@@ -212,7 +214,7 @@ class FormulaDesign:
     ) -> dict[str, np.ndarray]:
         """The columns that experts and gate read, and those of the response: of the data, or as they are
         given."""
-        own = [] if given is not None or not response else _response_variables(self.response)
+        own = [] if given is not None or not response else response_variables(self.response)
         return columns(data, sorted({*self.variables, *own})) | (given or {})
 
     @property
@@ -258,19 +260,11 @@ def read_by(text: str, data: Any, y: np.ndarray | None = None) -> dict[str, np.n
     response, experts, gate = split(text)
     own = {} if y is None else response_data(response, np.asarray(y))
     read = {name for part in (experts, gate or "1") for name in variables(part)}
-    return columns(data, sorted(read if own else {*read, *_response_variables(response)})) | own
+    return columns(data, sorted(read if own else {*read, *response_variables(response)})) | own
 
 
-def reads(text: str, classes: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The columns that a formula reads, and those of them that are categories whatever they hold: inside
-    ``C(...)``, and the response of `classes`."""
-    response, experts, gate = split(text)
-    parts, own = [experts, gate or "1"], _response_variables(response)
-    categories = {name for part in parts for name in category_variables(part)} | set(own if classes else ())
-    return tuple(sorted({*own, *(n for part in parts for n in variables(part))})), tuple(sorted(categories))
-
-
-def _response_variables(response: str) -> list[str]:
+def response_variables(response: str) -> list[str]:
+    """Columns that a response reads."""
     return _plain_names(response) or variables(response)
 
 

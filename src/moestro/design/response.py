@@ -41,6 +41,16 @@ def encode_classes(y: np.ndarray, known: tuple = (), name: str = "y") -> tuple[n
     return code, tuple(labels.tolist())
 
 
+def check_repeated(classes: int, n: int, name: str = "y") -> None:
+    """Refuse so many classes that nearly each of n rows has one alone: their law has more parameters than
+    rows and no maximum, and numbers or names of rows were passed instead. Two classes are always two."""
+    if classes > max(2, n / 2):
+        raise DataError(
+            f"the response '{name}' has {classes} classes in {n} rows, fewer than two rows a class: "
+            "for numbers use MoERegressor (--family gaussian)"
+        )
+
+
 def ordered_classes(
     y: np.ndarray, levels: Any, name: str = "y", stated: tuple[Any, ...] | None = None
 ) -> tuple:

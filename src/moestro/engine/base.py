@@ -73,7 +73,7 @@ class Engine(Protocol):
     """Sums over the rows it was made for."""
 
     model: Model
-    rows: Rows
+    rows: Any  # Rows, or RowsElsewhere
 
     def evaluate(
         self, theta: np.ndarray, order: Order, responsibilities: np.ndarray | None = None

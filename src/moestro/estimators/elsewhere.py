@@ -36,12 +36,13 @@ def _scan(
             "rows that are elsewhere are fitted by MoERegressor and MoEClassifier without a penalty: give a "
             "frame"
         )
-    refuse_whole(groups, partial, estimator.missing, estimator.gate_at)
+    refuse_whole(groups, partial, estimator.gate_at)
     classes = is_classifier(estimator)
     how = {
         "classes": classes,
         "ordered": classes and words.get("family") == "ordinal",
         "levels": words.get("levels"),
+        "missing": estimator.missing,
         "memory": memory_of(estimator.memory_limit),
     }
     sides = tuple(words.get(n) for n in ("expert_features", "gate_features", "gate_transform"))

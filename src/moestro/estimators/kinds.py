@@ -9,7 +9,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.multiclass import check_classification_targets
 
-from ..design.response import encode_classes, numeric_response, ordered_classes
+from ..design.response import check_repeated, encode_classes, numeric_response, ordered_classes
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
 from ..experts import CLASSES, Family, make_family
@@ -112,6 +112,8 @@ class Classifier(ClassifierMixin, MoEBase):
             return encode_classes(y, self._classes, response)[0]
         if y.dtype == object and any(v is None or v != v for v in y):
             raise DataError(f"the response '{response}' contains NaN or None: remove those rows first")
+        if y.ndim == 1 and y.dtype.kind in "iuUS":  # before a warning of scikit-learn about the same
+            check_repeated(np.unique(y).size, len(y), response)
         check_classification_targets(y)
         levels = self.get_params(deep=False).get("levels")
         if self._family_name() != "ordinal" and levels is not None:
@@ -124,6 +126,7 @@ class Classifier(ClassifierMixin, MoEBase):
                 f"the response '{response}' has only one class ({y[0]}): "
                 "a classifier needs at least 2 classes"
             )
+        check_repeated(len(labels), len(code), response)
         self.classes_ = np.array(labels) if ordinal else np.unique(y)
         return code
 

@@ -8,13 +8,14 @@ from typing import Any
 from ..api import WORDS, fit_design, number_of_experts
 from ..design import Observations
 from ..gates import make_gate
+from ..rows import Scan
 from .found import Found
 from .helpers import options_of
 
 TOL = 1e-8
 
 
-def fit_plain(estimator: Any, data: Observations) -> Found:
+def fit_plain(estimator: Any, data: Observations | Scan) -> Found:
     """Fit by the words of a MoERegressor or MoEClassifier."""
     ks, criterion = number_of_experts(estimator.n_experts, estimator.max_experts)
     gate = make_gate(estimator.gate, estimator.top_k, estimator.rank_on)

@@ -109,7 +109,7 @@ def covariance(
     inverse /= np.outer(size, size)
     if kind not in ("observed", "expected"):
         inverse = inverse @ _meat(objective, fit, rows, engine, threads, joint) @ inverse
-        units = rows.n_units if rows.w is None else int(np.count_nonzero(rows.w))
+        units = rows.units_present
         inverse *= request.small_sample(units, fit.n_parameters)
     matrix = c.map.spread(inverse * np.outer(identified, identified))
     lost = abs(c.map.A) @ (~identified).astype(float) > 0
@@ -145,7 +145,9 @@ def row_scores(fit: MixtureFit, rows: Rows, engine: str, threads: int) -> Iterat
 
 def joint_of(rows: Rows, request: Request) -> Clusters | Survey | None:
     """What a request puts together, clusters or primary units; None of rows, or groups, alone."""
-    if rows.groups is not None and (request.cluster is not None or request.kind in ("cluster", "survey")):
+    if request.cluster is None and request.kind not in ("cluster", "survey"):
+        return None
+    if rows.groups is not None:
         raise DataError(
             "clusters are of fits without groups: the sandwich and the bootstrap of grouped rows take "
             "each group as one already"

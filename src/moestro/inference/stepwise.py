@@ -59,7 +59,9 @@ def stepwise_p(
         )
     out: list[float | None] = []
     for fit in fits:
-        below = [f for f in fits if f.k == fit.k - 1 and _model(f) == _model(fit) and _comparable(f)]
+        below: list[Any] = [
+            f for f in fits if f.k == fit.k - 1 and _model(f) == _model(fit) and _comparable(f)
+        ]
         if not below or not _comparable(fit):
             out.append(None)
             continue

@@ -31,7 +31,8 @@ def status_of(objective: Objective, outcome: Outcome, sample: Objective | None, 
     if e.curvature is not None:
         return diagnose(objective, outcome, e)
     if sample is not None:
-        seen = replace(weighted_up(sample, objective, outcome.phi), gradient=e.gradient)
+        seen = weighted_up(sample, objective, outcome.phi)
+        seen = replace(seen, value=e.value, mass=e.mass, gradient=e.gradient)
         status = diagnose(objective, outcome, seen)
         if status.kind == StatusKind.CONVERGED:
             n = sample.engine.rows.n

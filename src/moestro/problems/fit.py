@@ -41,7 +41,8 @@ def fit_mixtures(
     started: Callable[[int], None] | None = None,
     finished: Callable[[Fit], None] | None = None,
 ) -> list[MixtureFit]:
-    """Fits for each k of `ks`, in increasing order, as `search.fit_path` makes them."""
+    """Fits for each k of `ks`, in increasing order, as `search.fit_path` makes them; those that are not asked
+    for are of the rows at hand."""
     largest = max(ks)
     check_options(options, min(*ks, model.k))
     rows.checked(model.family.check_response)
@@ -54,7 +55,7 @@ def fit_mixtures(
     nested = options.nested and not options.only_initial and free
 
     def one(k: int, own: Options, below: Fit | None) -> MixtureFit:
-        return _fit(replace(model, k=k), rows, own, below)
+        return _fit(replace(model, k=k), rows if k in ks else rows.at_hand, own, below)
 
     return fit_path(one, ks, options, nested, started, finished)  # type: ignore[return-value]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,10 @@ class RowsElsewhere:
         return self.n
 
     @property
+    def units_present(self) -> int:
+        return self.n_present
+
+    @property
     def weight_sum(self) -> float:
         return self.row_weight_sum
 
@@ -134,6 +139,10 @@ class RowsElsewhere:
         return self.at_hand.spacing
 
     @property
+    def shared(self) -> bool:
+        return self.at_hand.shared
+
+    @property
     def p(self) -> int:
         return self.at_hand.p
 
@@ -157,6 +166,12 @@ class RowsElsewhere:
             raise DataError(
                 f"{self.reader.source.name} has {n} rows now, and had {self.n} when the fit began"
             )
+
+    def summed(self, function: Callable[[Rows], Any], add: Callable[[Any, Any], Any]) -> Any:
+        """`function` of each part, added up in their order: where the parts are, if their source can."""
+        there = getattr(self.reader.source, "mapped", None)
+        results = map(function, self.parts()) if there is None else there(self, function, add)
+        return reduce(add, results)
 
     def blocks(self, size: int = 4096) -> Iterator[Block]:
         """`Rows.blocks` of one part after the other."""

@@ -102,6 +102,11 @@ class Rows:
         """Rows with a weight above zero."""
         return self.n if self.row_weights is None else int(np.count_nonzero(self.row_weights))
 
+    @property
+    def units_present(self) -> int:
+        """Units with a weight above zero."""
+        return self.n_units if self.w is None else int(np.count_nonzero(self.w))
+
     def checked(self, check: Callable[[np.ndarray], None]) -> None:
         """`check` the responses of the rows that are present."""
         w = self.row_weights

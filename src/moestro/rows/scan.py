@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 
 from ..design import ArrayDesign, Design, FormulaDesign, Observations, Units
-from ..design.by_formula import Given, read_formula
-from ..design.formula import reads
+from ..design.by_formula import Given, read_formula, reads
 from ..design.frames import refuse_numbers_as_text
 from ..design.grammar import with_offset
+from ..design.holes import Dropped, check_policy
 from ..design.levels import plain_level
 from ..design.response import check_weights, encode_classes, numeric_response, ordered_classes
 from ..errors import DataError
 from .elsewhere import BLOCK, Reader, RowsElsewhere, read_elsewhere
 from .read import read
 from .rows import Rows
-from .sources import Batch, is_elsewhere, source_of
+from .sources import Batch, Complete, is_elsewhere, source_of
 from .survey import Survey
 
 SAMPLE = 500_000  # rows that are kept in memory at most
@@ -45,6 +45,8 @@ class Scan:
     n : int
     responses, classes : tuple
         What the response is called, and the labels of its classes.
+    dropped : Dropped or None
+        Rows that were left out for missing values.
     """
 
     reader: Reader
@@ -53,7 +55,7 @@ class Scan:
     responses: tuple[str, ...]
     classes: tuple = ()
     partial: None = None
-    dropped: None = None
+    dropped: Dropped | None = None
     gate_at: str = "constant"
 
     @property
@@ -93,22 +95,20 @@ def read_any(
     """What a formula reads from a frame, as `read_formula` does, or from rows that are elsewhere."""
     if not is_elsewhere(data):
         return read_formula(formula, data, given, classes=classes, ordered=ordered, k=k)
-    refuse_whole(given.groups, given.partial, given.missing, given.gate_at)
+    refuse_whole(given.groups, given.partial, given.gate_at)
     return scan_formula(
         formula, data, given.sample_weight, classes=classes, ordered=ordered, levels=given.levels,
-        offset=given.offset, memory=memory_of(memory_limit),
+        offset=given.offset, missing=given.missing, memory=memory_of(memory_limit),
     )  # fmt: skip
 
 
-def refuse_whole(groups: Any, partial: Any, missing: str, gate_at: str) -> None:
+def refuse_whole(groups: Any, partial: Any, gate_at: str) -> None:
     """Refuse what needs all rows in memory."""
     for word, given in (("groups", groups), ("partial", partial)):
         if given is not None:
             raise DataError(f"{word} needs all rows in memory at once: give a frame, or leave it out")
     if gate_at != "constant":
         raise DataError("gate_at is of groups of rows: leave it out")
-    if missing != "error":
-        raise DataError("missing='drop' needs rows in memory: leave them out of the files, or fill them")
 
 
 def scan_formula(
@@ -120,12 +120,13 @@ def scan_formula(
     ordered: bool = False,
     levels: Sequence[Any] | None = None,
     offset: str | None = None,
+    missing: str = "error",
     memory: float | None = None,
     sample: int | None = None,
 ) -> Scan:
     """What "y ~ experts | gate" reads from a source; `weights` and `offset` are names of columns, `memory`
     the bytes that may be used (None: no limit), `sample` the rows that are kept at hand."""
-    formula, source = with_offset(formula, offset), source_of(data)
+    formula, source = with_offset(formula, offset), _source(data, missing)
     wanted, categories = reads(formula, classes)
     wanted = _with(wanted, weights)
     block, rows = _sizes(memory, len(wanted), sample)
@@ -154,12 +155,13 @@ def scan_columns(
     classes: bool = False,
     ordered: bool = False,
     levels: Sequence[Any] | None = None,
+    missing: str = "error",
     memory: float | None = None,
     sample: int | None = None,
 ) -> Scan:
     """What a fit without a formula reads from a source: the column `response`, and all others as features;
     `sides` are the experts' and the gate's columns, and the gate's transform."""
-    source = source_of(data)
+    source = _source(data, missing)
     if response not in source.names:
         there = ", ".join(source.names[:20])
         raise DataError(f"the response '{response}' is no column of {source.name}; it has {there}")
@@ -203,6 +205,13 @@ def _sizes(memory: float | None, columns: int, sample: int | None) -> tuple[int,
     return min(BLOCK, rows), min(SAMPLE, rows)
 
 
+def _source(data: Any, missing: str) -> Any:
+    """The source, without its rows that miss a value where `missing` is "drop"."""
+    check_policy(missing)
+    source = source_of(data)
+    return Complete(source) if missing == "drop" else source
+
+
 def _with(wanted: tuple[str, ...], weights: str | None) -> tuple[str, ...]:
     if weights is not None and not isinstance(weights, str):
         raise DataError("sample_weight of rows that are elsewhere is the name of a column there")
@@ -223,9 +232,11 @@ def _encoder(
     if not classes:
         return partial(numeric_response, name=name), ()
     known = ordered_classes(raw, levels, name) if ordered else ()
-    labels = encode_classes(raw, known, name)[1]
+    labels: tuple = encode_classes(raw, known, name)[1]
     if len(labels) < 2:
-        raise DataError(f"the response '{name}' has only one class ({labels[0]}): at least 2 are needed")
+        raise DataError(
+            f"the response '{name}' has only one class ({next(iter(labels))}): at least 2 are needed"
+        )
     return lambda values: encode_classes(values, labels, name)[0], labels
 
 
@@ -255,4 +266,12 @@ def _scan(
     responses: tuple[str, ...], labels: tuple,
 ) -> Scan:  # fmt: skip
     reader = Reader(source, wanted, numbers, design, None, block=block)
-    return Scan(reader, Batch(seen.sample, f"{source.name}, rows of the sample"), seen.n, responses, labels)
+    dropped = source.dropped if isinstance(source, Complete) else None
+    return Scan(
+        reader,
+        Batch(seen.sample, f"{source.name}, rows of the sample"),
+        seen.n,
+        responses,
+        labels,
+        dropped=dropped,
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,8 @@ class _Drawn:
     """The `rows` rows with the smallest keys so far."""
 
     def __init__(self, rows: int) -> None:
-        self.rows, self.limit, self.held = rows, None, 0
+        self.rows, self.held = rows, 0
+        self.limit: Any = None  # the largest key of the sample, once it is full
         self.parts: list[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]] = []
 
     def add(self, batch: Batch, start: int) -> None:

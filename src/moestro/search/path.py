@@ -75,7 +75,8 @@ def fit_problem(problem: Problem, options: Options, below: Fit | None = None) ->
         _search(stage, options, below, search_seed)
         optima = [o.best for o in stage.optima.known] or stage.everyone[:1]
         best = polish(levels, options, stage.contenders() or optima, optima, pool)
-        if below is not None and below.status.usable and _is_below(best, below):
+        problem = levels[-1]
+        if below is not None and _comparable(below, problem) and _is_below(best, below):
             best = _from_below(problem, options, below, best, stage, pool)
         assert best.end is not None and best.status is not None
         share = levels[0].weight_sum / problem.weight_sum
@@ -113,6 +114,11 @@ def _search(stage: Stage, options: Options, below: Fit | None, seed: np.random.S
     auto = options.n_starts == "auto"
     starts = problem.n_starts if auto else int(options.n_starts)
     explore(stage, options, starts, nested, seed, ladder=auto)
+
+
+def _comparable(below: Fit, problem: Problem) -> bool:
+    """Whether a fit is an estimate on the same rows; one of a sample of them is a start alone."""
+    return below.status.usable and below.weight_sum > (1 - 1e-9) * problem.weight_sum
 
 
 def _is_below(best: Candidate, below: Fit) -> bool:

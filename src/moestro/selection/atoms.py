@@ -14,7 +14,7 @@ from ..located.data import Data
 from ..located.measure import LocatedMeasure
 from ..model import Model
 from ..problems import MixtureFit
-from ..rows import Rows
+from ..rows import Rows, RowsElsewhere
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class SoftmaxAtoms:
     """
 
     model: Model
-    rows: Rows
+    rows: Rows | RowsElsewhere
     shares: np.ndarray
     gate: np.ndarray  # (k, q)
     experts: np.ndarray  # (k, m, p)
@@ -42,7 +42,7 @@ class SoftmaxAtoms:
     centres: tuple[np.ndarray, np.ndarray]  # of the gate's and of the experts' columns, with a leading one
 
     @classmethod
-    def of(cls, fit: MixtureFit, rows: Rows) -> SoftmaxAtoms:
+    def of(cls, fit: MixtureFit, rows: Rows | RowsElsewhere) -> SoftmaxAtoms:
         """Atoms of a fit."""
         model = fit.model
         if model.gate.name != "softmax":

@@ -61,6 +61,7 @@ class Sampled:
         norm = _norm(objective, phi, e)
         if memory.sample < len(self.samples) and norm <= self.escape_at:
             inner = np.flatnonzero(objective.inward(phi, _gradient(e)))
+            assert memory.A is not None and memory.D is not None
             if not is_definite((memory.A + SADDLE * memory.D)[np.ix_(inner, inner)]):
                 memory = Memory(memory.lam, len(self.samples))  # a saddle, or flat: all rows decide
         if memory.sample == len(self.samples):
@@ -69,6 +70,7 @@ class Sampled:
         if trial is None:
             memory = Memory(self.damping, memory.sample + (memory.steps == 0))
             return State(phi, e, memory), Info(e.value, norm, 0.0)
+        assert memory.A is not None and memory.D is not None
         A = _corrected(memory.A, memory.D, trial - phi, _gradient(e) - _gradient(new))
         if _is_slow(objective, memory.A, (phi, e), (trial, new)):
             memory = Memory(lam, memory.sample + (memory.steps == 0))
@@ -97,6 +99,7 @@ class Sampled:
         """A step uphill: everything there, where it is (None: nowhere), and the damping after it."""
         g = _gradient(e)
         inner = np.flatnonzero(objective.inward(phi, g))
+        assert memory.A is not None and memory.D is not None
         A, D = memory.A[np.ix_(inner, inner)], memory.D[np.ix_(inner, inner)]
         box = objective.coordinates.lower[inner], objective.coordinates.upper[inner]
 

@@ -82,7 +82,11 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     seed = int(rng.integers(2**31))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SearchWarning)  # a third expert of two often has no clear optimum
-        search = {"n_starts": arm.options.get("n_starts", "auto"), "random_state": seed, "n_jobs": 1}
+        search: dict[str, Any] = {
+            "n_starts": arm.options.get("n_starts", "auto"),
+            "random_state": seed,
+            "n_jobs": 1,
+        }
         two, three = (MoERegressor(k, **search).fit(x, y) for k in (2, 3))
     row: Row = {
         "log_likelihood": three.log_likelihood_,

@@ -43,10 +43,10 @@ def batch_of(frame: Any, wanted: Sequence[str], where: str) -> Batch:
         return Batch(columns(frame, wanted), where)
 
 
-def arrays_of(table: Any, wanted: Sequence[str], where: str) -> Batch:
-    """Columns of an arrow table or record batch; text and categories as objects, what is missing as NaN or
+def arrays_of(made: Any, wanted: Sequence[str], where: str) -> Batch:
+    """Columns of a record batch of arrow; text and categories as objects, what is missing as NaN or
     None."""
-    return Batch({name: _array(table.column(name)) for name in wanted}, where)
+    return Batch({name: _array(made.column(name)) for name in wanted}, where)
 
 
 def _array(column: Any) -> np.ndarray:
@@ -54,8 +54,7 @@ def _array(column: Any) -> np.ndarray:
 
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    return np.asarray(column.to_numpy(zero_copy_only=False) if hasattr(column, "num_chunks") is False
-                      else column.to_numpy())  # fmt: skip
+    return np.asarray(column.to_numpy(zero_copy_only=False))
 
 
 def check_names(source: Source, wanted: Sequence[str]) -> None:

@@ -142,11 +142,12 @@ def _kind(path: str, found: Any) -> str:
     else:
         files = [found]
     endings = {os.path.splitext(file)[1].lower() for file in files}
+    if not endings:
+        raise FileError(f"{path}: is a folder without files")
     kinds = {KINDS.get(ending) for ending in endings}
     if len(kinds) != 1 or None in kinds:
         raise FileError(
-            f"{path}: holds {', '.join(sorted(endings)) or 'no files'}: files of one kind are read, "
-            f"{', '.join(KINDS)}"
+            f"{path}: holds {', '.join(sorted(endings))}: files of one kind are read, {', '.join(KINDS)}"
         )
     return str(kinds.pop())
 

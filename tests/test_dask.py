@@ -1,0 +1,78 @@
+"""Fits of a Dask frame on a local cluster: the same bits for any number of workers, and after one died."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from moestro import DataError, MoERegressor
+from moestro.rows import scan
+from moestro.rows.sources import Mapped, Partitions
+
+distributed = pytest.importorskip("distributed")
+dd = pytest.importorskip("dask.dataframe")
+pd = pytest.importorskip("pandas")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+N = 40_000
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    a = np.sort(rng.normal(size=N))
+    first = rng.random(N) < 1 / (1 + np.exp(-2 * a))
+    return {"a": a, "y": np.where(first, 1 + 2 * a, -1 - a) + 0.5 * rng.normal(size=N)}
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    monkeypatch.setattr(scan, "SAMPLE", 30_000)
+    monkeypatch.setattr(scan, "BLOCK", 4096)
+
+
+def fitted(source):
+    return MoERegressor.from_formula("y ~ a", source, n_experts=2, n_starts=3, random_state=0, n_jobs=1)
+
+
+def cluster(workers):
+    return distributed.LocalCluster(
+        n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0
+    )
+
+
+def test_any_number_of_workers_and_one_that_is_killed(data):
+    memory = fitted(Mapped(data))
+    ends = []
+    for workers in (1, 2):
+        with cluster(workers) as local, distributed.Client(local) as client:
+            frame = dd.from_pandas(pd.DataFrame(data), npartitions=5)
+            ends.append(fitted(Partitions(frame, client)))
+            if workers == 2:
+                sent = Partitions(frame, client)
+                pid = client.run(os.getpid)
+                killer = threading.Thread(target=_kill_once, args=(sent, next(iter(pid.values()))))
+                killer.start()
+                ends.append(fitted(sent))
+                killer.join()
+                with pytest.raises(ProcessLookupError):
+                    os.kill(next(iter(pid.values())), 0)
+    for other in ends[1:]:
+        np.testing.assert_array_equal(other.fit_.theta, ends[0].fit_.theta)
+        assert other.log_likelihood_ == ends[0].log_likelihood_
+    assert ends[0].log_likelihood_ == pytest.approx(memory.log_likelihood_, rel=1e-12)
+
+
+def _kill_once(sent, pid):
+    """Kill a worker once the partitions are pinned on it."""
+    while not sent._pins:
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_without_a_client(data):
+    frame = dd.from_pandas(pd.DataFrame(data), npartitions=2)
+    with pytest.raises(DataError, match=r"make a distributed.Client first"):
+        fitted(frame)

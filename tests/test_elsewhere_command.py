@@ -1,0 +1,82 @@
+"""The command on files that are read block by block, and the memory that a fit of them takes."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from test_cli import call, refuses
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+FIT = ("-f", "y ~ a + b", "-k", "2", "--starts", "2", "--quiet")
+
+
+@pytest.fixture
+def rides(tmp_path):
+    """Two files of a folder."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "rides"
+    folder.mkdir()
+    for name in ("a", "b"):
+        x, zone = rng.normal(size=400), rng.choice(["u", "v"], 400)
+        y = np.where(rng.random(400) < 0.5, 1 + 2 * x, -1 - x) + 0.3 * rng.normal(size=400)
+        pq.write_table(pa.table({"a": x, "b": zone, "y": y}), folder / f"{name}.parquet", row_group_size=150)
+    return folder
+
+
+def ok(*arguments):
+    done = call(*arguments)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_a_folder_is_fitted_and_predicted(rides, tmp_path):
+    model, out = tmp_path / "m.json", tmp_path / "out"
+    ok("fit", rides / "*.parquet", *FIT, "--out", model)
+    whole = tmp_path / "all.parquet"
+    pq.write_table(pq.read_table(rides), whole)
+    one = tmp_path / "one.json"
+    ok("fit", whole, *FIT, "--out", one)
+    values = [json.loads(path.read_text())["fit"]["log_likelihood"] for path in (model, one)]
+    assert values[0] == pytest.approx(values[1], rel=1e-12)
+    ok("predict", model, rides, "--out", out, "--gate", "--posterior")
+    assert sorted(file.name for file in out.iterdir()) == ["00000-a.parquet", "00001-b.parquet"]
+    ok("predict", model, whole, "--out", tmp_path / "p.parquet", "--gate", "--posterior")
+    mine, other = pq.read_table(out), pq.read_table(tmp_path / "p.parquet")
+    assert mine.column_names == other.column_names
+    for name in mine.column_names:
+        np.testing.assert_allclose(mine[name].to_numpy(), other[name].to_numpy(), rtol=1e-12)
+
+
+def test_what_is_refused(rides, tmp_path):
+    refuses("fit", rides, *FIT, "--report", tmp_path / "r.html", match="--report draws every row")
+    refuses("fit", rides, *FIT, "--groups", "b", match="groups needs all rows in memory")
+    refuses("fit", rides, *FIT, "--separator", ";", match="--separator is of one CSV file")
+    refuses("fit", rides, "-f", "y ~ a", "--gate", "gaussian", match="needs rows in memory")
+    refuses("fit", rides, *FIT, "--memory-limit", "two", match="write '2GB'")
+    model = tmp_path / "m.json"
+    ok("fit", rides, *FIT, "--out", model)
+    refuses("predict", model, rides, match="give --out")
+    (rides / "c.parquet").write_bytes((rides / "b.parquet").read_bytes()[:-50])
+    refuses("predict", model, rides, "--out", tmp_path / "out", match="c.parquet: cannot be read")
+    left = [file.name for file in (tmp_path / "out").iterdir()]  # what was done before, whole
+    assert "00000-a.parquet" in left
+    assert not any(name.endswith(".tmp") or "-c." in name for name in left)
+
+
+@pytest.mark.study
+def test_memory_stays_under_its_limit(tmp_path):
+    """Two million rows in one row group: the columns take 180 MB, and a row group of text more."""
+    from moestro.bench import scale
+
+    scale.make(tmp_path, 2_000_000)
+    code = scale.CODE.format(D=scale.D, K=scale.K)
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path, "700MB", "1"], capture_output=True, text=True, check=True
+    )
+    found = json.loads(done.stdout)
+    assert found["peak"] <= 700
+    assert found["value"] == pytest.approx(scale.summed_again(tmp_path, found["measure"]), rel=1e-9)

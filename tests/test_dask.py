@@ -16,7 +16,7 @@ distributed = pytest.importorskip("distributed")
 dd = pytest.importorskip("dask.dataframe")
 pd = pytest.importorskip("pandas")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-N = 40_000
+N = 26_000
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +29,12 @@ def data():
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
-    monkeypatch.setattr(scan, "SAMPLE", 30_000)
+    monkeypatch.setattr(scan, "SAMPLE", 24_100)
     monkeypatch.setattr(scan, "BLOCK", 4096)
 
 
 def fitted(source):
-    return MoERegressor.from_formula("y ~ a", source, n_experts=2, n_starts=3, random_state=0, n_jobs=1)
+    return MoERegressor.from_formula("y ~ a", source, n_experts=2, n_starts=2, random_state=0, n_jobs=1)
 
 
 def cluster(workers):

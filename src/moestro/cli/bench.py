@@ -19,7 +19,6 @@ from .errors import one_line_errors
             "located",
             "penalised",
             "scale",
-            "instructions",
             "search",
             "simulated",
             "solvers",
@@ -56,8 +55,7 @@ from .errors import one_line_errors
 @click.option(
     "--record",
     is_flag=True,
-    help="`search`: write the best known values anew, from ten times the budget (hours); `instructions`: the "
-    "counts.",
+    help="`search`: write the best known values anew, from ten times the budget (hours).",
 )
 def bench(
     what: str,
@@ -70,7 +68,7 @@ def bench(
     record: bool,
     quick: bool,
 ) -> None:
-    """Measure this machine: WHAT is one of these, or all (but scale, instructions, search, simulated, deep).
+    """Measure this machine: WHAT is one of these, or all (but scale, search, simulated, deep).
 
     \b
     passes    one sum over the rows, by engine, order, threads and instruction set, against the floor
@@ -80,7 +78,6 @@ def bench(
     located   Gaussian mixtures of (x, y): an EM iteration against its floor, whole fits, growth
     penalised paths of the Lasso: time, optimality, memory, and what is selected
     scale     fits of Parquet files under a limit of memory, beside reading them once
-    instructions  one pass of each kind, counted by valgrind
     search    real data from R's packages, statsmodels and scikit-learn: how often the best optimum is found
     simulated multinomial sets, and a start from their truth: how often the best optimum is found
     solvers   Newton against L-BFGS by number of parameters
@@ -115,10 +112,6 @@ def bench(
             from ..bench import scale
 
             click.echo(scale.report(rows or 10_000_000, memory_limit))
-        if what == "instructions":
-            from ..bench import instructions
-
-            click.echo(instructions.report(record))
         if what == "search":
             from ..bench import search
 

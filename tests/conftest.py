@@ -7,6 +7,7 @@ import pytest
 
 import disturbed
 from moestro.design import ArrayDesign
+from moestro.design.known import OPEN
 from moestro.engine import Order
 from moestro.experts import Censored, make_family
 from moestro.gates import SoftmaxGate
@@ -71,14 +72,14 @@ FAMILIES = (
     *COMPILED, "negative-binomial", "binomial", "binomial-probit",
     "binomial-cloglog", "gamma", "inverse-gaussian", "lognormal", "beta", "student", "trials", "weibull",
     "truncated-poisson", "ordinal", "zero,poisson", "zero,gamma",
-    "censored[1:5]",
+    "censored[1:5]", "interval", "survival",
 )  # fmt: skip
 GATES = ("softmax",)
 CLASSES = 4
 
 
 def family_of(name):
-    known = {"shared": "gaussian", "trials": "binomial"}.get(name, name)
+    known = {"shared": "gaussian", "trials": "binomial", "survival": "weibull"}.get(name, name)
     return make_family(known, CLASSES, shared_variance=name == "shared")
 
 
@@ -119,6 +120,9 @@ def problem(name, k, d=2, e=None, n=60, weights=True, seed=0):
         if name == "trials":  # successes of several trials
             trials = rng.integers(1, 9, n).astype(float)
             y = rng.binomial(trials.astype(int), 0.6).astype(float)
+        if name in ("interval", "survival"):  # a third seen, a third open, a third between two numbers
+            near = y * np.exp(rng.standard_normal(n)) if name == "survival" else y + rng.standard_normal(n)
+            trials = np.choose(np.arange(n) % 3, [y, rng.choice([-OPEN, OPEN], n), near])
         rows, units = read(design, x, z, y, w, family, trials=trials)
         family = family.on(units.y_center, units.y_scale)
     model = Model(SoftmaxGate(), family, k, rows.q, rows.p)

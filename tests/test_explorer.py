@@ -97,8 +97,9 @@ GATES = (
     "softmax", "top-k", "top-k by logit", "sigmoid", "laplace", "temperature", "activated-temperature",
     "cosine", "perturbed-cosine",
 )  # fmt: skip
+HIDDEN = {"censored", "interval", "survival"}  # families that it does not evaluate
 MODELS = {
-    **{f"family {name}": (family, name) for name in FAMILIES if "censored" not in name},
+    **{f"family {name}": (family, name) for name in FAMILIES if not HIDDEN & {name, name[:8]}},
     **{f"gate {name}": (gate, name) for name in GATES},
     **{f"transform {name}": (transformed, name) for name in ("tanh", "sin", "cube", "sigmoid")},
     "formula of functions": (formula, "y ~ log(b) + I(a**2) + a:c + sqrt(abs(a)) | b + C(c)"),

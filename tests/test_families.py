@@ -14,7 +14,7 @@ from moestro.cli.main import main
 from moestro.errors import DataError
 from moestro.experts import FAMILIES
 
-SMALL = [n for n in FAMILIES if n not in ("multinomial", "ordinal", "gaussian", "poisson")]
+SMALL = [n for n in FAMILIES if n not in ("multinomial", "ordinal", "gaussian", "interval", "poisson")]
 
 # scipy's law of y given the linear predictor u and the nuisances v, written anew.
 LAWS = {
@@ -217,7 +217,7 @@ class TestTrials:
         for fit, says in (
             (lambda: MoERegressor.from_formula("prop(s, t) ~ a", d), "binomial experts"),
             (lambda: LocatedMoERegressor.from_formula("prop(s, t) ~ a", d), "binomial experts"),
-            (lambda: select_experts("prop(s, t) ~ a", d), "count no trials"),
+            (lambda: select_experts("prop(s, t) ~ a", d), "binomial experts"),
             (lambda: select_experts("prop(s, t) ~ a", d, family="multinomial"), "a class is one"),
             (lambda: select_experts("prop(s, t) ~ a", d, model="located"), "located models count no trials"),
             (lambda: MoERegressor.from_formula("prop(s, q) ~ a", d, family="binomial"), "'q' is missing"),

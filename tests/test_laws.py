@@ -69,6 +69,7 @@ TABLE = {
     "weibull": softmax("weibull"),
     "student experts": softmax("student"),
     "censored": softmax("censored"),
+    "interval": softmax("interval"),
     "truncated poisson": softmax("truncated-poisson"),
     "ordinal": softmax("ordinal", gate_features=[], max_iter=100),
     "zero and poisson": softmax("zero,poisson"),

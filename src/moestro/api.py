@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from .constraints import Constraints
 from .design import Observations
 from .design.by_formula import NOTHING, Given
@@ -21,7 +19,6 @@ from .model import Model
 from .rows import Scan, read_any, read_given
 from .search import Fit, Options
 from .selection import LocatedModels, Mixtures, Sweep, sweep
-from .selection.choice import SLOPES, check_criterion
 from .selection.sweep import FOLDS
 
 WORDS = ("common", "fixed", "order_by", "reference_expert")  # of `Constraints.read`
@@ -94,22 +91,6 @@ def fit_located_design(
     return Result(model, data, found)
 
 
-def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]:
-    """Numbers of experts to fit and the criterion among them, from what an estimator was given.
-
-    `max_experts` None is 6, or 12 for slope heuristics, which learn the penalty from models that are clearly
-    too large.
-    """
-    if isinstance(n_experts, str):
-        n_experts = check_criterion(n_experts, "n_experts")
-        if max_experts is None:
-            max_experts = 12 if n_experts in SLOPES else 6
-        return list(range(1, int(max_experts) + 1)), n_experts
-    if not isinstance(n_experts, int | np.integer) or isinstance(n_experts, bool) or n_experts < 1:
-        raise DataError(f"n_experts must be a whole number of at least 1, or a criterion, got {n_experts!r}")
-    return [int(n_experts)], "bic"
-
-
 def fit_formula(
     formula: str,
     data: Any,
@@ -125,9 +106,10 @@ def fit_formula(
 ) -> Result:
     """Fit "y ~ experts | gate" on a frame or rows elsewhere, by a softmax gate unless another is given; `how`
     as in `fit_design`."""
+    law = None if family in CLASSES else make_family(family, shared_variance=shared_variance)
     data = read_any(
         formula, data, given, classes=family in CLASSES, ordered=family == "ordinal",
-        k=ks[0] if len(ks) == 1 else None, memory_limit=memory_limit,
+        k=ks[0] if len(ks) == 1 else None, memory_limit=memory_limit, family=law,
     )  # fmt: skip
     made = make_family(family, classes=len(data.classes), shared_variance=shared_variance)
     return fit_design(data, made, ks, options, gate=gate or SoftmaxGate(), **how)

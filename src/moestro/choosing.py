@@ -90,8 +90,8 @@ def select_experts(
         Where the gate reads a group, as in `MoERegressor`.
     offset : str, optional
         Of softmax-gated models: the column of an offset, the same as ``+ offset(column)`` in the formula.
-    missing : {"error", "drop"}
-        Rows with a missing value in a column that the formula reads are refused, or left out.
+    missing : {"error", "drop", "marginal"}
+        Rows with a missing value are refused, left out, or, of located models, taken with what they have.
     blrt : int or None
         Without weights and groups: replicates of the parametric bootstrap likelihood-ratio test of k - 1
         experts against k, whose p value is a column of the table; see `bootstrap_test`. None where the sweep
@@ -130,7 +130,8 @@ def select_experts(
             raise DataError(f"located experts are Gaussian: family={family!r} needs model='softmax'")
         search = {n: how.pop(n) for n in ("n_starts", "tol", "max_iter", "rank_by") if n in how}
         chosen = {n: how.pop(n) for n in ("contrast", "n_folds") if n in how}
-        rows = read_formula(formula, data, given)
+        rows = read_formula(formula, data, given, located=True)
+        how["missing"] = missing if missing == "marginal" else "error"
         found = fit_located_design(
             rows, specifications(**how), ks, replace(options, **search), criterion=criterion, **chosen
         )

@@ -10,7 +10,7 @@ from ..errors import DataError
 from .errors import Printer, one_line_errors
 from .files import check_picture, check_writable, draw, read_data
 from .located import located_given, located_options
-from .options import criterion_option, fit_options
+from .options import criterion_option, fit_options, refuse_given
 from .penalised import fit_penalised
 from .report import check_report, command_line
 from .sweep import run_sweep
@@ -120,6 +120,13 @@ def _fit_plain(
         if not quiet:
             say(f"{_named(found)}: {found.evidence or 'fitted from its neighbour'}")
 
+    without = ""
+    if options["missing"] == "marginal" and cov != "none":
+        without = "the information of rows with missing values is not there (cov='bootstrap' in Python)"
+        refuse_given(
+            ["cov"], "is not there beside --missing marginal: use --cov none, or bootstrap in Python"
+        )
+        cov = "none"
     frame, weights = read_data(options)
     if report and isinstance(frame, str):
         raise DataError("--report draws every row, and needs them in memory: give one file of a sample")
@@ -132,7 +139,7 @@ def _fit_plain(
         threads = thread_count(options["threads"])
         covariance = model.estimate_covariance(result.rows, Request(cov), options["engine"], threads)
         model = replace(model, covariances={cov: covariance})
-    say(summary_text(model, covariance))
+    say(summary_text(model, covariance, without=without))
     if out:
         model.save(out)
         say(f"\nmodel written to {out}")

@@ -89,7 +89,8 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             )),
             click.option("--family", type=FamilyName(), default="gaussian", show_default=True, help=(
                 "Law of the response given the expert: of numbers gaussian, student, 'censored[0:]' (other "
-                "limits: '[:5]', '[0:5]'); of classes multinomial, of classes in an order ordinal; of counts "
+                "limits: '[:5]', '[0:5]'), interval (of 'interval(lower, upper)' or 'cens(time, status)', as "
+                "weibull too); of classes multinomial, of classes in an order ordinal; of counts "
                 "poisson, negative-binomial, truncated-poisson; of positive numbers gamma, inverse-gaussian, "
                 "lognormal, weibull; of shares beta; of 0 and 1 binomial, binomial-probit, binomial-cloglog. "
                 "One for each expert with commas between them: zero,poisson."
@@ -107,9 +108,10 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "Column that is added to the linear predictors as it is, like '+ offset(COLUMN)' in the "
                 "formula: of counts the logarithm of the exposure."
             )),
-            click.option("--missing", type=click.Choice(["error", "drop"]), default="error",
+            click.option("--missing", type=click.Choice(["error", "drop", "marginal"]), default="error",
                 show_default=True, help=(
-                "Rows with a missing value in a column that is read: refused, or left out and counted."
+                "Rows with a missing value in a column that is read: refused, left out and counted, or, with "
+                "--gate gaussian, taken with what they have."
             )),
             data_options,
             click.option("--common", metavar="COLUMN", multiple=True, help=(

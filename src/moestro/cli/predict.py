@@ -15,6 +15,7 @@ from ..writing import is_stream, write
 from .errors import one_line_errors
 from .files import check_kind, check_writable, is_stored, numbers
 from .options import data_options, refuse_given
+from .responses import posteriors, with_response
 from .stored import predict_stored
 
 
@@ -54,7 +55,8 @@ from .stored import predict_stored
 @click.option(
     "--missing",
     type=click.Choice(["error", "drop"]),
-    help="Rows with missing values: refused, or empty fields; by default as the model was fitted.",
+    help="Rows with missing values: refused, or empty fields; by default as the model was fitted, which may "
+    "take them with what they have.",
 )
 def predict(
     model: str,
@@ -111,12 +113,15 @@ def _predict(
     if model.classes:
         refuse_given(["level"], "applies only to prediction intervals, and this model predicts classes")
     drop = (model.dropped is not None) if missing is None else missing == "drop"
+    marginal = missing is None and model.takes_holes
     if is_stored(data_path):
         if groups or history:
             raise DataError("--groups and --history need rows in memory: give one file")
-        predict_stored(model, data_path, out, partial(_table, model, drop, gate, posterior, level))
+        predict_stored(
+            model, data_path, out, partial(_table, model, (drop, marginal), gate, posterior, level)
+        )
         return
-    frame, keep = _complete(model, read_frame(data_path, **how), drop, posterior)
+    frame, keep = _complete(model, read_frame(data_path, **how), drop, posterior, marginal)
     at = _matrices(model, frame)
     given = {}
     if groups is not None:
@@ -124,7 +129,7 @@ def _predict(
         given["log_weights"] = _weights(model, at, frame, groups, past)
     table = _predictions(model, at, gate, level, given)
     if posterior:
-        table |= _posteriors(model, at, frame)
+        table |= posteriors(model, at, frame)
     if keep is not None:
         table = {name: _spread(values, keep) for name, values in table.items()}
     if out and out.lower().endswith(PARQUET):
@@ -138,13 +143,17 @@ def _predict(
         sys.stdout.flush()
 
 
-def _table(model: Any, drop: bool, gate: bool, posterior: bool, level: float, frame: Any) -> dict[str, Any]:
-    """Columns of predictions of a block of rows."""
-    frame, keep = _complete(model, frame, drop, posterior)
+def _table(
+    model: Any, gaps: tuple[bool, bool], gate: bool, posterior: bool, level: float, frame: Any
+) -> dict[str, Any]:
+    """Columns of predictions of a block of rows; with `gaps` these are dropped, or taken with what they
+    have."""
+    drop, marginal = gaps
+    frame, keep = _complete(model, frame, drop, posterior, marginal)
     at = _matrices(model, frame)
     table = _predictions(model, at, gate, level, {})
     if posterior:
-        table |= _posteriors(model, at, frame)
+        table |= posteriors(model, at, frame)
     return table if keep is None else {name: _spread(values, keep) for name, values in table.items()}
 
 
@@ -170,7 +179,9 @@ def _predictions(
     return table
 
 
-def _complete(model: Any, frame: Any, drop: bool, response: bool) -> tuple[Any, np.ndarray | None]:
+def _complete(
+    model: Any, frame: Any, drop: bool, response: bool, marginal: bool = False
+) -> tuple[Any, np.ndarray | None]:
     """Rows of a frame without missing values where the model reads it, and which these are; None: all."""
     from ..design import FormulaDesign
     from ..design.frames import columns, complete_rows, gaps, refuse_gaps
@@ -180,6 +191,8 @@ def _complete(model: Any, frame: Any, drop: bool, response: bool) -> tuple[Any, 
         found = gaps(model.design.read(frame, response=response))
     else:
         found = gaps(columns(frame, [*model.design.names, *(model.responses if response else ())]))
+    if marginal:
+        return frame, None
     if not drop:
         refuse_gaps(found)
     keep = complete_rows(found)
@@ -210,44 +223,6 @@ def _matrices(model: Any, frame: Any) -> tuple[Any, Any]:
     return model.design.matrices(model.design.encoded(plain))
 
 
-def _response(model: Any, frame: Any) -> np.ndarray:
-    """The response of the rows, as the model takes it."""
-    from ..design import FormulaDesign
-    from ..design.frames import columns
-    from ..design.response import encode_classes, numeric_response
-
-    if isinstance(model.design, FormulaDesign):
-        values = model.design.read_response(frame)
-    else:
-        found = [np.asarray(v) for v in columns(frame, model.responses).values()]
-        values = found[0] if model.single else np.column_stack(found)
-    if model.classes:
-        return encode_classes(values, model.classes, model.responses[0])[0]
-    return numeric_response(values, model.responses[0])
-
-
-def _posteriors(model: Any, at: tuple[Any, Any], frame: Any) -> dict[str, Any]:
-    """The most probable expert of each row, and the probability of each."""
-    from ..fitted import FittedModel, assigned, posterior
-
-    if isinstance(model, FittedModel) and model.fit.group_sizes is not None:
-        raise DataError("--posterior is of single rows, and this model's rows share their expert in groups")
-    x, y = _seen(model, at[0], frame)
-    return assigned(posterior(model.log_joint(x, at[1], y)))
-
-
-def _seen(model: Any, x: Any, frame: Any) -> tuple[Any, np.ndarray]:
-    """The experts' columns, with trials where the response has them, and the response of the rows."""
-    from ..design import append_trials, split_trials
-    from ..fitted import FittedModel
-
-    y = _response(model, frame)
-    if not isinstance(model, FittedModel) or not model.fit.model.family.takes_trials:
-        return x, y
-    y, trials = split_trials(y)
-    return append_trials(x, model.design.known, y, trials), y
-
-
 def _weights(model: Any, at: tuple[Any, Any], frame: Any, groups: str, seen: Any) -> np.ndarray:
     """log of the experts' weights (n, k), given what was seen of the groups, None if nothing was."""
     from ..design import FormulaDesign
@@ -261,7 +236,7 @@ def _weights(model: Any, at: tuple[Any, Any], frame: Any, groups: str, seen: Any
             "--history needs a model that was fitted by a formula, which says what the response is"
         )
     past_x, past_z = _matrices(model, seen)
-    past_x, past_y = _seen(model, past_x, seen)
+    past_x, past_y = with_response(model, past_x, seen)
     past = (past_x, past_z, past_y, group_ids(groups, seen))
     return log_weights_after(model, *at, group_ids(groups, frame), past)
 

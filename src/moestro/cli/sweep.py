@@ -21,6 +21,7 @@ def run_sweep(
     gates, None for another gate."""
     from ..api import fit_formula, fit_located_design
     from ..design.by_formula import Given, read_formula
+    from ..design.holes import MARGINAL
     from ..gates import make_gate
     from ..search import Options
     from ..selection.located import specifications
@@ -48,7 +49,8 @@ def run_sweep(
         if located is not None:
             if isinstance(frame, str):
                 raise DataError("a Gaussian gate needs rows in memory: give one file, without --memory-limit")
-            data = read_formula(formula, frame, Given(weights, missing=options["missing"]))
+            data = read_formula(formula, frame, Given(weights, missing=options["missing"]), located=True)
+            located["missing"] = MARGINAL if options["missing"] == MARGINAL else "error"
             return fit_located_design(data, specifications(**located), ks, search, **how)
         gate = make_gate(options["gate"], options["top_k"], options["rank_on"])
         how |= {name: options[name] for name in ("memory_limit", "shared_variance")} | {"gate": gate}

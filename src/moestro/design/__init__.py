@@ -5,7 +5,7 @@ from typing import Any
 from ..errors import DataError
 from .arrays import ArrayDesign
 from .formula import FormulaDesign
-from .known import append_trials, check_offset, split_known, split_trials, with_trials
+from .known import append_second, check_offset, split_known, split_trials, with_second
 from .observations import Observations
 from .scaling import Scaling, fit_scaling, scaling_of
 from .transforms import apply_transform, learn_transform
@@ -29,7 +29,7 @@ __all__ = [
     "Observations",
     "Scaling",
     "Units",
-    "append_trials",
+    "append_second",
     "apply_transform",
     "check_offset",
     "design_from_dict",
@@ -38,5 +38,5 @@ __all__ = [
     "scaling_of",
     "split_known",
     "split_trials",
-    "with_trials",
+    "with_second",
 ]

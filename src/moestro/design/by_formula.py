@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .formula import FormulaDesign, read_by, response_variables
+from .formula import FormulaDesign, read_by
 from .frames import gaps, row_count
 from .grammar import category_variables, split, variables, with_offset
 from .groups import check_gate_at, group_ids, known_experts
-from .holes import check_policy, drop_gaps, take_rows
-from .known import split_trials
+from .holes import MARGINAL, check_policy, drop_gaps, take_rows
+from .known import ends_of, split_trials
 from .levels import stated_order
 from .observations import Observations
+from .pairs import check_form, response_variables
 from .response import check_repeated, check_weights, encode_classes, numeric_response, ordered_classes
 
 
@@ -28,8 +29,8 @@ class Given:
         The column, or the ids, of rows that share their expert.
     offset : str or None
         A column's name.
-    missing : {"error", "drop"}
-        Rows with missing values are refused, or left out.
+    missing : {"error", "drop", "marginal"}
+        Rows with missing values are refused, left out, or, of located models, taken with what they have.
     partial : object
         Which experts rows are known to have.
     levels : sequence or None
@@ -58,11 +59,15 @@ def read_formula(
     classes: bool = False,
     ordered: bool = False,
     k: int | None = None,
+    located: bool = False,
+    family: Any = None,
 ) -> Observations:
     """What "y ~ experts | gate" says of a frame; the response is numbers, or `classes`, which may be
-    `ordered`; of `k` experts rows may be known to have some."""
+    `ordered`; of `k` experts rows may be known to have some. `located` models take missing numbers as NaN
+    where they are asked to. A response of two columns is of a `family` that takes them."""
     sample_weight, groups, partial = given.sample_weight, given.groups, given.partial
-    check_policy(given.missing)
+    check_policy(given.missing, located)
+    holes = given.missing == MARGINAL
     check_gate_at(given.gate_at, groups)
     formula, dropped = with_offset(formula, given.offset), None
     if given.missing == "drop":
@@ -70,12 +75,16 @@ def read_formula(
         if keep is not None:
             data, sample_weight = take_rows(data, keep), take_rows(sample_weight, keep)
             groups, partial = (a if isinstance(a, str) else take_rows(a, keep) for a in (groups, partial))
-    design = FormulaDesign.learn(formula, data)
+    design = FormulaDesign.learn(formula, data, holes)
     x, z = design.matrices(data)
     design, raw = design.learn_response(data)
     name = design.response
+    if raw.ndim == 2 and (family is not None or not name.startswith("prop(")):
+        check_form(name, family)
+        if family is not None and family.takes_bounds:
+            raw = ends_of(numeric_response(raw, name, open_ends=True), family.lowest, name)
     known = ordered_classes(raw, given.levels, name, stated_order(data, name)) if ordered else ()
-    y, labels = encode_classes(raw, known, name) if classes else (numeric_response(raw, name), ())
+    y, labels = encode_classes(raw, known, name) if classes else (numeric_response(raw, name, holes), ())
     check_repeated(len(labels), len(y), name)
     y, trials = split_trials(y)
     w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
-from ..reading import sentence, texts
+from ..reading import flag, sentence, texts
 from .frames import columns, each, refuse_unusable, row_count
 from .grammar import offsets, parse, refuse_names, short, split, variables
+from .known import bounded
 from .levels import declared_levels, plain_level, refuse_unseen
 from .materialise import make_spec, materialise, needed, plain, refuse_state
+from .pairs import plain_names, response_data, response_variables
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,14 @@ class FormulaSide:
     state: dict[str, Any]
 
     @classmethod
-    def learn(cls, text: str, data: Any) -> FormulaSide:
-        """Materialise `text` on `data` and keep what prediction needs."""
+    def learn(cls, text: str, data: Any, holes: bool = False) -> FormulaSide:
+        """Materialise `text` on `data` and keep what prediction needs; with `holes` numbers may be
+        missing."""
         parse(text)
         if text.replace(" ", "") == "1":
             return cls(text, (), (), {}, {})
         declared = declared_levels(data, variables(text))
-        spec = materialise(make_spec(text, None, None), needed(text, data), declared).model_spec
+        spec = materialise(make_spec(text, None, None), needed(text, data, holes), declared).model_spec
         names = [str(c) for c in spec.column_names]
         if "Intercept" not in names:
             raise DataError(f"'{text}' removes the intercept: experts and gate always have one")
@@ -63,12 +65,12 @@ class FormulaSide:
             {k: plain(v) for k, v in spec.transform_state.items() if v},
         )
 
-    def matrix(self, data: Any) -> np.ndarray:
-        """Columns (n, d) of new data, with the remembered levels and transforms; last the sum of the offsets,
-        where there are any."""
+    def matrix(self, data: Any, holes: bool = False) -> np.ndarray:
+        """Columns (n, d) of new data, with the remembered levels and transforms, NaN where a value is missing
+        and may be; last the sum of the offsets, where there are any."""
         if not self.variables or row_count(data) == 0:
             return np.empty((row_count(data), len(self.names) + bool(offsets(self.text))))
-        found = needed(self.text, data)
+        found = needed(self.text, data, holes)
         if set(self.names) == set(self.variables) and all(v.dtype.kind in "iuf" for v in found.values()):
             return np.array([found[name] for name in self.names], dtype=float).T.copy()
         for factor, levels in self.levels.items():
@@ -123,7 +125,8 @@ class FormulaSide:
 class FormulaDesign:
     """ "y ~ x1 + x2 | z1": the experts' side, the gate's side (None where they are the same), the response.
 
-    `response_state` is what a transform of the response learned, ``scale(y)`` its mean and deviation.
+    `response_state` is what a transform of the response learned, ``scale(y)`` its mean and deviation, and
+    `holes` says whether numbers may be missing.
     """
 
     text: str
@@ -131,11 +134,12 @@ class FormulaDesign:
     experts: FormulaSide
     gate_side: FormulaSide | None
     response_state: dict[str, Any] = field(default_factory=dict)
+    holes: bool = False
 
     @classmethod
-    def learn(cls, text: str, data: Any) -> FormulaDesign:
+    def learn(cls, text: str, data: Any, holes: bool = False) -> FormulaDesign:
         response, experts, gate = split(text)
-        plain = _plain_names(response)
+        plain = plain_names(response)
         for part in (None if plain else response, experts, gate):
             if part is not None:
                 parse(part)
@@ -144,15 +148,19 @@ class FormulaDesign:
         for part, of in ((None if plain else response, "response"), (gate, "gate")):
             if part is not None and offsets(part):
                 raise DataError(f"an offset belongs to the experts' part of a formula, not to the {of}")
-        refuse_unusable(read_by(text, data))  # of all parts at once, so that one message names every gap
+        read = read_by(text, data)
+        if response.startswith("interval("):  # whose ends may be infinite
+            read = {n: v for n, v in read.items() if n not in (plain or ()) or not np.isinf(v).any()}
+        refuse_unusable(read, holes)  # of all parts: one message names every gap
         if any("common(" in name for name in offsets(experts)):
             raise DataError("an offset has no coefficient that could be common: leave out common(...)")
         if any("common(" in part for part in (response, gate or "")):
             raise DataError(
                 "common(...) is of the experts' part: the gate's coefficients are those of each expert"
             )
-        side = FormulaSide.learn(experts, data)
-        return cls(text, response, side, None if gate is None else FormulaSide.learn(gate, data))
+        side = FormulaSide.learn(experts, data, holes)
+        of_gate = None if gate is None else FormulaSide.learn(gate, data, holes)
+        return cls(text, response, side, of_gate, holes=holes)
 
     @property
     def expert_names(self) -> tuple[str, ...]:
@@ -174,7 +182,8 @@ class FormulaDesign:
 
     def matrices(self, data: Any) -> tuple[np.ndarray, np.ndarray | None]:
         """Experts' columns, the offset last, and the gate's; None where they are the same."""
-        return self.experts.matrix(data), None if self.gate_side is None else self.gate_side.matrix(data)
+        gate = None if self.gate_side is None else self.gate_side.matrix(data, self.holes)
+        return self.experts.matrix(data, self.holes), gate
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -195,7 +204,8 @@ class FormulaDesign:
         learned."""
         if self._plain_response is not None:
             return self, self.read_response(data)
-        out = materialise(make_spec(f"0 + {self.response}", None, None), needed(self.response, data))
+        read = needed(self.response, data, self.holes)
+        out = materialise(make_spec(f"0 + {self.response}", None, None), read)
         state = {k: plain(v) for k, v in out.model_spec.transform_state.items() if v}
         return replace(self, response_state=state), self._one_column(out)
 
@@ -205,9 +215,12 @@ class FormulaDesign:
         names = self._plain_response
         if names is not None:
             found = list(columns(data, names).values())
-            return found[0] if len(found) == 1 else np.column_stack(found)
+            if len(found) == 1:
+                return found[0]
+            both = np.column_stack(found)
+            return bounded(both, self.response) if self.response.startswith("cens(") else both
         spec = make_spec(f"0 + {self.response}", None, self.response_state)
-        return self._one_column(materialise(spec, needed(self.response, data)))
+        return self._one_column(materialise(spec, needed(self.response, data, self.holes)))
 
     def read(
         self, data: Any, given: dict[str, np.ndarray] | None = None, response: bool = False
@@ -219,7 +232,7 @@ class FormulaDesign:
 
     @property
     def _plain_response(self) -> list[str] | None:
-        return _plain_names(self.response)
+        return plain_names(self.response)
 
     def _one_column(self, out: Any) -> np.ndarray:
         values = np.asarray(out, dtype=float)
@@ -233,6 +246,7 @@ class FormulaDesign:
             "text": self.text,
             "response": self.response,
             "response_state": self.response_state,
+            "holes": self.holes,
             "experts": self.experts.to_dict(),
             "gate": None if self.gate_side is None else self.gate_side.to_dict(),
         }
@@ -246,6 +260,7 @@ class FormulaDesign:
             FormulaSide.from_dict(data["experts"]),
             None if gate is None else FormulaSide.from_dict(gate),
             state,
+            flag(data.get("holes", False), "mark of missing values"),
         )
         if design._plain_response is None or state:
             refuse_state(design.response, {}, state)
@@ -261,34 +276,3 @@ def read_by(text: str, data: Any, y: np.ndarray | None = None) -> dict[str, np.n
     own = {} if y is None else response_data(response, np.asarray(y))
     read = {name for part in (experts, gate or "1") for name in variables(part)}
     return columns(data, sorted(read if own else {*read, *response_variables(response)})) | own
-
-
-def response_variables(response: str) -> list[str]:
-    """Columns that a response reads."""
-    return _plain_names(response) or variables(response)
-
-
-def response_data(response: str, y: np.ndarray) -> dict[str, np.ndarray]:
-    """y (n,) under the name of the one column that a response reads; successes and trials (n, 2) under
-    theirs."""
-    plain, given = _plain_names(response), y.T if y.ndim == 2 else y[None]
-    names = plain or variables(response)
-    if len(given) == len(names) and (plain or len(names) == 1):
-        return dict(zip(names, given, strict=True))
-    if len(names) != 1:
-        read = ", ".join(names) or "no column"
-        raise DataError(
-            f"the response '{response}' reads {read}: leave y out, so that it is read from the frame"
-        )
-    return {names[0]: y}
-
-
-PROPORTION = re.compile(r"prop\(\s*(\w+|`[^`]+`)\s*,\s*(\w+|`[^`]+`)\s*\)")
-
-
-def _plain_names(response: str) -> list[str] | None:
-    """The response's column, or successes and trials, where they are no expression."""
-    if found := PROPORTION.fullmatch(response):
-        return [name.strip("`") for name in found.groups()]
-    plain = response.isidentifier() or response.startswith("`")
-    return [response.strip("`")] if plain else None

@@ -74,8 +74,9 @@ def _is_missing(value: Any) -> bool:
     return isinstance(value, Number) and value != value
 
 
-def refuse_unusable(found: dict[str, np.ndarray]) -> None:
-    """Refuse dates, missing and infinite values, and texts that were meant as numbers."""
+def refuse_unusable(found: dict[str, np.ndarray], holes: bool = False) -> None:
+    """Refuse dates, missing and infinite values, and texts that were meant as numbers; with `holes` numbers
+    may be missing."""
     for name, values in found.items():
         if values.dtype.kind in "mM" or any(isinstance(v, date) for v in values[:100].tolist()):
             raise DataError(
@@ -86,10 +87,14 @@ def refuse_unusable(found: dict[str, np.ndarray]) -> None:
         odd = [kind.__name__ for kind in kinds if issubclass(kind, NO_VALUES)]
         if odd:
             raise DataError(f"column '{name}' holds values of type {min(odd)}: give numbers or texts")
-    refuse_gaps(gaps(found))
+    absent = gaps(found)
+    if holes:
+        refuse_missing_categories(found, absent)
+    else:
+        refuse_gaps(absent)
     for name, values in found.items():
-        if values.dtype.kind in "fc" and not np.isfinite(values).all():
-            raise DataError(f"column '{name}' is infinite in {which_rows(~np.isfinite(values))}")
+        if values.dtype.kind in "fc" and np.isinf(values).any():
+            raise DataError(f"column '{name}' is infinite in {which_rows(np.isinf(values))}")
     for name, values in found.items():
         if values.dtype.kind not in "biuf":
             refuse_numbers_as_text(name, values)
@@ -102,6 +107,19 @@ def gaps(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if values.ndim == 1 and (absent := missing(values)).any():
             out[name] = absent
     return out
+
+
+def refuse_missing_categories(found: dict[str, np.ndarray], absent: dict[str, np.ndarray]) -> None:
+    """Refuse `gaps` of columns that hold no numbers: indicators of a category have no Gaussian law."""
+    for name, rows in absent.items():
+        try:
+            np.asarray(found[name][~rows], dtype=float)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"column '{name}' is a category with missing values in {which_rows(rows)}: "
+                "missing='marginal' is for numbers. Make 'unknown' a level, or leave these rows out with "
+                "missing='drop'"
+            ) from error
 
 
 def complete_rows(found: dict[str, np.ndarray]) -> np.ndarray | None:

@@ -14,6 +14,7 @@ from ..tables import Table
 from .frames import as_frame, columns, complete_rows, gaps, row_count
 
 POLICIES = ("error", "drop")
+MARGINAL = "marginal"  # of models that have a law of x
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,15 @@ class Dropped:
         return cls(rows, of, tuple(zip(names, counts, strict=True)))
 
 
-def check_policy(missing: Any) -> None:
-    """Refuse what says nothing about missing values."""
+def check_policy(missing: Any, located: bool = False) -> None:
+    """Refuse what says nothing about missing values; `located` models have a law of x too."""
+    if isinstance(missing, str) and missing == MARGINAL:
+        if located:
+            return
+        raise DataError(
+            "missing='marginal' needs a law of the columns, which Gaussian-gated experts have "
+            "(LocatedMoERegressor, --gate gaussian): use missing='drop'"
+        )
     if missing not in POLICIES:
         raise DataError(f"missing={missing!r} is unknown: choose one of {', '.join(POLICIES)}")
 

@@ -1,19 +1,31 @@
-"""What is known of the linear predictors: an offset, which is added to them with the coefficient one, and the
-trials in which a response counts successes.
+"""What is known of the linear predictors: an offset, which is added to them with the coefficient one, and
+what stands in a second column of the response: trials in which it counts successes, or the other end of an
+interval.
 
 Matrices of the experts' columns carry them as their last columns, so that rows keep them wherever they go.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..errors import DataError
 from .frames import which_rows
 
+OPEN = 1e300  # the other end of an interval that is infinite
 OFFSET = "(offset)"  # what the known column of a matrix is called
+
+
+class TwoColumns(Protocol):
+    """What a family of experts says about a second column of its response."""
+
+    @property
+    def takes_trials(self) -> bool: ...
+
+    @property
+    def takes_bounds(self) -> bool: ...
 
 
 def split_known(x: Any, known: int) -> tuple[Any, np.ndarray | None]:
@@ -42,10 +54,52 @@ def with_trials(known: np.ndarray | None, y: np.ndarray, trials: np.ndarray | No
     return np.column_stack([np.zeros_like(y) if known is None else known[:, 0], trials])
 
 
-def append_trials(x: Any, known: int, y: np.ndarray, trials: np.ndarray | None) -> Any:
-    """The experts' columns with their `known` ones, which `split_known` takes off again, and the trials."""
+def with_second(
+    known: np.ndarray | None, y: np.ndarray, second: np.ndarray | None, family: TwoColumns
+) -> np.ndarray | None:
+    """`known` with the second column of a response of this family."""
+    if family.takes_trials:
+        return with_trials(known, y, second)
+    if second is None or not family.takes_bounds:
+        return known
+    return np.column_stack([np.zeros_like(y) if known is None else known[:, 0], second])
+
+
+def ends_of(y: np.ndarray, lowest: float, name: str = "y") -> np.ndarray:
+    """Lower and upper ends (n, 2) of a response as one end that is a number, and the other (n, 2), beyond
+    `OPEN` where it is infinite; equal ends say that the response is seen. No number is below `lowest`."""
+    low, high = np.asarray(y, dtype=float).T
+    open_low, open_high = ~(low > lowest), np.isposinf(high)
+    for bad, says in (
+        (np.isnan(y).any(axis=1), "NaN: an end that is not known is infinite"),
+        (low > high, "a lower end above the upper one"),
+        (open_low & open_high, "no end that is a number: leave such rows out"),
+        (~open_high & ~(high > lowest), f"an upper end that is not above {lowest:g}"),
+    ):
+        if bad.any():
+            raise DataError(f"the response '{name}' has {says}, in {which_rows(np.asarray(bad))}")
+    number = np.where(open_low, high, low)
+    return np.column_stack([number, np.where(open_low, -OPEN, np.where(open_high, OPEN, high))])
+
+
+def bounded(times: np.ndarray, name: str = "y") -> np.ndarray:
+    """Lower and upper ends (n, 2) of times and status (n, 2): 1 of an event that was seen, 0 where it was not
+    seen until then, 2 where it was before."""
+    time, status = np.asarray(times, dtype=float).T
+    odd = ~np.isin(status, (0.0, 1.0, 2.0))
+    if odd.any():
+        raise DataError(
+            f"the status in '{name}' is 1 (seen), 0 (not until then) or 2 (before then), and is none of them "
+            f"in {which_rows(odd)}"
+        )
+    return np.column_stack([np.where(status == 2, -np.inf, time), np.where(status == 0, np.inf, time)])
+
+
+def append_second(x: Any, known: int, y: np.ndarray, second: np.ndarray | None, family: TwoColumns) -> Any:
+    """The experts' columns with their `known` ones, which `split_known` takes off again, and the second
+    column of the response."""
     own, offset = split_known(x, known)
-    both = with_trials(offset, y, trials)
+    both = with_second(offset, y, second, family)
     return x if both is None else np.column_stack([own, both])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DataError
 from .expressions import is_category, numeric_names
-from .frames import columns, each, refuse_unusable, which_rows
+from .frames import columns, complete_rows, each, gaps, refuse_unusable, which_rows
 from .grammar import columns_of, numeric_variables, parse, refuse_wide, short, syntax, variables
 from .levels import plain_level
 
@@ -29,10 +29,10 @@ PAIRS = "pairs"  # JSON keys are text: a dictionary with other keys is written a
 STATE = 1000  # values that one transform remembers
 
 
-def needed(text: str, data: Any) -> dict[str, np.ndarray]:
-    """Columns that a part reads, checked."""
+def needed(text: str, data: Any, holes: bool = False) -> dict[str, np.ndarray]:
+    """Columns that a part reads, checked; with `holes` numbers may be missing."""
     out = columns(data, variables(text))
-    refuse_unusable(out)
+    refuse_unusable(out, holes)
     for name in numeric_variables(text):
         if out[name].dtype.kind not in "biuf":
             raise DataError(f"column '{name}' holds text, and the formula part '{short(text)}' needs numbers")
@@ -76,7 +76,8 @@ def make_spec(text: str, levels: dict[str, tuple] | None, state: dict[str, Any] 
 def materialise(
     spec: Any, needed: dict[str, np.ndarray], categories: Mapping[str, tuple[Any, ...]] | None = None
 ) -> Any:
-    """formulaic's matrix of columns (n,); `categories` have these levels in this order."""
+    """formulaic's matrix of columns (n,), NaN in rows with a missing number only; `categories` have these
+    levels in this order."""
     import pandas
     from formulaic.errors import DataMismatchWarning
 
@@ -96,6 +97,8 @@ def materialise(
     matrix = np.asarray(out, dtype=float)
     for name, column in zip(out.model_spec.column_names, matrix.T, strict=True):
         bad = ~np.isfinite(column)
+        if bad.any() and (keep := complete_rows(gaps(needed))) is not None:
+            bad &= keep | np.isinf(column)
         if bad.any():
             raise DataError(f"'{name}' is not a finite number in {which_rows(bad)}")
     return out

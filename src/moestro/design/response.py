@@ -84,15 +84,18 @@ def ordered_classes(
     return known
 
 
-def numeric_response(y: np.ndarray, name: str = "y") -> np.ndarray:
-    """The response as finite floats."""
+def numeric_response(
+    y: np.ndarray, name: str = "y", holes: bool = False, open_ends: bool = False
+) -> np.ndarray:
+    """The response as finite floats; with `holes` NaN where it is missing, with `open_ends` infinite where an
+    interval has no end."""
     try:
         out = np.ascontiguousarray(y, dtype=float)
     except (TypeError, ValueError) as error:
         raise DataError(
             f"the response '{name}' holds text: for classes use MoEClassifier (--family multinomial)"
         ) from error
-    bad = ~np.isfinite(out)
+    bad = np.isinf(out) if holes else np.isnan(out) if open_ends else ~np.isfinite(out)
     if bad.any():
         raise DataError(
             f"the response '{name}' is NaN or infinite in {which_rows(bad)}: remove those rows first"

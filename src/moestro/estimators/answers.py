@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..design import FormulaDesign, append_trials, split_trials
+from ..design import FormulaDesign, append_second, split_trials
 from ..errors import DataError
 from ..fitted import posterior
 from ..fitted.groups import group_joint
 from .groups import ids_of
 from .helpers import beside, given_offset, numbers_of, read_response
-from .holes import Seen, seen_rows
+from .holes import Seen, seen_responses, seen_rows
 from .margined import Margined
 
 
@@ -33,7 +33,7 @@ class Answers(Margined):
 
     @property
     def _takes_trials(self) -> bool:
-        """Whether y may have two columns, successes and trials."""
+        """Whether y may have two columns: successes and trials, or the ends of an interval."""
         return False
 
     def _split_trials(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -68,7 +68,7 @@ class Answers(Margined):
         response = self._response(read_response(self._fitted().design, X, y), x.shape[0])
         y, trials = self._split_trials(response)
         if self._takes_trials:
-            x = append_trials(x, self._fitted().design.known, y, trials)
+            x = append_second(x, self._fitted().design.known, y, trials, self._fitted().fit.model.family)
         return x, z, y
 
     def _response(self, values: np.ndarray, n: int) -> np.ndarray:
@@ -86,6 +86,8 @@ class Answers(Margined):
     ) -> tuple[Any, np.ndarray, Any, Any]:
         """X, the response, weights and offset of the rows without missing values."""
         seen = self._complete(X, y, response=True, offset=offset)
+        if self._holes:
+            seen = seen_responses(read_response(self._fitted().design, X, y))
         X, y, w, offset = (seen.take(a) for a in (X, y, sample_weight, offset))
         return X, read_response(self._fitted().design, X, y), w, offset
 

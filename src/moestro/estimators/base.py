@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..design import Observations
 from ..design.groups import known_experts
-from ..design.holes import Dropped
+from ..design.holes import MARGINAL, Dropped
 from ..design.levels import stated_order
 from ..design.response import check_weights
 from ..fitted import write_file
@@ -35,6 +35,12 @@ class MoEBase(Shown):
     missing: str
     n_jobs: int | None
     _found: Found
+    _has_law_of_x = False  # so that values may be missing
+
+    @property
+    def _holes(self) -> bool:
+        """Whether the likelihood is that of what was seen."""
+        return self._has_law_of_x and self.missing == MARGINAL
 
     @abstractmethod
     def _estimate(self, data: Observations) -> Found:
@@ -65,7 +71,9 @@ class MoEBase(Shown):
             With a `formula` it may be left out: the response is then read from the frame. Where it is given
             it takes the place of the column that the formula's response reads, in that column's own units:
             with "log(price) ~ size" y is the price. Binomial experts take two columns too, (n, 2), successes
-            and trials; in a formula ``prop(successes, trials) ~ x``.
+            and trials; in a formula ``prop(successes, trials) ~ x``. So do Weibull experts and those of
+            family "interval": the ends between which y lies, equal where it is seen, infinite where open; in
+            a formula ``interval(lower, upper) ~ x``, or ``cens(time, status) ~ x``.
         sample_weight : array-like of shape (n,), optional
             Real-valued, at least 0: weight 0 is a deleted row, weight 2 a row written twice; with groups a
             deleted group and one that was seen twice, so it is constant within a group.
@@ -245,5 +253,6 @@ class MoEBase(Shown):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._holes
         tags.input_tags.sparse = self.get_params(deep=False).get("penalty") is not None
         return tags

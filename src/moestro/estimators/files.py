@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..design import ArrayDesign
+from ..design.holes import MARGINAL
 from ..errors import DataError
 from ..fitted import FittedModel, LocatedModel, model_from_dict
 from ..fitted.values import decode
@@ -102,7 +103,8 @@ def _guessed(model: FittedModel | LocatedModel) -> Any:
     if classes:
         attributes["classes_"] = np.array(classes)
     only = Sweep((model.fit,), choose([model.fit], "bic"))
-    words["missing"] = "error" if model.dropped is None else "drop"
+    if words.get("missing") != MARGINAL:
+        words["missing"] = "error" if model.dropped is None else "drop"
     return _fitted(kind(**words), attributes, Found(model, only.table()))
 
 

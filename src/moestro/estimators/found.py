@@ -116,7 +116,7 @@ class Found:
         had at little cost."""
         if kinds is None:
             sound = self.penalised is None and self.model.fit.status.usable
-            able = sound and self.rows is not None
+            able = sound and self.rows is not None and not self.model.takes_holes
             kinds = (
                 KEPT if able and self.model.fit.n_parameters <= KEPT_SIZE else tuple(self.model.covariances)
             )

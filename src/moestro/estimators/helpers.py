@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from sklearn.base import is_classifier
-from sklearn.utils import check_random_state, column_or_1d, get_tags
+from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d, get_tags
 from sklearn.utils.validation import validate_data
 
 from ..design import ArrayDesign, Design, FormulaDesign, check_offset
-from ..design.formula import read_by, response_data
+from ..design.formula import read_by
 from ..design.frames import frame_names
-from ..design.grammar import short, with_offset
+from ..design.grammar import with_offset
 from ..design.levels import coded, learn_levels
+from ..design.pairs import check_form, response_data
 from ..errors import DataError, SearchWarning, quiet
 from ..search import Evidence, Options
 from ..threads import thread_count
@@ -32,9 +33,16 @@ def read_arrays(
     responses = frame_names(y) if several else []
     numbers = not is_classifier(estimator)
     levels = learn_levels(X)
-    X, y = checked(
-        estimator, coded(X, levels), y=y, ensure_min_samples=2, y_numeric=numbers, multi_output=several
-    )
+    if y is not None and (estimator._holes or (np.ndim(y) == 2 and estimator._takes_trials)):
+        X = checked(estimator, coded(X, levels), y="no_validation", ensure_min_samples=2)
+        y = _with_gaps(
+            y
+        )  # an end of an interval may be infinite; `_encode` refuses what its family does not take
+        check_consistent_length(X, y)
+    else:
+        X, y = checked(
+            estimator, coded(X, levels), y=y, ensure_min_samples=2, y_numeric=numbers, multi_output=several
+        )
     names = getattr(estimator, "feature_names_in_", None)
     labels = [f"x{j}" for j in range(X.shape[1])] if names is None else [str(n) for n in names]
     words = estimator.get_params(deep=False)
@@ -44,9 +52,19 @@ def read_arrays(
         design, X = replace(design, known=1), beside(X, given_offset(offset, X.shape[0]))
     if y.ndim == 1 or estimator._takes_trials:
         if y.ndim == 2 and y.shape[1] != 2:
-            raise DataError(f"y has {y.shape[1]} columns: binomial experts take one, or successes and trials")
+            raise DataError(
+                f"y has {y.shape[1]} columns: experts of this family take one, or two: successes and trials, "
+                "or the ends of an interval"
+            )
         responses = ["y"]
     return design, *design.matrices(X), y, tuple(responses or (f"y{j}" for j in range(y.shape[1])))
+
+
+def _with_gaps(y: Any) -> np.ndarray:
+    """Responses (n,) or (n, q), NaN where one is missing."""
+    how: dict[str, Any] = {"dtype": np.float64, "ensure_all_finite": False}
+    y = check_array(y, ensure_2d=False, input_name="y", **how)
+    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
 
 def given_offset(offset: Any, n: int) -> np.ndarray:
@@ -75,11 +93,17 @@ def beside(X: Any, offset: np.ndarray) -> np.ndarray:
 
 def checked(estimator: Any, X: Any, **fitting: Any) -> Any:
     """Numbers from X, and from y where `fitting`, as scikit-learn checks them; a penalised fit takes sparse
-    matrices and never makes them dense."""
+    matrices and never makes them dense, and where values may be missing NaN stays."""
     sparse = ["csc", "csr"] if get_tags(estimator).input_tags.sparse else False
     with quiet():  # it adds all entries up to look for NaN
         return validate_data(
-            estimator, X, dtype=np.float64, accept_sparse=sparse, reset=bool(fitting), **fitting
+            estimator,
+            X,
+            dtype=np.float64,
+            accept_sparse=sparse,
+            reset=bool(fitting),
+            ensure_all_finite="allow-nan" if estimator._holes else True,
+            **fitting,
         )
 
 
@@ -101,11 +125,11 @@ def read_formula(
             raise DataError(f"{name} cannot be given beside a formula: write the gate's part after '|'")
     if y is not None:
         data = read_by(formula, data, _columns_of(y))
-    design = FormulaDesign.learn(formula, data)
+    design = FormulaDesign.learn(formula, data, estimator._holes)
     x, z = design.matrices(data)
     design, response = design.learn_response(data)
-    if response.ndim == 2 and not estimator._takes_trials:
-        raise DataError(f"the response '{short(design.response)}' is of binomial experts: family='binomial'")
+    if response.ndim == 2:
+        check_form(design.response, None if not estimator._takes_trials else estimator._family())
     if len(response) != len(x):
         raise DataError(f"y has {len(response)} values, the data have {len(x)} rows")
     if len(x) < 2:

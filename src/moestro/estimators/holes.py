@@ -8,10 +8,18 @@ from typing import Any
 import numpy as np
 
 from ..design import FormulaDesign
-from ..design.formula import read_by, response_data
-from ..design.frames import complete_rows, frame_names, gaps, refuse_gaps
+from ..design.formula import read_by
+from ..design.frames import (
+    columns,
+    complete_rows,
+    frame_names,
+    gaps,
+    refuse_gaps,
+    refuse_missing_categories,
+)
 from ..design.grammar import with_offset
 from ..design.holes import Dropped, array_gaps, check_policy, count_rows, drop_gaps, take_rows
+from ..design.pairs import response_data
 from ..rows import encode_groups
 
 
@@ -57,13 +65,16 @@ class Seen:
 
 def training_rows(estimator: Any, X: Any, y: Any, offset: Any = None) -> tuple[Seen, Dropped | None]:
     """The rows to fit on, and under ``missing="drop"`` the account of the others."""
-    check_policy(estimator.missing)
+    check_policy(estimator.missing, estimator._has_law_of_x)
     if estimator.formula is None:
         found = array_gaps(X) | _response_gaps(y) | _offset_gaps(offset, X)
     elif isinstance(estimator.formula, str):
         found = gaps(read_by(with_offset(estimator.formula, offset), X, y))
     else:
         return Seen(), None  # refused where it is read
+    if estimator._holes:
+        _refuse_categories(X, found)
+        return Seen(), None
     if estimator.missing == "error":
         refuse_gaps(found)
         return Seen(), None
@@ -80,10 +91,25 @@ def seen_rows(estimator: Any, X: Any, y: Any = None, response: bool = False, off
     else:
         given = response_data(design.response, np.asarray(y)) if response and y is not None else None
         found = gaps(design.read(X, given, response))
+    if estimator._holes:
+        _refuse_categories(X, found)
+        return Seen()
     if estimator.missing == "error":
         refuse_gaps(found)
         return Seen()
     return Seen(complete_rows(found))
+
+
+def seen_responses(y: np.ndarray) -> Seen:
+    """The rows whose response, (n,) or (n, q), is there: a score of a missing one says nothing."""
+    return Seen(complete_rows(array_gaps(np.asarray(y), "y")))
+
+
+def _refuse_categories(X: Any, found: dict[str, np.ndarray]) -> None:
+    """Refuse gaps in the columns of a frame that hold categories."""
+    read = [name for name in frame_names(X) if name in found]
+    if read:
+        refuse_missing_categories(columns(X, read), {name: found[name] for name in read})
 
 
 def _offset_gaps(offset: Any, X: Any) -> dict[str, np.ndarray]:

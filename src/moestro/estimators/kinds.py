@@ -9,6 +9,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.multiclass import check_classification_targets
 
+from ..design.known import ends_of
 from ..design.response import check_repeated, encode_classes, numeric_response, ordered_classes
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
@@ -24,7 +25,7 @@ class Regressor(RegressorMixin, MoEBase):
     def _encode(
         self, y: np.ndarray, response: str, fitting: bool, stated: tuple[Any, ...] | None = None
     ) -> np.ndarray:
-        return numeric_response(y, response)
+        return numeric_response(y, response, self._holes)
 
     @property
     def _classes(self) -> tuple:
@@ -75,6 +76,10 @@ class Regressor(RegressorMixin, MoEBase):
         """
         X, y, sample_weight, offset = self._scored(X, y, sample_weight, offset)
         y, trials = self._split_trials(np.asarray(y))
+        if trials is not None and not self._fitted().fit.model.family.takes_trials:
+            raise DataError(
+                "R² is of responses that are seen, and these may be censored: score them by log_density"
+            )
         if trials is not None:  # proportions, each of so many trials
             y, sample_weight = (
                 y / trials,
@@ -91,7 +96,15 @@ class SoftmaxRegressor(Regressor):
 
     @property
     def _takes_trials(self) -> bool:
-        return self._family().takes_trials
+        return self._family().takes_trials or self._family().takes_bounds
+
+    def _encode(
+        self, y: np.ndarray, response: str, fitting: bool, stated: tuple[Any, ...] | None = None
+    ) -> np.ndarray:
+        family = self._family()
+        if family.takes_bounds and np.ndim(y) == 2:
+            y = ends_of(numeric_response(y, response, open_ends=True), family.lowest, response)
+        return super()._encode(y, response, fitting, stated)
 
     def _family(self) -> Family:
         family = make_family(self.family, classes=2, shared_variance=self.shared_variance)

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..api import fit_located_design, number_of_experts
+from ..api import fit_located_design
 from ..design import Observations
+from ..design.holes import MARGINAL
 from ..located import LocatedLaw, LocatedMeasure
+from ..selection.choice import number_of_experts
 from ..selection.located import specifications
 from .found import Found
 from .helpers import options_of
@@ -62,9 +64,11 @@ class LocatedMoERegressor(Regressor):
         Above 0 shows progress.
     formula : str or None
         "y ~ columns": `fit` and `predict` then take frames, see `from_formula`.
-    missing : {"error", "drop"}, default="error"
+    missing : {"error", "drop", "marginal"}, default="error"
         Rows with a missing value in a column that is read are refused, or left out of the fit (`dropped_`
-        counts them and names the columns) and of averages, and predictions are NaN there.
+        counts them and names the columns) and of averages, and predictions are NaN there. "marginal" takes
+        them with what they have, in fit and predictions: the likelihood is that of what was seen (values
+        missing at random), for experts of degree 1 without Student tails.
 
     Attributes
     ----------
@@ -92,6 +96,8 @@ class LocatedMoERegressor(Regressor):
     >>> round(moe.log_likelihood_, 3)
     -10.811
     """
+
+    _has_law_of_x = True
 
     def __init__(
         self,
@@ -143,7 +149,7 @@ class LocatedMoERegressor(Regressor):
         models = specifications(
             direction=self.direction, covariance=self.covariance, gate_covariance=self.gate_covariance,
             tied=self.tied, gate_tied=self.gate_tied, degree=self.degree, rank=self.rank,
-            student=self.student, blocks=self.blocks,
+            student=self.student, blocks=self.blocks, missing=MARGINAL if self._holes else "error",
         )  # fmt: skip
         result = fit_located_design(data, models, ks, options_of(self, TOL), criterion=criterion)
         return Found.of(result, "auto", self.n_starts == "auto")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..api import WORDS, number_of_experts
+from ..api import WORDS
 from ..design import ArrayDesign, Design, Observations
 from ..errors import DataError
 from ..fitted import FittedModel, Sample
@@ -16,6 +16,7 @@ from ..penalised import ACCEPTED, TOL, ChosenFit, Likelihood, columns_of, fit_pe
 from ..penalties import Penalty, make_penalty
 from ..rows import read_wide
 from ..search import check_options
+from ..selection.choice import number_of_experts
 from .found import Found, Penalised
 from .helpers import options_of, seed_of
 from .paths import RegularizationPath

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ..api import WORDS, fit_design, number_of_experts
+from ..api import WORDS, fit_design
 from ..design import Observations
 from ..gates import make_gate
 from ..rows import Scan
+from ..selection.choice import number_of_experts
 from .found import Found
 from .helpers import options_of
 

@@ -24,7 +24,9 @@ class MoERegressor(SoftmaxRegressor):
         `max_experts` experts, at least 2).
     family : str, Family or list of these, default="gaussian"
         Law of the response given the expert: of numbers "gaussian", "student", "censored[0:]" (or other
-        limits: "censored[:5]", "censored[0:5]"); of counts "poisson",
+        limits: "censored[:5]", "censored[0:5]"), "interval" (two columns of y, its ends; so with "weibull",
+        for survival times; in a formula ``interval(lower, upper)``, ``cens(time, status)``); of counts
+        "poisson",
         "negative-binomial", "truncated-poisson"; of 0 and 1 "binomial", "binomial-probit",
         "binomial-cloglog"; of positive numbers "gamma", "inverse-gaussian", "lognormal", "weibull"; of
         proportions "beta". Or an object with the methods of `moestro.experts.Family`. A list has one for each

@@ -9,6 +9,7 @@ from .binomial import Binomial
 from .censored import Censored
 from .gamma import Gamma
 from .gaussian import Gaussian
+from .interval import Interval
 from .inverse_gaussian import InverseGaussian
 from .lognormal import Lognormal
 from .mixed import Mixed
@@ -37,6 +38,7 @@ FAMILIES = {
     "beta": Beta,
     "student": Student,
     "censored": Censored,
+    "interval": Interval,
     "weibull": Weibull,
 }
 CLASSES = ("multinomial", "ordinal")  # families of classes
@@ -109,6 +111,7 @@ __all__ = [
     "Family",
     "Gamma",
     "Gaussian",
+    "Interval",
     "InverseGaussian",
     "Lognormal",
     "Mixed",

@@ -89,6 +89,17 @@ class Family(Protocol):
         ...
 
     @property
+    def takes_bounds(self) -> bool:
+        """Whether of y may be known only that it lies between two numbers: y is then one of them, and the
+        other stands after eta's nuisances, in the user's units, beyond `OPEN` where there is none."""
+        ...
+
+    @property
+    def lowest(self) -> float:
+        """The number that every y is above."""
+        ...
+
+    @property
     def points(self) -> tuple[float, ...]:
         """Numbers, in the user's units, that have a probability, of a y that is continuous but for them."""
         ...
@@ -193,6 +204,8 @@ class Facts:
     scales_response: bool = False
     takes_offset: bool = True
     takes_trials: bool = False
+    takes_bounds: bool = False
+    lowest: float = -np.inf
     points: tuple[float, ...] = ()
     members: tuple[Family, ...] = ()
     nuisance_step = None

@@ -128,7 +128,7 @@ class Censored(Facts):
         out = NORMAL.score(eta, y)
         for at, t, sign in ((below, a, -1.0), (above, b, 1.0)):
             if at.any():
-                ratio, _, finite = _mills(t)
+                ratio, _, finite = mills(t)
                 own = np.stack([sign * ratio * root, -0.5 * ratio * finite], axis=-1)
                 out = np.where(at[..., None], own, out)
         return out
@@ -138,7 +138,7 @@ class Censored(Facts):
         out = NORMAL.curvature(eta, y)
         for at, t, sign in ((below, a, -1.0), (above, b, 1.0)):
             if at.any():
-                ratio, fall, t = _mills(t)  # of a limit: d/dt ln Phi, and minus its derivative
+                ratio, fall, t = mills(t)  # of a limit: d/dt ln Phi, and minus its derivative
                 own = np.empty((*t.shape, 2, 2))
                 own[..., 0, 0] = -fall * root**2
                 own[..., 0, 1] = own[..., 1, 0] = 0.5 * sign * root * (t * fall - ratio)
@@ -153,7 +153,7 @@ class Censored(Facts):
         mean = spread = 0.0
         inside = _between(*self._ends(eta))
         for t in self._ends(eta):
-            ratio, fall, t = _mills(t)
+            ratio, fall, t = mills(t)
             mean = mean + ndtr(t) * fall
             spread = spread + 0.25 * ndtr(t) * t * (t * fall - ratio) + 0.5 * t * _phi(t)
         out = np.zeros((*eta.shape[:-1], 2, 2))
@@ -223,7 +223,7 @@ def _between(a: np.ndarray, minus_b: np.ndarray) -> np.ndarray:
     return np.where(flip, ndtr(-a) - ndtr(minus_b), ndtr(-minus_b) - ndtr(a))
 
 
-def _mills(t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def mills(t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """r = phi(t) / Phi(t), -dr/dt = r (t + r), and t itself; all three zero without a limit, t = -inf."""
     from scipy.special import erfcx
 

@@ -72,6 +72,11 @@ class LocatedModel:
     classes: ClassVar[tuple] = ()
 
     @property
+    def takes_holes(self) -> bool:
+        """Whether rows are taken with the values that they have."""
+        return self.fit.specification.missing == "marginal"
+
+    @property
     def measure(self) -> LocatedMeasure:
         """From x to y, in the user's units."""
         return self.fit.measure

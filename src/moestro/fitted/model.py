@@ -60,6 +60,7 @@ class FittedModel:
     gate_at: str = "constant"
 
     single: ClassVar[bool] = True  # the response is one column
+    takes_holes: ClassVar[bool] = False  # there is no law of the columns
 
     @cached_property
     def measure(self) -> MixingMeasure:

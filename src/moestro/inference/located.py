@@ -11,6 +11,7 @@ from scipy.linalg import block_diag
 from ..errors import DataError, quiet
 from ..located import LocatedFit, LocatedMeasure
 from ..located.data import columns_of
+from ..located.holes import has_holes
 from ..located.spread import Structure
 from ..located.statistics import NU_BOX, Shape
 from ..solvers import StatusKind
@@ -81,7 +82,11 @@ def located_covariance(
     kind = request.kind
     if kind == "expected":
         raise DataError("located experts have no expected information in closed form: use cov='observed'")
-    x, y, weights = columns_of(x, y, w)
+    x, y, weights = columns_of(x, y, w, fit.specification.missing == "marginal")
+    if has_holes(x, y):
+        raise DataError(
+            "the information of rows with missing values is not there: use cov='bootstrap', which refits"
+        )
     clusters = joint(request, len(x), weights)
     inverted = fit.specification.direction == "inverse"
     u, v = (y, x) if inverted else (x, y)

@@ -11,6 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from ..errors import DataError
 from ..gates import log_sum_exp
 from ..located import LocatedFit, LocatedMeasure, fit_located
+from ..located.holes import has_holes
 from .located import ILL, LocatedCovariance, listed
 from .refits import SEARCH, codes_of, covariance_of, generators, repeat, weights_of
 from .request import Request, joint
@@ -66,6 +67,10 @@ def _samples(
         for new in weights_of(request, np.ones(len(x)) if w is None else w, codes):
             yield x, y, new
         return
+    if has_holes(x, y):
+        raise DataError(
+            "the parametric bootstrap draws complete rows: resample='weights' keeps the missing values"
+        )
     if w is not None or request.cluster is not None:
         raise DataError("the parametric bootstrap draws single rows: without weights and clusters only")
     for rng in generators(request):

@@ -67,6 +67,11 @@ def _samples(fit: MixtureFit, rows: Rows, request: Request) -> Iterator[Rows]:
 
 def simulated(fit: MixtureFit, rows: Rows, rng: np.random.Generator) -> Rows:
     """The rows with responses that are drawn from the fit at their columns."""
+    if fit.model.family.takes_bounds and rows.known is not None and rows.known.shape[1] > 1:
+        raise DataError(
+            "the parametric bootstrap does not know how new draws would be censored: use resample='rows' "
+            "or 'weights'"
+        )
     drawn = [fit.model.sample(fit.theta, b.z, b.x, rng, b.known)[0] for b in rows.blocks()]
     return replace(rows, y=rows.y_center + rows.y_scale * np.concatenate(drawn))
 

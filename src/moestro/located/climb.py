@@ -116,7 +116,10 @@ def climb_together(
             run, S, f, F, value, mismatch = (a[stay] for a in (run, S, f, F, value, mismatch))
             past.keep(stay)
         if not len(run):
-            return [Ascent(*end, end[3] <= tol, tuple(t)) for end, t in zip(ends, traces, strict=True)]
+            return [
+                Ascent(parameters, F, value, gap, gap <= tol, tuple(trace))
+                for (parameters, F, value, gap), trace in zip(ends, traces, strict=True)
+            ]
         if cancel is not None and cancel.is_set():
             raise Cancelled
         proposal = past.extrapolated(f, F)

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..design.frames import which_rows
 from ..errors import DataError
 from ..rows import MERGE_LIMIT, merge_rows, shuffled
 from . import polynomial
+from .marginal import MarginalProblem, pooled
 from .measure import LocatedMeasure
 from .natural import Monomials
 from .problem import JointProblem
@@ -37,6 +39,9 @@ class Data:
     offset : float
         What the user's units add to the sum of log-densities.
     threads : int
+    pooled : MarginalProblem or None
+        Where values are missing: the rows with NaN there, and one Gaussian of them, under which u and v are
+        filled with what is expected.
     """
 
     u: np.ndarray
@@ -46,11 +51,12 @@ class Data:
     scale: np.ndarray
     offset: float
     threads: int = 1
+    pooled: MarginalProblem | None = None
 
     @classmethod
     def read(cls, x: Any, y: Any, weights: Any, spec: Specification, k: int, threads: int = 1) -> Data:
         """Check and standardise; one sentence says what is wrong."""
-        x, y, w = columns_of(x, y, weights)
+        x, y, w = columns_of(x, y, weights, spec.missing == "marginal")
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise DataError(f"the number of experts must be a whole number of at least 1, got {k!r}")
         names = [f"x{j}" for j in range(x.shape[1])] + [f"y{j}" for j in range(y.shape[1])]
@@ -64,24 +70,28 @@ class Data:
         rows = np.concatenate([u, v], axis=1)
         n = len(rows) if w is None else int(np.count_nonzero(w))
         _enough(n, u.shape[1], v.shape[1], spec, k)
+        gaps = np.isnan(rows)
         with np.errstate(over="ignore", invalid="ignore"):
-            center = np.average(rows, axis=0, weights=w)
-            scale = np.sqrt(np.average((rows - center) ** 2, axis=0, weights=w))
+            center = _average(rows, w, gaps)
+            scale = np.sqrt(_average((rows - center) ** 2, w, gaps))
         for j in np.flatnonzero(~(scale < LARGEST)):
             raise DataError(f"column {names[j]} is too large for double precision: rescale it")
-        flat = np.flatnonzero(scale <= 1e-13 * np.abs(rows).max(axis=0))
+        flat = np.flatnonzero(scale <= 1e-13 * np.nanmax(np.abs(rows), axis=0))
         if len(flat):
             raise DataError(f"column {names[flat[0]]} is constant: its variance is zero")
-        rows = (rows - center) / scale
-        p = u.shape[1]
+        rows, p = (rows - center) / scale, u.shape[1]
+        one = pooled(rows, w, p) if gaps.any() else None
+        rows = rows if one is None else one.rows
         if spec.gate_covariance == "full":
             _no_twins(rows[:, :p], w, names[:p], "gate_covariance")
         if spec.covariance == "full" and v.shape[1] <= 200:
             _no_twins(rows[:, p:], w, names[p:], "covariance")
         total = len(rows) if w is None else float(w.sum())
+        offset = -float(total) * float(np.log(scale).sum())
+        if one is not None:  # each column counts where it is seen
+            offset = -float((~gaps if w is None else w[:, None] * ~gaps).sum(axis=0) @ np.log(scale))
         return cls(
-            rows[:, :p].copy(), rows[:, p:].copy(), w, center, scale,
-            -float(total) * float(np.log(scale).sum()), threads
+            rows[:, :p].copy(), rows[:, p:].copy(), w, center, scale, offset, threads, one
         )  # fmt: skip
 
     @property
@@ -91,15 +101,26 @@ class Data:
     def take(self, rows: np.ndarray) -> Data:
         """Some rows, with the same units."""
         w = None if self.weights is None else self.weights[rows]
-        return replace(self, u=self.u[rows], v=self.v[rows], weights=w, offset=0.0)
+        one = self.pooled and replace(self.pooled, z=self.pooled.z[rows], weights=w)
+        return replace(self, u=self.u[rows], v=self.v[rows], weights=w, offset=0.0, pooled=one)
 
     def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray:
         """A random order of the rows that depends on what is in them: indices (n,)."""
         return shuffled([*self.u.T, *self.v.T], seed)
 
-    def problem(self, spec: Specification, k: int) -> JointProblem | StructuredProblem:
+    @property
+    def seen(self) -> float:
+        """Numbers of an average row."""
+        every = self.u.shape[1] + self.v.shape[1]
+        if self.pooled is None:
+            return float(every)
+        return float(np.average(self.pooled.patterns.counts, weights=self.weights))
+
+    def problem(self, spec: Specification, k: int) -> JointProblem | StructuredProblem | MarginalProblem:
         """The log-likelihood of the model on these rows."""
         p, D = self.u.shape[1], self.v.shape[1]
+        if self.pooled is not None:
+            return replace(self.pooled, shape=self.shape(spec, k), offset=self.offset)
         if spec.is_joint(p, D) and p + D <= JOINT_COLUMNS:
             rows = np.concatenate([self.u, self.v], axis=1)
             return JointProblem(rows, self.weights, k, self.offset, self.threads)
@@ -123,7 +144,9 @@ class Data:
     def _volumes(self) -> dict[Specification, float]:
         return {}
 
-    def measure(self, problem: JointProblem | StructuredProblem, parameters: Any) -> LocatedMeasure:
+    def measure(
+        self, problem: JointProblem | StructuredProblem | MarginalProblem, parameters: Any
+    ) -> LocatedMeasure:
         """What was fitted, in the user's units and in the direction of the fit."""
         if isinstance(problem, JointProblem):
             return self._of_phi(problem, parameters)
@@ -139,10 +162,12 @@ class Data:
         return Monomials(len(self.center)).natural(log_weights, mean, floored(covariance)).ravel()
 
     def in_user_units(self, at: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
-        """u and v of some rows as they were read, to rounding."""
+        """u and v of some rows as they were read, to rounding, NaN where a value is missing."""
         p = self.p
-        u = self.u[at] * self.scale[:p] + self.center[:p]
-        return u, self.v[at] * self.scale[p:] + self.center[p:]
+        u, v = self.u[at], self.v[at]
+        if self.pooled is not None:
+            u, v = self.pooled.z[at, :p], self.pooled.z[at, p:]
+        return u * self.scale[:p] + self.center[:p], v * self.scale[p:] + self.center[p:]
 
     def responsibilities(self, measure: LocatedMeasure) -> np.ndarray:
         """Posterior probabilities (n, k) under a measure in the user's units and the direction of the fit."""
@@ -157,7 +182,9 @@ class Data:
         mean = mean * self.scale + self.center
         return LocatedMeasure.from_joint(weights, mean, covariance * np.outer(self.scale, self.scale), self.p)
 
-    def _of_parameters(self, problem: StructuredProblem, found: Parameters) -> LocatedMeasure:
+    def _of_parameters(
+        self, problem: StructuredProblem | MarginalProblem, found: Parameters
+    ) -> LocatedMeasure:
         p = self.p
         su, sv, cu, cv = self.scale[:p], self.scale[p:], self.center[:p], self.center[p:]
         B = found.coefficients @ polynomial.change_of_units(cu, su, problem.degree)
@@ -175,15 +202,19 @@ class Data:
         )
 
 
-def columns_of(x: Any, y: Any, weights: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """x (n, d), y (n, q) and weights as finite numbers."""
+def columns_of(
+    x: Any, y: Any, weights: Any, holes: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """x (n, d), y (n, q) and weights as finite numbers; with `holes` NaN says that a value is missing."""
     if len(x) != len(y):
         raise DataError(f"x has {len(x)} rows, y has {len(y)}")
     try:
         x, y = (np.asarray(a, dtype=float).reshape(len(a), -1) for a in (x, y))
     except (TypeError, ValueError) as error:
         raise DataError("x and y must hold numbers only") from error
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+    if holes and not (np.isinf(x).any() or np.isinf(y).any()):
+        _refuse_unseen(np.concatenate([x, y], axis=1), x.shape[1])
+    elif not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise DataError("x or y contains NaN or infinity: remove those rows first")
     w = None if weights is None else np.asarray(weights, dtype=float)
     n = len(x)
@@ -192,11 +223,33 @@ def columns_of(x: Any, y: Any, weights: Any) -> tuple[np.ndarray, np.ndarray, np
     return x, y, w
 
 
+def _refuse_unseen(rows: np.ndarray, d: int) -> None:
+    """Refuse rows and columns without a value."""
+    gaps = np.isnan(rows)
+    empty = np.asarray(gaps.all(axis=1))
+    if empty.any():
+        raise DataError(f"every value is missing in {which_rows(empty)}: leave such rows out")
+    for j in np.flatnonzero(gaps.all(axis=0)):
+        name = f"x{j}" if j < d else f"y{j - d}"
+        raise DataError(f"column {name} has no value in any row: leave it out")
+
+
+def _average(rows: np.ndarray, w: np.ndarray | None, gaps: np.ndarray) -> np.ndarray:
+    """Weighted means of the columns, of what is seen."""
+    if not gaps.any():
+        return np.average(rows, axis=0, weights=w)
+    share = ~gaps if w is None else ~gaps * w[:, None]
+    return np.where(gaps, 0.0, rows * share).sum(axis=0) / share.sum(axis=0)
+
+
 def _merged(
     x: np.ndarray, y: np.ndarray, w: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Distinct rows in sorted order with their summed weights."""
     columns = np.concatenate([x, y], axis=1)
+    gaps = np.isnan(columns)
+    if gaps.any():
+        columns = np.concatenate([gaps, np.where(gaps, 0.0, columns)], axis=1)
     index, w = merge_rows(columns[:, :-1], None, columns[:, -1], w)
     return x[index], y[index], w
 

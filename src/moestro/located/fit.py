@@ -32,6 +32,7 @@ def fit_located(
     rank: int = 1,
     blocks: Any = None,
     student: bool = False,
+    missing: str = "error",
     weights: Any = None,
     initial: LocatedMeasure | None = None,
     n_starts: int | None = None,
@@ -67,6 +68,9 @@ def fit_located(
         Columns that are correlated, for covariance="blocks".
     student : bool
         Student tails, with degrees of freedom of each expert.
+    missing : {"error", "marginal"}
+        "marginal" takes NaN in x and y: the likelihood is that of what was seen, with values missing at
+        random. For experts of degree 1 without Student tails.
     weights : array-like of shape (n,), optional
     initial : LocatedMeasure, optional
         An informed start from x to y: the only one, unless `n_starts` is given too.
@@ -99,7 +103,7 @@ def fit_located(
     (2015).
     """
     spec = Specification(
-        direction, covariance, gate_covariance, tied, gate_tied, degree, rank, blocks, student
+        direction, covariance, gate_covariance, tied, gate_tied, degree, rank, blocks, student, missing
     )
     data = Data.read(x, y, weights, spec, k, thread_count(n_jobs))
     auto = n_starts is None

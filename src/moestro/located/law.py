@@ -11,7 +11,7 @@ from ..distribution import PredictiveDistribution, spread_nan
 from ..errors import DataError
 from ..experts import Gaussian
 from ..gates import log_sum_exp
-from .normal import colour, distances, log_density
+from .normal import colour, coloured, distances, log_density
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,9 @@ class LocatedLaw:
     ----------
     log_weights : ndarray of shape (n, k)
     means : ndarray of shape (n, k, q)
-    noise : ndarray of shape (k, q, q)
-        Covariance within a component (scale matrix, with Student tails).
+    noise : ndarray of shape (k, q, q), or (n, k, q, q)
+        Covariance within a component (scale matrix, with Student tails); of each row where values of x are
+        missing.
     scale : ndarray of shape (n, k) or None
         What the scale matrix of a row is multiplied with.
     degrees_of_freedom : ndarray of shape (k,) or None
@@ -48,7 +49,8 @@ class LocatedLaw:
         """The law of more rows, boolean (m,): these where true, NaN elsewhere."""
         scale = None if self.scale is None else spread_nan(self.scale, rows)
         weights, means = spread_nan(self.log_weights, rows), spread_nan(self.means, rows)
-        return replace(self, log_weights=weights, means=means, scale=scale)
+        noise = self.noise if self.noise.ndim == 3 else spread_nan(self.noise, rows)
+        return replace(self, log_weights=weights, means=means, noise=noise, scale=scale)
 
     def mean(self) -> np.ndarray:
         """E[Y | x], shape (n, q)."""
@@ -60,9 +62,8 @@ class LocatedLaw:
         if self.degrees_of_freedom is not None:
             weights = weights * (self.degrees_of_freedom / (self.degrees_of_freedom - 2.0))
         gap = self.means - self.mean()[:, None]
-        return np.einsum("nk,kqr->nqr", weights, self.noise) + np.einsum(
-            "nk,nkq,nkr->nqr", self.weights, gap, gap
-        )
+        within = np.einsum("nk,kqr->nqr" if self.noise.ndim == 3 else "nk,nkqr->nqr", weights, self.noise)
+        return within + np.einsum("nk,nkq,nkr->nqr", self.weights, gap, gap)
 
     def log_density(self, y: np.ndarray) -> np.ndarray:
         """log p(y | x), shape (n,)."""
@@ -83,7 +84,10 @@ class LocatedLaw:
         cumulative = np.cumsum(self.weights, axis=1)
         atom = (cumulative[:, :-1] < rng.random((n, 1)) * cumulative[:, -1:]).sum(axis=1)
         at = np.arange(n)
-        noise = colour(rng.standard_normal((n, q)), self.noise, atom)
+        white = rng.standard_normal((n, q))
+        noise = (
+            colour(white, self.noise, atom) if self.noise.ndim == 3 else coloured(white, self.noise[at, atom])
+        )
         if self.scale is not None and self.degrees_of_freedom is not None:
             nu = self.degrees_of_freedom[atom]
             noise *= np.sqrt(self.scale[at, atom] / rng.gamma(nu / 2, 2 / nu))[:, None]
@@ -92,7 +96,7 @@ class LocatedLaw:
     def marginal(self, j: int) -> PredictiveDistribution:
         """The law of response j, with quantiles."""
         n, k, _ = self.means.shape
-        variance = np.broadcast_to(self.noise[:, j, j], (n, k))
+        variance = np.broadcast_to(self.noise[..., j, j], (n, k))
         if self.scale is not None:
             variance = variance * self.scale
         parts = [self.means[:, :, j], np.log(variance)]

@@ -21,7 +21,8 @@ from ..distribution import PredictiveDistribution
 from ..errors import DataError
 from ..gates import log_softmax, log_sum_exp
 from ..reading import parse_json
-from . import polynomial
+from . import incomplete, polynomial
+from .holes import has_holes
 from .inverse import inverse
 from .law import LocatedLaw
 from .normal import colour, distances, log_density
@@ -157,7 +158,7 @@ class LocatedMeasure:
         if self.degree != 1:
             raise DataError(f"experts of degree {self.degree} are not affine in x: only for degree 1 {what}")
 
-    # Densities. x (n, d), y (n, q)
+    # Densities. x (n, d), y (n, q), NaN where a value is missing: the law is that of what is there.
 
     def log_gate(self, x: np.ndarray) -> np.ndarray:
         """log of the gate's weights at x, shape (n, k)."""
@@ -166,6 +167,8 @@ class LocatedMeasure:
     def log_joint(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """log pi_i + log p_i(x, y), shape (n, k)."""
         x, y = self._columns(x), np.asarray(y, dtype=float).reshape(len(x), self.q)
+        if has_holes(x, y):
+            return self._log_weights() + incomplete.log_density(self, x, y)
         out = np.empty((len(x), self.k))
         for at in _blocks(len(x)):
             gate, gate_det = self._from_gate(x[at])
@@ -189,6 +192,10 @@ class LocatedMeasure:
 
     def law(self, x: np.ndarray) -> LocatedLaw:
         """The law of y at each row of x: mean, covariance, log-density, sample."""
+        x = self._columns(x)
+        if has_holes(x):
+            means, noise = incomplete.expected(self, x)
+            return LocatedLaw(self.log_gate(x), means, noise)
         gate, _ = self._from_gate(x)
         nu = scale = None
         if self.degrees_of_freedom is not None:
@@ -203,7 +210,10 @@ class LocatedMeasure:
 
     def expert_means(self, x: np.ndarray) -> np.ndarray:
         """A_i x + b_i, shape (n, k, q)."""
-        phi = polynomial.values(self._columns(x), self.degree)[:, 1:]
+        x = self._columns(x)
+        if has_holes(x):
+            return incomplete.expected(self, x)[0]
+        phi = polynomial.values(x, self.degree)[:, 1:]
         return np.tensordot(phi, self.slopes, axes=(1, 2)) + self.intercepts
 
     def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -227,6 +237,8 @@ class LocatedMeasure:
     def _log_located(self, x: np.ndarray) -> np.ndarray:
         """log pi_i + log p_i(x), shape (n, k)."""
         x = self._columns(x)
+        if has_holes(x):
+            return self._log_weights() + incomplete.log_density(self, x)
         out = np.empty((len(x), self.k))
         for at in _blocks(len(x)):
             out[at] = log_density(*self._from_gate(x[at]), self.d, self.degrees_of_freedom)

@@ -10,13 +10,17 @@ from .natural import LOG_2PI
 
 
 def distances(residual: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """r' C^-1 r of residuals (n, k, D) and log |C| of covariances (k, D, D): (n, k) and (k,)."""
+    """r' C^-1 r of residuals (n, k, D) and log |C| of covariances (k, D, D): (n, k) and (k,); of covariances
+    (n, k, D, D) both are (n, k)."""
     if residual.shape[2] == 0:
-        return np.zeros(residual.shape[:2]), np.zeros(len(covariance))
+        return np.zeros(residual.shape[:2]), np.zeros(covariance.shape[:-2])
     try:
         root = np.linalg.cholesky(covariance)
     except np.linalg.LinAlgError as error:
         raise DataError("a covariance of the measure is not positive definite") from error
+    if root.ndim == 4:
+        white = np.linalg.solve(root, residual[..., None])[..., 0]
+        return (white**2).sum(axis=2), 2 * np.log(np.diagonal(root, axis1=2, axis2=3)).sum(axis=2)
     white = np.linalg.solve(root, residual.transpose(1, 2, 0))
     log_det = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
     return (white**2).sum(axis=1).T, log_det
@@ -47,3 +51,22 @@ def colour(white: np.ndarray, covariance: np.ndarray, atom: np.ndarray) -> np.nd
     for e, root in enumerate(np.linalg.cholesky(covariance) if white.shape[1] else ()):
         out[atom == e] = white[atom == e] @ root.T
     return out
+
+
+def coloured(white: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Standard normal rows (n, D) with a covariance each, (n, D, D)."""
+    return np.einsum("nij,nj->ni", np.linalg.cholesky(covariance), white)
+
+
+def check_positive(covariances: np.ndarray) -> None:
+    """Refuse covariances (k, D, D) of a file that are not symmetric and positive definite."""
+    for e, C in enumerate(covariances):
+        size = np.sqrt(np.maximum(np.diag(C), 0.0))  # what an entry near zero is rounded to
+        skew = np.abs(C - C.T) > 1e-9 * np.outer(size, size)
+        # of correlations: columns may differ by a hundred digits
+        if (
+            skew.any()
+            or (size <= 0).any()
+            or (len(C) and np.linalg.eigvalsh(C / size / size[:, None])[0] <= 0)
+        ):
+            raise DataError(f"a covariance of atom {e + 1} is not positive definite")

@@ -35,12 +35,15 @@ class Ranking:
         Log-determinant of the covariance of one component on all rows.
     unit : float
         Rows of the whole data that a unit of weight stands for.
+    seen : float
+        Numbers of an average row: fewer than d where values are missing.
     """
 
     columns: int
     own: float
     volume: float
     unit: float
+    seen: float
 
     @classmethod
     def of(cls, data: Data, spec: Specification, k: int, share: float) -> Ranking:
@@ -55,7 +58,7 @@ class Ranking:
             (n, n) if data.weights is None else (data.weights.sum(), np.count_nonzero(data.weights))
         )
         unit = max(float(total), float(present)) / float(total) / share
-        return cls(p + D, own, data.volume(spec), unit)
+        return cls(p + D, own, data.volume(spec), unit, data.seen)
 
     def thin(self, log_volumes: np.ndarray, mass: np.ndarray) -> np.ndarray:
         """Boolean (k,): components with too few rows for their parameters. `mass` (k,) are sums of
@@ -63,4 +66,4 @@ class Ranking:
         if len(mass) == 1:
             return np.zeros(1, dtype=bool)
         narrow = np.maximum(0.5 * (self.volume - log_volumes) / self.columns, 0.0)
-        return mass * self.unit * self.columns < self.own * (ROWS + narrow)
+        return mass * self.unit * self.seen < self.own * (ROWS + narrow)

@@ -37,6 +37,8 @@ class Specification:
         One for all components or one each; None learns them.
     student : bool
         Student tails.
+    missing : {"error", "marginal"}
+        Whether values may be missing: the likelihood is then that of what was seen.
     """
 
     direction: str = "direct"
@@ -48,8 +50,10 @@ class Specification:
     rank: int = 1
     blocks: Any = None
     student: bool = False
+    missing: str = "error"
 
     def __post_init__(self) -> None:
+        self._check_missing()
         if self.direction not in DIRECTIONS:
             raise DataError(f"direction={self.direction!r} is unknown: choose direct or inverse")
         if self.covariance not in STRUCTURES:
@@ -68,6 +72,28 @@ class Specification:
             )
         if self.blocks is not None and self.covariance != "blocks":
             raise DataError(f"blocks are given, but covariance={self.covariance!r}: use covariance='blocks'")
+
+    def _check_missing(self) -> None:
+        if self.missing not in ("error", "marginal"):
+            raise DataError(
+                f"missing={self.missing!r} is unknown to a located model: choose error or marginal"
+            )
+        if self.missing == "error":
+            return
+        instead = "leave such rows out with missing='drop' (--missing drop)"
+        if isinstance(self.degree, int) and self.degree > 1:
+            raise DataError(
+                f"experts of degree {self.degree} have no marginal law in closed form where a value of x is "
+                f"missing: use degree=1, or {instead}"
+            )
+        if self.student:
+            raise DataError(
+                "Student tails beside missing values are not there: leave student out, or " + instead
+            )
+        if self.learns_blocks:
+            raise DataError(
+                "blocks are learned from complete rows: give blocks, use another covariance, or " + instead
+            )
 
     @property
     def learns_blocks(self) -> bool:

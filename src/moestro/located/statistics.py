@@ -94,7 +94,7 @@ class Shape:
 def possible(k: int, Q: int, flat: np.ndarray) -> np.ndarray:
     """Which of the runs with statistics (R, s) have an M-step: all masses are positive numbers, (R,)."""
     masses = np.concatenate([flat[:, :k], flat[:, k : k + k * Q * Q : Q * Q]], axis=1)
-    return (masses > 0).all(axis=1) & np.isfinite(masses).all(axis=1)
+    return np.asarray(((masses > 0) & np.isfinite(masses)).all(axis=1))
 
 
 def m_step(shape: Shape, s: Statistics, previous: Sequence[Parameters] | None) -> Parameters:

@@ -82,7 +82,7 @@ class StructuredProblem:
         out: list[Any] = [None] * len(flat)
         values, statistics = np.full(len(flat), -np.inf), flat.copy()
         if len(at):
-            before = None if previous is None else [previous[i] for i in at]
+            before = None if previous is None else [previous[int(i)] for i in at]
             s = Statistics.of(flat[at], self.k, self.phi.shape[1], self._second)
             found = m_step(self.shape, s, before)
             values[at], new = self._expect(found)

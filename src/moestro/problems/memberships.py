@@ -23,7 +23,7 @@ def pooled(objective: Objective) -> np.ndarray:
     c.model.gate_shared(theta)[:] = shared
     w = np.ones(rows.n) if rows.row_weights is None else rows.row_weights
     y = (rows.y - rows.y_center) / rows.y_scale
-    if rows.known is not None and rows.known.shape[1] > 1:
+    if c.model.family.takes_trials and rows.known is not None and rows.known.shape[1] > 1:
         y, w = y / rows.known[:, 1], w * rows.known[:, 1]
     offset = 0.0 if rows.scaled_known is None else rows.scaled_known[:, 0]
     start = c.model.family.marginal(y, w, offset)

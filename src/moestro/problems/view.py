@@ -25,7 +25,8 @@ def view_of(model: Model, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarra
         x = block.x[:, 1:] if rows.shared else np.column_stack([block.x[:, 1:], block.z[:, 1:]])
         y, w = model.family.spread(block.y), block.w
         if block.known is not None:
-            y = (y / block.known[:, 1] if block.known.shape[1] > 1 else y) - block.known[:, 0]
+            counted = model.family.takes_trials and block.known.shape[1] > 1
+            y = (y / block.known[:, 1] if counted else y) - block.known[:, 0]
     else:
         z, axes, w = _groups(model, replace(rows, labels=None))
         x, y = np.column_stack([axes[:, 1:], z]), axes[:, 0]

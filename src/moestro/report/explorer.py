@@ -44,6 +44,9 @@ def explorer_of(model: Any, rows: Rows, data: dict[str, np.ndarray] | None = Non
     _check(model, data, x, z, inputs)
     out = _located(model) if isinstance(model, LocatedModel) else _softmax(model)
     sliders = [_slider(name, known, data[name]) for name, known in inputs.levels.items()]
+    family = None if isinstance(model, LocatedModel) else model.fit.model.family
+    if family is not None and family.takes_bounds and rows.x.shape[1] > len(model.design.expert_names) + 1:
+        raise NotHere("responses that may be censored are not evaluated in it")
     for i, word in enumerate(("offset", "trials")):
         out[word] = None
         if rows.x.shape[1] - len(model.design.expert_names) > i:

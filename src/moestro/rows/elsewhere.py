@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..design import Design, Scaling, Units, split_known, split_trials, with_trials
+from ..design import Design, Scaling, Units, split_known, split_trials, with_second
+from ..design.known import ends_of
 from ..errors import DataError
 from .moments import Moments
 from .read import Scalable, check_units
@@ -57,14 +58,15 @@ class Reader:
         with told(batch.where):
             x, z, y, w = self.numbers(batch.columns)
             x, known = split_known(x, self.design.known)
-            y, trials = split_trials(y)
             family: Scalable = self.family
+            if family.takes_bounds and y.ndim == 2:
+                y = ends_of(y, family.lowest)
+            y, trials = split_trials(y)
             if known is not None and not family.takes_offset:
                 raise DataError(f"{family.name} experts take no offset: it belongs to one linear predictor")
-            if trials is not None and not family.takes_trials:
+            if trials is not None and not (family.takes_trials or family.takes_bounds):
                 raise DataError(f"{family.name} experts count no trials: these are of family='binomial'")
-            if family.takes_trials:
-                known = with_trials(known, y, trials)
+            known = with_second(known, y, trials, family)
             if self.gate_scaling != "affine" and z is None:
                 z = x
             x, z = (None if a is None else np.ascontiguousarray(a, dtype=float) for a in (x, z))

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from ..design import Design, Scaling, Units, fit_scaling, split_known, with_trials
+from ..design import Design, Scaling, Units, fit_scaling, split_known, with_second
 from ..errors import DataError, quiet
 from .groups import Groups, check_constant, encode_groups, gate_of_groups, group_weights, sort_groups
 from .order import MERGE_LIMIT
@@ -30,6 +30,12 @@ class Scalable(Protocol):
 
     @property
     def takes_trials(self) -> bool: ...
+
+    @property
+    def takes_bounds(self) -> bool: ...
+
+    @property
+    def lowest(self) -> float: ...
 
 
 class Given(NamedTuple):
@@ -79,7 +85,8 @@ def read(
         Ids of the groups that share their expert. Their rows become neighbours: the order of the rows is then
         not that of the arguments.
     trials : ndarray of shape (n,) or None
-        In which y counts successes; None where each row is one trial.
+        In which y counts successes, None where each row is one trial; or the other ends of intervals, one
+        end of which is y.
     labels : ndarray of int, shape (n,), or None
         The expert that a row is known to have, -1 where it is not known; the same in a group.
     gate_at : {"constant", "first", "mean"}
@@ -88,12 +95,11 @@ def read(
     x, known = split_known(x, design.known)
     if known is not None and not family.takes_offset:
         raise DataError(f"{family.name} experts take no offset: it belongs to one linear predictor")
-    if trials is not None and not family.takes_trials:
+    if trials is not None and not (family.takes_trials or family.takes_bounds):
         raise DataError(
             f"{family.name} experts count no trials: successes and trials are of family='binomial'"
         )
-    if family.takes_trials:
-        known = with_trials(known, y, trials)
+    known = with_second(known, y, trials, family)
     if gate_scaling != "affine" and z is None:
         z = x  # the same columns, scaled differently
     given = Given(x, z, y, w, known, labels)

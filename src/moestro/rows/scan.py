@@ -91,10 +91,11 @@ def read_any(
     ordered: bool = False,
     k: int | None = None,
     memory_limit: Any = None,
+    family: Any = None,
 ) -> Observations | Scan:
     """What a formula reads from a frame, as `read_formula` does, or from rows that are elsewhere."""
     if not is_elsewhere(data):
-        return read_formula(formula, data, given, classes=classes, ordered=ordered, k=k)
+        return read_formula(formula, data, given, classes=classes, ordered=ordered, k=k, family=family)
     refuse_whole(given.groups, given.partial, given.gate_at)
     return scan_formula(
         formula, data, given.sample_weight, classes=classes, ordered=ordered, levels=given.levels,
@@ -230,7 +231,7 @@ def _encoder(
 ) -> tuple[Encode, tuple]:
     """What makes numbers of a response, and the labels of its classes, from rows that have every one."""
     if not classes:
-        return partial(numeric_response, name=name), ()
+        return partial(numeric_response, name=name, open_ends=name.startswith(("interval(", "cens("))), ()
     known = ordered_classes(raw, levels, name) if ordered else ()
     labels: tuple = encode_classes(raw, known, name)[1]
     if len(labels) < 2:

@@ -98,3 +98,19 @@ def choose(
     values = np.array(columns[criterion], dtype=float)
     values[~sound | ~np.isfinite(values)] = np.inf
     return Choice(int(np.argmin(values)), criterion, columns)
+
+
+def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]:
+    """Numbers of experts to fit and the criterion among them, from what an estimator was given.
+
+    `max_experts` None is 6, or 12 for slope heuristics, which learn the penalty from models that are clearly
+    too large.
+    """
+    if isinstance(n_experts, str):
+        n_experts = check_criterion(n_experts, "n_experts")
+        if max_experts is None:
+            max_experts = 12 if n_experts in SLOPES else 6
+        return list(range(1, int(max_experts) + 1)), n_experts
+    if not isinstance(n_experts, int | np.integer) or isinstance(n_experts, bool) or n_experts < 1:
+        raise DataError(f"n_experts must be a whole number of at least 1, or a criterion, got {n_experts!r}")
+    return [int(n_experts)], "bic"

@@ -93,6 +93,10 @@ class LocatedModels:
         spec = self.specifications[0]
         if len(self.specifications) > 1:
             raise DataError("a dendrogram starts from one model: give one specification")
+        if spec.missing == "marginal":
+            raise DataError(
+                "a dendrogram merges experts of complete rows: use missing='drop', or another criterion"
+            )
         if spec.learns_blocks:
             raise DataError("a dendrogram needs given blocks, or another covariance")
         data = self._data(spec, k, options)

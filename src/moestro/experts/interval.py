@@ -1,0 +1,153 @@
+"""Gaussian experts of which an interval is known (tobit models with limits of each row's own): Y ~ N(eta_0,
+exp(eta_1)), and a row says Y = y, or that Y lies between y and another number c, infinite on one side:
+
+    log f = ln N(y; eta_0, exp(eta_1))      c = y, or nothing stands after the nuisance
+          = ln(Phi(b) - Phi(a))             between, (a, b) = (y - eta_0, c - eta_0) exp(-eta_1 / 2) in order
+
+c stands in eta_2, in the user's units; beyond `OPEN` it is infinite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..design.known import OPEN
+from .base import Facts
+from .censored import mills
+from .gaussian import Gaussian
+
+NORMAL = Gaussian()
+
+
+@dataclass(frozen=True)
+class Interval(Facts):
+    """Numbers of which an interval is known; `center` and `scale` are those of the response that eta is
+    of."""
+
+    name: str = "interval"
+    center: float = 0.0
+    scale: float = 1.0
+
+    nuisances = 1
+    nuisance_names = ("log(variance)",)
+    nuisance_units = (2.0,)
+    boundaries = (("", ""),)
+    scales_response = True
+    takes_bounds = True
+
+    def on(self, center: float, scale: float) -> Interval:
+        """The family of a response (y - center) / scale."""
+        return replace(self, center=center, scale=scale)
+
+    def check_response(self, y: np.ndarray) -> None:
+        NORMAL.check_response(y)
+
+    def log_base(self, y: np.ndarray) -> float:
+        return 0.0
+
+    def _ends(self, eta: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...] | None:
+        """Whether an interval is known, and a and b; None where every response is."""
+        if eta.shape[-1] < 3:
+            return None
+        given = eta[..., 2]
+        y = np.broadcast_to(y, np.broadcast_shapes(given.shape, np.shape(y)))
+        other = np.where(np.abs(given) >= OPEN, np.sign(given) * np.inf, (given - self.center) / self.scale)
+        known = np.abs(other - y) > 1e-12 * (1 + np.abs(y))
+        if not known.any():
+            return None
+        root = np.exp(-0.5 * eta[..., 1])
+        low, high = np.minimum(y, other), np.where(known, np.maximum(y, other), np.inf)
+        return known, (low - eta[..., 0]) * root, (high - eta[..., 0]) * root
+
+    def log_density(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        exact, ends = NORMAL.log_density(eta[..., :2], y), self._ends(eta, y)
+        if ends is None:
+            return exact
+        known, a, b = ends  # a probability has no unit: the Jacobian of the scaling is taken back
+        return np.where(known, _log_between(a, b) + np.log(self.scale), exact)
+
+    def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        out, ends = NORMAL.score(eta[..., :2], y), self._ends(eta, y)
+        if ends is None:
+            return out
+        known, a, b = ends
+        g = _slopes(a, b, np.exp(-0.5 * eta[..., 1]))[0]
+        return np.where(known[..., None], g, out)
+
+    def curvature(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        out, ends = NORMAL.curvature(eta[..., :2], y), self._ends(eta, y)
+        if ends is None:
+            return out
+        known, a, b = ends
+        H = _slopes(a, b, np.exp(-0.5 * eta[..., 1]))[1]
+        return np.where(known[..., None, None], H, out)
+
+    def information(self, eta: np.ndarray) -> np.ndarray:
+        """Of a response that is seen: an upper bound, so EM's steps are short where much is censored."""
+        return NORMAL.information(eta[..., :2])
+
+    def mean(self, eta: np.ndarray) -> np.ndarray:
+        """Of Y itself, as all that follows."""
+        return NORMAL.mean(eta[..., :2])
+
+    def variance(self, eta: np.ndarray) -> np.ndarray:
+        return NORMAL.variance(eta[..., :2])
+
+    def sample(self, eta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return NORMAL.sample(eta[..., :2], rng)
+
+    def cdf(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return NORMAL.cdf(eta[..., :2], y)
+
+    def marginal(self, y: np.ndarray, w: np.ndarray, offset: np.ndarray | float = 0.0) -> np.ndarray:
+        return NORMAL.marginal(y, w, offset)
+
+    def spread(self, y: np.ndarray) -> np.ndarray:
+        return y
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        return NORMAL.bounds()
+
+    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
+        return NORMAL.narrowness(nuisances)
+
+
+def _log_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """ln(Phi(b) - Phi(a)), with the digits of the nearer tail."""
+    from scipy.special import log_ndtr
+
+    flip = a > 0
+    low, high = log_ndtr(np.where(flip, -b, a)), log_ndtr(np.where(flip, -a, b))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return high + np.log(-np.expm1(low - high))
+
+
+def _slopes(a: np.ndarray, b: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives of ln(Phi(b) - Phi(a)) in eta, (..., 2) and (..., 2, 2); of one end by Mills' ratio."""
+    log_mass = _log_between(a, b)
+    g = np.zeros((*a.shape, 2))
+    H = np.zeros((*a.shape, 2, 2))
+    for t, sign in ((b, 1.0), (a, -1.0)):
+        finite = np.isfinite(t)
+        own = np.where(finite, t, 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            p = np.where(finite, np.exp(-0.5 * own**2 - 0.5 * np.log(2 * np.pi) - log_mass), 0.0)
+        d = np.stack([-root * np.ones_like(own), -0.5 * own], axis=-1)
+        d2 = np.zeros((*own.shape, 2, 2))
+        d2[..., 0, 1] = d2[..., 1, 0] = 0.5 * root
+        d2[..., 1, 1] = 0.25 * own
+        g += sign * p[..., None] * d
+        H += (sign * p)[..., None, None] * (d2 - own[..., None, None] * d[..., :, None] * d[..., None, :])
+    H -= g[..., :, None] * g[..., None, :]
+    for t, there, sign in ((b, np.isinf(a), -1.0), (-a, np.isinf(b), 1.0)):
+        ratio, fall, t = mills(t)
+        own = np.stack([sign * ratio * root, -0.5 * ratio * t], axis=-1)
+        g = np.where(there[..., None], own, g)
+        h = np.empty((*t.shape, 2, 2))
+        h[..., 0, 0] = -fall * root**2
+        h[..., 0, 1] = h[..., 1, 0] = 0.5 * sign * root * (t * fall - ratio)
+        h[..., 1, 1] = 0.25 * t * (ratio - t * fall)
+        H = np.where(there[..., None, None], h, H)
+    return g, H

@@ -1,0 +1,64 @@
+"""The page for those who come from other programs has their numbers and ours."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from moestro import LocatedMoERegressor, MoERegressor, load_dataset
+
+HERE = Path(__file__).parent
+PAGE = (HERE.parent / "docs" / "coming-from.md").read_text()
+THERE = json.loads((HERE / "witness" / "coming_from.json").read_text())
+
+
+def test_what_r_printed_is_on_the_page():
+    rows = {
+        "| `tuned": "flexmix_tone",
+        "| the same with": "flexmix_tone_gate",
+        "| `y ~ log": "flexmix_epilepsy",
+    }
+    for start, key in rows.items():
+        assert f"{THERE[key]:.4f}" in [c for r in PAGE.splitlines() if r.startswith(start) for c in r.split()]
+    runs = np.array(THERE["mixtools_all"])
+    assert f"{runs.max():.3f} once" in PAGE
+    assert (runs == runs.max()).sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "formula", "data", "words"),
+    [
+        ("| `tuned ~ stretchratio`, tone", "tuned ~ stretchratio | 1", "tone", {}),
+        ("| the same with", "tuned ~ stretchratio", "tone", {}),
+        (
+            "| `y ~ log(base)",
+            "seizures ~ log(baseline) + treatment | 1",
+            "epilepsy",
+            {"family": "poisson", "groups": "patient"},
+        ),
+    ],
+)
+def test_ours_are(start, formula, data, words):
+    pytest.importorskip("formulaic")
+    moe = MoERegressor.from_formula(formula, load_dataset(data), n_experts=2, random_state=0, **words)
+    row = next(r for r in PAGE.splitlines() if r.startswith(start))
+    assert f" {moe.log_likelihood_:.4f} " in row
+    assert moe.log_likelihood_ > float(row.replace("\\|", "").split("|")[2]) - 1e-4
+
+
+def test_the_joint_law_is_a_gaussian_mixture():
+    """scikit-learn's mixture, begun at our optimum, stays there."""
+    from sklearn.mixture import GaussianMixture
+
+    ethanol = load_dataset("ethanol")
+    x, y = np.array(ethanol["equivalence"])[:, None], np.array(ethanol["nox"])
+    moe = LocatedMoERegressor(2, random_state=0).fit(x, y)
+    assert f"{moe.log_likelihood_:.4f}" in PAGE
+    xy, r = np.column_stack([x, y]), moe.responsibilities(x, y)
+    mean = (r.T @ xy) / r.sum(axis=0)[:, None]
+    precision = [np.linalg.inv(((xy - m).T * r[:, e]) @ (xy - m) / r[:, e].sum()) for e, m in enumerate(mean)]
+    there = GaussianMixture(
+        2, weights_init=r.mean(axis=0), means_init=mean, precisions_init=precision, tol=1e-10, reg_covar=0.0
+    )
+    assert there.fit(xy).score(xy) * len(y) == pytest.approx(moe.log_likelihood_, rel=1e-9)

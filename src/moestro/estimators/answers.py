@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..design import FormulaDesign, append_second, split_trials
+from ..design.holes import MARGINAL
 from ..errors import DataError
 from ..fitted import posterior
 from ..fitted.groups import group_joint
@@ -19,6 +20,14 @@ from .margined import Margined
 
 class Answers(Margined):
     """Reads new rows as the fit did, and answers with NaN where a value is missing."""
+
+    missing: str
+    _has_law_of_x = False  # so that values may be missing
+
+    @property
+    def _holes(self) -> bool:
+        """Whether the likelihood is that of what was seen."""
+        return self._has_law_of_x and self.missing == MARGINAL
 
     @abstractmethod
     def _encode(

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..design import Observations
 from ..design.groups import known_experts
-from ..design.holes import MARGINAL, Dropped
+from ..design.holes import Dropped
 from ..design.levels import stated_order
 from ..design.response import check_weights
 from ..fitted import write_file
@@ -35,12 +35,6 @@ class MoEBase(Shown):
     missing: str
     n_jobs: int | None
     _found: Found
-    _has_law_of_x = False  # so that values may be missing
-
-    @property
-    def _holes(self) -> bool:
-        """Whether the likelihood is that of what was seen."""
-        return self._has_law_of_x and self.missing == MARGINAL
 
     @abstractmethod
     def _estimate(self, data: Observations) -> Found:

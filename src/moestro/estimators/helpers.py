@@ -33,11 +33,9 @@ def read_arrays(
     responses = frame_names(y) if several else []
     numbers = not is_classifier(estimator)
     levels = learn_levels(X)
-    if y is not None and (estimator._holes or (np.ndim(y) == 2 and estimator._takes_trials)):
+    if y is not None and (estimator._holes or (estimator._takes_trials and np.asarray(y).ndim == 2)):
         X = checked(estimator, coded(X, levels), y="no_validation", ensure_min_samples=2)
-        y = _with_gaps(
-            y
-        )  # an end of an interval may be infinite; `_encode` refuses what its family does not take
+        y = _with_gaps(y)
         check_consistent_length(X, y)
     else:
         X, y = checked(
@@ -61,7 +59,8 @@ def read_arrays(
 
 
 def _with_gaps(y: Any) -> np.ndarray:
-    """Responses (n,) or (n, q), NaN where one is missing."""
+    """Responses (n,) or (n, q), NaN where one is missing. An end of an interval may be infinite; `_encode`
+    refuses what its family does not take."""
     how: dict[str, Any] = {"dtype": np.float64, "ensure_all_finite": False}
     y = check_array(y, ensure_2d=False, input_name="y", **how)
     return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y

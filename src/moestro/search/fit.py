@@ -22,15 +22,15 @@ def entropy(r: np.ndarray, w: np.ndarray | None) -> float:
 
 
 def history(trace: Sequence[Info], passes: Sequence[int] | None = None) -> Table:
-    """One row an iteration of a solver; `passes` over all rows by its end, those before it included."""
-    counted = {} if passes is None else {"passes": list(passes)}
+    """One row an iteration of a solver; `passes` over all rows by its end, those before it included, None
+    where they are not counted."""
     return Table(
         {
             "iteration": list(range(1, len(trace) + 1)),
             "log_likelihood": [info.value for info in trace],
             "gradient": [info.gradient_norm for info in trace],
             "step": [info.step for info in trace],
-            **counted,
+            "passes": [None] * len(trace) if passes is None else list(passes),
         }
     )
 

@@ -28,8 +28,6 @@ class Files:
     @classmethod
     def at(cls, path: str) -> Files:
         """The files of a path: one file, a folder (partitions as `column=value`), or a glob."""
-        import pyarrow.dataset as ds
-
         found: Any = path
         if not os.path.exists(path):
             found = sorted(glob.glob(path, recursive=True))
@@ -41,6 +39,8 @@ class Files:
         for file in files:
             if os.path.isfile(file) and os.path.getsize(file) == 0:
                 raise FileError(f"{file}: is empty")
+        import pyarrow.dataset as ds
+
         try:
             return cls(ds.dataset(found, format=kind, partitioning="hive"), path)
         except (OSError, ValueError, ArithmeticError) as error:

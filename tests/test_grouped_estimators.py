@@ -64,6 +64,19 @@ class TestFitting:
         assert moe.bic_ == pytest.approx(-2 * moe.log_likelihood_ + moe.n_parameters_ * np.log(60))
         assert "Groups" not in MoERegressor.from_formula("y ~ x", data, random_state=0).summary()
 
+    def test_equal_groups_are_counted_each(self, data):
+        twice = {name: np.concatenate([v, v]) for name, v in data.items()}
+        twice["person"] = np.concatenate([data["person"], [f"{p}'" for p in data["person"]]])
+        moe = MoERegressor.from_formula("y ~ x | age", twice, groups="person", n_starts=2, random_state=0)
+        assert moe.fit_.group_sizes == (120, 2, 6)
+        assert moe.fit_.weight_sum == 120
+        w = np.isin(data["person"], ["p0", "p1"]).astype(float) * 2
+        some = MoERegressor(1, gate_features=[]).fit(
+            data["x"][:, None], data["y"], groups=data["person"], sample_weight=np.where(w > 0, 0.0, 2.0)
+        )
+        assert some.fit_.group_sizes is not None
+        assert some.fit_.group_sizes[0] == 58
+
     def test_standard_errors_file_and_pickle(self, moe, tmp_path):
         for cov in ("observed", "sandwich"):
             table = moe.inference(cov)

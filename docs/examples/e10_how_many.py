@@ -47,5 +47,5 @@ print(confident_lower_bound(MoERegressor(gate_features=[], random_state=0), X, y
 # %%
 # **What to report.** The criterion that was chosen *before* looking, and the others beside it.
 #
-# **What not to believe.** The criterion with the answer that one likes. BIC and ICL answer two questions: how
-# well is the density fitted, and how many groups are apart.
+# **What not to believe.** The criterion with the answer that one likes. BIC and ICL answer two questions:
+# how well is the density fitted, and how many groups are apart.

@@ -7,6 +7,7 @@ Republican. A regression on 1 to 7 takes the steps for equal. Cumulative logits 
 """
 
 from moestro import MoEClassifier, load_dataset
+from moestro.plots import ExpertDisplay
 
 voters = load_dataset("voters").to_native("pandas")
 print(voters.party7.value_counts().to_string())
@@ -29,6 +30,10 @@ for name, fit in (("multinomial", multinomial), ("ordinal", ordinal[1]), ("two o
 # %%
 
 print(ordinal[1].summary())
+
+# %%
+
+_ = ExpertDisplay.from_estimator(ordinal[1], term="left_right")
 
 # %%
 # **What to report.** The slope on the scale of log odds, which is one for all thresholds, and the check

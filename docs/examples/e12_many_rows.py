@@ -9,6 +9,7 @@ and fitted again.
 
 from time import perf_counter
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from moestro import MoERegressor, load_dataset
@@ -18,12 +19,17 @@ rng = np.random.default_rng(0)
 x = rng.uniform(1.35, 3.0, 1_000_000)
 y = true.predict_distribution({"stretchratio": x}).sample(random_state=1).ravel()
 
-for n in (10_000, 100_000, 1_000_000):
+sizes, seconds = (10_000, 100_000, 1_000_000), []
+for n in sizes:
     start = perf_counter()
     moe = MoERegressor.from_formula(
         "tuned ~ stretchratio", {"tuned": y[:n], "stretchratio": x[:n]}, n_experts=2, random_state=0
     )
-    print(f"{n:9,d} rows: {perf_counter() - start:5.1f} s   {moe.status_.kind}")
+    seconds.append(perf_counter() - start)
+    print(f"{n:9,d} rows: {seconds[-1]:5.1f} s   {moe.status_.kind}")
+plt.loglog(sizes, seconds, "o-")
+plt.xlabel("rows")
+_ = plt.ylabel("seconds")
 
 # %%
 # Did it find the truth again?

@@ -293,4 +293,6 @@ class MixtureProblem(Defaults):
             return None
         w = self.rows.w
         sizes = groups.sizes if w is None else groups.sizes[w > 0]
+        if groups.given is not None:
+            sizes = groups.given.sizes
         return len(sizes), int(sizes.min()), int(sizes.max())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,9 +25,12 @@ class Groups:
     Attributes
     ----------
     offsets : ndarray of int64, shape (G + 1,)
+    given : Groups or None
+        Where equal groups were merged: those of positive weight that there were before.
     """
 
     offsets: np.ndarray
+    given: Groups | None = None
 
     @classmethod
     def of_sizes(cls, sizes: np.ndarray) -> Groups:
@@ -188,6 +191,7 @@ def merge_groups(
         found.setdefault(content[groups.offsets[g] : groups.offsets[g + 1]].tobytes(), []).append(int(g))
     equal = [found[key] for key in sorted(found, key=lambda key: (len(key), key))]
     rows, kept = groups.take(np.array([same[0] for same in equal], dtype=np.int64))
+    kept = replace(kept, given=Groups.of_sizes(groups.sizes[weights > 0]))
     if len(equal) == groups.count and w is None:
         return sorted_within[rows], kept, None
     return sorted_within[rows], kept, np.array([math.fsum(weights[same]) for same in equal])

@@ -28,7 +28,7 @@ class Display(ABC):
         if ax is None:
             import matplotlib.pyplot as plt
 
-            ax = plt.subplots()[1]
+            ax = plt.subplots(layout="constrained")[1]  # long names are not cut
         self.ax_, self.figure_ = ax, ax.figure
         self._draw(ax)
         return self

@@ -78,7 +78,8 @@ def _what(model: FittedModel, e: int, coefficients: np.ndarray) -> str:
         return f"{first}; {units.classes[top[0]]} becomes {drive}" if drive else first
     mean = units.y_center + units.y_scale * float(family.mean(eta))
     spread = units.y_scale * math.sqrt(float(family.variance(eta)))
-    first = f"at the average input {units.response} is about {mean:.4g} ± {spread:.2g}"
+    known = ", without its offset," if model.design.known else ""
+    first = f"at the average input{known} {units.response} is about {mean:.4g} ± {spread:.2g}"
     return _driven(first, slopes[0], units.expert_names)
 
 

@@ -132,8 +132,10 @@ def _fit_plain(
         raise DataError("--report draws every row, and needs them in memory: give one file of a sample")
     result = run_sweep(options, frame, weights, record, located)
     table = result.sweep.table()
-    what = "Number of experts" if located is None else "Models"
-    say(f"\n{what}, chosen by {result.sweep.criterion.upper()}\n{sweep_text(table)}\n")
+    if len(table) > 1:
+        what = "Number of experts" if located is None else "Models"
+        say(f"\n{what}, chosen by {result.sweep.criterion.upper()}\n{sweep_text(table)}")
+    say("")
     model, covariance = result.model, None
     if cov != "none":
         threads = thread_count(options["threads"])

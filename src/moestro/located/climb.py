@@ -29,6 +29,7 @@ ROUNDING = 1e-13
 RIDGE = 1e-12  # on the unit diagonal of the least squares
 REACH = 2.0  # first length of an extrapolation beyond the EM step, in lengths of that step
 GROWTH = 4.0  # of the reach where the residual shrank
+FARTHEST = 1e100  # reach that is no limit any more
 
 
 class Mapping(Protocol):
@@ -162,7 +163,9 @@ class _Past:
     def add(self, went: np.ndarray, dS: np.ndarray, f: np.ndarray, g: np.ndarray) -> None:
         """A step dS from residuals f to residuals g, (R, s), of the runs that `went`."""
         shrank = (g * g).sum(axis=1) <= (f * f).sum(axis=1)
-        reach = np.where(shrank, self.reach * GROWTH, np.maximum(self.reach / GROWTH, REACH))
+        reach = np.where(
+            shrank, np.minimum(self.reach * GROWTH, FARTHEST), np.maximum(self.reach / GROWTH, REACH)
+        )
         self.reach = np.where(went, reach, self.reach)
         if self.memory:
             at = np.flatnonzero(went)

@@ -24,7 +24,6 @@ nitpicky = False
 
 html_theme = "pydata_sphinx_theme"
 html_title = "moestro"
-html_static_path = ["_static"]
 html_extra_path = ["llms.txt"]
 html_show_sourcelink = False
 html_theme_options = {

@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import DataError
 from ..reading import check_format, described_by, whole
 from . import polynomial
+from .normal import check_positive
 
 FORMAT = "moestro.located/2"
 FIRST = "moestro.located/1"  # calls the degrees of freedom "tails"
@@ -42,16 +43,8 @@ def from_dict(kind: Any, data: Any) -> Any:
         measure = kind(**parts, degrees_of_freedom=nu, degree=degree)
     if not all(np.isfinite(a).all() for a in (measure.weights, *measure.components().values())):
         raise DataError("the located measure has entries that are not finite")
-    for e, C in ((e, C) for part in (measure.covariances, measure.noise) for e, C in enumerate(part)):
-        size = np.sqrt(np.maximum(np.diag(C), 0.0))  # what an entry near zero is rounded to
-        skew = np.abs(C - C.T) > 1e-9 * np.outer(size, size)
-        # of correlations: columns may differ by a hundred digits
-        if (
-            skew.any()
-            or (size <= 0).any()
-            or (len(C) and np.linalg.eigvalsh(C / size / size[:, None])[0] <= 0)
-        ):
-            raise DataError(f"a covariance of atom {e + 1} is not positive definite")
+    check_positive(measure.covariances)
+    check_positive(measure.noise)
     if measure.degrees_of_freedom is not None and not (measure.degrees_of_freedom > 0).all():
         raise DataError("the located measure has degrees of freedom that are not positive")
     return measure

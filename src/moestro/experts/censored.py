@@ -16,16 +16,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import DataError
-from .base import Facts
-from .gaussian import Gaussian
+from .latent import NORMAL, Latent
 
-NORMAL = Gaussian()
 FAR = 100.0  # standard deviations, where a series has more digits than a difference
 ROOT_2_PI = np.sqrt(2 / np.pi)
 
 
 @dataclass(frozen=True)
-class Censored(Facts):
+class Censored(Latent):
     """Gaussian experts seen between `lower` and `upper`, in the user's units; `center` and `scale` are those
     of the response that eta is of."""
 
@@ -33,12 +31,6 @@ class Censored(Facts):
     upper: float = np.inf
     center: float = 0.0
     scale: float = 1.0
-
-    nuisances = 1
-    nuisance_names = ("log(variance)",)
-    nuisance_units = (2.0,)
-    boundaries = (("", ""),)
-    scales_response = True
 
     def __post_init__(self) -> None:
         if not self.lower < self.upper or not np.isfinite([self.lower, self.upper]).any():
@@ -192,18 +184,6 @@ class Censored(Facts):
     def cdf(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
         low, high = self._limits
         return np.where(y < low, 0.0, np.where(y >= high, 1.0, NORMAL.cdf(eta, y)))
-
-    def marginal(self, y: np.ndarray, w: np.ndarray, offset: np.ndarray | float = 0.0) -> np.ndarray:
-        return NORMAL.marginal(y, w, offset)
-
-    def spread(self, y: np.ndarray) -> np.ndarray:
-        return y
-
-    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        return NORMAL.bounds()
-
-    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
-        return NORMAL.narrowness(nuisances)
 
 
 def _text(v: float) -> str:

@@ -14,15 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..design.known import OPEN
-from .base import Facts
 from .censored import mills
-from .gaussian import Gaussian
-
-NORMAL = Gaussian()
+from .latent import NORMAL, Latent
 
 
 @dataclass(frozen=True)
-class Interval(Facts):
+class Interval(Latent):
     """Numbers of which an interval is known; `center` and `scale` are those of the response that eta is
     of."""
 
@@ -30,11 +27,6 @@ class Interval(Facts):
     center: float = 0.0
     scale: float = 1.0
 
-    nuisances = 1
-    nuisance_names = ("log(variance)",)
-    nuisance_units = (2.0,)
-    boundaries = (("", ""),)
-    scales_response = True
     takes_bounds = True
 
     def on(self, center: float, scale: float) -> Interval:
@@ -100,18 +92,6 @@ class Interval(Facts):
 
     def cdf(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
         return NORMAL.cdf(eta[..., :2], y)
-
-    def marginal(self, y: np.ndarray, w: np.ndarray, offset: np.ndarray | float = 0.0) -> np.ndarray:
-        return NORMAL.marginal(y, w, offset)
-
-    def spread(self, y: np.ndarray) -> np.ndarray:
-        return y
-
-    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        return NORMAL.bounds()
-
-    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
-        return NORMAL.narrowness(nuisances)
 
 
 def _log_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -151,6 +151,9 @@ class TestFits:
             mine, other = mapped.covariance_matrix(cov=cov), memory.covariance_matrix(cov=cov)
             np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
 
+    def test_the_smaller_fit_of_a_sample_is_not_compared_with_all_rows(self, mapped):
+        assert mapped.fit_.evidence.smaller is None
+
     @pytest.mark.parametrize("kind", ["folder", pytest.param("iterator", marks=pytest.mark.slow)])
     def test_blocks_are_the_same_from_anywhere(self, data, folder, mapped, kind):
         other = model(folder if kind == "folder" else batches(data, 999))

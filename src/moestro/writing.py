@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from .errors import FileError
+from .errors import DataError, FileError
 
 Path = str | os.PathLike[str]
 DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)")  # what a shell's >(command) is called
@@ -67,7 +67,18 @@ def write(path: Path, data: bytes | str) -> None:
             finally:
                 os.close(handle)
             return
-        _replace(target, content)
+        with _replaced(target) as handle:
+            _all(handle, content)
+
+
+@contextmanager
+def in_pieces(path: Path) -> Iterator[io.RawIOBase]:
+    """A file to `write` piece by piece, which takes its name where the block ends without an error."""
+    name = os.fspath(path)
+    with _one_line(name):
+        target = resolve(name)
+    with _one_line(name, (OSError,)), _replaced(target) as handle:
+        yield _Pieces(handle)
 
 
 def write_figure(path: Path, figure: Any, **options: Any) -> None:
@@ -167,7 +178,9 @@ def lock(handle: int, wait: bool = True) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
-def _replace(target: str, content: bytes) -> None:
+@contextmanager
+def _replaced(target: str) -> Iterator[int]:
+    """The open neighbour that takes the name of `target` at the end."""
     folder = os.path.dirname(target)
     old = os.stat(target) if os.path.exists(target) else None
     half = os.path.join(folder, TEMPORARY.format(secrets.token_hex(8)))
@@ -177,7 +190,7 @@ def _replace(target: str, content: bytes) -> None:
         try:
             if old is not None:
                 _like(half, old)
-            _all(handle, content)
+            yield handle
             disk.fsync(handle)
         finally:
             os.close(handle)
@@ -218,6 +231,22 @@ def _all(handle: int, content: bytes) -> None:
         rest = rest[count:]
 
 
+class _Pieces(io.RawIOBase):
+    def __init__(self, handle: int) -> None:
+        self.handle, self.at = handle, 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        _all(self.handle, memoryview(data).cast("B"))
+        self.at += memoryview(data).nbytes
+        return memoryview(data).nbytes
+
+    def tell(self) -> int:
+        return self.at
+
+
 def _through(stream: int, content: bytes) -> None:
     own = {1: sys.stdout, 2: sys.stderr}.get(stream)
     if own is not None:
@@ -247,13 +276,13 @@ def _cut_half_line(handle: int) -> int:
 
 
 @contextmanager
-def _one_line(name: str) -> Iterator[None]:
+def _one_line(name: str, kinds: tuple[type[Exception], ...] = (OSError, ValueError)) -> Iterator[None]:
     """What the system says, as a `FileError`; a pipe whose reader has gone is its own error."""
     try:
         yield
-    except FileError:
+    except DataError:
         raise
-    except (OSError, ValueError) as error:
+    except kinds as error:
         if isinstance(error, BrokenPipeError) and descriptor(name) is not None:
             raise
         reason = getattr(error, "strerror", None) or str(error)

@@ -105,7 +105,6 @@ def _fit_plain(
 ) -> None:
     from dataclasses import replace
 
-    from ..design.frames import columns
     from ..inference import Request
     from ..summary import summary_text, sweep_text
     from ..threads import thread_count
@@ -142,6 +141,25 @@ def _fit_plain(
         covariance = model.estimate_covariance(result.rows, Request(cov), options["engine"], threads)
         model = replace(model, covariances={cov: covariance})
     say(summary_text(model, covariance, without=without))
+    _deliver(model, result, table, frame, weights, (out, plot, report), options, say)
+
+
+def _deliver(
+    model: Any,
+    result: Any,
+    table: Any,
+    frame: Any,
+    weights: Any,
+    files: tuple[str | None, str | None, str | None],
+    options: dict[str, Any],
+    say: Printer,
+) -> None:
+    """Write the files that were asked for: model, picture, report."""
+    from dataclasses import replace
+
+    from ..design.frames import columns
+
+    out, plot, report = files
     if out:
         model.save(out)
         say(f"\nmodel written to {out}")

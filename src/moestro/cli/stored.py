@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from itertools import groupby
 from typing import Any
 
 from ..errors import FileError
+from ..writing import in_pieces
 
 
 def predict_stored(model: Any, path: str, out: str | None, table: Callable[[dict], dict[str, Any]]) -> None:
@@ -48,25 +49,14 @@ def _response(model: Any) -> set[str]:
     return set(reads(text, False)[0]) if text else set(model.responses)
 
 
-def _write(path: str, blocks: Any) -> None:
-    """Blocks of columns into one file, by a neighbour that takes its name at the end."""
+def _write(path: str, blocks: Iterable[dict[str, Any]]) -> None:
+    """Blocks of columns into one file of Parquet."""
     import pyarrow
     import pyarrow.parquet
 
-    neighbour, writer = path + ".tmp", None
-    try:
-        for block in blocks:
-            made = pyarrow.table(block)
+    with in_pieces(path) as file, ExitStack() as stack:
+        writer = None
+        for made in map(pyarrow.table, blocks):
             if writer is None:
-                writer = pyarrow.parquet.ParquetWriter(neighbour, made.schema)
+                writer = stack.enter_context(pyarrow.parquet.ParquetWriter(file, made.schema))
             writer.write_table(made.cast(writer.schema))
-        if writer is not None:
-            writer.close()
-            os.replace(neighbour, path)
-    except OSError as error:
-        raise FileError(f"{path}: cannot be written ({' '.join(str(error).split())})") from error
-    finally:
-        if writer is not None and writer.is_open:
-            writer.close()
-        with suppress(FileNotFoundError):
-            os.remove(neighbour)

@@ -85,12 +85,12 @@ def fit_problem(problem: Problem, options: Options, below: Fit | None = None) ->
             status=best.status,
             n_iter=best.iterations,
             starts=starts_table(stage.everyone, best),
-            evidence=None if options.only_initial else _beside(evidence(stage, share, best), below),
+            evidence=None if options.only_initial else _beside(evidence(stage, share, best), below, problem),
         )
 
 
-def _beside(found: Evidence, below: Fit | None) -> Evidence:
-    if below is None or not below.status.usable:
+def _beside(found: Evidence, below: Fit | None, problem: Problem) -> Evidence:
+    if below is None or not _comparable(below, problem):
         return found
     return replace(found, smaller=below.log_likelihood, smaller_size=below.n_parameters)
 

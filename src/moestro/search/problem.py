@@ -163,15 +163,13 @@ class Problem(Protocol):
 
     def simpler(self) -> Problem | None: ...  # a model within this one whose optimum is a start
 
-    def shuffled(
-        self, seed: np.random.SeedSequence
-    ) -> np.ndarray: ...  # a random order (u,) of the units at hand
+    # a random order (u,) of the units at hand
+    def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray: ...
 
     def subset(self, rows: np.ndarray) -> Problem: ...  # of these units at hand
 
-    def beside(self, samples: Sequence[Any]) -> Problem: ...
-
     # the same, polished with what these growing random parts of it say of its curvature, where that pays
+    def beside(self, samples: Sequence[Any]) -> Problem: ...
 
     def fit(self, end: End, **common: Any) -> Fit: ...  # frozen, in the user's units
 

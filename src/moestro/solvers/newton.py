@@ -8,6 +8,7 @@ region has the shape that the likelihood gives it, and lam follows the agreement
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,32 +44,18 @@ class Newton:
         D = e.information.copy() if whole else e.information[np.ix_(inner, inner)]
         diagonal = D.reshape(-1)[:: len(inner) + 1]
         diagonal += RIDGE * objective.weight_sum + ROUNDOFF * diagonal
-        box = objective.coordinates.lower[inner], objective.coordinates.upper[inner]
-
         if objective.gradient_norm(phi, e.gradient) <= self.escape_at:
             left = _leave_saddle(objective, state, inner, -H, D)
             if left is not None:
                 return left
-
-        def propose(lam: float) -> tuple[np.ndarray | None, float] | None:
-            p = solve_definite(lam * D - H, g)
-            if p is None:
-                return None
-            target = np.clip(phi[inner] + p, *box)
-            p = target - phi[inner]
-            if not np.any(p):
-                return None, 0.0
-            predicted = float(g @ p + 0.5 * p @ (H @ p))
-            trial = phi.copy()
-            trial[inner] = target
-            return (trial, predicted) if predicted > 0 else None
 
         def look(trial: np.ndarray) -> tuple[Evaluation, float]:
             new = objective.evaluate(trial, Order.CURVATURE)
             return new, new.value if _finite(new) else np.nan
 
         new, trial, lam = damped_step(
-            e.value, lam, ROUNDING * (1 + abs(e.value)), propose,
+            e.value, lam, ROUNDING * (1 + abs(e.value)),
+            proposals(objective, phi, inner, g, -H, D),
             lambda trial: objective.evaluate(trial, Order.VALUE).value, look,
             lambda trial, new: _finite(new) and _norm(objective, trial, new) < 0.5 * _norm(objective, phi, e),
             LEAST,
@@ -76,6 +63,29 @@ class Newton:
         if trial is not None:
             return _end(objective, State(trial, new, lam), float(np.abs(trial - phi).max()))
         return _end(objective, State(phi, e, lam), 0.0, stuck=True)
+
+
+def proposals(
+    objective: Target, phi: np.ndarray, inner: np.ndarray, g: np.ndarray, A: np.ndarray, D: np.ndarray
+) -> Callable[[float], tuple[np.ndarray | None, float] | None]:
+    """What `damped_step` asks for: by lam the step p of the coordinates `inner`, (A + lam D) p = g, cut at
+    the box, and its gain g'p - p'A p / 2; g (j,), A and D (j, j) of these coordinates alone."""
+    box = objective.coordinates.lower[inner], objective.coordinates.upper[inner]
+
+    def propose(lam: float) -> tuple[np.ndarray | None, float] | None:
+        p = solve_definite(lam * D + A, g)
+        if p is None:
+            return None
+        target = np.clip(phi[inner] + p, *box)
+        p = target - phi[inner]
+        if not np.any(p):
+            return None, 0.0
+        predicted = float(g @ p - 0.5 * p @ (A @ p))
+        trial = phi.copy()
+        trial[inner] = target
+        return (trial, predicted) if predicted > 0 else None
+
+    return propose
 
 
 def is_definite(M: np.ndarray) -> bool:

@@ -23,7 +23,7 @@ from ..engine import Evaluation, Order
 from .base import ROUNDING, Info, State, Target
 from .damping import damped_step
 from .em import RIDGE, ROUNDOFF
-from .newton import LEAST, SADDLE, Newton, is_definite, solve_definite
+from .newton import LEAST, SADDLE, Newton, is_definite, proposals, solve_definite
 
 SLOW = 0.6  # share of the gradient that a step leaves from which the curvature is taken anew
 CURVED = 1e-8  # s'y beside s'Ds from which a step says something of the curvature
@@ -101,20 +101,6 @@ class Sampled:
         inner = np.flatnonzero(objective.inward(phi, g))
         assert memory.A is not None and memory.D is not None
         A, D = memory.A[np.ix_(inner, inner)], memory.D[np.ix_(inner, inner)]
-        box = objective.coordinates.lower[inner], objective.coordinates.upper[inner]
-
-        def propose(lam: float) -> tuple[np.ndarray | None, float] | None:
-            p = solve_definite(lam * D + A, g[inner])
-            if p is None:
-                return None
-            target = np.clip(phi[inner] + p, *box)
-            p = target - phi[inner]
-            if not np.any(p):
-                return None, 0.0
-            predicted = float(g[inner] @ p - 0.5 * p @ (A @ p))
-            trial = phi.copy()
-            trial[inner] = target
-            return (trial, predicted) if predicted > 0 else None
 
         def look(trial: np.ndarray) -> tuple[Evaluation, float]:
             new = objective.evaluate(trial, Order.GRADIENT)
@@ -122,7 +108,8 @@ class Sampled:
             return new, new.value if finite else np.nan
 
         return damped_step(
-            e.value, memory.lam, ROUNDING * (1 + abs(e.value)), propose,
+            e.value, memory.lam, ROUNDING * (1 + abs(e.value)),
+            proposals(objective, phi, inner, g[inner], A, D),
             lambda trial: objective.evaluate(trial, Order.VALUE).value, look,
             lambda trial, new: _norm(objective, trial, new) < 0.5 * _norm(objective, phi, e),
             LEAST,

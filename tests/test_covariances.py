@@ -85,6 +85,22 @@ class TestSurvey:
             got = standard_errors(kind(1).fit(x, y, w).inference("survey", **how))
             np.testing.assert_allclose(got, expected, rtol=1e-6)
 
+    @pytest.mark.parametrize("family", ["gaussian", "poisson"])
+    @pytest.mark.parametrize("name", ["strata", "strata_fpc", "clusters", "clusters_fpc"])
+    def test_as_r_has_them(self, name, family):
+        """svyglm of R's survey on samples of California's schools: tests/witness/survey.R."""
+        known = json.loads((Path(__file__).parent / "witness" / "survey.json").read_text())
+        d = known["apistrat" if name.startswith("strata") else "apiclus1"]
+        x = np.column_stack([d["ell"], d["meals"]])
+        y = np.array(d["api00" if family == "gaussian" else "students"], dtype=float)
+        how = {"strata": np.array(d["stype"])} if name.startswith("strata") else {"cluster": d["dnum"]}
+        how |= {"fpc": np.array(d["fpc"])} if name.endswith("fpc") else {}
+        moe = MoERegressor(1, family=family, tol=1e-11).fit(x, y, np.array(d["pw"]))
+        table = moe.inference("survey", **how)
+        theirs = known[f"{name}_{family}"]
+        np.testing.assert_allclose(table["estimate"][:3], theirs["estimate"], rtol=1e-7)
+        np.testing.assert_allclose(standard_errors(table), theirs["se"], rtol=1e-6)
+
     def test_the_mean_of_a_simple_random_sample(self):
         """(1 - n / N) s² / n."""
         y = np.random.default_rng(1).gamma(2.0, size=50)

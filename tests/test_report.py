@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cache
 from html.parser import HTMLParser
 
 import numpy as np
@@ -60,7 +61,7 @@ def penalised():
 
 def grades():
     x, y = three_classes()
-    return MoEClassifier(2, family="ordinal", **FEW).fit(x, y), ()
+    return MoEClassifier(2, family="ordinal", levels=["a", "b", "c"], **FEW).fit(x, y), ()
 
 
 def zeros():
@@ -154,22 +155,21 @@ def check(path, explorer=True):
 
 
 @pytest.fixture(scope="module")
-def page_of(tmp_path_factory):
-    """The report of a fit, written once."""
-    folder, written = tmp_path_factory.mktemp("reports"), {}
+def reported(tmp_path_factory):
+    """A fit and its report, made once."""
+    folder = tmp_path_factory.mktemp("reports")
 
+    @cache
     def of(name):
-        if name not in written:
-            moe, data = FITS[name]()
-            written[name] = folder / f"{name}.html"
-            moe.report(written[name], *data)
-        return written[name]
+        moe, data = FITS[name]()
+        moe.report(folder / f"{name}.html", *data)
+        return moe, folder / f"{name}.html"
 
     return of
 
 
-def test_names_are_text_and_nothing_else(page_of):
-    read = check(page_of("hostile"))
+def test_names_are_text_and_nothing_else(reported):
+    read = check(reported("hostile")[1])
     for name in NAMES:
         assert name in read.text
     assert not [t for t, _ in read.tags if t in ("b", "img")]
@@ -180,8 +180,8 @@ def test_names_are_text_and_nothing_else(page_of):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in FITS if n != "hostile"])
-def test_every_fit_has_its_report(name, page_of):
-    read = check(page_of(name), explorer=name not in WITHOUT)
+def test_every_fit_has_its_report(name, reported):
+    read = check(reported(name)[1], explorer=name not in WITHOUT)
     assert "No picture" not in read.text
     if name == "collapsed":
         first = read.text.index("What was fitted, on what", read.text.index("Variance collapsed"))
@@ -247,9 +247,9 @@ ASKED = """cases => {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FITS)
-def test_in_a_browser(name, page_of, browser):
+def test_in_a_browser(name, reported, browser):
     """No error, no overflow at two widths, from file://; the explorer moves, with the library's numbers."""
-    path = page_of(name)
+    moe, path = reported(name)
     for width in (1280, 390):
         page = browser.new_page(viewport={"width": width, "height": 900})
         said = []
@@ -268,7 +268,6 @@ def test_in_a_browser(name, page_of, browser):
             assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert not said
     if name not in WITHOUT:
-        moe, _ = FITS[name]()
         spec = json.loads(Reader(path.read_text("utf-8")).scripts[0])
         values = drawn(spec, 50, np.random.default_rng(0))
         exact = expected(moe, spec, values, spec["grids"][0] if spec["grids"] else [], 0)

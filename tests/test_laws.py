@@ -68,6 +68,7 @@ TABLE = {
     "beta": softmax("beta"),
     "weibull": softmax("weibull"),
     "student experts": softmax("student"),
+    "skew t experts": softmax("skew-t"),
     "censored": softmax("censored"),
     "interval": softmax("interval"),
     "truncated poisson": softmax("truncated-poisson"),

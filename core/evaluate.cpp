@@ -9,6 +9,9 @@
 #include <string>
 
 #include "problem.hpp"
+#if defined(MOESTRO_X86)
+#include "cpu.hpp"
+#endif
 
 namespace moestro {
 
@@ -30,13 +33,9 @@ double* Workspace::take(size_t doubles) {
 static std::vector<const Isa*> usable() {
     std::vector<const Isa*> found{&baseline::kIsa};
 #if defined(MOESTRO_X86)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        found.push_back(&avx2::kIsa);
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-            __builtin_cpu_supports("avx512vl"))
-            found.push_back(&avx512::kIsa);
-    }
+    static const Processor here;
+    if (here.avx2) found.push_back(&avx2::kIsa);
+    if (here.avx512) found.push_back(&avx512::kIsa);
 #endif
     return found;
 }

@@ -93,7 +93,8 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "status)', as weibull too); of classes multinomial, of classes in an order ordinal; of "
                 "counts poisson, negative-binomial, truncated-poisson; of positive numbers gamma, "
                 "inverse-gaussian, lognormal, weibull; of shares beta; of 0 and 1 binomial, "
-                "binomial-probit, binomial-cloglog. One for each expert with commas between them: zero,poisson."
+                "binomial-probit, binomial-cloglog. One for each expert with commas between them: "
+                "zero,poisson."
             )),
             click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
             click.option("--groups", metavar="COLUMN", help=(

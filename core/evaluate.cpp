@@ -9,6 +9,9 @@
 #include <string>
 
 #include "problem.hpp"
+#if defined(MOESTRO_X86)
+#include "cpu.hpp"
+#endif
 
 namespace moestro {
 
@@ -30,13 +33,9 @@ double* Workspace::take(size_t doubles) {
 static std::vector<const Isa*> usable() {
     std::vector<const Isa*> found{&baseline::kIsa};
 #if defined(MOESTRO_X86)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-        found.push_back(&avx2::kIsa);
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-            __builtin_cpu_supports("avx512vl"))
-            found.push_back(&avx512::kIsa);
-    }
+    static const Processor here;
+    if (here.avx2) found.push_back(&avx2::kIsa);
+    if (here.avx512) found.push_back(&avx512::kIsa);
 #endif
     return found;
 }
@@ -124,7 +123,10 @@ void spread_missing(const Problem& pr, const std::vector<double>& M, Sums& out) 
 }  // namespace
 
 Sums evaluate(const Problem& pr, const Request& rq, const Isa& isa, int threads, bool (*interrupted)()) {
-    const Plan plan(pr, rq.order);
+    return evaluate(pr, Plan(pr, rq.order), rq, isa, threads, interrupted);
+}
+
+Sums evaluate(const Problem& pr, const Plan& plan, const Request& rq, const Isa& isa, int threads, bool (*interrupted)()) {
     const size_t P = size_t(pr.parameters());
     const size_t missing = pr.grouped() && rq.order >= 3 ? P * P : 0;
     const int64_t chunks = chunk_count(pr.n, P + plan.gram_size + missing);

@@ -1,5 +1,6 @@
 """Small random problems that every table of laws runs over."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,9 @@ SLOW = {
     "test_scikit_learn": ("MoERegressorCV",),
     "TestEveryEstimator": (
         "cosine", "activated temperature", "adaptive l1", "group", "oracle", "elastic net",
-        "l1 multinomial", "student",
+        "l1 multinomial", "student", "skew t",
     ),
+    "TestEveryFamily": ("skew-t-",),
     "test_the_value_never_falls": (
         "cosine", "activated temperature", "adaptive l1", "group", "elastic net",
     ),
@@ -70,8 +72,8 @@ def pytest_collection_modifyitems(items):
 COMPILED = ("multinomial", "gaussian", "shared", "poisson")
 FAMILIES = (
     *COMPILED, "negative-binomial", "binomial", "binomial-probit",
-    "binomial-cloglog", "gamma", "inverse-gaussian", "lognormal", "beta", "student", "trials", "weibull",
-    "truncated-poisson", "ordinal", "zero,poisson", "zero,gamma",
+    "binomial-cloglog", "gamma", "inverse-gaussian", "lognormal", "beta", "student", "skew-t", "trials",
+    "weibull", "truncated-poisson", "ordinal", "zero,poisson", "zero,gamma",
     "censored[1:5]", "interval", "survival",
 )  # fmt: skip
 GATES = ("softmax",)
@@ -189,3 +191,24 @@ def three_classes(n=300, seed=0):
 @pytest.fixture
 def lines():
     return two_lines()
+
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's chromium without a window, each time with a new profile; tests that ask for it are slow."""
+    api = pytest.importorskip(
+        "playwright.sync_api", reason="the browser is driven by playwright, which is not here"
+    )
+    if BROWSER is None:
+        pytest.skip("Debian's chromium is not here")
+    with api.sync_playwright() as p:
+        opened = p.chromium.launch(executable_path=BROWSER, args=FLAGS)
+        yield opened
+        opened.close()

@@ -4,6 +4,7 @@ import ast
 import csv
 import errno
 import graphlib
+import io
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ import moestro.cli
 from conftest import two_lines
 from moestro import DataError, load_model
 from moestro.cli import main
+from moestro.cli.progress import Progress
 from moestro.datasets import dataset_path, load_dataset
 
 pytest.importorskip("formulaic")
@@ -380,6 +382,22 @@ class TestFiles:
         refuses(
             "fit", path, "-f", "y ~ x", "--weights", "n", match="column 'n' (--weights) is negative in row 2"
         )
+
+
+def test_progress_on_a_terminal_has_the_best_so_far(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    for kind, shown in ((Terminal, True), (io.StringIO, False)):
+        monkeypatch.setattr("sys.stderr", kind())
+        with Progress() as progress:
+            progress.begin(2)
+            progress.show("search", 3, 10, "best log-likelihood -7.25, found 2 times")
+            progress.show("polish", 1, 2, "")
+        said = sys.stderr.getvalue()
+        assert ("2 experts, search:  30%" in said and "-7.25, found 2 times]" in said) == shown
+        assert ("2 experts, polish" in said) == shown
 
 
 def test_commands_import_in_one_direction():

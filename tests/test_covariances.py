@@ -4,6 +4,7 @@ corrections of small samples, simultaneous intervals."""
 import json
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
@@ -84,6 +85,22 @@ class TestSurvey:
         for kind in (MoERegressor, LocatedMoERegressor):
             got = standard_errors(kind(1).fit(x, y, w).inference("survey", **how))
             np.testing.assert_allclose(got, expected, rtol=1e-6)
+
+    @pytest.mark.parametrize("family", ["gaussian", "poisson"])
+    @pytest.mark.parametrize("name", ["strata", "strata_fpc", "clusters", "clusters_fpc"])
+    def test_as_r_has_them(self, name, family):
+        """svyglm of R's survey on samples of California's schools: tests/witness/survey.R."""
+        known = json.loads((Path(__file__).parent / "witness" / "survey.json").read_text())
+        d = known["apistrat" if name.startswith("strata") else "apiclus1"]
+        x = np.column_stack([d["ell"], d["meals"]])
+        y = np.array(d["api00" if family == "gaussian" else "students"], dtype=float)
+        how = {"strata": np.array(d["stype"])} if name.startswith("strata") else {"cluster": d["dnum"]}
+        how |= {"fpc": np.array(d["fpc"])} if name.endswith("fpc") else {}
+        moe = MoERegressor(1, family=family, tol=1e-11).fit(x, y, np.array(d["pw"]))
+        table = moe.inference("survey", **how)
+        theirs = known[f"{name}_{family}"]
+        np.testing.assert_allclose(table["estimate"][:3], theirs["estimate"], rtol=1e-7)
+        np.testing.assert_allclose(standard_errors(table), theirs["se"], rtol=1e-6)
 
     def test_the_mean_of_a_simple_random_sample(self):
         """(1 - n / N) s² / n."""
@@ -202,9 +219,9 @@ class TestBootstrap:
         def one(i):
             return None if i % 3 == 0 else i
 
-        assert repeat(one, iter(range(9)), 1, "bootstrap") == ([1, 2, 4, 5, 7, 8], 3)
+        assert repeat(one, iter(range(9)), 1, Request("bootstrap")) == ([1, 2, 4, 5, 7, 8], 3)
         with pytest.raises(DataError, match="only 1 of 5 refits"):
-            repeat(lambda i: i or None if i > 3 else None, iter(range(5)), 1, "bootstrap")
+            repeat(lambda i: i or None if i > 3 else None, iter(range(5)), 1, Request("bootstrap"))
 
     def test_experts_of_a_searched_refit_are_matched(self, lines):
         fit = MoERegressor(2, **FEW).fit(*lines).fit_
@@ -377,3 +394,20 @@ def test_a_unit_of_the_same_name_in_another_stratum_is_another_one():
     s = Survey.of(np.array([1, 2, 1, 2]), np.array(["a", "a", "b", "b"]), None, 4)
     assert s.groupings[0].count == 4
     np.testing.assert_array_equal(s.factor, [2.0, 2.0])
+
+
+def test_refits_say_how_far_they_are(lines, capsys):
+    moe = MoERegressor(2, verbose=1, n_jobs=2, **FEW).fit(*lines)
+    capsys.readouterr()
+    moe.inference("bootstrap", n_bootstrap=12, random_state=0)
+    assert "bootstrap" in capsys.readouterr().err
+    moe.set_params(verbose=0).inference("bootstrap", n_bootstrap=12, random_state=0)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.slow
+def test_refits_on_processes_are_the_same(lines):
+    moe = MoERegressor(2, n_jobs=2, **FEW).fit(*lines)
+    with joblib.parallel_config("loky"):
+        found = moe.inference("bootstrap", n_bootstrap=8, random_state=0)
+    assert found["se"] == moe.inference("bootstrap", n_bootstrap=8, random_state=0)["se"]

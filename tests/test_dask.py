@@ -76,3 +76,12 @@ def test_without_a_client(data):
     frame = dd.from_pandas(pd.DataFrame(data), npartitions=2)
     with pytest.raises(DataError, match=r"make a distributed.Client first"):
         fitted(frame)
+
+
+def test_refits_run_on_the_workers(data):
+    joblib = pytest.importorskip("joblib")
+    x, y = data["a"][:500, None], data["y"][:500]
+    moe = MoERegressor(2, n_starts=2, random_state=0, n_jobs=1).fit(x, y)
+    with cluster(2) as local, distributed.Client(local), joblib.parallel_config("dask"):
+        found = moe.inference("bootstrap", n_bootstrap=8, random_state=0)
+    assert found["se"] == moe.inference("bootstrap", n_bootstrap=8, random_state=0)["se"]

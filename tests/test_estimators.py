@@ -3,7 +3,9 @@ constructor word, and files."""
 
 import inspect
 import pickle
+import re
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -175,8 +177,46 @@ def test_random_state_decides():
 
 @pytest.mark.parametrize("kind", [MoERegressor, LocatedMoERegressor])
 def test_verbose_shows_progress(kind, capfd):
-    kind(verbose=1, random_state=0).fit(*two_lines())
-    assert "search" in capfd.readouterr().err
+    moe = kind(verbose=1, random_state=0).fit(*two_lines())
+    said = capfd.readouterr().err
+    assert "search" in said
+    assert f"best log-likelihood {moe.search_.best:.2f}, found" in said
+
+
+class Bar:
+    """What a notebook's bar is told, for `tqdm.auto` is either."""
+
+    every: ClassVar[list] = []
+
+    def __init__(self, total, desc, leave):
+        self.total, self.desc, self.n, self.notes, self.closed = total, desc, 0, [], False
+        Bar.every.append(self)
+
+    def set_postfix_str(self, note):
+        self.notes.append(note)
+
+    def update(self, n):
+        assert not self.closed
+        self.n += n
+
+    def close(self):
+        self.closed = True
+
+
+def test_progress_says_how_often_the_best_was_found(monkeypatch):
+    monkeypatch.setattr("tqdm.auto.tqdm", Bar)
+    monkeypatch.setattr(Bar, "every", [])
+    moe = MoERegressor(verbose=1, random_state=0).fit(*two_lines())
+    bar = next(b for b in Bar.every if b.desc == "search")
+    assert bar.closed
+    assert bar.n == bar.total
+    found = [re.fullmatch(r"best log-likelihood (-?[\d.]+), found (once|\d+ times)", n) for n in bar.notes]
+    assert len(found) > 1
+    values = [float(m[1]) for m in found]
+    assert values == sorted(values)
+    times = [1 if m[2] == "once" else int(m[2].split()[0]) for m in found]
+    assert values[-1] == round(moe.search_.best, 2)
+    assert times[-1] == moe.search_.found
 
 
 @pytest.mark.parametrize("backend", ["pandas", "polars", "pyarrow"])
@@ -216,7 +256,7 @@ SOFTMAX |= {"reference_expert", "gate_at"}
 # Constructor words that not all have, and why.
 OWN_WORDS = {
     # classes have an order or none, and no variance
-    MoERegressor: SEARCHED | SOFTMAX | {"family", "shared_variance", "memory_limit"},
+    MoERegressor: SEARCHED | SOFTMAX | {"family", "shared_variance", "variances", "memory_limit"},
     MoEClassifier: SEARCHED | SOFTMAX | {"family", "levels", "memory_limit"},
     # they choose on paths, which have their own solver
     MoERegressorCV: {"alphas", "gate_ratios", "criterion", "cv", "family", "shared_variance"},

@@ -10,17 +10,14 @@ import pandas
 import pytest
 
 from conftest import FAMILIES, response, two_lines
-from moestro import LocatedMoERegressor, MoEClassifier, MoERegressor
+from moestro import LocatedMoERegressor, MoEClassifier, MoERegressor, experts, gates
 from moestro.design import FormulaDesign
 from moestro.plots.data import rows_of
 from moestro.report import NotHere, explorer_of
 
 NODE = shutil.which("node")
 FEW = {"random_state": 0, "n_starts": 1, "max_iter": 1}
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::moestro.errors.SearchWarning"),
-    pytest.mark.skipif(NODE is None, reason="the page's script is run by node, which is not here"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::moestro.errors.SearchWarning")
 SCRIPT = """
 const explorer = require(process.argv[1]);
 const asked = JSON.parse(require("fs").readFileSync(0, "utf8"));
@@ -158,7 +155,9 @@ def agree(found, exact, what):
     np.testing.assert_allclose(found, exact, rtol=1e-9, atol=1e-9, err_msg=what)
 
 
-def test_every_family_gate_and_design_as_in_python():
+@pytest.fixture(scope="module")
+def table():
+    """What is asked of every model at 50 random inputs, and what Python answers."""
     rng = np.random.default_rng(0)
     asked, answers = [], []
     for name, (make, word) in MODELS.items():
@@ -171,9 +170,34 @@ def test_every_family_gate_and_design_as_in_python():
             grid = spec["grids"][place] if spec["grids"] else []
             asked.append({"spec": spec, "cases": values.tolist(), "grid": grid, "response": place})
             answers.append((name, expected(moe, spec, values, grid, place)))
-    for (name, exact), found in zip(answers, in_node(json.loads(json.dumps(asked))), strict=True):
+    return json.loads(json.dumps(asked)), answers
+
+
+def all_agree(answers, found):
+    for (name, exact), answer in zip(answers, found, strict=True):
         for part, numbers in zip(("gate", "means", "density"), exact, strict=True):
-            agree([case[part] for case in found], numbers, f"{name}: {part}")
+            agree([case[part] for case in answer], numbers, f"{name}: {part}")
+
+
+@pytest.mark.skipif(NODE is None, reason="the page's script is run by node, which is not here")
+def test_every_family_gate_and_design_as_in_python(table):
+    asked, answers = table
+    all_agree(answers, in_node(asked))
+
+
+@pytest.mark.slow
+def test_every_family_gate_and_design_in_a_browser(table, browser):
+    asked, answers = table
+    page = browser.new_page()
+    page.add_script_tag(path=str(files("moestro.report") / "explorer.js"))
+    answer = "a => a.cases.map(c => moestro.evaluate(a.spec, c, a.grid, a.response))"
+    all_agree(answers, [page.evaluate(answer, a) for a in asked])
+
+
+def test_no_family_and_no_gate_is_left_out():
+    families = {part for name in FAMILIES for part in name.split("[")[0].split(",")}
+    assert {*experts.FAMILIES} <= families
+    assert {*gates.GATES} <= {*GATES}
 
 
 def test_what_a_page_cannot_evaluate_says_why():

@@ -1,6 +1,7 @@
 """Clusters, the jackknife and tests of hypotheses: against statsmodels, brute force and closed forms."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -311,3 +312,10 @@ class TestR:
         np.testing.assert_allclose(ours[order], theirs, rtol=2e-3)
         se = np.array([r["se"] for r in rows]).reshape(2, 2)[order]
         np.testing.assert_allclose(se, errors, rtol=5e-3)
+
+
+def test_without_the_package_marginaleffects_a_line_says_so(lines, monkeypatch):
+    monkeypatch.setitem(sys.modules, "marginaleffects.classes", None)
+    monkeypatch.delitem(sys.modules, "moestro.estimators.marginal_effects", raising=False)
+    with pytest.raises(DataError, match="pip install marginaleffects"):
+        MoERegressor(1).fit(*lines).to_marginaleffects(lines[0])

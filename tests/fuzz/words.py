@@ -7,7 +7,8 @@ from moestro import LocatedMoERegressor, MoEClassifier, MoEClassifierCV, MoERegr
 
 # Each family by what its response is like; of censored experts also the limits.
 FAMILIES = {
-    "gaussian": "numbers", "student": "numbers", "censored[0:]": "clipped", "censored[:1]": "clipped",
+    "gaussian": "numbers", "student": "numbers", "skew-t": "numbers",
+    "censored[0:]": "clipped", "censored[:1]": "clipped",
     "censored[0:1]": "clipped", "censored": "clipped", "interval": "ends", "weibull": "times",
     "poisson": "counts", "negative-binomial": "counts", "truncated-poisson": "ones", "binomial": "trials",
     "binomial-probit": "trials", "binomial-cloglog": "trials", "gamma": "positive",
@@ -56,6 +57,8 @@ def model(c: Seeded) -> tuple[Any, dict[str, Any], str]:
     if c.whole(1, 3) > 1:
         words["family"], kind = family(c, which in ("plain", "gate"))
         words["shared_variance"] = c.whole(1, 4) == 1 and words["family"] == "gaussian"
+        if which in ("plain", "gate"):
+            words["variances"] = c.often(None, ("equal", [[1, 2]]), 6)
         members = words["family"].split(",") if isinstance(words["family"], str) else words["family"]
         if len(members) > 1 and c.whole(1, 6) > 1:
             words["n_experts"] = len(members)

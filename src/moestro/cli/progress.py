@@ -26,8 +26,8 @@ class Progress:
         """A new number of experts."""
         self.k, self.stage = k, ""
 
-    def show(self, stage: str, done: int, total: int) -> None:
-        """`done` of `total` pieces of a stage."""
+    def show(self, stage: str, done: int, total: int, note: str) -> None:
+        """`done` of `total` pieces of a stage, and what is known by then."""
         if self.quiet:
             return
         if stage != self.stage:
@@ -38,6 +38,8 @@ class Progress:
             noun = "expert" if self.k == 1 else "experts"
             self.bar = tqdm(total=total, desc=f"{self.k} {noun}, {stage}", leave=False, file=sys.stderr)
         self.bar.update(done - self.bar.n)
+        if note:
+            self.bar.set_postfix_str(note)
 
     def write(self, say: Callable[[Any], None], fit: Any) -> None:
         """Print between bars."""

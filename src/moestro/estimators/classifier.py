@@ -66,7 +66,7 @@ class MoEClassifier(Classifier):
     n_jobs : int or None
         Threads; None means all cores. Results are the same for any number.
     verbose : int, default=0
-        Above 0 shows progress.
+        Above 0 shows progress, with the best log-likelihood so far and how often it was found.
     missing : {"error", "drop"}, default="error"
         Rows with a missing value in a column that is read are refused, or left out of the fit (`dropped_`
         counts them and names the columns) and of averages, and predictions are NaN there.

@@ -161,15 +161,18 @@ def numbers_of(estimator: Any, X: Any) -> Any:
 
 
 def printer() -> Any:
+    """Shows how far a search has come, on the terminal or in a notebook."""
     from tqdm.auto import tqdm
 
     bars: dict[str, Any] = {}
 
-    def show(stage: str, done: int, total: int) -> None:
+    def show(stage: str, done: int, total: int, note: str) -> None:
         bar = bars.get(stage)
         if bar is None or bar.n >= done:
             bar = bars[stage] = tqdm(total=total, desc=stage, leave=False)
         bar.update(done - bar.n)
+        if note:
+            bar.set_postfix_str(note)
         if done == total:
             bar.close()
 

@@ -61,7 +61,7 @@ class LocatedMoERegressor(Regressor):
     n_jobs : int or None
         Threads; None means all cores. Results are the same for any number.
     verbose : int, default=0
-        Above 0 shows progress.
+        Above 0 shows progress, with the best log-likelihood so far and how often it was found.
     formula : str or None
         "y ~ columns": `fit` and `predict` then take frames, see `from_formula`.
     missing : {"error", "drop", "marginal"}, default="error"

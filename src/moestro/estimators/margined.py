@@ -10,6 +10,7 @@ import numpy as np
 
 from ..design import FormulaDesign
 from ..design.response import check_weights
+from ..errors import DataError
 from ..inference.bands import bands
 from ..inference.margins import Quantity, margins
 from ..tables import Table
@@ -139,6 +140,46 @@ class Margined(Described):
             quantities, values_of(quantities), model, design, covariance, level, simultaneous,
             bool(model.classes),
         )  # fmt: skip
+
+    def to_marginaleffects(
+        self, X: Any, *, of: Any = "mixture", offset: Any = None, cov: str = "observed", **how: Any
+    ) -> Any:
+        """The fit for the functions of the package marginaleffects (Arel-Bundock, Greifer and Heiss, 2024):
+        `avg_slopes`, `avg_comparisons`, `predictions`, `datagrid`, `hypotheses`.
+
+        Predictions are handed on with their exact derivatives, as linear functions of the estimates: give
+        these functions eps_vcov=1e-4, a step that rounds less than their own.
+
+        Parameters
+        ----------
+        X : array-like or frame
+            As `predict` takes it: the rows that those functions average over unless they get others.
+        of : {"mixture", "expert", "gate"} or several
+            What is predicted; experts, gate weights and classes are the column group.
+        offset : array-like of shape (n,), optional
+            As in `predict`.
+        cov, **how
+            As in `inference`: the covariance of the estimates, for the delta method.
+
+        Raises
+        ------
+        DataError
+            Without the package, or where a parameter has no standard error.
+
+        Examples
+        --------
+        >>> from moestro import MoERegressor, load_dataset  # doctest: +SKIP
+        >>> from marginaleffects import avg_slopes  # doctest: +SKIP
+        >>> tone = load_dataset("tone")  # doctest: +SKIP
+        >>> moe = MoERegressor.from_formula("tuned ~ stretchratio", tone, random_state=0)  # doctest: +SKIP
+        >>> avg_slopes(moe.to_marginaleffects(tone, of="expert"))  # doctest: +SKIP
+        """
+        try:
+            from .marginal_effects import MarginalEffectsModel
+        except ImportError as error:
+            raise DataError(f"marginaleffects is not there ({error}): pip install marginaleffects") from error
+        data, _ = self._columns(X, offset)
+        return MarginalEffectsModel(self._fitted(), self._covariance(cov, **how), data, self._quantities(of))
 
     def _columns(self, X: Any, offset: Any, sample_weight: Any = None) -> tuple[dict[str, np.ndarray], Any]:
         """The columns that the design reads, by name, and the weights of the same rows."""

@@ -18,12 +18,14 @@ from ..tables import Table
 from ..threads import thread_count
 from .attributes import FitAttributes
 from .found import KEPT, Found
+from .helpers import printer
 
 
 class Trust(FitAttributes):
     """Standard errors and tables of a fit."""
 
     n_jobs: int | None
+    verbose: int
     _found: Found
 
     @abstractmethod
@@ -64,6 +66,8 @@ class Trust(FitAttributes):
         level : float
             Of the intervals.
         n_bootstrap : int
+            Refits, on `n_jobs` threads, or where a joblib.parallel_config about the call says: on processes
+            ("loky") or a cluster ("dask"), with the same numbers. `verbose` shows a bar.
         resample : {"weights", "rows", "parametric"}, optional
             Of the bootstrap: exponential weights, which keep every row in every refit; rows (or groups, or
             clusters) drawn with replacement; responses drawn from the fit.
@@ -154,6 +158,7 @@ class Trust(FitAttributes):
 
     def _covariance(self, cov: str, **how: Any) -> Any:
         model = self._fitted()
+        how.setdefault("progress", printer() if self.verbose else None)
         covariance = self._found.covariance(cov, thread_count(self.n_jobs), **how)
         # What is asked for again is not computed again, and a pickle has it.
         if cov in KEPT and Request(cov, **how).is_usual:

@@ -23,8 +23,8 @@ from ..located import LocatedFit, LocatedMeasure, fit_measured
 from ..problems import MixtureFit, fit_above, fit_mixture
 from ..rows import Rows
 from ..search import Options, seed_sequence
-from ..solvers.pool import Pool
 from .estimates import p_text
+from .refits import in_parallel
 from .refitted import simulated
 
 STARTS = (
@@ -92,16 +92,15 @@ def bootstrap_test(
     seeds = np.random.SeedSequence(seed).spawn(n_replicates)
     draws: list[float] = []
     exceeded, stopped = 0, False
-    with Pool(threads) as pool:
-        for start in range(0, n_replicates, WAVE):
-            for value in pool.map(ratio, seeds[start : start + WAVE]):
-                draws.append(value)
-                exceeded += value >= observed
-                if enough is not None and exceeded >= enough:
-                    stopped = True
-                    break
-            if stopped:
+    for start in range(0, n_replicates, WAVE):
+        for value in list(in_parallel(ratio, seeds[start : start + WAVE], threads)):
+            draws.append(value)
+            exceeded += value >= observed
+            if enough is not None and exceeded >= enough:
+                stopped = True
                 break
+        if stopped:
+            break
     B = len(draws)
     p = exceeded / B if stopped else (1 + exceeded) / (B + 1)
     return BootstrapTest(smaller.k, larger.k, observed, p, np.array(draws), int(exceeded), stopped)

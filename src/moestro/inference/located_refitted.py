@@ -43,7 +43,7 @@ def located_refitted(
         again = fit_located(own_x, own_y, fit.k, n_starts=SEARCH, seed=0, **how)
         return located_matched(fit.measure, again.measure, x, y) if again.status.usable else None
 
-    draws, failed = repeat(one, _samples(fit, x, y, w, request), threads, request.kind)
+    draws, failed = repeat(one, _samples(fit, x, y, w, request), threads, request)
     ill = ILL.get(fit.status.kind, "")
     notes = [ill if ill and t.component in fit.status.experts else "" for t in listed(terms)]
     matrix = covariance_of(request.kind, np.array([terms.values(measure) for measure in draws]))

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed
 
-from ..errors import DataError
-from ..solvers.pool import Pool
+from ..errors import DataError, quiet
 from .clusters import Joint
 from .request import Request
 
@@ -54,19 +54,35 @@ def generators(request: Request) -> Iterator[np.random.Generator]:
 
 
 def repeat(
-    one: Callable[[Any], Any], samples: Iterator[Any], threads: int, what: str
+    one: Callable[[Any], Any], samples: Iterator[Any], threads: int, request: Request
 ) -> tuple[Sequence[Any], int]:
     """What `one` makes of each sample, without the None of a refit that is not usable, and how many those
     are."""
-    with Pool(threads) as pool:
-        every = list(pool.map(one, list(samples)))
+    items, every = list(samples), []
+    for found in in_parallel(one, items, threads):
+        every.append(found)
+        if request.progress is not None:
+            request.progress(request.kind, len(every), len(items))
     draws = [found for found in every if found is not None]
     if len(draws) < max(LEAST * len(every), 2):
         raise DataError(
-            f"only {len(draws)} of {len(every)} refits of the {what} are usable: an expert collapses or has "
-            "too few rows in the others. Use fewer experts"
+            f"only {len(draws)} of {len(every)} refits of the {request.kind} are usable: an expert collapses "
+            "or has too few rows in the others. Use fewer experts"
         )
     return draws, len(every) - len(draws)
+
+
+def in_parallel(function: Callable[[Any], Any], items: Sequence[Any], threads: int) -> Iterator[Any]:
+    """`function` of every item, in their order, on threads, or wherever a joblib.parallel_config about the
+    call says: on processes ("loky") or the workers of a cluster ("dask")."""
+    run = Parallel(n_jobs=threads, prefer="threads", return_as="generator")
+    return run(delayed(_quietly)(function, item) for item in items)
+
+
+def _quietly(function: Callable[[Any], Any], item: Any) -> Any:
+    """`function` of an item: a thread of its own has its own floating-point warnings."""
+    with quiet():
+        return function(item)
 
 
 def deviations(kind: str, draws: np.ndarray) -> np.ndarray:

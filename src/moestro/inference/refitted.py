@@ -39,7 +39,7 @@ def refitted(
         again = fit_mixture(fit.model, sample, wide)
         return matched(fit, again.theta) if again.status.usable else None
 
-    draws, failed = repeat(one, _samples(fit, rows, request), threads, request.kind)
+    draws, failed = repeat(one, _samples(fit, rows, request), threads, request)
     draws = np.array(draws)
     drawn = np.array([average_gate(fit.model, theta, rows) for theta in draws])
     errors = np.sqrt(np.diag(covariance_of(request.kind, drawn)))

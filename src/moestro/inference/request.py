@@ -49,6 +49,8 @@ class Request:
         How a bootstrap draws; None is "weights".
     correction : str or None
         One of `CORRECTIONS` of the kind; None is the first of them.
+    progress : callable or None
+        (kind, done, total) after each refit.
     """
 
     kind: str
@@ -59,6 +61,7 @@ class Request:
     random_state: int | None = None
     resample: str | None = None
     correction: str | None = None
+    progress: Callable[[str, int, int], None] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -21,7 +21,7 @@ NO_GAIN = 1e-12  # difference of objectives that is none
 CLOSE = 1e-9  # relative precision of the largest strength
 MOVES = 20  # towards it: Newton needs a few, and fits in a long valley never arrive
 
-Tell = Callable[[str, int, int], None]
+Tell = Callable[[str, int, int, str], None]
 Found = tuple[float, Solution]  # a strength, and a fit there
 
 
@@ -129,7 +129,7 @@ class Chain:
         best: list[Solution | None] = []
         above, before = None, np.inf
         for i, alpha in enumerate(alphas):
-            tell("path", i, 2 * count)
+            tell("path", i, 2 * count, "")
             candidates = [self.at(alpha, p, max(at, alpha)) for at, p in found if _enters(at, i, alphas)]
             if alpha >= alpha_max:
                 candidates = list(roots)
@@ -145,7 +145,7 @@ class Chain:
             best.append(here if here is not None or best else min(candidates, key=lambda p: len(p.support)))
             above, before = (here, float(alpha)) if here is not None and here.slopes.any() else (None, np.inf)
         for i in range(len(best) - 2, -1, -1):
-            tell("path", 2 * count - 1 - i, 2 * count)
+            tell("path", 2 * count - 1 - i, 2 * count, "")
             alpha, below, here = float(alphas[i]), best[i + 1], best[i]
             if alpha >= alpha_max or below is None or pr.collapsed(below.u).any():
                 continue

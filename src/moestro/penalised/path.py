@@ -98,7 +98,7 @@ def explore(chain: Chain, alpha: float, options: Options) -> PenalisedFit:
     return fit_problem(problem, replace(options, progress=None))  # type: ignore[return-value]
 
 
-def quiet(stage: str, done: int, total: int) -> None:
+def quiet(stage: str, done: int, total: int, note: str) -> None:
     """No progress."""
 
 
@@ -148,7 +148,7 @@ def fit_alphas(
     alpha_max = first if penalty.sparse else np.inf
     if likelihood.k > 1 and wanted is None and penalty.sparse:
         for number in range(TOPS):
-            tell("largest strength", number, TOPS)
+            tell("largest strength", number, TOPS, "")
             found = search(alpha_max, auto_starts(likelihood.k))
             higher = chain.largest(roots[0], found, alpha_max)
             if higher <= alpha_max * (1.0 + GAIN):
@@ -159,7 +159,7 @@ def fit_alphas(
         levels = np.unique(np.clip(levels, wanted.min(), wanted.max()))[::-1]
     alone = len(levels) == 1
     for number, alpha in enumerate(levels if likelihood.k > 1 else ()):
-        tell("search", number, len(levels))
+        tell("search", number, len(levels), "")
         found = search(alpha, "auto" if alone else FEW)
         if penalty.sparse:
             alpha_max = chain.largest(roots[0], found, alpha_max)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..design import Scaling, scaling_of
+from ..design import Scaling, cross_products, scaling_of
 from ..errors import quiet
 
 
@@ -38,8 +38,10 @@ class Moments:
         with quiet():  # columns beyond doubles are refused by their reach
             mean = first if total == 0 else first + weights @ (x - first) / total
             centred = x - mean
-            second = (centred * weights[:, None]).T @ centred
-        return cls(total, mean, second, np.abs(x).max(axis=0))
+            second = cross_products(centred, weights)
+        columns = np.ascontiguousarray(x.T)  # along which numpy is quick to compare
+        reach = np.maximum(columns.max(axis=1), -columns.min(axis=1))
+        return cls(total, mean, second, reach)
 
     def merged(self, other: Moments) -> Moments:
         """Of the rows of both: second moments add, and the means' distance with w_a w_b / (w_a + w_b)."""

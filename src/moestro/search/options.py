@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int, str], None]
 RANKINGS = ("usable", "likelihood")
 
 
@@ -44,7 +44,8 @@ class Options:
         What chooses among local maxima: the likelihood of usable ones, or the likelihood alone.
     nested : bool
         Whether fits of fewer experts come first, and are started from.
-    progress : callable (stage, done, total) or None
+    progress : callable (stage, done, total, note) or None
+        `note` says in words how far a search has come, or nothing.
     """
 
     solver: str = "auto"
@@ -74,6 +75,6 @@ class Options:
             nonlocal done
             done += 1
             if self.progress is not None:
-                self.progress(stage, min(done, total), total)
+                self.progress(stage, min(done, total), total, "")
 
         return tick

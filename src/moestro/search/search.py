@@ -51,9 +51,8 @@ def explore(
 
     def report(ended: bool = False) -> None:
         if options.progress is not None and np.isfinite(allowed):
-            options.progress(
-                "search", int(allowed if ended else min(stage.passes, allowed - 1)), int(allowed)
-            )
+            done = allowed if ended else min(stage.passes, allowed - 1)
+            options.progress("search", int(done), int(allowed), so_far(stage))
 
     known = [stage.problem.given(initial) for initial in options.initial]
     stage.run_from(["given"] * len(known) + ["smaller fit"] * len(nested), [*known, *nested])
@@ -74,6 +73,15 @@ def explore(
         stale = 0 if better else stale + 1
         report()
     report(ended=True)
+
+
+def so_far(stage: Stage) -> str:
+    """The best optimum so far, in words; its log-likelihood is of the rows that are searched."""
+    if not stage.optima.known:
+        return ""
+    best = stage.optima.known[0]
+    times = "once" if best.found == 1 else f"{best.found} times"
+    return f"best log-likelihood {best.best.value:.2f}, found {times}"
 
 
 def _moved(
@@ -133,7 +141,7 @@ def evidence(stage: Stage, share: float, best: Candidate) -> Evidence:
     same = [
         o
         for o in known
-        if o.best is best or (_on_all(o, best) and abs(o.best.value - best.value) <= SAME_ON_ALL)
+        if o.best.became is best or (_on_all(o, best) and abs(o.best.value - best.value) <= SAME_ON_ALL)
     ]
     others = [o for o in known if all(o is not s for s in same)]
     counts = [sum(o.found for o in same), *(o.found for o in others if o.key[0] == 2)]

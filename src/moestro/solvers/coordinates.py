@@ -110,6 +110,12 @@ class Coordinates:
         """Indicator (size, k) of the predictors' coordinates of each expert."""
         return (self.block[:, None] == 1 + np.arange(self.model.k)).astype(float)
 
+    @cached_property
+    def nuisance_of_expert(self) -> np.ndarray:
+        """Indicator (k, nuisances' coordinates) of the experts' first nuisance."""
+        places = self.model.nuisances(np.arange(self.model.size))[:, 0]
+        return self.map.A[places][:, np.flatnonzero(self.block == -1)].toarray()
+
     def collapsed(self, phi: np.ndarray) -> np.ndarray:
         """Boolean (size,): variances at their lower bound."""
         return self._unbounded & (phi <= self.lower + 1e-9)

@@ -81,13 +81,9 @@ def _nuisances(
     mass: np.ndarray,
     gain: np.ndarray,
 ) -> np.ndarray:
-    at = c.block == -1
-    nuisance, gradient = phi[..., at], g[..., at]
-    if c.model.family.tied_nuisances:  # one entry stands for all experts: share its gradient out by mass
-        nuisance = np.broadcast_to(nuisance, mass.shape)
-        gradient = gradient * mass / np.maximum(mass.sum(axis=-1, keepdims=True), 1e-300)
-        return exact(nuisance, mass, gradient, gain)[..., :1]
-    return exact(nuisance, mass, gradient, gain)
+    """Those of experts that share theirs have the mass and the gain of all of them."""
+    at, own = c.block == -1, c.nuisance_of_expert
+    return exact(phi[..., at], mass @ own, g[..., at], gain @ own)
 
 
 def climb(

@@ -174,6 +174,8 @@ def model(c: Seeded) -> tuple[Any, dict[str, Any], str]:
         return (MoEClassifierCV if which == "cv" else MoEClassifier), words, "classes"
     words["family"] = c.often("gaussian", ("poisson",))
     words["shared_variance"] = c.whole(1, 4) == 1 and words["family"] == "gaussian"
+    if which not in ("cv", "penalised"):
+        words["variances"] = c.often(None, ("equal", [[1, 2]]), 6)
     return (
         (MoERegressorCV if which == "cv" else MoERegressor), words,
         "counts" if words["family"] == "poisson" else "numbers",

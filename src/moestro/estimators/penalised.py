@@ -36,8 +36,9 @@ def fit_one_penalty(estimator: Any, data: Observations) -> Found:
                 f"{name}={getattr(estimator, name)!r} says nothing about a penalised fit, "
                 "which has a solver and a ranking of its own: leave it out"
             )
+    words = estimator.get_params(deep=False)
     for name in WORDS:
-        if getattr(estimator, name) is not None:
+        if words.get(name) is not None:
             raise DataError(
                 f"{name} is of fits without a penalty, which shrinks each coefficient by itself: leave it out"
             )

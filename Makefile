@@ -95,10 +95,11 @@ wheel-test: $(STAMP)
 wheels: $(VENV)/.wheels
 	PYTHON=$(PYTHON) bash tests/wheels.sh
 
-# The site, in docs/_build/html: every example of the gallery is run, and a warning is an error.
+# The site, in docs/_build/html: every example of the gallery is run, a warning is an error, and a phone shows it all.
 docs: $(VENV)/.docs
 	rm -rf docs/_build docs/api docs/gallery
 	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/python -m pytest -m slow tests/test_site.py
 
 bench: $(STAMP)
 	$(BIN)/moestro bench all

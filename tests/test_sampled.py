@@ -12,7 +12,8 @@ from moestro.model import Model
 from moestro.problems import fit as fits
 from moestro.problems import mixture
 from moestro.problems.curvature import from_first, status_of
-from moestro.search import Options, search
+from moestro.search import Options, polish, search
+from moestro.search.candidates import Candidate, ranked
 from moestro.solvers import Coordinates, Newton, Objective, Sampled, StatusKind, run
 from moestro.solvers.sampled import weighted_up
 
@@ -114,3 +115,32 @@ def test_a_large_fit_takes_it_and_counts_its_passes(monkeypatch):
     assert "curvature of" not in str(newton.status)
     assert auto.history["passes"][-1] <= 10
     assert auto.history["passes"] == sorted(auto.history["passes"])
+
+
+def test_fits_of_fewer_experts_that_nobody_asks_for_are_of_a_sample(monkeypatch):
+    monkeypatch.setattr(fits, "MANY_ROWS", 4000)
+    monkeypatch.setattr(search, "STALE", 1)
+    engine = objectives("gaussian", [4000], n=9000, d=2)[0].engine
+    made, fit = [], fits._fit
+    monkeypatch.setattr(fits, "_fit", lambda m, rows, *a: (made.append((m.k, rows.n)), fit(m, rows, *a))[1])
+    alone = fits.fit_mixture(engine.model, engine.rows, Options(seed=0))
+    both = fits.fit_mixtures(engine.model, engine.rows, [1, 2], Options(seed=0))
+    assert made == [(1, 4000), (2, 9000), (1, 9000), (2, 9000)]
+    assert alone.log_likelihood == pytest.approx(both[1].log_likelihood, rel=1e-10)
+    assert both[1].evidence.smaller == both[0].log_likelihood
+    assert alone.evidence.smaller is None
+
+
+def test_runs_that_more_rows_show_to_share_an_optimum_go_on_as_one():
+    whole, _, near = objectives("gaussian", [4000], n=6000, d=2)
+    problem = mixture.MixtureProblem(whole.engine.rows, whole.coordinates, Newton())
+    c = whole.coordinates
+    other = c.collapse(c.model.permute(c.expand(near), np.array([1, 0])))
+    pooled = Candidate("", problem.pooled())
+    runs = [Candidate("", near), Candidate("", other + 1e-3), pooled]
+    for a in runs:
+        a.advance(problem, tol=polish.MIDDLE_TOL, max_iter=0 if a is pooled else 60, cancel=None)
+    runs[:2] = ranked(runs[:2])
+    assert polish._near(problem, runs) == [runs[0]]  # the pooled one is far below, and no copy
+    assert runs[1].became is runs[0]
+    assert pooled.became is pooled

@@ -7,7 +7,7 @@ from .arrays import ArrayDesign
 from .formula import FormulaDesign
 from .known import append_second, check_offset, split_known, split_trials, with_second
 from .observations import Observations
-from .scaling import Scaling, fit_scaling, scaling_of
+from .scaling import Scaling, cross_products, fit_scaling, scaling_of
 from .transforms import apply_transform, learn_transform
 from .units import Units
 
@@ -32,6 +32,7 @@ __all__ = [
     "append_second",
     "apply_transform",
     "check_offset",
+    "cross_products",
     "design_from_dict",
     "fit_scaling",
     "learn_transform",

@@ -123,15 +123,23 @@ def _scaling(x: np.ndarray, names: tuple[str, ...], weights: np.ndarray | None) 
         raise DataError("all sample weights are zero: give at least one row a positive weight")
     mean = x[0] + mean / total
     _refuse_large(mean, names)
-    size = np.zeros(d)
+    low, high = np.full(d, np.inf), np.full(d, -np.inf)
     for block, _ in _blocks(x, weights):
-        np.maximum(size, np.abs(block - mean).max(axis=0), out=size)
+        columns = np.ascontiguousarray(block.T)  # along which numpy is quick to compare
+        np.minimum(low, columns.min(axis=1), out=low)
+        np.maximum(high, columns.max(axis=1), out=high)
+    size = np.maximum(np.abs(low - mean), np.abs(high - mean))
     size[size == 0] = 1.0
     gram = np.zeros((d, d))
     for block, w in _blocks(x, weights):
         centred = (block - mean) / size  # bounded by one: no overflow for columns near 1e200
-        gram += (centred * w[:, None]).T @ centred
+        gram += cross_products(centred, w)
     return _scaled(mean, gram / total, size, np.maximum(np.abs(mean), np.abs(x[0])), names)
+
+
+def cross_products(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """sum_i w_i x_i x_i' of x (n, d); with weights of one as one symmetric product, which is quick."""
+    return x.T @ x if (w == 1.0).all() else (x * w[:, None]).T @ x
 
 
 def scaling_of(mean: np.ndarray, second: np.ndarray, reach: np.ndarray, names: tuple[str, ...]) -> Scaling:

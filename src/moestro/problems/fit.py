@@ -9,9 +9,10 @@ import numpy as np
 
 from ..errors import DataError
 from ..model import Model
-from ..rows import MERGE_LIMIT, Rows, RowsElsewhere
-from ..search import Fit, Options, check_options, fit_path, fit_problem
+from ..rows import MERGE_LIMIT, Rows, RowsElsewhere, sample_rows
+from ..search import Fit, Options, check_options, fit_path, fit_problem, seed_sequence
 from ..solvers import EM, LBFGS, Coordinates, Newton, Solver
+from .curvature import MANY_ROWS
 from .memberships import possible
 from .mixture import NEWTON_LIMIT, MixtureFit, MixtureProblem
 from .sparse import SparseProblem
@@ -42,7 +43,7 @@ def fit_mixtures(
     finished: Callable[[Fit], None] | None = None,
 ) -> list[MixtureFit]:
     """Fits for each k of `ks`, in increasing order, as `search.fit_path` makes them; those that are not asked
-    for are of the rows at hand."""
+    for, which others start from, are of a random sample of many rows."""
     largest = max(ks)
     check_options(options, min(*ks, model.k))
     rows.checked(model.family.check_response)
@@ -54,8 +55,10 @@ def fit_mixtures(
     free = model.constraints.symmetric and not model.gate.path(largest) and not model.family.members
     nested = options.nested and not options.only_initial and free
 
+    few = rows if not nested or set(range(1, largest)) <= set(ks) else _few(rows.at_hand, options)
+
     def one(k: int, own: Options, below: Fit | None) -> MixtureFit:
-        return _fit(replace(model, k=k), rows if k in ks else rows.at_hand, own, below)
+        return _fit(replace(model, k=k), rows if k in ks else few, own, below)
 
     return fit_path(one, ks, options, nested, started, finished)  # type: ignore[return-value]
 
@@ -70,6 +73,15 @@ def _fit(model: Model, rows: Rows | RowsElsewhere, options: Options, below: Fit 
     sampled = options.solver == "auto" and isinstance(solver, Newton) and kind is MixtureProblem
     problem = kind(rows, c, solver, options.engine, options.threads, options.rank_by, sampled=sampled)
     return fit_problem(problem, options, below)  # type: ignore[return-value]
+
+
+def _few(rows: Rows, options: Options) -> Rows:
+    """Of many rows a random sample that is enough to start from, whatever their order."""
+    if rows.n < 2 * MANY_ROWS or options.solver != "auto":
+        return rows
+    order = sample_rows(rows, seed_sequence(options.seed))
+    few = rows.take(np.sort(order[: rows.n_units * MANY_ROWS // rows.n]))
+    return few if few.weight_sum > 0 else rows
 
 
 def fit_above(below: MixtureFit, model: Model, rows: Rows, options: Options) -> MixtureFit:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..design import Scaling, scaling_of
+from ..design import Scaling, cross_products, scaling_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,9 @@ class Moments:
         total, first = float(weights.sum()), x[0]
         mean = first if total == 0 else first + weights @ (x - first) / total
         centred = x - mean
-        return cls(total, mean, (centred * weights[:, None]).T @ centred, np.abs(x).max(axis=0))
+        columns = np.ascontiguousarray(x.T)  # along which numpy is quick to compare
+        reach = np.maximum(columns.max(axis=1), -columns.min(axis=1))
+        return cls(total, mean, cross_products(centred, weights), reach)
 
     def merged(self, other: Moments) -> Moments:
         """Of the rows of both: second moments add, and the means' distance with w_a w_b / (w_a + w_b)."""

@@ -18,15 +18,32 @@ def merge_rows(
     columns = np.column_stack([y, x] if z is None else [y, x, z])
     weights = np.ones(len(y)) if w is None else w
     kept = np.flatnonzero(weights > 0)
-    order = kept[np.lexsort(columns[kept].T[::-1])]
-    columns = columns[order]
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (columns[1:] != columns[:-1]).any(axis=1)
-    first = np.flatnonzero(new)
+    order, new = _lexical(columns[kept])
+    order, first = kept[order], np.flatnonzero(new)
     index = order[first]
     if len(index) == len(y) and w is None:
         return index, None
     return index, np.add.reduceat(weights[order], first)
+
+
+def _lexical(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The order of rows (n, c) by their first column, ties by the next ones, and which of them, in that
+    order, differ from the one before. Each column sorts those alone that the columns before left tied."""
+    order = np.arange(len(columns))
+    new = np.zeros(len(columns), dtype=bool)
+    new[:1] = True
+    for column in columns.T:
+        tied = ~new
+        tied[:-1] |= tied[1:].copy()
+        at = np.flatnonzero(tied)  # whole runs of equal rows, one after the other
+        if not len(at):
+            break
+        rows, run = order[at], np.cumsum(new[at])
+        again = np.lexsort((column[rows], run))
+        rows = order[at] = rows[again]
+        differs = column[rows[1:]] != column[rows[:-1]]
+        new[at[1:]] |= differs
+    return order, new
 
 
 def shuffled(
@@ -41,6 +58,9 @@ def shuffled(
             key = mixed(key + _bits(column), a + np.uint64(2 * j + 1))
         if groups is not None:
             key = groups.sum(key)
+        ordered = np.sort(key)
+        if (ordered[1:] != ordered[:-1]).all():  # no unit came before: the second hash of each is its own
+            return np.argsort(mixed(key, b))
         order = np.argsort(key, kind="stable")
         ordered = key[order]
         first = np.r_[True, ordered[1:] != ordered[:-1]]

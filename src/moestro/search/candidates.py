@@ -20,7 +20,8 @@ SAME_DENSITY = 0.02  # mean |log p - log p'| over the rows within which they are
 class Candidate:
     """A start on its way: where it is, what it cost, and what became of it.
 
-    `parent` is the optimum that a move began from.
+    `parent` is the optimum that a move began from, `same` the better run whose optimum more rows show it to
+    share.
     """
 
     strategy: str
@@ -31,8 +32,14 @@ class Candidate:
     note: str = ""
     key: tuple[int, float] = (-1, -np.inf)
     parent: Optimum | None = None
+    same: Candidate | None = None
     end: End | None = None
     status: Status | None = None
+
+    @property
+    def became(self) -> Candidate:
+        """The run that stands for its optimum."""
+        return self if self.same is None else self.same.became
 
     def advance(self, problem: Problem, **how: Any) -> None:
         """Go on from here on the rows of `problem`."""
@@ -86,18 +93,24 @@ class Optima:
 
     def _place(self, candidate: Candidate) -> Optimum:
         """The known optimum at which the run ended, or a new one."""
-        density = None
+        density, same = None, self.problem.same_value
         for other in self.known:
-            if abs(other.best.value - candidate.value) > self.problem.same_value:
+            if abs(other.best.value - candidate.value) > same:
                 continue
             if density is None:
                 density = self._density(candidate)
-            if np.abs(density - other.density).mean() <= SAME_DENSITY:
+            if is_same(self.problem, candidate, density, other.best, other.density):
                 return other
         return Optimum(candidate, self._density(candidate) if density is None else density)
 
     def _density(self, candidate: Candidate) -> np.ndarray:
         return self.problem.rowwise(candidate.point)[1]
+
+
+def is_same(problem: Problem, a: Candidate, density: np.ndarray, b: Candidate, other: np.ndarray) -> bool:
+    """Whether two runs on these rows ended in one optimum, from the rows' log-densities (n,) at either."""
+    near = abs(a.value - b.value) <= problem.same_value
+    return bool(near and np.abs(density - other).mean() <= SAME_DENSITY)
 
 
 def distinct(problem: Problem, ends: Sequence[End]) -> list[int]:

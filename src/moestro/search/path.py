@@ -39,7 +39,7 @@ def fit_path(
 
     Where fits are `nested`, the search for k experts also starts from the fit of k - 1, which is found in the
     same way, from a seed that k alone decides: a fit is the same whichever others are asked for, and never
-    below one with fewer experts.
+    below one with fewer experts, unless `fit` makes those that are not asked for of fewer rows.
     """
     root = seed_sequence(options.seed)
     ordered = sorted(set(ks))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..solvers.pool import Pool
-from .candidates import Candidate, ranked
+from .candidates import Candidate, is_same, ranked
 from .options import Options
 from .problem import Problem
 from .stage import UNLIKELY
@@ -14,6 +14,9 @@ FINALISTS = 12  # optima of a subsample that go on to more rows
 TRIED = 8  # optima that are polished at most, where the better ones turn out unusable
 JUDGED = 30  # optima of a subsample whose likelihood on more rows is looked at
 MIDDLE_STEPS = 60  # on a subsample in between
+# gradient per row at which runs end on a subsample in between, where those of one optimum are to be known as
+# such, and on all rows
+MIDDLE_TOL, FEW_TOL = 1e-6, 1e-4
 SLACK = 1.0  # log-likelihood that a finalist may still gain after those
 
 
@@ -28,13 +31,16 @@ def polish(
     for depth, problem in enumerate(levels[1:]):
         if depth:
             finalists = _near(levels[depth], finalists)
-        if problem is levels[-1] and len(finalists) == 1:
+        last = problem is levels[-1]
+        if last and len(finalists) == 1:
             break
-        finalists = _judged(problem, finalists[:JUDGED], pool)[: 2 if depth else FINALISTS]
-        steps = problem.few_steps if problem is levels[-1] else MIDDLE_STEPS
+        most = 2 if depth else FINALISTS
+        if not (last and depth and len(finalists) <= most):
+            finalists = _judged(problem, finalists[:JUDGED], pool)[:most]
+        steps, tol = (problem.few_steps, FEW_TOL) if last else (MIDDLE_STEPS, MIDDLE_TOL)
 
-        def settle(a: Candidate, problem: Problem = problem, steps: int = steps) -> None:
-            a.advance(problem, tol=max(options.tol, 1e-4), max_iter=steps, cancel=pool.cancel)
+        def settle(a: Candidate, problem: Problem = problem, steps: int = steps, tol: float = tol) -> None:
+            a.advance(problem, tol=max(options.tol, tol), max_iter=steps, cancel=pool.cancel)
 
         (Pool(1) if problem.wide else pool).map(settle, finalists)
         finalists = ranked(finalists)
@@ -43,15 +49,21 @@ def polish(
 
 def _near(problem: Problem, finalists: list[Candidate]) -> list[Candidate]:
     """Those of `finalists`, best first, that their rows do not tell from the best: the sum of the differences
-    of the rows' log-densities is not many standard errors below zero."""
+    of the rows' log-densities is not many standard errors below zero. One that ended in the optimum of a
+    better one is left to it."""
     best, w = finalists[0], problem.weights
-    there = problem.rowwise(best.point)[1]
-    kept = [best]
-    for a in finalists[1:]:
-        d = (problem.rowwise(a.point)[1] - there) * (1.0 if w is None else w)
-        if d.sum() >= -UNLIKELY * np.sqrt((d**2).sum()):
-            kept.append(a)
-    return kept
+    kept: list[tuple[Candidate, np.ndarray]] = []
+    for a in finalists:
+        there = problem.rowwise(a.point)[1]
+        if a is not best:
+            d = (there - kept[0][1]) * (1.0 if w is None else w)
+            if d.sum() < -UNLIKELY * np.sqrt((d**2).sum()):
+                continue
+            near = (b for b, density in kept if is_same(problem, a, there, b, density))
+            a.same = next(near, None)
+        if a.same is None:
+            kept.append((a, there))
+    return [a for a, _ in kept]
 
 
 def _judged(problem: Problem, candidates: list[Candidate], pool: Pool) -> list[Candidate]:

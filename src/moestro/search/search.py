@@ -141,7 +141,7 @@ def evidence(stage: Stage, share: float, best: Candidate) -> Evidence:
     same = [
         o
         for o in known
-        if o.best is best or (_on_all(o, best) and abs(o.best.value - best.value) <= SAME_ON_ALL)
+        if o.best.became is best or (_on_all(o, best) and abs(o.best.value - best.value) <= SAME_ON_ALL)
     ]
     others = [o for o in known if all(o is not s for s in same)]
     counts = [sum(o.found for o in same), *(o.found for o in others if o.key[0] == 2)]

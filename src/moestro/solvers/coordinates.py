@@ -153,8 +153,9 @@ class Coordinates:
 
     def experts_of(self, chosen: np.ndarray) -> tuple[int, ...]:
         """Experts that have a parameter among the coordinates `chosen`, boolean (size,)."""
-        rows = self.map.A[:, np.flatnonzero(chosen)].tocoo().coords[0]
-        return tuple(sorted({int(e) for e in self.model.part_of()[rows]}))
+        A = self.map.A
+        parts = np.repeat(self.model.part_of(), np.diff(A.indptr))[chosen[A.indices]]
+        return tuple(sorted({int(e) for e in parts}))
 
     @property
     def free(self) -> np.ndarray:

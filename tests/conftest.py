@@ -31,7 +31,7 @@ SLOW = {
     "test_scikit_learn": ("MoERegressorCV",),
     "TestEveryEstimator": (
         "cosine", "activated temperature", "adaptive l1", "group", "oracle", "elastic net",
-        "l1 multinomial", "student", "skew t",
+        "l1 multinomial", "student", "skew t", "equal dispersions",
     ),
     "TestEveryFamily": ("skew-t",),
     "test_the_value_never_falls": (

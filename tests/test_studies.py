@@ -364,13 +364,13 @@ def test_merging_repairs_over_fitted_located_atoms():
     assert row["merged_slopes"] < row["slopes_over"]
 
 
-def test_slopes_between_the_largest_sizes():
+def test_slopes_without_the_smallest_size():
     rows = [
         {"arm": "a", "n": n, "loss": c * n**-0.5, "hellinger": n**-0.25}
-        for n in (10, 100, 10_000)
+        for n in (10, 100, 1000, 10_000)
         for c in (1, 2)
     ]
-    told = softmax_multinomial.last_sizes(rows, ["a", "not run"])
+    told = softmax_multinomial.later_sizes(rows, ["a", "not run"])
     assert told.columns["arm"] == ["a"]
     assert (told.columns["from n"], told.columns["to n"]) == (["1e+02"], ["1e+04"])
     assert told.columns["loss"][0].startswith("-0.50 [")

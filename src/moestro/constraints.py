@@ -15,6 +15,7 @@ from .reading import number, whole
 from .variances import EQUAL, Shared, groups_of, shared_by
 
 INTERCEPT = "(intercept)"
+LARGEST = 1e100  # of a fixed coefficient: its square beside a column's is a double
 _NEEDS_K = " (of one expert only where n_experts is a number)"
 
 
@@ -163,6 +164,8 @@ class Constraints:
                     )
                 if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
                     raise DataError(f"fixed holds '{label}' at {value!r}: give a finite number")
+                if abs(value) > LARGEST:
+                    raise DataError(f"fixed holds '{label}' at {value:g}, too large for double precision")
                 held.append(Held(*known[label], float(value)))
         order = _order(order_by, experts, classes)
         reference = _reference(reference_expert, k)

@@ -20,7 +20,7 @@ from pathlib import Path
 from ..errors import DataError
 from ..tables import Table
 
-N, D, K = 2048, 10, 4
+N, D, K = 4096, 10, 4
 ISA = "avx2"
 MORE = 0.10  # share above the recorded count from which a pass has become slower
 LIMIT = 900.0  # seconds of the child

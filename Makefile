@@ -12,7 +12,7 @@ SEEDS ?= 10000
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(wildcard core/*) $(shell find src -name '*.py' -o -name '*.csv' -o -name '*.bz2' -o -name '*.json' -o -name '*.pyi' -o -name py.typed -o -path '*/report/*.*')
 
-.PHONY: demo test test-all test-rest test-elsewhere fuzz sanitize lint types wheel-test wheels docs bench studies clean
+.PHONY: demo test test-all test-rest test-elsewhere fuzz sanitize instructions lint types wheel-test wheels docs bench studies clean
 
 # No active environment may leak in.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
@@ -95,10 +95,15 @@ wheel-test: $(STAMP)
 wheels: $(VENV)/.wheels
 	PYTHON=$(PYTHON) bash tests/wheels.sh
 
-# The site, in docs/_build/html: every example of the gallery is run, and a warning is an error.
+# The site, in docs/_build/html: every example of the gallery is run, a warning is an error, and a phone shows it all.
 docs: $(VENV)/.docs
 	rm -rf docs/_build docs/api docs/gallery
 	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/python -m pytest -m slow tests/test_site.py
+
+# Instructions of a pass, which do not depend on how busy the machine is: see CONTRIBUTING.
+instructions: $(STAMP)
+	$(BIN)/moestro bench instructions
 
 bench: $(STAMP)
 	$(BIN)/moestro bench all

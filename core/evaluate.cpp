@@ -123,7 +123,10 @@ void spread_missing(const Problem& pr, const std::vector<double>& M, Sums& out) 
 }  // namespace
 
 Sums evaluate(const Problem& pr, const Request& rq, const Isa& isa, int threads, bool (*interrupted)()) {
-    const Plan plan(pr, rq.order);
+    return evaluate(pr, Plan(pr, rq.order), rq, isa, threads, interrupted);
+}
+
+Sums evaluate(const Problem& pr, const Plan& plan, const Request& rq, const Isa& isa, int threads, bool (*interrupted)()) {
     const size_t P = size_t(pr.parameters());
     const size_t missing = pr.grouped() && rq.order >= 3 ? P * P : 0;
     const int64_t chunks = chunk_count(pr.n, P + plan.gram_size + missing);

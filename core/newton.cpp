@@ -18,8 +18,8 @@ struct Point {
 class Run {
 public:
     Run(const Problem& problem, const Space& space, const Region& region, const Isa& isa, bool (*interrupted)())
-        : pr(problem), sp(space), rg(region), isa(isa), interrupted(interrupted), theta(size_t(problem.parameters())),
-          identity(size_t(space.size) == theta.size()) {}
+        : pr(problem), sp(space), rg(region), isa(isa), interrupted(interrupted), of_value(problem, 0), of_all(problem, 3),
+          theta(size_t(problem.parameters())), identity(size_t(space.size) == theta.size()) {}
 
     // Climbs from phi (in place) until the gradient vanishes, no step is left, or the limit. Returns the steps tried.
     int climb(double* phi, Point& at, bool& converged, const std::atomic<bool>& stop) {
@@ -30,7 +30,7 @@ public:
         std::vector<double> p(P), trial(P), M(size_t(P) * P), g(P);
         Point next;
         double lam = rg.start;
-        bool refused = false;
+        bool refused = false, doubtful = false;
         for (int step = 0; step < rg.limit; ++step) {
             if (inward(phi, at.g, g) / rg.weight_sum <= rg.tol) {
                 converged = true;
@@ -48,8 +48,8 @@ public:
                 const double gain = value - at.value;
                 return std::isfinite(value) && (gain / predicted > rg.enough || (small && gain >= 0));
             };
-            // After a refusal another one is likely: the value alone is cheap.
-            bool good = !refused || better(look(trial.data(), 0, next));
+            // Damping that was too small for the last step is soon too small again: the value alone is cheap.
+            bool good = !doubtful || better(look(trial.data(), 0, next));
             double value = 0;
             if (good) {
                 value = look(trial.data(), 3, next);
@@ -64,6 +64,7 @@ public:
             } else {
                 lam = small ? rg.stuck : std::max(lam * rg.growth, rg.floor);
             }
+            doubtful = refused || !good;
             refused = !good;
         }
         return rg.limit;
@@ -75,6 +76,7 @@ private:
     const Region& rg;
     const Isa& isa;
     bool (*interrupted)();
+    const Plan of_value, of_all;
     std::vector<double> theta;
     bool identity;
 
@@ -83,7 +85,7 @@ private:
         Request rq;
         rq.order = order;
         rq.theta = theta.data();
-        Sums s = evaluate(pr, rq, isa, 1, interrupted);
+        Sums s = evaluate(pr, order ? of_all : of_value, rq, isa, 1, interrupted);
         if (order < 3) return s.value + rg.offset;
         out.mass = std::move(s.mass);
         if (identity) {

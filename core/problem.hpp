@@ -163,6 +163,8 @@ struct Sums {
     std::vector<double> mass, gradient, information, curvature;  // the last two P x P, full
 };
 Sums evaluate(const Problem&, const Request&, const Isa&, int threads, bool (*interrupted)());
+// The same with the plan of the request's order, for small problems that are summed often.
+Sums evaluate(const Problem&, const Plan&, const Request&, const Isa&, int threads, bool (*interrupted)());
 
 // The same at several thetas (count, P), side by side: arrays stacked, zero-sized where the order does not ask for them.
 struct Stacked {

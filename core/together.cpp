@@ -46,6 +46,7 @@ Stacked evaluate_all(const Problem& pr, const double* thetas, size_t count, int 
     out.gradient.resize(order >= 1 ? count * P : 0);
     out.information.resize(order >= 2 ? count * P * P : 0);
     out.curvature.resize(order >= 3 ? count * P * P : 0);
+    const Plan plan(pr, order);
     const bool small = count * n * P < 150000;  // about a millisecond
     each(count, small ? 1 : threads, [&](size_t i, bool main, const std::atomic<bool>&) {
         Request rq;
@@ -53,7 +54,7 @@ Stacked evaluate_all(const Problem& pr, const double* thetas, size_t count, int 
         rq.theta = thetas + i * P;
         rq.responsibilities = responsibilities ? responsibilities + i * units * k : nullptr;
         rq.terms = terms.empty() ? nullptr : &terms[i];
-        const Sums s = evaluate(pr, rq, isa, 1, main ? interrupted : nullptr);
+        const Sums s = evaluate(pr, plan, rq, isa, 1, main ? interrupted : nullptr);
         out.value[i] = s.value;
         std::copy(s.mass.begin(), s.mass.end(), out.mass.begin() + i * k);
         std::copy(s.gradient.begin(), s.gradient.end(), out.gradient.begin() + (order >= 1 ? i * P : 0));

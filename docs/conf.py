@@ -25,6 +25,8 @@ nitpicky = False
 html_theme = "pydata_sphinx_theme"
 html_title = "moestro"
 html_extra_path = ["llms.txt"]
+html_static_path = ["_static"]
+html_css_files = ["phone.css"]
 html_show_sourcelink = False
 html_theme_options = {
     "navigation_with_keys": False,
@@ -34,7 +36,8 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": [], "cheat-sheet": []}
+html_sidebars = {"*": []}  # pages at the top have nothing below them
+html_context = {"default_mode": "auto"}
 # Pages that came with a report of a study are tables: they have no table of contents of their own.
 myst_heading_anchors = 4
 suppress_warnings = ["config.cache"]

@@ -31,8 +31,9 @@ SLOW = {
     "test_scikit_learn": ("MoERegressorCV",),
     "TestEveryEstimator": (
         "cosine", "activated temperature", "adaptive l1", "group", "oracle", "elastic net",
-        "l1 multinomial", "student",
+        "l1 multinomial", "student", "skew t", "equal dispersions",
     ),
+    "TestEveryFamily": ("skew-t",),
     "test_the_value_never_falls": (
         "cosine", "activated temperature", "adaptive l1", "group", "elastic net",
     ),
@@ -71,8 +72,8 @@ def pytest_collection_modifyitems(items):
 COMPILED = ("multinomial", "gaussian", "shared", "poisson")
 FAMILIES = (
     *COMPILED, "negative-binomial", "binomial", "binomial-probit",
-    "binomial-cloglog", "gamma", "inverse-gaussian", "lognormal", "beta", "student", "trials", "weibull",
-    "truncated-poisson", "ordinal", "zero,poisson", "zero,gamma",
+    "binomial-cloglog", "gamma", "inverse-gaussian", "lognormal", "beta", "student", "skew-t", "trials",
+    "weibull", "truncated-poisson", "ordinal", "zero,poisson", "zero,gamma",
     "censored[1:5]", "interval", "survival",
 )  # fmt: skip
 GATES = ("softmax",)

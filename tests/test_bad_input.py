@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from conftest import three_classes, two_lines
-from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor
+from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor, MoERegressorCV
 
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
@@ -56,15 +56,36 @@ def test_one_row_one_class_constant_response():
         MoERegressor(family="poisson").fit([[1.0], [2.0]], [3.0, -3.0])
 
 
-@pytest.mark.parametrize(("classes", "rows"), [(3, 3), (7, 12), (40, 40)])
-def test_classes_that_nearly_every_row_has_alone(classes, rows):
+@pytest.mark.parametrize(
+    ("classes", "rows", "match"),
+    [
+        (3, 3, "'y' has 3 classes in 3 rows, one a row"),
+        (40, 40, "'y' has 40 classes in 40 rows, one a row"),
+        (7, 12, "2 experts of the 7 classes of 'y' have 13 parameters without any column.* 12 rows: use one"),
+        (17, 18, "have 33 parameters"),
+    ],
+)
+def test_classes_that_nearly_every_row_has_alone(classes, rows, match):
     x, y = np.arange(float(rows)), np.arange(rows) % classes
     for fit in (
         lambda: MoEClassifier().fit(x[:, None], y),
         lambda: MoEClassifier.from_formula("y ~ x", {"x": x, "y": y}),
+        lambda: MoEClassifier(penalty="l1").fit(x[:, None], y),
     ):
-        with pytest.raises(DataError, match=f"'y' has {classes} classes in {rows} rows, fewer than two rows"):
+        with pytest.raises(DataError, match=match):
             fit()
+
+
+def test_classes_with_one_row_are_fitted_where_rows_are_enough():
+    """Three classes in five rows: within the span of another class the maximum is inside, whatever counts a
+    class has; one expert without columns has its shares."""
+    x, y = np.arange(5.0)[:, None], np.array([0, 1, 2, 1, 0])
+    one = MoEClassifier(1, expert_features=[]).fit(x, y)
+    np.testing.assert_allclose(one.predict_proba(x)[0], [0.4, 0.4, 0.2], atol=1e-6)
+    logit = MoEClassifier(1).fit(x, y)
+    assert str(logit.status_.kind) == "converged"
+    assert logit.log_likelihood_ >= one.log_likelihood_
+    assert MoEClassifier(2, random_state=0, n_starts=2).fit(x, y).log_likelihood_ >= logit.log_likelihood_
 
 
 def test_more_experts_than_distinct_rows():
@@ -231,10 +252,18 @@ def test_any_counts(x, y, k):
     assert "nan" not in model.summary("observed")
 
 
-def test_penalised_experts_with_a_variance_each_need_two_rows_each():
-    x, y = two_lines(3)
-    with pytest.raises(DataError, match=r"2 experts need at least 4 rows, the data have 3.*shared_variance"):
-        MoERegressor(2, penalty="l1").fit(x, y)
+def test_penalised_experts_with_a_variance_each_need_a_row_a_parameter():
+    x, y = two_lines(7)
+    with pytest.raises(DataError, match=r"2 experts need at least 5 rows, the data have 4.*shared_variance"):
+        MoERegressor(2, penalty="l1").fit(x[:4], y[:4])
+    fold = r"2 experts need at least 5 rows, and a fold of the cross-validation leaves 4: use fewer experts"
+    for n in (5, 6):
+        with pytest.raises(DataError, match=fold):
+            MoERegressorCV(2).fit(x[:n], y[:n])
+    pairs = ((np.arange(7) != i, np.array([i])) for i in range(7))  # read once, though used again
+    pairs = ((np.flatnonzero(inside), out) for inside, out in pairs)
+    moe = MoERegressorCV(1, alphas=3, cv=pairs, random_state=0).fit(x, y)
+    assert moe.selection_["cv"][0] > 0
 
 
 @pytest.mark.parametrize(("scale", "what"), [(1e200, "large"), (1e-200, "small")])

@@ -33,8 +33,15 @@ LAWS = {
         y <= 0, stats.norm.logcdf(-u * np.exp(-v[0] / 2)), stats.norm.logpdf(y, u, np.exp(v[0] / 2))
     ),
     "student": lambda y, u, v: stats.t.logpdf(y, np.exp(v[1]), u, np.exp(v[0] / 2)),
+    "skew-t": lambda y, u, v: _skew_t(y, u, np.exp(v[0] / 2), v[1], np.exp(v[2])),
     "weibull": lambda y, u, v: stats.weibull_min.logpdf(y, np.exp(-v[0]), scale=np.exp(u)),
 }
+
+
+def _skew_t(y, location, scale, slant, nu):
+    z = (y - location) / scale
+    right = stats.t.logcdf(slant * z * np.sqrt((nu + 1) / (nu + z**2)), nu + 1)
+    return np.log(2) + stats.t.logpdf(z, nu) - np.log(scale) + right
 
 
 def two_laws(name, n=400, seed=0):
@@ -108,6 +115,11 @@ WITNESSES = {
         -optimize.minimize(lambda p: -LAWS["censored"](y, X @ p[:3], p[3:]).sum(), np.zeros(4), tol=1e-9).fun
     ),
     "student": lambda sm, y, X: _t_model(y, X),
+    "skew-t": lambda sm, y, X: (
+        -optimize.minimize(
+            lambda p: -LAWS["skew-t"](y, X @ p[:3], p[3:]).sum(), np.append(np.zeros(5), 1.0), tol=1e-9
+        ).fun
+    ),
     "weibull": lambda sm, y, X: (
         -optimize.minimize(lambda p: -LAWS["weibull"](y, X @ p[:3], p[3:]).sum(), np.zeros(4), tol=1e-9).fun
     ),

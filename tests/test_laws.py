@@ -56,6 +56,7 @@ def located(response="two", **options):
 TABLE = {
     "gaussian": softmax(),
     "shared variance": softmax(shared_variance=True),
+    "equal dispersions": softmax("gamma", variances="equal"),
     "poisson": softmax("poisson"),
     "multinomial": softmax("multinomial"),
     "negative binomial": softmax("negative-binomial"),
@@ -68,6 +69,7 @@ TABLE = {
     "beta": softmax("beta"),
     "weibull": softmax("weibull"),
     "student experts": softmax("student"),
+    "skew t experts": softmax("skew-t"),
     "censored": softmax("censored"),
     "interval": softmax("interval"),
     "truncated poisson": softmax("truncated-poisson"),
@@ -196,9 +198,8 @@ def curves(measure, line):
     else:
         plain = ("log_weights", "gate_slopes", "intercepts", "slopes", "gate_parameters")
         if measure.nuisances.size:
-            yield from (
-                along("nuisances", at) for at in (every if "shared_variance" in line.options else each)
-            )
+            equal = {"shared_variance", "variances"} & set(line.options)
+            yield from (along("nuisances", at) for at in (every if equal else each))
     for name in plain:
         yield from (along(name, at) for at in np.ndindex(np.shape(getattr(measure, name))))
 

@@ -1,6 +1,8 @@
 """What a notebook, a paper and a page are given: whole tables, with every name as text."""
 
 import re
+from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -108,6 +110,17 @@ def test_a_fit_shows_the_tables_of_its_summary():
         assert any(read.cells[i + 2] == Table({"v": [se]}).to_text().split()[-1] for i in at)
     assert moe._repr_mimebundle_()["text/html"] == html
     assert "sk-" in MoERegressor()._repr_html_()
+
+
+def test_a_test_of_hypotheses_shows_its_line_and_its_table():
+    x, y = two_lines()
+    test = MoERegressor(2, random_state=0, n_starts=2).fit(x, y).wald_test("1:x0 = 2:x0")
+    html = test._repr_html_()
+    assert html.startswith("<p><strong>Wald test</strong> (observed): chi2(1) = ")
+    assert html.endswith(test.table.to_html())
+    assert str(test).split(": ")[-1] in unescape(html)
+    named = replace(test, name=HOSTILE[0], kind=HOSTILE[1], table=Table({"hypothesis": HOSTILE}))
+    assert not {"script", "img"} & set(Reader(named._repr_html_()).tags)
 
 
 def test_doubts_and_located_experts_are_shown():

@@ -15,7 +15,7 @@ ORDER = [
     ["errors"],
     ["tables", "threads", "writing", "reading"],
     ["design"],
-    ["rows"],
+    ["rows", "variances"],
     ["gates", "experts", "penalties", "constraints"],
     ["model", "distribution"],
     ["measure"],

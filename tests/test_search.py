@@ -22,6 +22,7 @@ from moestro.search.candidates import Candidate, Optima
 from moestro.search.evidence import chance
 from moestro.search.search import ENOUGH, STALE
 from moestro.solvers import Coordinates, Newton, Objective, run
+from moestro.solvers.em import climb
 from moestro.solvers.pool import Pool
 from moestro.solvers.together import in_step, newton_together
 
@@ -75,6 +76,29 @@ class TestTogether:
         stacked = objective.evaluate_all(np.tile(phi, (3, 1)), Order.INFORMATION, r)
         for i in range(3):
             assert stacked.value[i] == objective.evaluate(phi, Order.INFORMATION, r[i]).value
+
+    def test_a_value_has_the_same_bits_whatever_is_asked_beside_it(self, name):
+        objective, phi = objective_of(name, k=3)
+        many = phi + np.random.default_rng(0).standard_normal((5, len(phi)))
+        r = np.random.default_rng(1).dirichlet(np.ones(3), (5, objective.engine.rows.n))
+        for given in (None, r):
+            values = [objective.evaluate_all(many, order, given).value for order in Order]
+            assert all(np.array_equal(v, values[0]) for v in values)
+
+    @pytest.mark.parametrize("steps", [1, 4])
+    def test_em_asks_for_the_value_alone_at_its_end(self, name, steps):
+        objective, phi = objective_of(name, k=3)
+        many = phi + np.random.default_rng(0).standard_normal((5, len(phi)))
+        asked = []
+
+        def evaluate(at, order):
+            asked.append(order)
+            return objective.evaluate_all(at, order)
+
+        ends = climb(objective, many, evaluate, steps)
+        assert asked == [Order.INFORMATION] * steps + [Order.VALUE]
+        whole = climb(objective, many, lambda at, _: objective.evaluate_all(at, Order.CURVATURE), steps)
+        assert all(np.array_equal(a, b) for a, b in zip(ends, whole, strict=True))
 
     def test_newton_ends_where_newton_ends(self, name):
         objective, phi = objective_of(name, n=400, seed=2)

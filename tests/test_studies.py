@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from moestro.cli import main
 from moestro.errors import DataError, FileError
-from moestro.studies import STUDIES, Arm, find_study, softmax_gaussian
+from moestro.studies import STUDIES, Arm, find_study, softmax_gaussian, softmax_multinomial
 from moestro.studies.design import log_sizes
 from moestro.studies.report import command_of
 from moestro.studies.runner import LINES, RESULT, read_rows, run_plan
@@ -311,3 +311,68 @@ def test_the_slope_of_the_published_figure_is_that_of_sizes_plotted_as_others():
     assert softmax_gaussian.as_plotted(softmax_gaussian.INFERRED, exact) < -0.6
     nominal = np.polyfit(np.log(sizes), np.log(losses), 1)[0]
     assert nominal == pytest.approx(-0.503, abs=0.005)
+
+
+def nearest_with_one_kept():
+    """Of two of three selected experts one may be kept: on each side of zero the nearest density is a line
+    with one variance, the means' projection. Its Hellinger distance, by quadrature over y."""
+    x, y = (np.arange(500) + 0.5) / 250 - 1, np.linspace(-7, 7, 2801)
+    level, mean = np.array([0.3, 0.0, -0.3]), np.array([-2.0, 0.0, 2.0])
+    variance = np.array([0.09, 0.16, 0.09])
+    weights = np.exp(level + np.outer(x, [-1.5, 0.0, 1.5]))
+    weights[x < 0, 2] = weights[x > 0, 0] = 0.0
+    weights /= weights.sum(axis=1, keepdims=True)
+    means = mean + np.outer(x, [1.0, -1.0, 1.0])
+    average = (weights * means).sum(axis=1)
+    scatter = (weights * (variance + means**2)).sum(axis=1) - average**2
+
+    def normal(m, v):
+        return np.exp(-((y - m) ** 2) / (2 * v)) / np.sqrt(2 * np.pi * v)
+
+    distances = []
+    for side in (x < 0, x > 0):
+        line = np.polyval(np.polyfit(x[side], average[side], 1), x[side])
+        v = (scatter[side] + (average[side] - line) ** 2).mean()
+        for w, m, c in zip(weights[side], means[side], line, strict=True):
+            true = sum(w[i] * normal(m[i], variance[i]) for i in range(3))
+            affinity = np.sqrt(true * normal(c, v)).sum() * (y[1] - y[0])
+            distances.append(np.sqrt(max(1 - affinity, 0.0)))
+    return float(np.mean(distances))
+
+
+def test_too_few_kept_experts_end_at_the_nearest_density():
+    study = find_study("topk")
+    plan = study.plan("as_published", "paper", only="two of three, k=3, K=1", sizes=(8000,), replicates=1)
+    arm = plan.arms[0]
+    row = study.fit(arm, "as_published", 8000, plan.rng(arm, 8000, 0))
+    limit = nearest_with_one_kept()
+    assert limit == pytest.approx(0.5176, abs=5e-4)
+    assert row["hellinger"] == pytest.approx(limit, abs=5e-3)
+    assert arm.options["kept"] < row["bound"]
+    with pytest.raises(DataError, match="increasing"):
+        study.plan("as_defined", "smoke", arms=[replace(arm, options={**arm.options, "inputs": [1.0, -1.0]})])
+
+
+def test_merging_repairs_over_fitted_located_atoms():
+    """The atoms of a wide fit share true ones and are far off, the merged ones are near."""
+    study = find_study("dendrogram")
+    plan = study.plan("as_defined", "paper", only="Gaussian gate", sizes=(2000,), replicates=1)
+    arm = plan.arms[0]
+    row = study.fit(arm, "as_defined", 2000, plan.rng(arm, 2000, 0))
+    assert row["dsc"] == 3
+    assert row["merged_loss"] < 0.1
+    assert row["merged_slopes"] < row["slopes_over"]
+
+
+def test_slopes_without_the_smallest_size():
+    rows = [
+        {"arm": "a", "n": n, "loss": c * n**-0.5, "hellinger": n**-0.25}
+        for n in (10, 100, 1000, 10_000)
+        for c in (1, 2)
+    ]
+    told = softmax_multinomial.later_sizes(rows, ["a", "not run"])
+    assert told.columns["arm"] == ["a"]
+    assert (told.columns["from n"], told.columns["to n"]) == (["1e+02"], ["1e+04"])
+    assert told.columns["loss"][0].startswith("-0.50 [")
+    assert told.columns["hellinger"] == ["-0.25 [-0.25, -0.25]"]
+    assert told.columns["worst"] == [None]

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# dist/: the sdist, and the wheel that is built from it for this machine's Python. The C++ runtime is linked into the
-# wheel, so that glibc alone decides where it runs: auditwheel finds the oldest one that has all its symbols, says which
-# they are, and names the wheel after it. Both files are checked, and used in empty environments.
+# dist/: the sdist, and the wheel that is built from it for this machine's Python. auditwheel says which symbols of glibc and
+# of libstdc++ it needs, and names it after the oldest glibc beside which both are promised. Linking libstdc++ in does not
+# help: the one of a newer system asks for a newer glibc itself. Both files are checked, and used in empty environments.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$PWD/.venv/bin
@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 rm -rf dist
 
-"$bin/python" -m build --outdir "$work" -C cmake.define.MOESTRO_STATIC_RUNTIME=ON . >"$work/build.log" 2>&1 || { tail -n 50 "$work/build.log"; exit 1; }
+"$bin/python" -m build --outdir "$work" . >"$work/build.log" 2>&1 || { tail -n 50 "$work/build.log"; exit 1; }
 mkdir dist
 mv "$work"/moestro-*.tar.gz dist/
 "$bin/auditwheel" show "$work"/moestro-*.whl

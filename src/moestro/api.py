@@ -9,6 +9,7 @@ from typing import Any
 from .constraints import Constraints
 from .design import Observations
 from .design.by_formula import NOTHING, Given
+from .design.response import check_constants
 from .errors import DataError
 from .experts import CLASSES, Family, make_family
 from .fitted import FittedModel, LocatedModel, Sample
@@ -20,8 +21,9 @@ from .rows import Scan, read_any, read_given
 from .search import Fit, Options
 from .selection import LocatedModels, Mixtures, Sweep, sweep
 from .selection.sweep import FOLDS
+from .variances import check_shared
 
-WORDS = ("common", "fixed", "order_by", "reference_expert")  # of `Constraints.read`
+WORDS = ("common", "fixed", "order_by", "reference_expert", "variances")  # of `Constraints.read`
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,10 @@ def fit_design(
         labelled=0 if data.partial is None else int((data.partial >= 0).sum()), marked=data.design.common,
         **(constraints or {}),
     )  # fmt: skip
+    check_shared(held.variances, family, max(ks, default=1))
     rows, units = read_given(data, family, gate.scaling)
     sample = Sample.of(data) if isinstance(data, Observations) else Sample.of_rows(rows, data.classes)
+    check_constants(len(data.classes), max(ks, default=1), rows.n, data.response)
     family = family.on(units.y_center, units.y_scale)
     largest = Model(gate, family, max(ks, default=1), rows.q, rows.p, held)
     found = sweep(Mixtures(largest, rows), ks, options, criterion, started, finished)

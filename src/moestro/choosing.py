@@ -98,7 +98,7 @@ def select_experts(
         has no usable fit of k - 1 experts of the same model.
     **how
         For softmax ``shared_variance``, ``gate``, ``top_k``, ``rank_on``, ``common``, ``fixed``,
-        ``order_by``, ``reference_expert`` of `MoERegressor`; for located models ``direction``,
+        ``order_by``, ``reference_expert``, ``variances`` of `MoERegressor`; for located models ``direction``,
         ``covariance``, ``gate_covariance``, ``tied``, ``degree``, ... of `LocatedMoERegressor`: of lists,
         every combination is fitted.
 

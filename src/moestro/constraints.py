@@ -12,8 +12,10 @@ import numpy as np
 from .design import Scaling
 from .errors import DataError
 from .reading import number, whole
+from .variances import EQUAL, Shared, groups_of, shared_by
 
 INTERCEPT = "(intercept)"
+LARGEST = 1e100  # of a fixed coefficient: its square beside a column's is a double
 _NEEDS_K = " (of one expert only where n_experts is a number)"
 
 
@@ -49,6 +51,8 @@ class Constraints:
     common : tuple of int
         Columns of the experts, 0 the intercept, with the same coefficient in every expert.
     held : tuple of Held
+    variances : "equal" or tuple of tuples of int
+        Experts, from 0, that share the first of their nuisances, which is that of the dispersion.
     order_by : int, "mean" or None
         Experts stand in increasing order of the coefficient of this column, or of their mean at the average
         input; None is decreasing order of mass.
@@ -63,18 +67,23 @@ class Constraints:
     order_by: int | str | None = None
     labelled: int = 0
     reference: int | None = None
+    variances: Shared = ()
 
     @property
     def symmetric(self) -> bool:
         """Whether experts may change places."""
-        return not self.labelled and all(h.part == "expert" and h.expert is None for h in self.held)
+        return (
+            not self.labelled
+            and self.variances in ((), EQUAL)
+            and all(h.part == "expert" and h.expert is None for h in self.held)
+        )
 
     def rows(
         self, model: Any, x_scaling: Scaling, z_scaling: Scaling, center: float, scale: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """C (m, P) and d (m,) of C theta = d, theta of scaled columns and of the response (y - center) /
         scale."""
-        if not (self.common or self.held):
+        if not (self.common or self.held or self.variances):
             return np.zeros((0, model.size)), np.zeros(0)
         out: list[np.ndarray] = []
         values: list[float] = []
@@ -103,6 +112,12 @@ class Constraints:
                 for a, b in pairwise(has):
                     out.append(of_expert(a, c, j) - of_expert(b, c, j))
                     values.append(0.0)
+        for members in groups_of(self.variances, model.k):
+            for a, b in pairwise(members):
+                row = np.zeros(model.size)
+                model.nuisances(row)[[a, b], 0] = 1.0, -1.0
+                out.append(row)
+                values.append(0.0)
         return np.array(out).reshape(-1, model.size), np.array(values)
 
     def order(self, model: Any, theta: np.ndarray, mass: np.ndarray) -> np.ndarray:
@@ -127,6 +142,7 @@ class Constraints:
         fixed: Mapping[str, float] | None = None,
         order_by: str | None = None,
         reference_expert: int | None = None,
+        variances: Any = None,
         labelled: int = 0,
         marked: Sequence[str] = (),
     ) -> Constraints:
@@ -148,16 +164,19 @@ class Constraints:
                     )
                 if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
                     raise DataError(f"fixed holds '{label}' at {value!r}: give a finite number")
+                if abs(value) > LARGEST:
+                    raise DataError(f"fixed holds '{label}' at {value:g}, too large for double precision")
                 held.append(Held(*known[label], float(value)))
         order = _order(order_by, experts, classes)
         reference = _reference(reference_expert, k)
         if reference is not None and any(h.part == "gate" for h in held):
             raise DataError("a fixed gate is stated against the last expert: leave out reference_expert")
-        out = cls(tuple(dict.fromkeys(named)), tuple(held), order, labelled, reference)
+        shared = shared_by(variances, k)
+        out = cls(tuple(dict.fromkeys(named)), tuple(held), order, labelled, reference, shared)
         if order is not None and not out.symmetric:
             raise DataError(
-                "order_by has nothing to order where rows say which expert they have, or a coefficient of "
-                "one expert is fixed: leave it out"
+                "order_by has nothing to order where rows say which expert they have, a coefficient of one "
+                "expert is fixed, or variances are in groups: leave it out"
             )
         if order in out.common or any(h.column == order for h in held):
             raise DataError(
@@ -179,6 +198,12 @@ class Constraints:
                 parts += [] if h.predictor is None else [str(classes[h.predictor])]
                 texts.append(f"{':'.join([*parts, [INTERCEPT, *columns][h.column]])} = {h.value:g}")
             out.append(f"fixed: {', '.join(texts)}")
+        if self.variances == EQUAL:
+            out.append("one dispersion for all experts")
+        elif self.variances:
+            most = 1 + max(map(max, self.variances))
+            groups = [" and ".join(str(e + 1) for e in group) for group in groups_of(self.variances, most)]
+            out.append(f"one dispersion for experts {', and one for experts '.join(groups)}")
         if self.order_by is not None:
             by = self.order_by if isinstance(self.order_by, str) else [INTERCEPT, *experts][self.order_by]
             out.append(f"experts in the order of their {'mean' if by == 'mean' else f'coefficient of {by}'}")
@@ -191,7 +216,7 @@ class Constraints:
         held = [[h.part, h.expert, h.predictor, h.column, h.value] for h in self.held]
         return {
             "common": list(self.common), "held": held, "order_by": self.order_by, "labelled": self.labelled,
-            "reference": self.reference,
+            "reference": self.reference, "variances": self.variances,
         }  # fmt: skip
 
     @classmethod
@@ -209,7 +234,11 @@ class Constraints:
         order = order if order in (None, "mean") else whole(order, "column", 0, experts)
         common = tuple(whole(j, "column", 0, experts) for j in data["common"])
         labelled, r = whole(data["labelled"], "number of labels", 0, 2**53), data["reference"]
-        return cls(common, tuple(held), order, labelled, None if r is None else whole(r, "expert", 0, k - 1))
+        shared = data.get("variances", ())  # not in older files
+        if shared != EQUAL:
+            shared = tuple(tuple(whole(e, "expert", 0, k - 1) for e in group) for group in shared)
+        reference = None if r is None else whole(r, "expert", 0, k - 1)
+        return cls(common, tuple(held), order, labelled, reference, shared)
 
 
 def _columns(name: Any, names: Sequence[str], what: str) -> list[int]:

@@ -17,6 +17,7 @@ import numpy as np
 from sklearn.exceptions import DataConversionWarning
 
 from fuzz.cases import Case
+from fuzz.dress import source
 from moestro import DataError, LocatedMoERegressor, load_model
 from moestro.errors import SearchWarning
 
@@ -53,11 +54,12 @@ def within(seconds: float) -> Iterator[None]:
 def judge(case: Case, limit: float = LIMIT) -> str:
     """What became of a case: "refused", or the kind of its status; raises `Broken` where a promise was not
     kept."""
-    inputs = (case.X, case.y, case.sample_weight, case.groups, case.new)
+    inputs = (case.X, case.y, case.new, *case.given.values())
     before, threads = copy.deepcopy(inputs), set(threading.enumerate())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        verdict = _judged(case, limit)
+        with tempfile.TemporaryDirectory() as folder:
+            verdict = _judged(case, limit, folder)
     leaked = [
         w for w in caught if not (issubclass(w.category, ALLOWED) or str(w.message).startswith(OF_SKLEARN))
     ]
@@ -75,21 +77,33 @@ def judge(case: Case, limit: float = LIMIT) -> str:
     return verdict
 
 
-def _judged(case: Case, limit: float) -> str:
+def _judged(case: Case, limit: float, folder: str) -> str:
     estimator = case.estimator(**case.words)
-    given = {n: v for n in ("sample_weight", "groups") if (v := getattr(case, n)) is not None}
+    X, y, given = _arguments(case, folder)
     with within(limit):
-        fitted = _attempt(lambda: estimator.fit(case.X, case.y, **given))
+        fitted = _attempt(lambda: estimator.fit(X, y, **given))
     if fitted is None:
         return "refused"
     with within(limit):
         try:
-            _consistent(estimator, case)
+            _consistent(estimator, case, folder)
         except Broken:
             raise
         except Exception as error:
             raise Broken(f"after the fit: {_told(error)}") from error
     return str(estimator.status_.kind)
+
+
+def _arguments(case: Case, folder: str) -> tuple[Any, Any, dict[str, Any]]:
+    """What `fit` is given: the numbers, or where they are and the names of columns there."""
+    if not case.place:
+        return case.X, case.y, case.given
+    columns = {name: case.X[name].to_numpy() for name in case.X.columns} | {"y": np.asarray(case.y)}
+    given = {}
+    if "sample_weight" in case.given:
+        columns["w"], given["sample_weight"] = case.given["sample_weight"], "w"
+    y = None if case.words.get("formula") else "y"
+    return source(case.place, os.path.join(folder, "rows", ""), columns), y, given
 
 
 def _attempt(call: Any) -> Any:
@@ -113,20 +127,24 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})"
 
 
-def _consistent(model: Any, case: Case) -> None:
-    X = case.X
+def _consistent(model: Any, case: Case, folder: str) -> None:
+    X, known = case.X, case.given.get("offset")
     status, ll = model.status_, model.log_likelihood_
     _numbers(model, case, status, ll)
     for name in ("predict", "gate_proba", "predict_proba"):
         if not hasattr(model, name):
             continue
         for rows in (X, _like(X, case.new)):
-            out = _attempt(lambda name=name, rows=rows: getattr(model, name)(rows))
+            offset = {} if known is None or name != "predict" else {"offset": np.resize(known, len(rows))}
+            out = _attempt(lambda n=name, rows=rows, offset=offset: getattr(model, n)(rows, **offset))
             if out is None:
                 continue
-            if np.asarray(out).dtype.kind == "f" and not np.isfinite(out).all():
+            out = np.asarray(out)
+            if rows is X and model.missing == "drop":  # NaN where a value is missing
+                out = out[_whole(out)]
+            if out.dtype.kind == "f" and not np.isfinite(out).all():
                 raise Broken(f"{name} is not finite")
-            if name != "predict" and np.abs(np.asarray(out).sum(axis=1) - 1).max(initial=0.0) > AGREE:
+            if name != "predict" and np.abs(out.sum(axis=1) - 1).max(initial=0.0) > AGREE:
                 raise Broken(f"{name} does not sum to one")
     text = str(_attempt(model.summary))
     if "nan" in text.lower().replace("nanmo", "") and "nan" not in str(case.words):
@@ -135,7 +153,27 @@ def _consistent(model: Any, case: Case) -> None:
         text = str(_attempt(lambda: model.summary("observed")))
         if "nan" in text:
             raise Broken("a summary with standard errors has NaN")
-    _file(model, X)
+        _errors(_attempt(lambda: model.inference(**case.inference)))
+    _file(model, X, os.path.join(folder, "model.json"))
+
+
+def _errors(table: Any) -> None:
+    """Standard errors are numbers of at least zero, or none is told."""
+    if table is None:
+        return
+    for name in ("estimate", "se", "low", "high", "z", "p"):
+        known = np.array([v for v in table[name] if v is not None], dtype=float)
+        if np.isnan(known).any() or (name in ("se", "p") and (known < 0).any()):
+            raise Broken(f"{name} of the inference is no number: {known}")
+
+
+def _whole(out: np.ndarray) -> np.ndarray:
+    """Rows of results that are not missing, boolean (n,)."""
+    if out.dtype.kind == "O":
+        return np.array([v == v for v in out])
+    return (
+        ~np.isnan(out.reshape(len(out), -1)).all(axis=1) if out.dtype.kind == "f" else np.ones(len(out), bool)
+    )
 
 
 def _numbers(model: Any, case: Case, status: Any, ll: float) -> None:
@@ -144,37 +182,61 @@ def _numbers(model: Any, case: Case, status: Any, ll: float) -> None:
         if str(status.kind) != "not finite":
             raise Broken(f"log_likelihood_ = {ll} with status {status}")
         return
-    k = {} if case.groups is None else {"groups": case.groups}
     located = isinstance(model, LocatedMoERegressor)
-    y = np.ravel(y) if np.ndim(y) == 2 and not located else y
-    density = _attempt(lambda: model.joint_log_density(X, y) if located else model.log_density(X, y, **k))
-    r = _attempt(lambda: model.responsibilities(X, y, **k))
+    words = {} if located else {n: case.given[n] for n in ("groups", "offset") if n in case.given}
+    y = np.ravel(y) if np.shape(y)[1:] == (1,) else y
+    density = _attempt(lambda: model.joint_log_density(X, y) if located else model.log_density(X, y, **words))
+    r = _attempt(lambda: model.responsibilities(X, y, **words, **_per_unit(case)))
+    w = _unit_weights(case)
     if density is None or r is None:
-        if status.usable and (case.sample_weight is None or np.all(case.sample_weight > 0)):
+        if status.usable and np.all(w > 0):
             raise Broken(f"the rows of a fit that ended {status.kind} are refused")
         return  # rows without a weight may have no density
-    w = _unit_weights(case)
-    seen = w > 0
+    seen = (w > 0) & (_whole(density) if model.missing == "drop" else True)
+    density = density + _labels(case, r)
     total = float(w[seen] @ density[seen])
-    reach = float(w.sum() + w[seen] @ np.abs(density[seen]))
+    reach = float(w[seen].sum() + w[seen] @ np.abs(density[seen]))
     says = "hold" in status.sentence or "sum to one" in status.sentence or str(status.kind) == "not finite"
     if not abs(total - ll) <= AGREE * reach and not says:
         raise Broken(f"log_likelihood_ {ll!r}, its rows {total!r}, and status {status}")
-    if not np.abs(r.sum(axis=1) - 1).max(initial=0.0) <= AGREE:
+    if not np.abs(r[seen].sum(axis=1) - 1).max(initial=0.0) <= AGREE:
         raise Broken("responsibilities do not sum to one")
     n = model.fit_.weight_sum
     if abs(model.bic_ - (model.n_parameters_ * np.log(n) - 2 * ll)) > 1e-9 * (1 + abs(model.bic_)):
         raise Broken("BIC is not that of the log-likelihood")
 
 
-def _unit_weights(case: Case) -> np.ndarray:
+def _per_unit(case: Case) -> dict[str, str]:
+    return {"per": "group"} if "groups" in case.given else {}
+
+
+def _labels(case: Case, r: np.ndarray) -> np.ndarray:
+    """log P(known expert | x, y) of each unit, zero where it is not known: such units count in the likelihood
+    with the density of both."""
+    out = np.zeros(len(r))
+    if "partial" in case.given:
+        known = np.asarray(case.given["partial"], dtype=float)
+        unit = _units(case)
+        with np.errstate(divide="ignore"):
+            for i in np.flatnonzero(~np.isnan(known)):
+                out[unit[i]] = np.log(r[unit[i], int(known[i]) - 1])
+    return out
+
+
+def _units(case: Case) -> np.ndarray:
+    """The unit of each row: itself, or its group in the order in which groups first appear."""
     n = len(case.y)
-    w = np.ones(n) if case.sample_weight is None else np.asarray(case.sample_weight, dtype=float)
-    if case.groups is None:
-        return w
-    seen = dict.fromkeys(np.asarray(case.groups).tolist())
-    ids = np.asarray(case.groups).tolist()
-    return np.array([w[ids.index(g)] for g in seen])
+    if "groups" not in case.given:
+        return np.arange(n)
+    ids = np.asarray(case.given["groups"]).tolist()
+    place = {g: i for i, g in enumerate(dict.fromkeys(ids))}
+    return np.array([place[g] for g in ids])
+
+
+def _unit_weights(case: Case) -> np.ndarray:
+    n, w = len(case.y), case.given.get("sample_weight")
+    w = np.ones(n) if w is None else np.asarray(w, dtype=float)
+    return w[np.unique(_units(case), return_index=True)[1]]
 
 
 def _like(X: Any, new: np.ndarray) -> Any:
@@ -183,17 +245,17 @@ def _like(X: Any, new: np.ndarray) -> Any:
     return new
 
 
-def _file(model: Any, X: Any) -> None:
+def _file(model: Any, X: Any, path: str) -> None:
     """A model that was written and read says the same."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "model.json")
-        if _attempt(lambda: (model.save(path, cov=()), True)) is None:
-            return
-        again = load_model(path)
+    if _attempt(lambda: (model.save(path, cov=()), True)) is None:
+        return
+    again = load_model(path)
     if not (again.log_likelihood_ == model.log_likelihood_ or np.isnan(model.log_likelihood_)):
         raise Broken("a file changed the log-likelihood")
     a, b = (_attempt(lambda m=m: m.gate_proba(X)) for m in (model, again))
-    if (a is None) != (b is None) or (a is not None and not np.allclose(a, b, rtol=0, atol=1e-9)):
+    if (a is None) != (b is None) or (
+        a is not None and not np.allclose(a, b, rtol=0, atol=1e-9, equal_nan=True)
+    ):
         raise Broken("a file changed the gate")
 
 

@@ -16,6 +16,7 @@ from .errors import one_line_errors
             "families",
             "fits",
             "growth",
+            "instructions",
             "located",
             "penalised",
             "scale",
@@ -55,7 +56,8 @@ from .errors import one_line_errors
 @click.option(
     "--record",
     is_flag=True,
-    help="`search`: write the best known values anew, from ten times the budget (hours).",
+    help="`search`: write the best known values anew, from ten times the budget (hours). `instructions`: "
+    "write the counts anew.",
 )
 def bench(
     what: str,
@@ -68,13 +70,14 @@ def bench(
     record: bool,
     quick: bool,
 ) -> None:
-    """Measure this machine: WHAT is one of these, or all (but scale, search, simulated, deep).
+    """Measure this machine: WHAT is one of these, or all (but instructions, scale, search, simulated, deep).
 
     \b
     passes    one sum over the rows, by engine, order, threads and instruction set, against the floor
     families  a family written in NumPy beside its compiled twin
     fits      whole fits with default starts
     growth    time and memory against the number of rows
+    instructions  of one pass of each kind, counted by valgrind: fails where one needs 10 % more than recorded
     located   Gaussian mixtures of (x, y): an EM iteration against its floor, whole fits, growth
     penalised paths of the Lasso: time, optimality, memory, and what is selected
     scale     fits of Parquet files under a limit of memory, beside reading them once
@@ -108,6 +111,13 @@ def bench(
             click.echo(penalised.report())
         if what in ("solvers", "all"):
             click.echo(solvers.report())
+        if what == "instructions":
+            from ..bench import instructions
+
+            text, kept = instructions.report(record)
+            click.echo(text)
+            if not kept:
+                raise click.exceptions.Exit(1)
         if what == "scale":
             from ..bench import scale
 

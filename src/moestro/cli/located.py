@@ -11,7 +11,7 @@ from .options import refuse_given
 
 SOFTMAX_ONLY = (
     "shared_variance", "top_k", "rank_on", "solver", "engine", "groups", "gate_at", "offset", "common",
-    "fixed", "order_by", "partial", "levels",
+    "fixed", "order_by", "variances", "partial", "levels",
 )  # fmt: skip
 
 

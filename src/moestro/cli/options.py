@@ -88,12 +88,13 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "Numbers of experts to try: 3, 1-5 or 1,2,4."
             )),
             click.option("--family", type=FamilyName(), default="gaussian", show_default=True, help=(
-                "Law of the response given the expert: of numbers gaussian, student, 'censored[0:]' (other "
-                "limits: '[:5]', '[0:5]'), interval (of 'interval(lower, upper)' or 'cens(time, status)', as "
-                "weibull too); of classes multinomial, of classes in an order ordinal; of counts "
-                "poisson, negative-binomial, truncated-poisson; of positive numbers gamma, inverse-gaussian, "
-                "lognormal, weibull; of shares beta; of 0 and 1 binomial, binomial-probit, binomial-cloglog. "
-                "One for each expert with commas between them: zero,poisson."
+                "Law of the response given the expert: of numbers gaussian, student, skew-t, 'censored[0:]' "
+                "(other limits: '[:5]', '[0:5]'), interval (of 'interval(lower, upper)' or 'cens(time, "
+                "status)', as weibull too); of classes multinomial, of classes in an order ordinal; of "
+                "counts poisson, negative-binomial, truncated-poisson; of positive numbers gamma, "
+                "inverse-gaussian, lognormal, weibull; of shares beta; of 0 and 1 binomial, "
+                "binomial-probit, binomial-cloglog. One for each expert with commas between them: "
+                "zero,poisson."
             )),
             click.option("--weights", metavar="COLUMN", help="Column of sample weights."),
             click.option("--groups", metavar="COLUMN", help=(
@@ -122,6 +123,9 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             )),
             click.option("--order-by", metavar="WORD", help=(
                 "Number the experts by share, mean, or the coefficient of a column."
+            )),
+            click.option("--variances", metavar="EXPERTS", multiple=True, callback=_groups, help=(
+                "Experts that share their variance or dispersion: 1,2, repeated for further groups, or equal."
             )),
             click.option("--partial", metavar="COLUMN", help=(
                 "Column of the expert, from 1, that a row is known to have; empty where it is not known."
@@ -156,6 +160,21 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def _groups(
+    context: click.Context, option: click.Parameter, values: tuple[str, ...]
+) -> str | list[list[int]] | None:
+    """ "1,2" as a group of experts."""
+    if not values or values == ("equal",):
+        return "equal" if values else None
+    try:
+        return [[int(e) for e in text.split(",")] for text in values]
+    except ValueError:
+        words = " ".join(values)
+        raise click.BadParameter(
+            f"'{words}': write experts with commas between them, 1,2, or equal", context, option
+        ) from None
 
 
 def _values(

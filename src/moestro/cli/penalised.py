@@ -42,7 +42,7 @@ def fit_penalised(
         ["groups", "gate_at"], "does not go with --penalty: rows of a penalised fit have an expert each"
     )
     refuse_given(
-        ["common", "fixed", "order_by", "partial"],
+        ["common", "fixed", "order_by", "variances", "partial"],
         "does not go with --penalty, which shrinks each coefficient",
     )
     refuse_given(

@@ -59,6 +59,6 @@ def run_sweep(
         levels = None if options["levels"] is None else options["levels"].split(",")
         said = {name: options[name] for name in ("groups", "offset", "missing", "partial", "gate_at")}
         held = {"common": list(options["common"]) or None, "fixed": options["fixed"]}
-        how["constraints"] = held | {"order_by": options["order_by"]}
+        how["constraints"] = held | {name: options[name] for name in ("order_by", "variances")}
         given = Given(weights, levels=levels, **said)
         return fit_formula(formula, frame, options["family"], ks, search, given, **how)

@@ -16,6 +16,7 @@ from ..tables import Table
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 NO_VALUES = (list, tuple, dict, set, bytes, np.ndarray)  # what Parquet and frames may hold in a cell
 MANY_LEVELS = 20  # up to so many different texts are categories, whatever they are
+MANY_GAPS = 4  # columns with missing values that are told by name
 
 
 def column_names(data: Any) -> list[str]:
@@ -137,7 +138,10 @@ def refuse_gaps(found: dict[str, np.ndarray]) -> None:
     keep = complete_rows(found)
     if keep is None:
         return
-    each = [f"column '{name}' has missing values in {which_rows(rows)}" for name, rows in found.items()]
+    shown = list(found.items())[:MANY_GAPS]
+    each = [f"column '{name}' has missing values in {which_rows(rows)}" for name, rows in shown]
+    if len(found) > MANY_GAPS:
+        each.append(f"{len(found) - MANY_GAPS} more columns")
     if len(found) > 1:
         each.append(f"{int((~keep).sum())} rows in all")
     raise DataError(

@@ -42,12 +42,26 @@ def encode_classes(y: np.ndarray, known: tuple = (), name: str = "y") -> tuple[n
 
 
 def check_repeated(classes: int, n: int, name: str = "y") -> None:
-    """Refuse so many classes that nearly each of n rows has one alone: their law has more parameters than
-    rows and no maximum, and numbers or names of rows were passed instead. Two classes are always two."""
-    if classes > max(2, n / 2):
+    """Refuse more than two classes of which each of n rows has one alone: on a line the largest of linear
+    scores can single out every row, so the likelihood has no maximum; numbers or names of rows were
+    passed."""
+    if classes == n > 2:
         raise DataError(
-            f"the response '{name}' has {classes} classes in {n} rows, fewer than two rows a class: "
+            f"the response '{name}' has {classes} classes in {n} rows, one a row: "
             "for numbers use MoERegressor (--family gaussian)"
+        )
+
+
+def check_constants(classes: int, k: int, n: int, name: str = "y") -> None:
+    """Refuse k experts of so many classes that n rows are fewer than the parameters of a fit without columns,
+    k (classes - 1) + k - 1: a row has one score, and n scores span at most n directions."""
+    constants = k * classes - 1
+    if k > 1 and constants > n and classes > 1:
+        most = (n + 1) // classes
+        fewer = f"at most {most} experts" if most > 1 else "one expert"
+        raise DataError(
+            f"{k} experts of the {classes} classes of '{name}' have {constants} parameters without any "
+            f"column, and the data {n} rows: use {fewer}, or for numbers MoERegressor (--family gaussian)"
         )
 
 

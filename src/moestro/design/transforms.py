@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, quiet
 
 NAMED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "tanh": np.tanh,
@@ -40,7 +40,8 @@ def learn_transform(transform: Any, z: np.ndarray) -> Any:
 def apply_transform(learned: Any, z: np.ndarray) -> np.ndarray:
     """M(z) as a float matrix with one row a row of z."""
     if isinstance(learned, str):
-        out = NAMED[learned](z)
+        with quiet():  # what is beyond doubles is refused below
+            out = NAMED[learned](z)
     elif callable(learned):
         out = learned(z)
     else:

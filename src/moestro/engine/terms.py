@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
+from ..experts import Family
 from ..model import Model
 from ..rows import Rows
 from .base import IMPOSSIBLE, Evaluation, Order, Rowwise, added, base_of, joined, log_base_sum
@@ -23,6 +24,18 @@ from .native import OUTSIDE, instruction_set, problem_of
 PIECE = 16384  # rows at a time: their terms stay in the caches
 
 Terms = tuple[Any, ...]  # arrays, None above the order that was asked for
+
+
+def terms_of(law: Family, eta: np.ndarray, y: np.ndarray, order: Order) -> Terms:
+    """Log-densities, scores, information and curvature, None above the order that was asked for."""
+    if law.terms is not None:
+        return law.terms(eta, y, int(order))
+    return (
+        law.log_density(eta, y),
+        law.score(eta, y) if order >= Order.GRADIENT else None,
+        law.information(eta) if order >= Order.INFORMATION else None,
+        law.curvature(eta, y) if order >= Order.CURVATURE else None,
+    )
 
 
 @dataclass(frozen=True)
@@ -129,9 +142,7 @@ class TermsEngine:
         eta = raw.transpose(0, 3, 1, 2)
         shape = (len(thetas), n, model.k)
         with np.errstate(all="ignore"):
-            density = np.maximum(np.broadcast_to(law.log_density(eta, piece.y), shape), IMPOSSIBLE)
-            score = law.score(eta, piece.y) if order >= Order.GRADIENT else None
-            information = law.information(eta) if order >= Order.INFORMATION else None
-            curvature = law.curvature(eta, piece.y) if order >= Order.CURVATURE else None
-        parts = (density, score, information, curvature)
+            density, *more_terms = terms_of(law, eta, piece.y, order)
+            density = np.maximum(np.broadcast_to(density, shape), IMPOSSIBLE)
+        parts = (density, *more_terms)
         return [tuple(None if a is None else a[s] for a in parts) for s in range(len(thetas))]

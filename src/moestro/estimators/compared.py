@@ -154,7 +154,7 @@ def _comparable(smaller: Any, larger: Any) -> None:
                 "numbers of experts are compared where all experts are alike: fit without known experts and "
                 "without values fixed for one expert"
             )
-        held, other = ((c.common, c.held) for c in (m.constraints, o.constraints))
+        held, other = ((c.common, c.held, c.variances) for c in (m.constraints, o.constraints))
         same = (m.gate, m.family, m.q, m.p, held) == (o.gate, o.family, o.q, o.p, other)
     else:
         same = a.fit.specification == b.fit.specification

@@ -3,6 +3,7 @@ together."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -23,8 +24,9 @@ def choose_together(estimator: Any, data: Observations) -> Found:
     """Every number of experts and every ratio has a path, and one criterion chooses among all fits."""
     criterion, seed = estimator.criterion, seed_of(estimator.random_state)
     tried = _candidates(estimator.n_experts, estimator.gate_ratios, make_penalty(estimator.penalty))
+    cv = list(estimator.cv) if isinstance(estimator.cv, Iterator) else estimator.cv  # read by every path
     results = [
-        fit_at(estimator, data, k, p, seed, alphas=estimator.alphas, criterion=criterion, folds=estimator.cv)
+        fit_at(estimator, data, k, p, seed, alphas=estimator.alphas, criterion=criterion, folds=cv)
         for k, p in tried
     ]
     fits = [found for _, found in results]

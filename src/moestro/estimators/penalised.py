@@ -9,6 +9,7 @@ import numpy as np
 
 from ..api import WORDS
 from ..design import ArrayDesign, Design, Observations
+from ..design.response import check_constants
 from ..errors import DataError
 from ..fitted import FittedModel, Sample
 from ..gates import make_gate
@@ -36,8 +37,9 @@ def fit_one_penalty(estimator: Any, data: Observations) -> Found:
                 f"{name}={getattr(estimator, name)!r} says nothing about a penalised fit, "
                 "which has a solver and a ranking of its own: leave it out"
             )
+    words = estimator.get_params(deep=False)
     for name in WORDS:
-        if getattr(estimator, name) is not None:
+        if words.get(name) is not None:
             raise DataError(
                 f"{name} is of fits without a penalty, which shrinks each coefficient by itself: leave it out"
             )
@@ -73,6 +75,7 @@ def fit_at(
     rows, units = read_wide(
         data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, merge
     )
+    check_constants(len(data.classes), k, len(data.y), data.response)
     own, names = family.has_variance and penalty.scale == "expert", (units.gate_names, units.expert_names)
     likelihood = Likelihood(family, k, rows, *names, own_scale=own, threads=options.threads)
     found = fit_penalised(likelihood, penalty, options=options, **how)

@@ -21,7 +21,8 @@ def fit_plain(estimator: Any, data: Observations | Scan) -> Found:
     ks, criterion = number_of_experts(estimator.n_experts, estimator.max_experts)
     gate = make_gate(estimator.gate, estimator.top_k, estimator.rank_on)
     options = options_of(estimator, TOL)
-    held = {name: getattr(estimator, name) for name in WORDS}
+    words = estimator.get_params(deep=False)
+    held = {name: words[name] for name in WORDS if name in words}
     result = fit_design(
         replace(data, gate_at=estimator.gate_at), estimator._family(), ks, options,
         gate=gate, constraints=held, criterion=criterion,

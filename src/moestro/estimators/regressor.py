@@ -23,11 +23,10 @@ class MoERegressor(SoftmaxRegressor):
         "ddse": slope estimation; "cv": held-out log-likelihood of 5 folds; "dendrogram": merges of one fit of
         `max_experts` experts, at least 2).
     family : str, Family or list of these, default="gaussian"
-        Law of the response given the expert: of numbers "gaussian", "student", "censored[0:]" (or other
-        limits: "censored[:5]", "censored[0:5]"), "interval" (two columns of y, its ends; so with "weibull",
-        for survival times; in a formula ``interval(lower, upper)``, ``cens(time, status)``); of counts
-        "poisson",
-        "negative-binomial", "truncated-poisson"; of 0 and 1 "binomial", "binomial-probit",
+        Law of the response given the expert: of numbers "gaussian", "student", "skew-t", "censored[0:]" (or
+        other limits: "censored[:5]", "censored[0:5]"), "interval" (two columns of y, its ends; so with
+        "weibull", for survival times; in a formula ``interval(lower, upper)``, ``cens(time, status)``); of
+        counts "poisson", "negative-binomial", "truncated-poisson"; of 0 and 1 "binomial", "binomial-probit",
         "binomial-cloglog"; of positive numbers "gamma", "inverse-gaussian", "lognormal", "weibull"; of
         proportions "beta". Or an object with the methods of `moestro.experts.Family`. A list has one for each
         expert, with "zero" and "one" for a response that is always this number: ["zero", "poisson"] is a
@@ -85,6 +84,10 @@ class MoERegressor(SoftmaxRegressor):
     reference_expert : int or None
         The expert, from 1, that tables tell the gate's coefficients against; None is the last one, which
         `measure_` always takes.
+    variances : "equal", list of lists of int, or None
+        Experts, from 1, that share their variance, or what the family has for one, the first of its own
+        parameters: [[1, 2], [3]], where an expert that is not named has its own; "equal" is all of them, of
+        any number. Experts of groups keep their numbers, so `order_by` goes with "equal" alone.
     gate_at : {"constant", "first", "mean"}, default="constant"
         Where the gate reads the columns of a group of rows (`groups` of `fit`): "constant" refuses columns
         that vary within one, "first" reads the group's first row as given, "mean" the mean of its rows.
@@ -146,6 +149,7 @@ class MoERegressor(SoftmaxRegressor):
         fixed: Any = None,
         order_by: str | None = None,
         reference_expert: int | None = None,
+        variances: Any = None,
         gate_at: str = "constant",
         memory_limit: str | float | None = None,
     ):
@@ -175,6 +179,7 @@ class MoERegressor(SoftmaxRegressor):
         self.fixed = fixed
         self.order_by = order_by
         self.reference_expert = reference_expert
+        self.variances = variances
         self.gate_at = gate_at
         self.memory_limit = memory_limit
 

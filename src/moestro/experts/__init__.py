@@ -18,6 +18,7 @@ from .negative_binomial import NegativeBinomial
 from .ordinal import Ordinal
 from .point import POINTS, Point
 from .poisson import Poisson
+from .skew_t import SkewT
 from .student import Student
 from .truncated_poisson import TruncatedPoisson
 from .weibull import Weibull
@@ -37,6 +38,7 @@ FAMILIES = {
     "lognormal": Lognormal,
     "beta": Beta,
     "student": Student,
+    "skew-t": SkewT,
     "censored": Censored,
     "interval": Interval,
     "weibull": Weibull,
@@ -120,6 +122,7 @@ __all__ = [
     "Ordinal",
     "Point",
     "Poisson",
+    "SkewT",
     "Student",
     "TruncatedPoisson",
     "Weibull",

@@ -7,6 +7,8 @@ from typing import Protocol, Self
 
 import numpy as np
 
+Terms = tuple[np.ndarray | None, ...]
+
 
 class Family(Protocol):
     """A conditional density f(y | eta), eta the linear predictors of one expert.
@@ -187,6 +189,12 @@ class Family(Protocol):
         gain (k,); None where EM takes a scoring step."""
         ...
 
+    @property
+    def terms(self) -> Callable[[np.ndarray, np.ndarray, int], Terms] | None:
+        """(`log_density`, `score`, `information`, `curvature`) of eta and y, None beyond the order 0, 1, 2 or
+        3 that is asked for; None where these have no work in common."""
+        ...
+
 
 class Facts:
     """What holds of most families; one of which something else holds says so."""
@@ -209,6 +217,7 @@ class Facts:
     points: tuple[float, ...] = ()
     members: tuple[Family, ...] = ()
     nuisance_step = None
+    terms = None
 
     def on(self, center: float, scale: float) -> Self:
         """Itself: most families know no number in y's units."""

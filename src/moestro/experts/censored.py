@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, quiet
 from .latent import NORMAL, Latent
 
 FAR = 100.0  # standard deviations, where a series has more digits than a difference
@@ -164,8 +164,9 @@ class Censored(Latent):
         p, phi_a, phi_b = _between(a, -b), _phi(a), _phi(b)
         to_a, to_b = (np.where(np.isfinite(t), t - c, 0.0) for t in (a, b))
         first = to_a * ndtr(a) + to_b * ndtr(-b) + phi_a - phi_b - c * p
-        second = to_a**2 * ndtr(a) + to_b**2 * ndtr(-b) + (1 + c**2) * p
-        second = second + (to_a - c) * phi_a - (to_b - c) * phi_b
+        with quiet():  # of predictors whose square is no double
+            second = to_a**2 * ndtr(a) + to_b**2 * ndtr(-b) + (1 + c**2) * p
+            second = second + (to_a - c) * phi_a - (to_b - c) * phi_b
         return c, first, second
 
     def mean(self, eta: np.ndarray) -> np.ndarray:
@@ -192,7 +193,7 @@ def _text(v: float) -> str:
 
 
 def _phi(t: np.ndarray) -> np.ndarray:
-    return np.exp(-0.5 * np.minimum(t**2, 2000.0)) / np.sqrt(2 * np.pi)
+    return np.exp(-0.5 * np.minimum(np.abs(t), 45.0) ** 2) / np.sqrt(2 * np.pi)
 
 
 def _between(a: np.ndarray, minus_b: np.ndarray) -> np.ndarray:

@@ -102,8 +102,6 @@ class Gaussian(Facts):
         # gradient = (RSS / v - mass) / 2, and the means' step of quadratic gain d'Gd / v lowers RSS by d'Gd.
         v = np.exp(nuisance)
         rss = np.maximum(v * (2 * gradient + mass - gain), 0.0)
-        if self.shared_variance:
-            rss, mass = (np.broadcast_to(a.sum(axis=-1, keepdims=True), a.shape) for a in (rss, mass))
         ratio = rss / np.maximum(mass, 1e-300)
         low, high = VARIANCE_BOUNDS
         return np.log(np.clip(np.where(mass > 0, ratio, v), low, high))

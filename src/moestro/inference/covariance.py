@@ -96,7 +96,13 @@ def covariance(
     if kind == "expected":
         assert e.information is not None
         e = replace(e, curvature=-e.information)
-    found = directions(objective, phi, e)
+    try:
+        found = directions(objective, phi, e)
+    except np.linalg.LinAlgError as error:
+        raise DataError(
+            "the curvature of the log-likelihood is beyond double precision, so that there are no standard "
+            "errors: rescale the columns"
+        ) from error
     kept, size, null = found.kept, found.size, found.values <= FLAT
     loaded = np.zeros(c.size, dtype=bool)
     if null.any():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from itertools import pairwise
 
 import numpy as np
@@ -104,7 +105,16 @@ class HypothesisTest:
     def __str__(self) -> str:
         kind = f" ({self.kind})" if self.kind else ""
         what = ", ".join(self.table["hypothesis"])
-        return f"{self.name} test{kind} of {what}: chi2({self.df}) = {self.statistic:.3f}, {p_text(self.p)}"
+        return f"{self.name} test{kind} of {what}: {self._result}"
+
+    @property
+    def _result(self) -> str:
+        return f"chi2({self.df}) = {self.statistic:.3f}, {p_text(self.p)}"
+
+    def _repr_html_(self) -> str:
+        kind = f" ({escape(self.kind)})" if self.kind else ""
+        head = f"<p><strong>{escape(self.name)} test</strong>{kind}: {escape(self._result)}</p>"
+        return f"{head}\n{self.table.to_html()}"
 
 
 def wald_test(h: Hypotheses, estimates: Estimates) -> HypothesisTest:

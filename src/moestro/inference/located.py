@@ -112,8 +112,10 @@ def located_covariance(
     root, null = _root(complete[np.ix_(free, free)], observed[np.ix_(free, free)])
     size = np.sqrt(np.maximum(np.diag(complete), 1e-300))
     known = at_user[:, free] @ root
-    own = (at_user / size)[:, free]
-    own = own / np.maximum(np.abs(own).max(axis=1, keepdims=True, initial=0.0), 1e-300)  # squared below
+    own = at_user[:, free]
+    for scale in (1.0, size[free]):  # each row at most one in size: divided, and squared below
+        own = own / scale
+        own = own / np.maximum(np.abs(own).max(axis=1, keepdims=True, initial=0.0), 1e-300)
     singular = np.linalg.norm(own @ null, axis=1) > LOADED * np.maximum(np.linalg.norm(own, axis=1), 1e-300)
     if kind != "observed":
         used = len(x) if weights is None else int(np.count_nonzero(weights))

@@ -80,8 +80,9 @@ def fit_penalised(
     if criterion not in CRITERIA:
         raise DataError(f"criterion={criterion!r} is unknown: choose one of {', '.join(CRITERIA)}")
     likelihood.check()
+    first, second, draw, last = seed_sequence(0 if options is None else options.seed).spawn(4)
+    parts = _folds(likelihood, folds, np.random.default_rng(draw)) if criterion == "cv" else []
     options = Options(tol=TOL) if options is None else options
-    first, second, draw, last = seed_sequence(options.seed).spawn(4)
     begin: list[np.ndarray] = []
     if isinstance(penalty, AdaptiveL1) and penalty.pilot is None:
         rule, own = "ebic" if criterion == "cv" else criterion, replace(options, seed=second)
@@ -96,7 +97,7 @@ def fit_penalised(
     index, left_out = 0, None
     for own in last.spawn(ROUNDS):
         if criterion == "cv":
-            left_out = _held_out(path, folds, np.random.default_rng(draw))
+            left_out = _held_out(path, parts)
         index = int(np.flatnonzero(table(path, criterion, left_out)["chosen"])[0])
         path, changed = path.with_search(index, replace(options, seed=own))
         if not changed:
@@ -108,11 +109,26 @@ def fit_penalised(
     return ChosenFit(path, index, criterion, table(path, criterion, left_out, index), fit)
 
 
-def _held_out(path: AlphaPath, folds: Any, rng: np.random.Generator) -> np.ndarray:
+Parts = list[tuple[np.ndarray, np.ndarray]]  # rows to fit on, rows left out
+
+
+def _folds(likelihood: Likelihood, folds: Any, rng: np.random.Generator) -> Parts:
+    """The folds, each with rows enough to fit on."""
+    parts, least = splits(likelihood.rows.n, folds, rng), likelihood.least_rows
+    few = min((np.size(inside) for inside, _ in parts), default=0)
+    if few < least:
+        raise DataError(
+            f"{likelihood.k} experts need at least {least} rows, and a fold of the cross-validation leaves "
+            f"{few}: use fewer experts, or criterion='bic'"
+        )
+    return parts
+
+
+def _held_out(path: AlphaPath, parts: Parts) -> np.ndarray:
     """-2 held-out log-likelihood at each strength; the fits of a fold begin at those of all rows, so that
     they are about the same experts."""
     total, chain = np.zeros(len(path.alphas)), replace(path.chain, tol=max(path.chain.tol, FOLD_TOL))
-    for inside, out in splits(path.likelihood.rows.n, folds, rng):
+    for inside, out in parts:
         within, rest = (path.likelihood.take(np.asarray(at)) for at in (inside, out))
         fits = replace(chain, likelihood=within).follow(path.alphas, path.points)
         total += [log_likelihood(rest, one) for one in fits]

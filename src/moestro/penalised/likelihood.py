@@ -79,15 +79,23 @@ class Likelihood:
         self.family.check_response(used)
         if self.k > 1 and len(np.unique(used)) < 2:
             raise DataError("the response has one value or class only: nothing tells experts apart")
-        own_variance = self.k > 1 and self.n_sigma == self.k
-        least = int(ROWS) * self.k if own_variance else self.k  # with fewer, one fits its rows exactly
-        if len(used) < least:
+        if len(used) < self.least_rows:
             raise DataError(
-                f"{self.k} experts need at least {least} rows, the data have {len(used)}: use fewer experts"
-                + ", or shared_variance=True" * own_variance
+                f"{self.k} experts need at least {self.least_rows} rows, the data have {len(used)}: "
+                "use fewer experts" + ", or shared_variance=True" * self._own_variance
             )
         if not len(self.gate_names) + len(self.expert_names):
             raise DataError("there is no column to penalise: fit without a penalty")
+
+    @property
+    def least_rows(self) -> int:
+        """Rows without which nothing is estimated: one an expert; of experts with a variance each the number
+        of means, variances and weights, without any slope. With fewer, an expert fits its rows exactly."""
+        return self.n_free if self._own_variance else self.k
+
+    @property
+    def _own_variance(self) -> bool:
+        return self.k > 1 and self.n_sigma == self.k
 
     @property
     def gate(self) -> Columns:

@@ -64,7 +64,7 @@ def from_memberships(
     partial = (given.sum(axis=2) == 0).any(axis=1)
     held = partial[:, None] & (objective.coordinates.block == 0)
 
-    def evaluate(at: np.ndarray) -> Evaluation:
-        return objective.evaluate_all(at, Order.INFORMATION, given, threads)
+    def evaluate(at: np.ndarray, order: Order) -> Evaluation:
+        return objective.evaluate_all(at, order, given, threads)
 
     return climb(objective, phi, evaluate, steps, ridge=1e-3, held=held)[0]

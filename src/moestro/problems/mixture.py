@@ -197,10 +197,10 @@ class MixtureProblem(Defaults):
     ) -> tuple[np.ndarray, np.ndarray]:
         """`steps` of EM from each of phi (S, P), side by side: where they end, and the values there."""
 
-        def evaluate(at: np.ndarray) -> Evaluation:
+        def evaluate(at: np.ndarray, order: Order) -> Evaluation:
             if cancel is not None and cancel.is_set():
                 raise Cancelled
-            return self.objective.evaluate_all(at, Order.INFORMATION, threads=threads)
+            return self.objective.evaluate_all(at, order, threads=threads)
 
         return climb(self.objective, phi, evaluate, steps)
 

@@ -84,8 +84,10 @@ class Ranking:
     def _own(self) -> np.ndarray:
         """Parameters (k,) of each expert's own."""
         c = self.coordinates
-        model, tied = c.model, c.model.family.tied_nuisances
-        free = [0 if tied else model.law(e).nuisances for e in range(model.k)]
+        alone = c.map.A[:, np.flatnonzero(c.block == -1)]
+        places = c.model.nuisances(np.arange(c.model.size))
+        shared = np.bincount(alone.indices, minlength=alone.shape[1]) > 1
+        free = [alone[at][:, ~shared].nnz for at in places]
         return c.predictors_of_expert.sum(axis=0) + np.array(free)
 
     def key(self, phi: np.ndarray, value: float, mass: np.ndarray) -> tuple[int, float]:

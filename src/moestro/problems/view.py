@@ -50,12 +50,7 @@ def _groups(model: Model, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarra
     objective = Objective(
         engine, Coordinates.of(one, rows.x_scaling, rows.z_scaling, None, rows.response_scaling)
     )
-    phi, _ = climb(
-        objective,
-        pooled(objective)[None],
-        lambda at: objective.evaluate_all(at, Order.INFORMATION),
-        POOLED_STEPS,
-    )
+    phi, _ = climb(objective, pooled(objective)[None], objective.evaluate_all, POOLED_STEPS)
     theta = objective.coordinates.expand(phi[0])
     information = engine.evaluate(theta, Order.INFORMATION).information
     assert information is not None and rows.groups is not None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..design import Scaling, cross_products, scaling_of
+from ..errors import quiet
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,13 @@ class Moments:
         """Of a block x (b, d), centred before it is squared."""
         weights = np.ones(len(x)) if w is None else w
         total, first = float(weights.sum()), x[0]
-        mean = first if total == 0 else first + weights @ (x - first) / total
-        centred = x - mean
+        with quiet():  # columns beyond doubles are refused by their reach
+            mean = first if total == 0 else first + weights @ (x - first) / total
+            centred = x - mean
+            second = cross_products(centred, weights)
         columns = np.ascontiguousarray(x.T)  # along which numpy is quick to compare
         reach = np.maximum(columns.max(axis=1), -columns.min(axis=1))
-        return cls(total, mean, cross_products(centred, weights), reach)
+        return cls(total, mean, second, reach)
 
     def merged(self, other: Moments) -> Moments:
         """Of the rows of both: second moments add, and the means' distance with w_a w_b / (w_a + w_b)."""
@@ -47,9 +50,12 @@ class Moments:
         if not (self.weight and other.weight):
             one = self if self.weight else other
             return Moments(weight, one.mean, one.second, reach)
-        apart = other.mean - self.mean
-        second = self.second + other.second + np.outer(apart, apart) * (self.weight * other.weight / weight)
-        return Moments(weight, self.mean + apart * (other.weight / weight), second, reach)
+        with quiet():
+            apart = other.mean - self.mean
+            second = self.second + other.second
+            second += np.outer(apart, apart) * (self.weight * other.weight / weight)
+            mean = self.mean + apart * (other.weight / weight)
+        return Moments(weight, mean, second, reach)
 
     def scaling(self, names: tuple[str, ...]) -> Scaling:
         """Weighted standard deviations one and means zero, as `fit_scaling` has them."""

@@ -93,9 +93,9 @@ class Optima:
 
     def _place(self, candidate: Candidate) -> Optimum:
         """The known optimum at which the run ended, or a new one."""
-        density = None
+        density, same = None, self.problem.same_value
         for other in self.known:
-            if abs(other.best.value - candidate.value) > self.problem.same_value:
+            if abs(other.best.value - candidate.value) > same:
                 continue
             if density is None:
                 density = self._density(candidate)

@@ -110,6 +110,12 @@ class Coordinates:
         """Indicator (size, k) of the predictors' coordinates of each expert."""
         return (self.block[:, None] == 1 + np.arange(self.model.k)).astype(float)
 
+    @cached_property
+    def nuisance_of_expert(self) -> np.ndarray:
+        """Indicator (k, nuisances' coordinates) of the experts' first nuisance."""
+        places = self.model.nuisances(np.arange(self.model.size))[:, 0]
+        return self.map.A[places][:, np.flatnonzero(self.block == -1)].toarray()
+
     def collapsed(self, phi: np.ndarray) -> np.ndarray:
         """Boolean (size,): variances at their lower bound."""
         return self._unbounded & (phi <= self.lower + 1e-9)
@@ -147,8 +153,9 @@ class Coordinates:
 
     def experts_of(self, chosen: np.ndarray) -> tuple[int, ...]:
         """Experts that have a parameter among the coordinates `chosen`, boolean (size,)."""
-        rows = self.map.A[:, np.flatnonzero(chosen)].tocoo().coords[0]
-        return tuple(sorted({int(e) for e in self.model.part_of()[rows]}))
+        A = self.map.A
+        parts = np.repeat(self.model.part_of(), np.diff(A.indptr))[chosen[A.indices]]
+        return tuple(sorted({int(e) for e in parts}))
 
     @property
     def free(self) -> np.ndarray:

@@ -81,19 +81,15 @@ def _nuisances(
     mass: np.ndarray,
     gain: np.ndarray,
 ) -> np.ndarray:
-    at = c.block == -1
-    nuisance, gradient = phi[..., at], g[..., at]
-    if c.model.family.tied_nuisances:  # one entry stands for all experts: share its gradient out by mass
-        nuisance = np.broadcast_to(nuisance, mass.shape)
-        gradient = gradient * mass / np.maximum(mass.sum(axis=-1, keepdims=True), 1e-300)
-        return exact(nuisance, mass, gradient, gain)[..., :1]
-    return exact(nuisance, mass, gradient, gain)
+    """Those of experts that share theirs have the mass and the gain of all of them."""
+    at, own = c.block == -1, c.nuisance_of_expert
+    return exact(phi[..., at], mass @ own, g[..., at], gain @ own)
 
 
 def climb(
     objective: Objective,
     phi: np.ndarray,
-    evaluate: Callable[[np.ndarray], Evaluation],
+    evaluate: Callable[[np.ndarray, Order], Evaluation],
     steps: int,
     ridge: float = RIDGE,
     held: np.ndarray | None = None,
@@ -101,21 +97,24 @@ def climb(
     """Run `steps` M-steps of several fits side by side, phi (S, P); a step that lowers its value is cut. Ends
     and values.
 
-    One stacked solve serves all fits: for small data the interpreter, not the arithmetic, is what costs.
+    One stacked solve serves all fits: for small data the interpreter, not the arithmetic, is what costs. Of
+    the last step the value alone is asked for.
     """
     phi = phi.copy()
-    e = evaluate(phi)
+    e = evaluate(phi, Order.INFORMATION)
     value, at = np.array(e.value), Statistics.of(e)
     scale = np.ones((len(phi), 1))
-    for _ in range(steps):
+    for left in range(steps - 1, -1, -1):
         target = m_step(objective, phi, at, ridge)
         if held is not None:
             target = np.where(held, phi, target)
         trial = phi + scale * (target - phi)
-        new = evaluate(trial)
+        new = evaluate(trial, Order.INFORMATION if left else Order.VALUE)
         with np.errstate(invalid="ignore"):
             better = np.isfinite(new.value) & (new.value >= value)
         phi[better], value[better] = trial[better], np.asarray(new.value)[better]
+        if not left:
+            break
         scale = np.where(better[:, None], 1.0, 0.25 * scale)
         fresh = Statistics.of(new)
         for old, part in (

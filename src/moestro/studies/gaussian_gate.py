@@ -39,7 +39,8 @@ FIGURES = {
 }  # fmt: skip
 
 
-def _truth(model: int) -> dict[str, Any]:
+def truth_of(model: int) -> dict[str, Any]:
+    """The measure of model 1, 2, 3 or 4 as plain data."""
     d, kind = MODELS[model]
     c, b, nu = kind["c"], kind["b"], kind["nu"]
     return {
@@ -62,7 +63,7 @@ def arms(protocol: str, scale: str) -> list[Arm]:
         sizes, replicates, models = log_sizes(500, 64_000, 8), 20, (1, 2, 3, 4)
     starts = {} if protocol == "as_published" else {"uninformed": 6}
     return [
-        Arm(f"model {m}, K={k}", k, sizes, replicates, _truth(m), dict(starts))
+        Arm(f"model {m}, K={k}", k, sizes, replicates, truth_of(m), dict(starts))
         for m in models
         for k in (4, 5)
     ]

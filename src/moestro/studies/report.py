@@ -232,7 +232,7 @@ def markdown(table: Table) -> str:
 
 def _summary(rows: list[Row], study: Study, arms: list[str]) -> str:
     """Mean and median of each column at each size, as CSV."""
-    columns = (*study.lines, *study.columns)
+    columns = tuple(dict.fromkeys((*study.lines, *study.columns)))
     file = io.StringIO(newline="")
     out = csv.writer(file)
     out.writerow(

@@ -97,7 +97,7 @@ RATES: tuple[Rate, ...] = (
     ),
     Rate(
         "top-k", "gaussian", "over-specified, too few experts kept", "none", "-",
-        "the Hellinger distance does not vanish", "2309.13850",
+        "the Hellinger distance does not vanish", "2309.13850", "topk",
     ),
     Rate(
         "gaussian gate", "gaussian", EXACT, "gaussian-gate-Dbar", ALL_ONE, ROOT, "2305.07572", "gaussian-gate"

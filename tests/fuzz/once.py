@@ -1,0 +1,99 @@
+"""Cases that broke a promise once, each mended at its cause and written out, so that no change of the
+generator loses it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from fuzz.cases import Case
+from fuzz.dress import frame
+from moestro import LocatedMoERegressor, MoEClassifier, MoERegressor
+
+ONCE: dict[str, Callable[[], Case]] = {}
+
+
+def once(make: Callable[[], Case]) -> Callable[[], Case]:
+    """List a case."""
+    ONCE[make.__name__] = make
+    return make
+
+
+def made(estimator, words, X, y, **more) -> Case:
+    """The case, with other rows of the same columns."""
+    return Case(estimator, {"random_state": 0, **words}, X, y, np.asarray(X)[:3] / 1.5, **more)
+
+
+@once
+def student_tails_of_squares_of_numbers_of_1e150() -> Case:
+    r = np.random.default_rng(1)
+    X = np.column_stack([r.normal(size=40) * 1e150, r.standard_cauchy(40) ** 3])
+    words = {"n_experts": 2, "n_starts": 1, "degree": 2, "student": True, "max_iter": 60}
+    w = (r.random(40) < 0.8).astype(float)
+    return made(LocatedMoERegressor, words, X, r.normal(size=40), given={"sample_weight": w})
+
+
+@once
+def equal_rows_of_tiny_weights_seen_from_the_response() -> Case:
+    r = np.random.default_rng(2)
+    x = r.choice(r.normal(size=20), (60, 1))
+    words = {"n_experts": 2, "n_starts": 2, "tied": True, "direction": "inverse"}
+    y = 0.5 * x[:, 0] + 1.1 + 0.1 * r.normal(size=60)
+    return made(LocatedMoERegressor, words, x, y, given={"sample_weight": np.full(60, 1e-12)})
+
+
+@once
+def columns_of_sixteen_magnitudes_under_an_activated_gate() -> Case:
+    r = np.random.default_rng(3)
+    X = r.normal(size=(40, 6))
+    X[:, 2] += 1e6
+    X[:, 4] = 1e-30
+    X[:, 5] = X[:, 0]
+    words = {"n_experts": 2, "gate": "activated-temperature"}
+    return made(MoEClassifier, words, X, np.arange(40))
+
+
+@once
+def weights_of_1e_12_under_a_perturbed_cosine() -> Case:
+    r = np.random.default_rng(4)
+    words = {"n_experts": 2, "gate": "perturbed-cosine", "max_iter": 60}
+    w = np.full(40, 1e-12)
+    return made(MoEClassifier, words, r.normal(size=(40, 1)), np.arange(40), given={"sample_weight": w})
+
+
+@once
+def a_coefficient_held_at_1e300() -> Case:
+    r = np.random.default_rng(5)
+    words = {"n_experts": 1, "gate": "sigmoid", "family": "inverse-gaussian", "fixed": {"x0": 1e300}}
+    return made(
+        MoERegressor, words, r.normal(size=(20, 3)), r.gamma(2.0, 1.0, 20), inference={"cov": "sandwich"}
+    )
+
+
+@once
+def gaps_in_more_columns_than_a_line_names() -> Case:
+    return made(MoEClassifier, {"n_experts": 1}, np.full((2, 12), np.nan), np.arange(2))
+
+
+@once
+def columns_of_1e300_in_a_file() -> Case:
+    r = np.random.default_rng(6)
+    X = frame(r.normal(size=(30, 1)) * 1e300)
+    return made(MoERegressor, {"n_starts": 1, "n_experts": 1}, X, r.normal(size=30), place="csv")
+
+
+@once
+def the_cube_of_other_rows_far_away() -> Case:
+    r = np.random.default_rng(7)
+    words = {"n_experts": 1, "gate_transform": "cube"}
+    case = made(MoERegressor, words, r.normal(size=(30, 1)), r.normal(size=30))
+    return replace(case, new=np.array([[1e200]]))
+
+
+@once
+def limits_far_below_other_rows() -> Case:
+    r = np.random.default_rng(8)
+    X = r.normal(size=(30, 1))
+    y = np.clip(X[:, 0] + r.normal(size=30), 0.0, None)
+    case = made(MoERegressor, {"n_experts": 1, "family": "censored[0:]"}, X, y)
+    return replace(case, new=np.array([[1e200], [-1e200]]))

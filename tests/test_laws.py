@@ -293,7 +293,8 @@ def test_the_value_never_falls(name):
     assert values[-1] == pytest.approx(end, abs=1e-9)
 
 
-@pytest.mark.parametrize("name", SMOOTH)
+# The few rows of skew t experts end at a bound of the degrees of freedom: test_families.py has their maximum.
+@pytest.mark.parametrize("name", [n for n in SMOOTH if n != "skew t experts"])
 def test_the_score_is_zero_at_the_end(name):
     """Along each parameter the maximum of the parabola through three points is within a thousandth of a
     standard error."""

@@ -239,9 +239,10 @@ class _Pieces(io.RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
-        _all(self.handle, memoryview(data).cast("B"))
-        self.at += memoryview(data).nbytes
-        return memoryview(data).nbytes
+        content = bytes(data)
+        _all(self.handle, content)
+        self.at += len(content)
+        return len(content)
 
     def tell(self) -> int:
         return self.at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -96,6 +97,7 @@ class NativeEngine:
         self, thetas: np.ndarray, order: Order, responsibilities: np.ndarray | None = None, threads: int = 1
     ) -> Evaluation:
         thetas = np.ascontiguousarray(thetas)
+        value: Any  # (S,)
         value, mass, gradient, information, curvature = self._problem.sums_of(
             thetas, int(order), threads, self.isa, responsibilities
         )
@@ -108,7 +110,7 @@ class NativeEngine:
         lower: np.ndarray,
         upper: np.ndarray,
         threads: int,
-        **region: float,
+        **region: Any,
     ) -> tuple[np.ndarray, ...]:
         """Newton's method from each of `points` (S, size), one thread a point: ends, values (S,), masses (S,
         k), steps and convergence (S,).

@@ -76,7 +76,7 @@ def in_parallel(function: Callable[[Any], Any], items: Sequence[Any], threads: i
     """`function` of every item, in their order, on threads, or wherever a joblib.parallel_config about the
     call says: on processes ("loky") or the workers of a cluster ("dask")."""
     run = Parallel(n_jobs=threads, prefer="threads", return_as="generator")
-    return run(delayed(_quietly)(function, item) for item in items)
+    yield from run(delayed(_quietly)(function, item) for item in items)
 
 
 def _quietly(function: Callable[[Any], Any], item: Any) -> Any:

@@ -22,8 +22,12 @@ class Iterated:
     make: Callable[[], Iterable[Any]]
     name: str = "the iterator"
 
-    @cached_property
+    @property
     def names(self) -> tuple[str, ...]:
+        return self._names
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
         first = next(iter(self._made()), None)
         if first is None:
             raise DataError(f"{self.name} gives no batch: it has to begin anew at each call")
@@ -48,8 +52,12 @@ class Lazy:
     frame: Any
     name: str = "the LazyFrame"
 
-    @cached_property
+    @property
     def names(self) -> tuple[str, ...]:
+        return self._names
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
         return tuple(self.frame.collect_schema().names())
 
     def batches(self, wanted: Sequence[str], size: int) -> Iterator[Batch]:

@@ -24,7 +24,8 @@ def test_the_page_prints_it():
 def test_the_page_of_papers_names_what_exists():
     root = Path(__file__).parents[1]
     page = (root / "docs" / "papers.md").read_text()
-    assert len(re.findall(r"^## .*arXiv \d{4}\.\d{5}", page, re.MULTILINE)) == 10
+    papers = re.findall(r"^## (.*)arXiv \d{4}\.\d{5}", page, re.MULTILINE)
+    assert len([p for p in papers if not p.startswith("Beyond the ten")]) == 10
     for name in re.findall(r"test_\w+\.py", page):
         assert (root / "tests" / name).is_file(), name
     assert set(re.findall(r"[Ss]tudy `([\w-]+)`", page)) <= set(STUDIES)

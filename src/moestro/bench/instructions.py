@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ..errors import DataError
 from ..tables import Table
+from ..writing import write
 
 N, D, K = 4096, 10, 4
 ISA = "avx2"
@@ -125,7 +126,7 @@ def report(record: bool = False) -> tuple[str, bool]:
         return f"Instructions are not counted: {missing()}.", True
     before, now = recorded(), counted()
     if record:
-        RECORD.write_text(json.dumps({name: round(v, 1) for name, v in now.items()}, indent=1) + "\n")
+        write(RECORD, json.dumps({name: round(v, 1) for name, v in now.items()}, indent=1) + "\n")
     found = [] if record else slower(now, before)
     columns = {
         "pass": list(now),

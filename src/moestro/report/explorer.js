@@ -28,6 +28,26 @@
     return -0.5 * u * u - 0.5 * LOG_2PI - Math.log(u + fraction);
   }
 
+  function betaTail(x, a, b) { // I_x(a, b), by its continued fraction where that is short
+    if (x <= 0) { return 0; }
+    if (x > (a + 1) / (a + b + 2)) { return 1 - betaTail(1 - x, b, a); }
+    var front = Math.exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log1p(-x)) / a;
+    var c = 1, d = 1 / (1 - (a + b) * x / (a + 1)), f = d; // Lentz's method
+    for (var i = 1; i < 500; i++) {
+      var even = i * (b - i) * x / ((a + 2 * i - 1) * (a + 2 * i));
+      d = 1 / (1 + even * d); c = 1 + even / c; f *= c * d;
+      var odd = -(a + i) * (a + b + i) * x / ((a + 2 * i) * (a + 2 * i + 1));
+      d = 1 / (1 + odd * d); c = 1 + odd / c; f *= c * d;
+      if (Math.abs(c * d - 1) < 1e-16) { break; }
+    }
+    return front * f;
+  }
+
+  function logStudent(s, m) { // log P(T < s sqrt(m)) of Student's T with m degrees of freedom
+    var tail = 0.5 * betaTail(1 / (1 + s * s), 0.5 * m, 0.5);
+    return s > 0 ? Math.log1p(-tail) : Math.log(tail);
+  }
+
   function logSigmoid(u) { return u > 0 ? -Math.log1p(Math.exp(-u)) : u - Math.log1p(Math.exp(u)); }
 
   function dot(row, z) {
@@ -146,6 +166,19 @@
         var nu = Math.exp(eta[2]), u = (y - eta[0]) * Math.exp(-0.5 * eta[1]);
         return logGamma(0.5 * (nu + 1)) - logGamma(0.5 * nu) - 0.5 * (Math.log(Math.PI * nu) + eta[1]) -
           0.5 * (nu + 1) * Math.log1p(u * u / nu);
+      }
+    },
+    "skew-t": {
+      mean: function (eta) {
+        var nu = Math.exp(eta[3]), delta = eta[2] / Math.sqrt(1 + eta[2] * eta[2]);
+        if (nu <= 1) { return NaN; }
+        return eta[0] + Math.exp(0.5 * eta[1] + logGamma(0.5 * (nu - 1)) - logGamma(0.5 * nu)) *
+          delta * Math.sqrt(nu / Math.PI);
+      },
+      logDensity: function (eta, y) {
+        var nu = Math.exp(eta[3]), u = (y - eta[0]) * Math.exp(-0.5 * eta[1]);
+        return Math.LN2 + FAMILIES.student.logDensity([eta[0], eta[1], eta[3]], y) +
+          logStudent(eta[2] * u / Math.sqrt(nu + u * u), nu + 1);
       }
     },
     poisson: {

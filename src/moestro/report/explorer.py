@@ -18,9 +18,9 @@ from ..plots.data import Rows
 from .columns import Inputs, NotHere, evaluated, trees_of
 
 KNOWN = {  # families that explorer.js evaluates
-    "gaussian", "student", "poisson", "truncated-poisson", "negative-binomial", "binomial", "binomial-probit",
-    "binomial-cloglog", "gamma", "inverse-gaussian", "lognormal", "weibull", "beta", "multinomial", "ordinal",
-    "zero", "one",
+    "gaussian", "student", "skew-t", "poisson", "truncated-poisson", "negative-binomial", "binomial",
+    "binomial-probit", "binomial-cloglog", "gamma", "inverse-gaussian", "lognormal", "weibull", "beta",
+    "multinomial", "ordinal", "zero", "one",
 }  # fmt: skip
 POINTS = 161  # of a density
 COUNTS = 200  # probabilities of counts that are shown

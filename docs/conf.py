@@ -64,7 +64,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "plot_gallery": True,
     "show_memory": False,
-    "min_reported_time": 5,
+    "write_computation_times": False,
     "download_all_examples": False,
     "matplotlib_animations": False,
     "backreferences_dir": None,

@@ -252,10 +252,10 @@ def test_any_counts(x, y, k):
     assert "nan" not in model.summary("observed")
 
 
-def test_penalised_experts_with_a_variance_each_need_a_row_a_parameter():
+def test_folds_need_a_row_for_every_parameter_that_is_free():
     x, y = two_lines(7)
-    with pytest.raises(DataError, match=r"2 experts need at least 5 rows, the data have 4.*shared_variance"):
-        MoERegressor(2, penalty="l1").fit(x[:4], y[:4])
+    with pytest.raises(DataError, match=r"2 experts need at least 4 rows, the data have 3.*shared_variance"):
+        MoERegressor(2, penalty="l1").fit(x[:3], y[:3])
     fold = r"2 experts need at least 5 rows, and a fold of the cross-validation leaves 4: use fewer experts"
     for n in (5, 6):
         with pytest.raises(DataError, match=fold):

@@ -200,7 +200,7 @@ class Constraints:
             out.append(f"fixed: {', '.join(texts)}")
         if self.variances == EQUAL:
             out.append("one dispersion for all experts")
-        elif self.variances:
+        elif self.variances and not isinstance(self.variances, str):
             most = 1 + max(map(max, self.variances))
             groups = [" and ".join(str(e + 1) for e in group) for group in groups_of(self.variances, most)]
             out.append(f"one dispersion for experts {', and one for experts '.join(groups)}")

@@ -113,8 +113,8 @@ Parts = list[tuple[np.ndarray, np.ndarray]]  # rows to fit on, rows left out
 
 
 def _folds(likelihood: Likelihood, folds: Any, rng: np.random.Generator) -> Parts:
-    """The folds, each with rows enough to fit on."""
-    parts, least = splits(likelihood.rows.n, folds, rng), likelihood.least_rows
+    """The folds, each with a row to fit on for every parameter that no penalty holds."""
+    parts, least = splits(likelihood.rows.n, folds, rng), likelihood.n_free
     few = min((np.size(inside) for inside, _ in parts), default=0)
     if few < least:
         raise DataError(

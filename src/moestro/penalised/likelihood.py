@@ -89,9 +89,9 @@ class Likelihood:
 
     @property
     def least_rows(self) -> int:
-        """Rows without which nothing is estimated: one an expert; of experts with a variance each the number
-        of means, variances and weights, without any slope. With fewer, an expert fits its rows exactly."""
-        return self.n_free if self._own_variance else self.k
+        """Rows without which nothing is estimated: one an expert, two where each has a variance; with fewer,
+        one fits its rows exactly."""
+        return int(ROWS) * self.k if self._own_variance else self.k
 
     @property
     def _own_variance(self) -> bool:

@@ -201,8 +201,7 @@ class Constraints:
         if self.variances == EQUAL:
             out.append("one dispersion for all experts")
         elif self.variances and not isinstance(self.variances, str):
-            most = 1 + max(map(max, self.variances))
-            groups = [" and ".join(str(e + 1) for e in group) for group in groups_of(self.variances, most)]
+            groups = [" and ".join(str(e + 1) for e in group) for group in self.variances]
             out.append(f"one dispersion for experts {', and one for experts '.join(groups)}")
         if self.order_by is not None:
             by = self.order_by if isinstance(self.order_by, str) else [INTERCEPT, *experts][self.order_by]

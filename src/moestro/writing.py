@@ -218,7 +218,7 @@ def _like(half: str, old: os.stat_result) -> None:
     os.chmod(half, stat.S_IMODE(old.st_mode))
 
 
-def _all(handle: int, content: bytes) -> None:
+def _all(handle: int, content: bytes | memoryview) -> None:
     """Every byte: a system call may write fewer than it is given."""
     rest = memoryview(content)
     while rest:
@@ -239,7 +239,7 @@ class _Pieces(io.RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
-        content = bytes(data)
+        content = memoryview(data).cast("B")
         _all(self.handle, content)
         self.at += len(content)
         return len(content)

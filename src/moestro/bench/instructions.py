@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..engine import Order
 from ..errors import DataError
 from ..tables import Table
 from ..writing import write
@@ -28,7 +29,7 @@ LIMIT = 900.0  # seconds of the child
 RECORD = Path(__file__).with_name("instructions.json")
 TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
 FAMILIES = ("multinomial", "gaussian", "poisson")
-KINDS = ("value", "gradient", "information", "curvature")  # as `Order` numbers them
+KINDS = tuple(order.name.lower() for order in Order)
 NEEDED = ("valgrind", "callgrind_control")
 CODE = f"""
 import os, subprocess, time

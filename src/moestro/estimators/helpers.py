@@ -166,7 +166,7 @@ def printer() -> Any:
 
     bars: dict[str, Any] = {}
 
-    def show(stage: str, done: int, total: int, note: str = "") -> None:
+    def show(stage: str, done: int, total: int, note: str) -> None:
         bar = bars.get(stage)
         if bar is None or bar.n >= done:
             bar = bars[stage] = tqdm(total=total, desc=stage, leave=False)

@@ -16,8 +16,29 @@ VARIANCE_BOUNDS = (1e-8, 1e4)
 SLOPE_BOUND = 1e6
 
 
+class OnTheLine(Facts):
+    """What holds of laws of any number whose first nuisance is the logarithm of a squared scale."""
+
+    scales_response = True
+
+    def check_response(self, y: np.ndarray) -> None:
+        if np.ptp(y) <= 1e-13 * np.abs(y).max(initial=0.0):
+            raise DataError(
+                "the response is constant: its variance is zero and no Gaussian expert can be fitted"
+            )
+
+    def log_base(self, y: np.ndarray) -> np.ndarray | float:
+        return 0.0
+
+    def spread(self, y: np.ndarray) -> np.ndarray:
+        return y
+
+    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
+        return -0.5 * nuisances[..., 0]
+
+
 @dataclass(frozen=True)
-class Gaussian(Facts):
+class Gaussian(OnTheLine):
     """Linear mean and own variance each; with ``shared_variance`` one variance for all experts."""
 
     shared_variance: bool = False
@@ -28,7 +49,6 @@ class Gaussian(Facts):
     nuisance_units = (2.0,)
     boundaries = (("", ""),)
     has_variance = True
-    scales_response = True
 
     @property
     def tied_nuisances(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -38,15 +58,6 @@ class Gaussian(Facts):
     def make(cls, name: str, classes: int, shared_variance: bool) -> Gaussian:
         """From the options that a user gives."""
         return cls(shared_variance)
-
-    def check_response(self, y: np.ndarray) -> None:
-        if np.ptp(y) <= 1e-13 * np.abs(y).max(initial=0.0):
-            raise DataError(
-                "the response is constant: its variance is zero and no Gaussian expert can be fitted"
-            )
-
-    def log_base(self, y: np.ndarray) -> float:
-        return 0.0
 
     def log_density(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
         return -0.5 * (LOG_2PI + eta[..., 1] + (y - eta[..., 0]) ** 2 * np.exp(-eta[..., 1]))
@@ -86,15 +97,9 @@ class Gaussian(Facts):
     def marginal(self, y: np.ndarray, w: np.ndarray, offset: np.ndarray | float = 0.0) -> np.ndarray:
         return np.array([np.average(y - offset, weights=w)])
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
-        return y
-
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         low, high = np.log(VARIANCE_BOUNDS)
         return np.array([-SLOPE_BOUND, -SLOPE_BOUND, low]), np.array([SLOPE_BOUND, SLOPE_BOUND, high])
-
-    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
-        return -0.5 * nuisances[..., 0]
 
     def nuisance_step(
         self, nuisance: np.ndarray, mass: np.ndarray, gradient: np.ndarray, gain: np.ndarray

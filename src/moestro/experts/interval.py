@@ -33,12 +33,6 @@ class Interval(Latent):
         """The family of a response (y - center) / scale."""
         return replace(self, center=center, scale=scale)
 
-    def check_response(self, y: np.ndarray) -> None:
-        NORMAL.check_response(y)
-
-    def log_base(self, y: np.ndarray) -> float:
-        return 0.0
-
     def _ends(self, eta: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...] | None:
         """Whether an interval is known, and a and b; None where every response is."""
         if eta.shape[-1] < 3:

@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from .base import Facts, Terms
-from .gaussian import SLOPE_BOUND, VARIANCE_BOUNDS, Gaussian
-from .student import NU_BOUNDS, Student
+from .base import Terms
+from .gaussian import OnTheLine
+from .student import Student
 
 SLANT_BOUND = 100.0  # beyond it all but a thousandth of a law is half a t law
 NODES = 24
@@ -120,7 +120,7 @@ def _tails(square: np.ndarray, m: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 @dataclass(frozen=True)
-class SkewT(Facts):
+class SkewT(OnTheLine):
     """Linear location, and scale, slant and degrees of freedom of each expert's own."""
 
     name: str = "skew-t"
@@ -133,13 +133,6 @@ class SkewT(Facts):
         ("the left half of a t law", "the right half of a t law"),
         ("tails of a Cauchy law", "tails of a skew normal law"),
     )
-    scales_response = True
-
-    def check_response(self, y: np.ndarray) -> None:
-        Gaussian().check_response(y)
-
-    def log_base(self, y: np.ndarray) -> float:
-        return 0.0
 
     @staticmethod
     def _t(eta: np.ndarray) -> np.ndarray:
@@ -283,13 +276,6 @@ class SkewT(Facts):
         """Without a slant, which way it goes being an expert's own."""
         return np.insert(Student().marginal(y, w, offset), 2, 0.0)
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
-        return y
-
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        (a, b), (c, d) = np.log(VARIANCE_BOUNDS), np.log(NU_BOUNDS)
-        far = np.array([SLOPE_BOUND, SLOPE_BOUND])
-        return np.array([*-far, a, -SLANT_BOUND, c]), np.array([*far, b, SLANT_BOUND, d])
-
-    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
-        return -0.5 * nuisances[..., 0]
+        low, high = Student().bounds()
+        return np.insert(low, 3, -SLANT_BOUND), np.insert(high, 3, SLANT_BOUND)

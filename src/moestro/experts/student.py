@@ -14,14 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .base import Facts
-from .gaussian import SLOPE_BOUND, VARIANCE_BOUNDS, Gaussian
+from .gaussian import SLOPE_BOUND, VARIANCE_BOUNDS, OnTheLine
 
 NU_BOUNDS = (1.0, 200.0)  # a Cauchy law has no mean, and tails of more degrees of freedom are Gaussian
 
 
 @dataclass(frozen=True)
-class Student(Facts):
+class Student(OnTheLine):
     """Linear location, and scale and degrees of freedom of each expert's own."""
 
     name: str = "student"
@@ -30,13 +29,6 @@ class Student(Facts):
     nuisance_names = ("log(scale^2)", "log(degrees of freedom)")
     nuisance_units = (2.0, 0.0)
     boundaries = (("", ""), ("tails of a Cauchy law", "tails of a Gaussian law"))
-    scales_response = True
-
-    def check_response(self, y: np.ndarray) -> None:
-        Gaussian().check_response(y)
-
-    def log_base(self, y: np.ndarray) -> float:
-        return 0.0
 
     @staticmethod
     def _parts(eta: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -112,12 +104,6 @@ class Student(Facts):
     def marginal(self, y: np.ndarray, w: np.ndarray, offset: np.ndarray | float = 0.0) -> np.ndarray:
         return np.array([np.average(y - offset, weights=w), -0.3, np.log(8.0)])
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
-        return y
-
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         (a, b), (c, d) = np.log(VARIANCE_BOUNDS), np.log(NU_BOUNDS)
         return np.array([-SLOPE_BOUND, -SLOPE_BOUND, a, c]), np.array([SLOPE_BOUND, SLOPE_BOUND, b, d])
-
-    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
-        return -0.5 * nuisances[..., 0]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
-from ..errors import DataError, quiet
+from ..errors import DataError
+from ..solvers.pool import quietly
 from .clusters import Joint
 from .request import Request
 
@@ -62,7 +63,7 @@ def repeat(
     for found in in_parallel(one, items, threads):
         every.append(found)
         if request.progress is not None:
-            request.progress(request.kind, len(every), len(items))
+            request.progress(request.kind, len(every), len(items), "")
     draws = [found for found in every if found is not None]
     if len(draws) < max(LEAST * len(every), 2):
         raise DataError(
@@ -76,13 +77,7 @@ def in_parallel(function: Callable[[Any], Any], items: Sequence[Any], threads: i
     """`function` of every item, in their order, on threads, or wherever a joblib.parallel_config about the
     call says: on processes ("loky") or the workers of a cluster ("dask")."""
     run = Parallel(n_jobs=threads, prefer="threads", return_as="generator")
-    yield from run(delayed(_quietly)(function, item) for item in items)
-
-
-def _quietly(function: Callable[[Any], Any], item: Any) -> Any:
-    """`function` of an item: a thread of its own has its own floating-point warnings."""
-    with quiet():
-        return function(item)
+    yield from run(delayed(quietly)(function, item) for item in items)
 
 
 def deviations(kind: str, draws: np.ndarray) -> np.ndarray:

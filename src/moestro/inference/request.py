@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..search import Progress
 from .clusters import Clusters
 from .survey import Survey
 
@@ -50,7 +51,7 @@ class Request:
     correction : str or None
         One of `CORRECTIONS` of the kind; None is the first of them.
     progress : callable or None
-        (kind, done, total) after each refit.
+        (kind, done, total, "") after each refit, as of a search.
     """
 
     kind: str
@@ -61,7 +62,7 @@ class Request:
     random_state: int | None = None
     resample: str | None = None
     correction: str | None = None
-    progress: Callable[[str, int, int], None] | None = None
+    progress: Progress | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -3,12 +3,13 @@ that the sequential strong rule does not discard. At each strength the best is k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..penalties import Terms
+from ..search import Progress
 from .likelihood import Likelihood
 from .screening import strong
 from .solve import Solution, solve
@@ -21,7 +22,6 @@ NO_GAIN = 1e-12  # difference of objectives that is none
 CLOSE = 1e-9  # relative precision of the largest strength
 MOVES = 20  # towards it: Newton needs a few, and fits in a long valley never arrive
 
-Tell = Callable[[str, int, int, str], None]
 Found = tuple[float, Solution]  # a strength, and a fit there
 
 
@@ -103,7 +103,7 @@ class Chain:
         alphas: np.ndarray,
         alpha_max: float,
         strict: bool,
-        tell: Tell,
+        tell: Progress,
     ) -> tuple[Solution, ...]:
         """The best fit at each strength: downwards from the roots, which have no slopes, with what searches
         found where they did, and back upwards.

@@ -80,9 +80,9 @@ def fit_penalised(
     if criterion not in CRITERIA:
         raise DataError(f"criterion={criterion!r} is unknown: choose one of {', '.join(CRITERIA)}")
     likelihood.check()
-    first, second, draw, last = seed_sequence(0 if options is None else options.seed).spawn(4)
+    options = Options(tol=TOL, seed=0) if options is None else options
+    first, second, draw, last = seed_sequence(options.seed).spawn(4)
     parts = _folds(likelihood, folds, np.random.default_rng(draw)) if criterion == "cv" else []
-    options = Options(tol=TOL) if options is None else options
     begin: list[np.ndarray] = []
     if isinstance(penalty, AdaptiveL1) and penalty.pilot is None:
         rule, own = "ebic" if criterion == "cv" else criterion, replace(options, seed=second)

@@ -79,23 +79,15 @@ class Likelihood:
         self.family.check_response(used)
         if self.k > 1 and len(np.unique(used)) < 2:
             raise DataError("the response has one value or class only: nothing tells experts apart")
-        if len(used) < self.least_rows:
+        own_variance = self.k > 1 and self.n_sigma == self.k
+        least = int(ROWS) * self.k if own_variance else self.k  # with fewer, one fits its rows exactly
+        if len(used) < least:
             raise DataError(
-                f"{self.k} experts need at least {self.least_rows} rows, the data have {len(used)}: "
-                "use fewer experts" + ", or shared_variance=True" * self._own_variance
+                f"{self.k} experts need at least {least} rows, the data have {len(used)}: use fewer experts"
+                + ", or shared_variance=True" * own_variance
             )
         if not len(self.gate_names) + len(self.expert_names):
             raise DataError("there is no column to penalise: fit without a penalty")
-
-    @property
-    def least_rows(self) -> int:
-        """Rows without which nothing is estimated: one an expert, two where each has a variance; with fewer,
-        one fits its rows exactly."""
-        return int(ROWS) * self.k if self._own_variance else self.k
-
-    @property
-    def _own_variance(self) -> bool:
-        return self.k > 1 and self.n_sigma == self.k
 
     @property
     def gate(self) -> Columns:

@@ -5,7 +5,7 @@ from .audit import Said, audited
 from .candidates import distinct
 from .evidence import Evidence
 from .fit import Fit, entropy, history
-from .options import RANKINGS, Options, seed_sequence
+from .options import RANKINGS, Options, Progress, seed_sequence
 from .path import check_options, fit_path, fit_problem
 from .problem import SEARCH_ROWS, Defaults, End, Problem, budget_of
 from .starts import STRATEGIES, auto_starts
@@ -20,6 +20,7 @@ __all__ = [
     "Fit",
     "Options",
     "Problem",
+    "Progress",
     "Said",
     "audited",
     "auto_starts",

@@ -36,7 +36,7 @@ class Pool:
         """`function` of every item, in the order of the items; `tick` after each."""
         futures = None
         if self._executor is not None:
-            futures = [self._executor.submit(_quietly, function, item) for item in items]
+            futures = [self._executor.submit(quietly, function, item) for item in items]
         out = []
         for result in futures if futures is not None else (function(item) for item in items):
             out.append(result.result() if futures is not None else result)
@@ -44,7 +44,7 @@ class Pool:
         return out
 
 
-def _quietly(function: Callable[[Any], Any], item: Any) -> Any:
+def quietly(function: Callable[[Any], Any], item: Any) -> Any:
     """`function` of an item: a thread of its own has its own floating-point warnings."""
     with quiet():
         return function(item)

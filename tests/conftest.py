@@ -33,7 +33,10 @@ SLOW = {
         "cosine", "activated temperature", "adaptive l1", "group", "oracle", "elastic net",
         "l1 multinomial", "student", "skew t", "equal dispersions",
     ),
-    "TestEveryFamily": ("skew-t",),
+    "TestEveryFamily": ("skew-t",), "TestEveryFit": ("skew-t",),
+    "test_examples_on_pages": ("guide.md",), "test_examples_in_docstrings": ("cross_validated", "choosing"),
+    "test_bombs": ("as many texts as allowed",),
+
     "test_the_value_never_falls": (
         "cosine", "activated temperature", "adaptive l1", "group", "elastic net",
     ),
@@ -53,7 +56,9 @@ SLOW = {
     "test_stability": (), "test_a_thousand_columns_of_two_hundred_rows": (),
     "TestChoosing::test_held_out": (), "test_other_penalties_find_it_too": (),
     "test_same_fit_as_dense": ("csr_array-2",), "test_three_experts_are_optimal_too": (),
-    "TestChoosing::test_together": (), "TestRegressor::test_models_are_chosen_from_lists": (),
+    "TestChoosing::test_together": (), "test_a_fit_says_what_it_is": ("oracle", "bootstrap-test"),
+    "test_a_row_with_a_hole_is_a_row_that_is_not_there": ("True-penalised",),
+    "TestRegressor::test_models_are_chosen_from_lists": (),
     "test_a_chain_that_collapses_on_ties": (), "test_a_true_null_is_seldom_rejected": (),
     "test_slope_heuristics_look_at_large_models": (), "test_the_nth_allocation": (),
     "test_loky_workers": (), "test_killed_and_resumed": (),

@@ -234,7 +234,7 @@ def test_fit_and_predict_from_the_shell(tmp_path):
         "-f",
         "nox ~ equivalence",
         "-k",
-        "1-3",
+        "1-2",
         "--gate",
         "gaussian",
         "-d",
@@ -250,7 +250,7 @@ def test_fit_and_predict_from_the_shell(tmp_path):
     for words in (
         "Models, chosen by BIC",
         "2 experts (full): best optimum found",
-        "3 experts (full, degree 2): best optimum found",
+        "2 experts (full, degree 2): best optimum found",
         "located experts (full)",
         "mean(equivalence)",
         "equivalence^2",

@@ -268,14 +268,14 @@ def test_held_out_likelihood_is_that_of_the_fits_on_the_other_folds():
 @pytest.mark.parametrize("criterion", EVERY)
 def test_every_criterion_in_every_estimator(criterion):
     x, y = two_lines()
-    for estimator in (
-        MoERegressor(criterion, max_experts=4, n_starts=4, random_state=0),
-        LocatedMoERegressor(criterion, max_experts=4, n_starts=4, random_state=0),
-    ):
+    how = {"max_experts": 2 if criterion == "cv" else 4, "n_starts": 2, "random_state": 0}
+    for estimator in (MoERegressor(criterion, **how), LocatedMoERegressor(criterion, **how)):
         estimator.fit(x, y)
         table = estimator.selection_
         chosen = [k for k, c in zip(table["k"], table["chosen"], strict=True) if c]
         assert chosen == [estimator.n_experts_]
+        assert (estimator.dendrogram_ is not None) == (criterion == "dendrogram")
+        assert (estimator.slope_ is not None) == (criterion in ("slope", "djump", "ddse"))
         if criterion in ("bic", "icl", "cv"):
             assert chosen == [table["k"][int(np.argmin(table[criterion]))]]
 

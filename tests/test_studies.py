@@ -26,7 +26,7 @@ from moestro.studies.slopes import slope
 # One small plan a study: what a test can afford.
 SMALL = {
     "softmax-multinomial": {"only": "regime 1, tanh", "sizes": (400,), "replicates": 1},
-    "softmax-gaussian": {"only": "K=3", "sizes": (200, 400), "replicates": 1},
+    "softmax-gaussian": {"only": "K=2", "sizes": (200, 400), "replicates": 1},
     "gaussian-gate": {"only": "model 1, K=4", "sizes": (200, 400), "replicates": 2},
     "topk": {"only": "K=2", "sizes": (300,), "replicates": 1},
     "contaminated": {"only": "distinguishable", "sizes": (500, 1000), "replicates": 1},

@@ -140,7 +140,8 @@ class TestStandardErrors:
     ("n", "seeds"),
     [
         pytest.param(1000, range(1), id="1000 and 1 seed"),
-        pytest.param(2000, range(20), id="2000 and 20 seeds", marks=pytest.mark.slow),
+        pytest.param(2000, range(4), id="2000 and 4 seeds", marks=pytest.mark.slow),
+        pytest.param(2000, range(20), id="2000 and 20 seeds", marks=pytest.mark.study),
     ],
 )
 def test_persons_of_eight_choices(n, seeds):

@@ -460,7 +460,7 @@ SAVED = {
     ).fit(*two_lines()),
     "penalised": lambda: MoERegressor(1, penalty=AdaptiveL1(0.1)).fit(*two_lines()),
     "path": lambda: MoERegressorCV(
-        n_experts=(1, 2), alphas=np.array([0.3, 0.1]), criterion="bic", n_starts=1, random_state=0
+        n_experts=(1, 2), alphas=np.array([0.3, 0.1]), criterion="bic", random_state=0
     ).fit(*two_lines()),
     "located": lambda: LocatedMoERegressor(n_starts=2, random_state=0).fit(*two_lines()),
     "located chosen": lambda: LocatedMoERegressor(

@@ -67,10 +67,10 @@ def test_two_lines_are_two():
 def test_a_third_line_is_not_found():
     x, y = two_lines(60)
     two, three = pair(MoERegressor, x, y, (2, 3), gate_features=[], n_starts=2)
-    test = bootstrap_test(two, three, n_replicates=12, enough=3, random_state=0, n_jobs=1)
+    test = bootstrap_test(two, three, n_replicates=8, enough=2, random_state=0, n_jobs=1)
     assert test.p > 0.05
     assert (test.draws >= -1e-6).all()
-    again = bootstrap_test(two, three, n_replicates=12, enough=3, random_state=0, n_jobs=2)
+    again = bootstrap_test(two, three, n_replicates=8, enough=2, random_state=0, n_jobs=2)
     np.testing.assert_array_equal(test.draws, again.draws)
 
 

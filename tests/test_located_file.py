@@ -30,8 +30,8 @@ def groups(n=120, d=2, q=2, seed=0):
 MODELS = [
     {},
     {"direction": "inverse", "covariance": "diagonal"},
-    {"student": True, "degree": 2},
-    {"covariance": "blocks", "blocks": [[0], [1]]},
+    {"student": True},
+    {"covariance": "blocks", "blocks": [[0], [1]], "degree": 2},
     {"covariance": "isotropic", "tied": True, "gate_covariance": "diagonal", "gate_tied": True},
 ]
 

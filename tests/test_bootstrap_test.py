@@ -56,7 +56,7 @@ def test_p_values_are_uniform_where_the_law_is_known():
 def test_two_lines_are_two():
     x, y = two_lines(60)
     for kind in (MoERegressor, LocatedMoERegressor):
-        one, two = pair(kind, x, y, n_starts=4)
+        one, two = pair(kind, x, y, n_starts=2)
         test = bootstrap_test(one, two, n_replicates=9, random_state=0, n_jobs=1)
         assert test.p == 0.1
         assert test.statistic == pytest.approx(2 * (two.log_likelihood_ - one.log_likelihood_))
@@ -65,12 +65,12 @@ def test_two_lines_are_two():
 
 
 def test_a_third_line_is_not_found():
-    x, y = two_lines(100)
-    two, three = pair(MoERegressor, x, y, (2, 3), gate_features=[], n_starts=4)
-    test = bootstrap_test(two, three, n_replicates=12, enough=3, random_state=0, n_jobs=1)
+    x, y = two_lines(60)
+    two, three = pair(MoERegressor, x, y, (2, 3), gate_features=[], n_starts=2)
+    test = bootstrap_test(two, three, n_replicates=8, enough=2, random_state=0, n_jobs=1)
     assert test.p > 0.05
     assert (test.draws >= -1e-6).all()
-    again = bootstrap_test(two, three, n_replicates=12, enough=3, random_state=0, n_jobs=2)
+    again = bootstrap_test(two, three, n_replicates=8, enough=2, random_state=0, n_jobs=2)
     np.testing.assert_array_equal(test.draws, again.draws)
 
 

@@ -26,7 +26,7 @@ from moestro.studies.slopes import slope
 # One small plan a study: what a test can afford.
 SMALL = {
     "softmax-multinomial": {"only": "regime 1, tanh", "sizes": (400,), "replicates": 1},
-    "softmax-gaussian": {"only": "K=3", "sizes": (200, 400), "replicates": 1},
+    "softmax-gaussian": {"only": "K=2", "sizes": (200, 400), "replicates": 1},
     "gaussian-gate": {"only": "model 1, K=4", "sizes": (200, 400), "replicates": 2},
     "topk": {"only": "K=2", "sizes": (300,), "replicates": 1},
     "contaminated": {"only": "distinguishable", "sizes": (500, 1000), "replicates": 1},
@@ -176,12 +176,12 @@ class TestRunning:
         assert (tmp_path / "a" / RESULT).read_bytes() == whole
 
     def test_killed_and_resumed(self, tmp_path):
-        study, plan = small_plan(replicates=12)
+        study, plan = small_plan(replicates=6)
         run_plan(study, plan, tmp_path / "whole", 1)
         command = [
             sys.executable, "-m", "moestro", "study", "run", "gaussian-gate", "--protocol", "as_published",
             "--arm", "model 1",
-            "--sizes", "100,200,400", "--replicates", "12", "--out", str(tmp_path / "cut"), "--processes",
+            "--sizes", "100,200,400", "--replicates", "6", "--out", str(tmp_path / "cut"), "--processes",
             "2", "--quiet",
         ]  # fmt: skip
         running = subprocess.Popen(command, start_new_session=True)

@@ -106,8 +106,9 @@ class TestSources:
 
 
 class TestFirstPass:
+    @pytest.mark.parametrize("kind", ["affine", "scale", "none"])
     @pytest.mark.parametrize("size", [1000, 4096, N])
-    def test_moments_of_blocks_are_those_of_all_rows(self, size):
+    def test_moments_of_blocks_are_those_of_all_rows(self, size, kind):
         rng = np.random.default_rng(1)
         x = np.column_stack([1e6 + rng.normal(size=N), rng.exponential(size=N), np.ones(N)])
         x = np.column_stack([x, x[:, 1] * 3.0])
@@ -117,7 +118,7 @@ class TestFirstPass:
         total = parts[0]
         for part in parts[1:]:
             total = total.merged(part)
-        mine, whole = total.scaling(names), fit_scaling(x, names, w)
+        mine, whole = total.scaling(names, kind), fit_scaling(x, names, w, kind)
         np.testing.assert_allclose(mine.center, whole.center, rtol=1e-13)
         np.testing.assert_allclose(mine.inv_scale, whole.inv_scale, rtol=1e-10)
         assert mine.aliased == whole.aliased

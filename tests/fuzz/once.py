@@ -54,6 +54,14 @@ def columns_of_sixteen_magnitudes_under_an_activated_gate() -> Case:
 
 
 @once
+def columns_that_hardly_vary_under_an_activated_gate() -> Case:
+    r = np.random.default_rng(9)
+    X = np.column_stack([1 + 5e-13 * r.normal(size=40), 1e9 + 2e3 * r.normal(size=40), r.normal(size=40)])
+    words = {"n_experts": 2, "n_starts": 3, "gate": "activated-temperature"}
+    return made(MoERegressor, words, X, np.where(r.random(40) < 0.5, -3.0, 3.0) + 0.1 * r.normal(size=40))
+
+
+@once
 def weights_of_1e_12_under_a_perturbed_cosine() -> Case:
     r = np.random.default_rng(4)
     words = {"n_experts": 2, "gate": "perturbed-cosine", "max_iter": 60}

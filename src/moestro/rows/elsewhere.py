@@ -227,7 +227,7 @@ def read_elsewhere(
     if weight <= 0:
         raise DataError("sample_weight is zero for every row: give at least one row a positive weight")
     x_scaling = of_x.scaling(design.expert_names)
-    z_scaling = x_scaling if of_z is None else of_z.scaling(design.gate_names).limited(reader.gate_scaling)
+    z_scaling = x_scaling if of_z is None else of_z.scaling(design.gate_names, reader.gate_scaling)
     center, scale = 0.0, 1.0
     if family.scales_response:
         y_scaling = of_y.scaling((response,))

@@ -57,6 +57,6 @@ class Moments:
             mean = self.mean + apart * (other.weight / weight)
         return Moments(weight, mean, second, reach)
 
-    def scaling(self, names: tuple[str, ...]) -> Scaling:
+    def scaling(self, names: tuple[str, ...], kind: str = "affine") -> Scaling:
         """Weighted standard deviations one and means zero, as `fit_scaling` has them."""
-        return scaling_of(self.mean, self.second / self.weight, self.reach, names)
+        return scaling_of(self.mean, self.second / self.weight, self.reach, names, kind)

@@ -3,7 +3,7 @@ that the sequential strong rule does not discard. At each strength the best is k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,17 +84,17 @@ class Chain:
                 part *= 0.5
         return max(alpha, first) if here.slopes.any() else first
 
-    def follow(self, alphas: np.ndarray, path: Sequence[Solution]) -> list[Solution]:
+    def follow(self, alphas: np.ndarray, path: Sequence[Solution]) -> Iterator[Solution]:
         """A path on these rows that begins at the fits of another: at each strength the better one of those
         from it and from the neighbour above."""
-        out: list[Solution] = []
+        above: Solution | None = None
         for i, alpha in enumerate(alphas):
             own = path[min(i, len(path) - 1)]
             tries = [self.at(alpha, own, np.inf)]
-            if out and own.slopes.any():
-                tries.append(self.at(alpha, out[-1], alphas[i - 1]))
-            out.append(max(tries, key=lambda a: rank(self.likelihood, a)))
-        return out
+            if above is not None and own.slopes.any():
+                tries.append(self.at(alpha, above, alphas[i - 1]))
+            above = max(tries, key=lambda a: rank(self.likelihood, a))
+            yield above
 
     def run(
         self,

@@ -59,4 +59,6 @@ class Moments:
 
     def scaling(self, names: tuple[str, ...], kind: str = "affine") -> Scaling:
         """Weighted standard deviations one and means zero, as `fit_scaling` has them."""
-        return scaling_of(self.mean, self.second / self.weight, self.reach, names, kind)
+        with quiet():  # columns beyond doubles are refused by their spread
+            second = self.second / self.weight
+        return scaling_of(self.mean, second, self.reach, names, kind)

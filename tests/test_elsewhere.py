@@ -188,6 +188,15 @@ class TestFits:
         assert mine.log_likelihood_ == pytest.approx(other.log_likelihood_, rel=1e-12)
         assert mine.dropped_ == other.dropped_
 
+    def test_a_block_of_equal_responses_is_no_constant_response(self, data, few):
+        ordered = data | {"y": np.sort(np.where(data["y"] > 0, data["y"], 0.0))}
+        a, b = (MoERegressor.from_formula("y ~ a", rows, n_experts=1) for rows in (Mapped(ordered), ordered))
+        assert a.log_likelihood_ == pytest.approx(b.log_likelihood_, rel=1e-12)
+        left = "censored[0:]"  # nothing in a block is between the limits
+        MoERegressor.from_formula("y ~ a", Mapped(ordered), n_experts=1, family=left, max_iter=3)
+        with pytest.raises(DataError, match="constant"):
+            MoERegressor.from_formula("y ~ a", Mapped(data | {"y": np.ones(N)}), n_experts=1)
+
     def test_weights_are_a_column(self, data, few):
         w = np.random.default_rng(3).integers(0, 3, N).astype(float)
         a = MoERegressor.from_formula("y ~ a", Mapped(data | {"w": w}), sample_weight="w", n_experts=1)

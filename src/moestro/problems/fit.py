@@ -47,6 +47,7 @@ def fit_mixtures(
     largest = max(ks)
     check_options(options, min(*ks, model.k))
     rows.checked(model.family.check_response)
+    rows.checked(model.family.check_variety)
     _check_distinct(replace(model, k=largest), rows)
     if model.family.members:
         if isinstance(rows, RowsElsewhere):

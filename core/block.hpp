@@ -13,7 +13,6 @@ struct RowKernel : GateKernel {
     // Responsibilities, weighted scores, slots and log-densities of the block; returns the weighted value.
     double operator()(int len, V* mass) const {
         const int k = pr.k, g = k - 1, G = pr.gate_logits(), m = pr.m, mm = m + pr.nu;
-        const V one = set1(1.0);
         boundaries(len);
         gate(len);
         double* joint = b.given ? b.joint : b.r;
@@ -41,8 +40,7 @@ struct RowKernel : GateKernel {
             for (int v = 0; v < len; v += W) put(b.pi, a, v, at(b.pi, a, v) * load(b.inv + v));
         if (pr.soft() && rq.order >= 1)
             for (int v = 0; v < len; v += W) means(v);
-        if (rq.order >= 2)
-            for (int v = 0; v < len; v += W) slots(v, load(b.w + v), one);
+        if (rq.order >= 2) slots(len);
         if (rq.order >= 1) {
             for (int t = 0; t < G; ++t)
                 for (int v = 0; v < len; v += W) put(b.s, t, v, load(b.w + v) * (at(b.r_j, t, v) - at(b.pi_j, t, v)));
@@ -114,32 +112,43 @@ struct RowKernel : GateKernel {
         }
     }
 
-    void slots(int v, V w, V one) const {
+    // Weights of the Gram blocks, one column of the block after the other.
+    void slots(int len) const {
         const int k = pr.k, G = pr.gate_logits(), T = pr.logits(), m = pr.m, mm = m + pr.nu;
         const int *info = plan.information_slot.data(), *curv = plan.curvature_slot.data();
-        gate_slots(v, w);
+        const V one = set1(1.0);
+        gate_slots(len);
         for (int e = 0; e < k; ++e) {
             const int te = G + e * mm;
             const double *s = b.s + size_t(te) * kBlock, *p = b.p + size_t(e * F::scratch(pr)) * kBlock;
-            const V re = at(b.r, e, v), wr = w * re;
+            const double *re = b.r + size_t(e) * kBlock, *wr = b.wr, *rs = b.rs;
+            fill(len, b.wr, [&](int v) { return load(b.w + v) * load(re + v); });
             for (int c = 0; c < mm; ++c)
                 for (int d = c; d < mm; ++d) {
                     const int index = info[(te + c) * T + te + d];
-                    if (index >= 0) slot(index, v, wr * family.information(e, c, d, s, p, v));
+                    if (index >= 0) slot(index, len, [&](int v) { return load(wr + v) * family.information(e, c, d, s, p, v); });
                 }
             if (rq.order < 3) continue;
             for (int c = 0; c < mm; ++c) {
-                const V rs = wr * at(s, c, v);
-                for (int t = 0; t < G; ++t)
-                    slot(curv[t * T + te + c], v, rs * (turned(e, t, v) - at(b.r_j, t, v)));
-                for (int d = c; d < mm; ++d)
-                    slot(curv[(te + c) * T + te + d], v,
-                         rs * at(s, d, v) * (one - re) + wr * family.curvature(e, c, d, s, p, v));
-                for (int f = e + 1; f < k; ++f) {
-                    const V scale = -rs * at(b.r, f, v);
-                    for (int d = 0; d < mm; ++d)
-                        slot(curv[(te + c) * T + G + f * mm + d], v, scale * at(b.s, G + f * mm + d, v));
+                fill(len, b.rs, [&](int v) { return load(wr + v) * at(s, c, v); });
+                for (int t = 0; t < G; ++t) {
+                    const int index = curv[t * T + te + c];
+                    const double* r_t = b.r_j + size_t(t) * kBlock;
+                    const V own = e == t ? one : V{};
+                    const bool soft = pr.soft();
+                    slot(index, len, [&](int v) { return load(rs + v) * ((soft ? turned(e, t, v) : own) - load(r_t + v)); });
                 }
+                for (int d = c; d < mm; ++d)
+                    slot(curv[(te + c) * T + te + d], len, [&](int v) {
+                        return load(rs + v) * at(s, d, v) * (one - load(re + v)) +
+                               load(wr + v) * family.curvature(e, c, d, s, p, v);
+                    });
+                for (int f = e + 1; f < k; ++f)
+                    for (int d = 0; d < mm; ++d) {
+                        const double *s_f = b.s + size_t(G + f * mm + d) * kBlock, *r_f = b.r + size_t(f) * kBlock;
+                        slot(curv[(te + c) * T + G + f * mm + d], len,
+                             [&](int v) { return -load(rs + v) * load(r_f + v) * load(s_f + v); });
+                    }
             }
         }
     }

@@ -19,6 +19,7 @@ struct Buffers {
     double *slope, *turn;       // soft boundaries: v_a = u_a + log sigma(t_a); sigma(-t_a), and dt_a/du_b (k x (k - 1))
     double *pi_j, *r_j;         // sum_a pi_a dv_a and sum_a r_a dv_a of the gate's logits; else pi and r
     double *weights, *products; // curvature pass: slots and feature products
+    double *wr, *rs;            // of one expert: weighted responsibilities, and those times a score
     bool given;                 // responsibilities are the caller's
 };
 
@@ -32,6 +33,12 @@ struct Carver {
     }
 };
 
+// value(v) of the rows at v, along a column of the block.
+template <class Value>
+void fill(int len, double* out, Value value) {
+    for (int v = 0; v < len; v += W) store(out + v, value(v));
+}
+
 // Rows up to a whole number of pairs of vectors.
 int padded(int rows) { return (rows + 2 * W - 1) / (2 * W) * (2 * W); }
 
@@ -39,13 +46,37 @@ int padded(int rows) { return (rows + 2 * W - 1) / (2 * W) * (2 * W); }
 void pack(const Design& d, int64_t first, int rows, int len, double* out) {
     for (int i = 0; i < len; ++i) out[i] = i < rows ? 1.0 : 0.0;
     const double* base = d.data + first * d.row_stride;
+    const int fours = d.col_stride == 1 ? d.columns / 4 * 4 : 0, whole = rows / 4 * 4;
+    for (int j = 0; j < fours; j += 4) {
+        double* o = out + size_t(j + 1) * kBlock;
+        for (int i = 0; i < whole; i += 4) {
+            V4 x[4];
+            for (int r = 0; r < 4; ++r) x[r] = *reinterpret_cast<const V4u*>(base + (i + r) * d.row_stride + j);
+            transpose(x[0], x[1], x[2], x[3]);
+            for (int c = 0; c < 4; ++c)
+                *reinterpret_cast<V4*>(o + c * kBlock + i) = (x[c] - d.center[j + c]) * d.inv_scale[j + c];
+        }
+    }
     for (int j = 0; j < d.columns; ++j) {
         const double c = d.center[j], s = d.inv_scale[j];
         const double* column = base + j * d.col_stride;
         double* o = out + size_t(j + 1) * kBlock;
-        for (int i = 0; i < rows; ++i) o[i] = (column[i * d.row_stride] - c) * s;
+        for (int i = j < fours ? whole : 0; i < rows; ++i) o[i] = (column[i * d.row_stride] - c) * s;
         for (int i = rows; i < len; ++i) o[i] = 0.0;
     }
+}
+
+// The response in the model's units; zero past the end.
+void pack_response(const Problem& pr, int64_t first, int rows, int len, double* out) {
+    const double c = pr.y_center, s = pr.y_inv_scale;
+    for (int i = 0; i < rows; ++i) out[i] = (pr.y[first + i] - c) * s;
+    for (int i = rows; i < len; ++i) out[i] = 0.0;
+}
+
+// Weights of units; those past the end weigh nothing.
+void pack_weights(const Problem& pr, int64_t first, int units, int len, double* out) {
+    for (int i = 0; i < units; ++i) out[i] = pr.w ? pr.w[first + i] : 1.0;
+    for (int i = units; i < len; ++i) out[i] = 0.0;
 }
 
 // Linear predictors of the experts at a block of rows.

@@ -92,41 +92,57 @@ struct GateKernel {
         }
     }
 
-    inline void slot(int index, int v, V value) const { put(b.weights, index, v, value); }
+    template <class Weight>
+    void slot(int index, int len, Weight weight) const {
+        fill(len, b.weights + size_t(index) * kBlock, weight);
+    }
 
-    void gate_slots(int v, V w) const {
-        if (pr.soft()) return soft_slots(v, w);
+    void gate_slots(int len) const {
+        if (pr.soft()) return soft_slots(len);
         const int g = pr.k - 1, T = pr.logits();
         const int *info = plan.information_slot.data(), *curv = plan.curvature_slot.data();
-        for (int a = 0; a < g; ++a) {
-            const V pa = at(b.pi, a, v), ra = at(b.r, a, v);
+        for (int a = 0; a < g; ++a)
             for (int c = a; c < g; ++c) {
-                const V pp = pa * at(b.pi, c, v), rr = ra * at(b.r, c, v);
-                slot(info[a * T + c], v, w * (a == c ? pa - pp : -pp));
-                if (rq.order >= 3) slot(curv[a * T + c], v, w * (a == c ? ra - pa - rr + pp : pp - rr));
+                const double *pa = b.pi + size_t(a) * kBlock, *pc = b.pi + size_t(c) * kBlock;
+                const double *ra = b.r + size_t(a) * kBlock, *rc = b.r + size_t(c) * kBlock;
+                const bool own = a == c;
+                slot(info[a * T + c], len, [&](int v) {
+                    const V pp = load(pa + v) * load(pc + v);
+                    return load(b.w + v) * (own ? load(pa + v) - pp : -pp);
+                });
+                if (rq.order < 3) continue;
+                slot(curv[a * T + c], len, [&](int v) {
+                    const V pp = load(pa + v) * load(pc + v), rr = load(ra + v) * load(rc + v);
+                    return load(b.w + v) * (own ? load(ra + v) - load(pa + v) - rr + pp : pp - rr);
+                });
             }
-        }
     }
 
     // As for sharp ones with dv in the place of the scores' own derivatives, and (r_a - pi_a) d2v_a.
-    void soft_slots(int v, V w) const {
+    void soft_slots(int len) const {
         const int k = pr.k, g = k - 1, G = pr.gate_logits(), T = pr.logits();
         const int *info = plan.information_slot.data(), *curv = plan.curvature_slot.data();
         for (int s = 0; s < G; ++s)
             for (int t = s; t < G; ++t) {
-                V p{}, r{}, bent{};
-                for (int a = 0; a < k; ++a) {
-                    const V jj = turned(a, s, v) * turned(a, t, v), pa = at(b.pi, a, v), ra = at(b.r, a, v);
-                    p += pa * jj;
-                    if (rq.order < 3) continue;
-                    r += ra * jj;
-                    if (t >= g) continue;
-                    const V slope = at(b.slope, a, v), bend = slope * (set1(1.0) - slope);
-                    bent += (ra - pa) * bend * at(b.turn, a * g + s, v) * at(b.turn, a * g + t, v);
-                }
-                const V pp = at(b.pi_j, s, v) * at(b.pi_j, t, v), rr = at(b.r_j, s, v) * at(b.r_j, t, v);
-                slot(info[s * T + t], v, w * (p - pp));
-                if (rq.order >= 3) slot(curv[s * T + t], v, w * (r - p - rr + pp - bent));
+                slot(info[s * T + t], len, [&](int v) {
+                    V p{};
+                    for (int a = 0; a < k; ++a) p += at(b.pi, a, v) * (turned(a, s, v) * turned(a, t, v));
+                    return load(b.w + v) * (p - at(b.pi_j, s, v) * at(b.pi_j, t, v));
+                });
+                if (rq.order < 3) continue;
+                slot(curv[s * T + t], len, [&](int v) {
+                    V p{}, r{}, bent{};
+                    for (int a = 0; a < k; ++a) {
+                        const V jj = turned(a, s, v) * turned(a, t, v), pa = at(b.pi, a, v), ra = at(b.r, a, v);
+                        p += pa * jj;
+                        r += ra * jj;
+                        if (t >= g) continue;
+                        const V slope = at(b.slope, a, v), bend = slope * (set1(1.0) - slope);
+                        bent += (ra - pa) * bend * at(b.turn, a * g + s, v) * at(b.turn, a * g + t, v);
+                    }
+                    const V pp = at(b.pi_j, s, v) * at(b.pi_j, t, v), rr = at(b.r_j, s, v) * at(b.r_j, t, v);
+                    return load(b.w + v) * (r - p - rr + pp - bent);
+                });
             }
     }
 };

@@ -8,11 +8,14 @@ namespace moestro {
 namespace MOESTRO_ISA {
 
 constexpr int kRowTile = 4;
-constexpr int kColTile = W == 8 ? 6 : 3;  // accumulators fill the register file
+// Accumulators fill the register file; fewer rows take more columns, since one chain of sums waits for itself.
+constexpr int col_tile(int rows) { return W == 8 ? 6 : rows == 4 ? 3 : rows == 3 ? 4 : 6; }
 
 template <int R, int S>
 static inline void dot_tile(int len, const double* a, const double* b, double* out, int ld) {
-    V acc[R][S] = {};
+    V acc[R][S];
+    for (int r = 0; r < R; ++r)
+        for (int s = 0; s < S; ++s) acc[r][s] = V{};  // an initialiser would go through memory
     for (int v = 0; v < len; v += W) {
         V bv[S];
         for (int s = 0; s < S; ++s) bv[s] = load(b + s * kBlock + v);
@@ -21,8 +24,14 @@ static inline void dot_tile(int len, const double* a, const double* b, double* o
             for (int s = 0; s < S; ++s) acc[r][s] += av * bv[s];
         }
     }
-    for (int r = 0; r < R; ++r)
-        for (int s = 0; s < S; ++s) out[r * ld + s] += hsum(acc[r][s]);
+    for (int s = 0; s < S; ++s) {
+        if constexpr (W == 4 && R == 4) {
+            const V4 sums = hsum4(acc[0][s], acc[1][s], acc[2][s], acc[3][s]);
+            for (int r = 0; r < R; ++r) out[r * ld + s] += sums[r];
+        } else {
+            for (int r = 0; r < R; ++r) out[r * ld + s] += hsum(acc[r][s]);
+        }
+    }
 }
 
 template <int R, int S>
@@ -37,11 +46,11 @@ static inline void dot_columns(int len, const double* a, const double* b, double
 static inline void dots(int len, const double* a, int na, const double* b, int nb, double* out, int ld) {
     int i = 0;
     for (; i + kRowTile <= na; i += kRowTile)
-        dot_columns<kRowTile, kColTile>(len, a + i * kBlock, b, out + size_t(i) * ld, ld, nb);
+        dot_columns<kRowTile, col_tile(kRowTile)>(len, a + i * kBlock, b, out + size_t(i) * ld, ld, nb);
     switch (na - i) {
-        case 3: dot_columns<3, kColTile>(len, a + i * kBlock, b, out + size_t(i) * ld, ld, nb); break;
-        case 2: dot_columns<2, kColTile>(len, a + i * kBlock, b, out + size_t(i) * ld, ld, nb); break;
-        case 1: dot_columns<1, kColTile>(len, a + i * kBlock, b, out + size_t(i) * ld, ld, nb); break;
+        case 3: dot_columns<3, col_tile(3)>(len, a + i * kBlock, b, out + size_t(i) * ld, ld, nb); break;
+        case 2: dot_columns<2, col_tile(2)>(len, a + i * kBlock, b, out + size_t(i) * ld, ld, nb); break;
+        case 1: dot_columns<1, col_tile(1)>(len, a + i * kBlock, b, out + size_t(i) * ld, ld, nb); break;
         default: break;
     }
 }
@@ -49,7 +58,8 @@ static inline void dots(int len, const double* a, int na, const double* b, int n
 template <int R>
 static inline void logit_tile(int len, const double* theta, int p, const double* x, double* const* u) {
     for (int v = 0; v < len; v += 2 * W) {
-        V lo[R] = {}, hi[R] = {};
+        V lo[R], hi[R];
+        for (int r = 0; r < R; ++r) lo[r] = hi[r] = V{};
         for (int j = 0; j < p; ++j) {
             const V x0 = load(x + j * kBlock + v), x1 = load(x + j * kBlock + v + W);
             for (int r = 0; r < R; ++r) {

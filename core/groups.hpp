@@ -42,13 +42,14 @@ struct GroupPass {
           of(pr.of_expert()), family(pr, rq) {
         const size_t T = pr.logits(), slots = plan.slots.size(), strip = rq.order >= 2 ? kStrip : 0;
         const size_t scores = rq.order >= 3 ? size_t(k) * of : 0, most = rq.order >= 3 ? size_t(std::max(of, q)) : 0;
-        const size_t of_rows = size_t(p) + 2 + 2 * T + k + size_t(k) * F::scratch(pr);
+        const size_t of_rows = size_t(p) + 3 + 2 * T + k + size_t(k) * F::scratch(pr);
         const size_t of_units = size_t(q) + 2 + g + G + 2 * k + (rq.responsibilities ? k : 0) + (pr.sparse() ? k : 0) + soft_columns(pr) + 3;
         Carver carve{ws.take(kBlock * (of_rows + of_units + slots + strip + 2 * scores + most))};
         units.given = rq.responsibilities != nullptr;
         rows.x = carve(p);
         rows.y = carve(1);
         rows.w = carve(1);
+        rows.wr = carve(1);
         rows.u = carve(T);
         rows.s = carve(T);
         rows.r = carve(k);
@@ -118,10 +119,8 @@ struct GroupPass {
 
     void begin_units(const int64_t* offsets, int64_t first, int count, int len) {
         pack_first(pr.shared ? pr.x : pr.z, offsets, count, len, units.z);
-        for (int i = 0; i < len; ++i) {
-            units.w[i] = i >= count ? 0.0 : pr.w ? pr.w[first + i] : 1.0;
-            units.y[i] = i >= count ? 0.0 : double(offsets[i + 1] - offsets[i]);
-        }
+        pack_weights(pr, first, count, len, units.w);
+        for (int i = 0; i < len; ++i) units.y[i] = i >= count ? 0.0 : double(offsets[i + 1] - offsets[i]);
         logits(len, rq.theta, g, q, units.z, gate_u.data());
         const RowKernel<F> kernel{pr, plan, rq, units, family};
         kernel.boundaries(len);
@@ -156,8 +155,8 @@ struct GroupPass {
             }
             if (pr.soft()) kernel.means(v);
             for (int t = 0; t < G; ++t) put(units.s, t, v, w * (at(units.r_j, t, v) - all * at(units.pi_j, t, v)));
-            if (rq.order >= 2) kernel.gate_slots(v, w);
         }
+        if (rq.order >= 2) kernel.gate_slots(len);
         part.value += hsum(value);
         if (rq.row_log_density) std::copy_n(units.total, count, rq.row_log_density + first);
         if (rq.row_responsibilities)
@@ -180,7 +179,7 @@ struct GroupPass {
     // Experts' log-densities of rows in rows.r, their scores in rows.s.
     void densities(int64_t start, int n, int len) {
         pack(pr.x, start, n, len, rows.x);
-        for (int i = 0; i < len; ++i) rows.y[i] = i < n ? (pr.y[start + i] - pr.y_center) * pr.y_inv_scale : 0.0;
+        pack_response(pr, start, n, len, rows.y);
         if (pr.family != Family::outside) predictors(pr, rq.theta, start, n, len, rows.x, expert_u.data());
         family.at_rows(start, n);
         for (int e = 0; e < k; ++e) {
@@ -202,18 +201,19 @@ struct GroupPass {
         for (int e = 0; e < k; ++e) {
             const int te = G + e * mm;
             double *s = rows.s + size_t(te) * kBlock, *scratch = rows.p + size_t(e * F::scratch(pr)) * kBlock;
-            for (int v = 0; v < len; v += W) {
-                const V wr = load(rows.w + v) * at(rows.r, e, v);
-                for (int c = 0; rq.order >= 2 && c < mm; ++c)
-                    for (int d = c; d < mm; ++d) {
-                        const int info = plan.information_slot[(te + c) * T + te + d];
-                        const int curv = plan.curvature_slot[(te + c) * T + te + d];
-                        if (info >= 0) put(rows.weights, info, v, wr * family.information(e, c, d, s, scratch, v));
-                        if (curv >= 0) put(rows.weights, curv, v, wr * family.curvature(e, c, d, s, scratch, v));
-                    }
-                // the scores last: a curvature may read them
-                for (int c = 0; c < mm; ++c) put(s, c, v, wr * at(s, c, v));
-            }
+            const double* wr = rows.wr;
+            fill(len, rows.wr, [&](int v) { return load(rows.w + v) * at(rows.r, e, v); });
+            const auto weigh = [&](int slot, auto term) {
+                if (slot >= 0) fill(len, rows.weights + size_t(slot) * kBlock, [&](int v) { return load(wr + v) * term(v); });
+            };
+            for (int c = 0; rq.order >= 2 && c < mm; ++c)
+                for (int d = c; d < mm; ++d) {
+                    const size_t at = size_t(te + c) * T + te + d;
+                    weigh(plan.information_slot[at], [&](int v) { return family.information(e, c, d, s, scratch, v); });
+                    weigh(plan.curvature_slot[at], [&](int v) { return family.curvature(e, c, d, s, scratch, v); });
+                }
+            // the scores last: a curvature may read them
+            for (int c = 0; c < mm; ++c) fill(len, s + size_t(c) * kBlock, [&](int v) { return load(wr + v) * at(s, c, v); });
         }
         alignas(64) double constant[kBlock];
         std::fill_n(constant, kBlock, 1.0);

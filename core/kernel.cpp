@@ -23,7 +23,7 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
           Partial& part, bool (*tick)(void*), void* tick_state) {
     const int k = pr.k, g = k - 1, G = pr.gate_logits(), m = pr.m, mm = m + pr.nu, T = pr.logits(), p = pr.p(), q = pr.q();
     const size_t slots = plan.slots.size(), strip = rq.order >= 2 ? kStrip : 0;
-    Carver carve{ws.take(kBlock * (size_t(p) + q + 2 + 2 * T + 2 * k + k * Careful::scratch(pr) + 2 * k + soft_columns(pr) + 3 + slots + strip) + size_t(k) * W)};
+    Carver carve{ws.take(kBlock * (size_t(p) + q + 2 + 2 * T + 2 * k + k * Careful::scratch(pr) + 2 * k + soft_columns(pr) + 5 + slots + strip) + size_t(k) * W)};
     Buffers b{};
     b.given = rq.responsibilities != nullptr;
     b.x = carve(p);
@@ -40,6 +40,8 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
     b.inv = carve(1);
     b.shift = carve(1);
     b.total = carve(1);
+    b.wr = carve(1);
+    b.rs = carve(1);
     b.weights = carve(slots);
     b.products = carve(strip);
     V* mass = reinterpret_cast<V*>(carve.at);
@@ -64,10 +66,8 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
         const int len = padded(rows);
         pack(pr.x, start, rows, len, b.x);
         if (!pr.shared) pack(pr.z, start, rows, len, b.z);
-        for (int i = 0; i < len; ++i) {
-            b.y[i] = i < rows ? (pr.y[start + i] - pr.y_center) * pr.y_inv_scale : 0.0;
-            b.w[i] = i < rows ? (pr.w ? pr.w[start + i] : 1.0) : 0.0;
-        }
+        pack_response(pr, start, rows, len, b.y);
+        pack_weights(pr, start, rows, len, b.w);
         if (b.given)
             for (int e = 0; e < k; ++e)
                 for (int i = 0; i < len; ++i)

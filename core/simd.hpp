@@ -17,7 +17,6 @@ constexpr int W = 2;
 
 typedef double V __attribute__((vector_size(W * 8)));
 typedef int64_t I __attribute__((vector_size(W * 8)));
-typedef double Vu __attribute__((vector_size(W * 8), aligned(8)));
 
 static inline V load(const double* p) { return *reinterpret_cast<const V*>(p); }
 static inline void store(double* p, V v) { *reinterpret_cast<V*>(p) = v; }
@@ -33,6 +32,34 @@ static inline double hsum(V v) {
     for (int s = W / 2; s > 0; s /= 2)
         for (int i = 0; i < s; ++i) a[i] += a[i + s];
     return a[0];
+}
+
+// Four doubles, whatever W: rows are turned into columns four by four.
+typedef double V4 __attribute__((vector_size(32)));
+typedef int64_t I4 __attribute__((vector_size(32)));
+typedef double V4u __attribute__((vector_size(32), aligned(8)));
+
+// The four elements of a and b, numbered through.
+#if defined(__clang__)
+#define MOESTRO_PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define MOESTRO_PICK(a, b, ...) __builtin_shuffle(a, b, I4{__VA_ARGS__})
+#endif
+
+// Sums of the elements of four vectors, each in the order of hsum.
+static inline V4 hsum4(V4 a, V4 b, V4 c, V4 d) {
+    const V4 ab = MOESTRO_PICK(a, b, 0, 1, 4, 5) + MOESTRO_PICK(a, b, 2, 3, 6, 7);
+    const V4 cd = MOESTRO_PICK(c, d, 0, 1, 4, 5) + MOESTRO_PICK(c, d, 2, 3, 6, 7);
+    return MOESTRO_PICK(ab, cd, 0, 2, 4, 6) + MOESTRO_PICK(ab, cd, 1, 3, 5, 7);
+}
+
+static inline void transpose(V4& a, V4& b, V4& c, V4& d) {
+    const V4 ab_even = MOESTRO_PICK(a, b, 0, 4, 2, 6), ab_odd = MOESTRO_PICK(a, b, 1, 5, 3, 7);
+    const V4 cd_even = MOESTRO_PICK(c, d, 0, 4, 2, 6), cd_odd = MOESTRO_PICK(c, d, 1, 5, 3, 7);
+    a = MOESTRO_PICK(ab_even, cd_even, 0, 1, 4, 5);
+    b = MOESTRO_PICK(ab_odd, cd_odd, 0, 1, 4, 5);
+    c = MOESTRO_PICK(ab_even, cd_even, 2, 3, 6, 7);
+    d = MOESTRO_PICK(ab_odd, cd_odd, 2, 3, 6, 7);
 }
 
 static inline bool any_true(I mask) {

@@ -91,7 +91,7 @@ class FitDisplay(AlongColumn):
     def _draw(self, ax: Any) -> None:
         ax.scatter(*self.points.T, s=14, c=self.colors, alpha=0.6, linewidths=0)
         for e, mean in enumerate(self.means.T):
-            ax.plot(self.values, mean, color=PAPER, lw=4, alpha=0.7)
+            ax.plot(self.values, mean, color=PAPER, lw=4, alpha=0.7, zorder=0.5)  # under the rows
             ax.plot(self.values, mean, color=color(e), lw=2, label=f"expert {e + 1}")
         low, high = np.min(self.points, axis=0), np.max(self.points, axis=0)
         room = 0.05 * np.maximum(high - low, 1e-12)

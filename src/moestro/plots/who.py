@@ -65,7 +65,8 @@ class ProfileDisplay(Display):
         ax.axvline(0.0, color="0.6", lw=0.8, zorder=0)
         ax.set_yticks(at, [label(name) for name in self.variables])
         ax.set_ylim(len(at) - 0.5, -0.5)
-        ax.set(xlabel="standard deviations from the mean of all rows", title="Who the experts are")
+        ax.set_xlabel("standard deviations from the mean of all rows", loc="right")  # below long names
+        ax.set_title("Who the experts are")
         key_above(ax)
 
 
@@ -169,7 +170,8 @@ class ForestDisplay(Display):
         room = 0.06 * max(float(np.ptp(np.append(inside, 0.0))), 1e-12)
         ax.set_xlim(min(inside.min(), 0.0) - room, max(inside.max(), 0.0) + room)
         title = "Coefficients of the experts" if self.part == "expert" else "Coefficients of the gate"
-        ax.set(xlabel=f"change by {self.unit}", title=title)
+        ax.set_xlabel(f"change by {self.unit}", loc="right")
+        ax.set_title(title)
         key_above(ax)
 
     def _ends(self) -> tuple[np.ndarray, np.ndarray]:

@@ -116,7 +116,15 @@ class Family(Protocol):
         ...
 
     def check_response(self, y: np.ndarray) -> None:
-        """Raise DataError if y, in the user's units, cannot come from this family."""
+        """Raise DataError if y, in the user's units, cannot come from this family, each by itself."""
+        ...
+
+    def check_variety(self, y: np.ndarray) -> None:
+        """Raise DataError if all rows' y, or those of `telling`, are too much alike to be fitted."""
+        ...
+
+    def telling(self, y: np.ndarray) -> np.ndarray:
+        """The y that have to differ: of these, the smallest and the largest say as much as all."""
         ...
 
     def supports(self, y: np.ndarray) -> np.ndarray:
@@ -223,6 +231,16 @@ class Facts:
         """Itself: most families know no number in y's units."""
         return self
 
+    def check_response(self, y: np.ndarray) -> None:
+        """Any number, if nothing else is said."""
+
+    def check_variety(self, y: np.ndarray) -> None:
+        """Equal responses are fitted by most families."""
+
+    def telling(self, y: np.ndarray) -> np.ndarray:
+        """All."""
+        return y
+
     def supports(self, y: np.ndarray) -> np.ndarray:
         """All that `check_response` lets in."""
         return np.ones(np.shape(y), dtype=bool)
@@ -230,6 +248,14 @@ class Facts:
     def possible(self, y: np.ndarray) -> np.ndarray | None:
         """None: all experts are of this law."""
         return None
+
+    def spread(self, y: np.ndarray) -> np.ndarray:
+        """y itself."""
+        return y
+
+    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
+        """Zero: most families have no variance."""
+        return np.zeros(nuisances.shape[:-1])
 
     @classmethod
     def make(cls, name: str, classes: int, shared_variance: bool) -> Self:

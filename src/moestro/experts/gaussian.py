@@ -21,7 +21,7 @@ class OnTheLine(Facts):
 
     scales_response = True
 
-    def check_response(self, y: np.ndarray) -> None:
+    def check_variety(self, y: np.ndarray) -> None:
         if np.ptp(y) <= 1e-13 * np.abs(y).max(initial=0.0):
             raise DataError(
                 "the response is constant: its variance is zero and no Gaussian expert can be fitted"
@@ -29,9 +29,6 @@ class OnTheLine(Facts):
 
     def log_base(self, y: np.ndarray) -> np.ndarray | float:
         return 0.0
-
-    def spread(self, y: np.ndarray) -> np.ndarray:
-        return y
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return -0.5 * nuisances[..., 0]

@@ -106,8 +106,9 @@ class TestSources:
 
 
 class TestFirstPass:
+    @pytest.mark.parametrize("kind", ["affine", "scale", "none"])
     @pytest.mark.parametrize("size", [1000, 4096, N])
-    def test_moments_of_blocks_are_those_of_all_rows(self, size):
+    def test_moments_of_blocks_are_those_of_all_rows(self, size, kind):
         rng = np.random.default_rng(1)
         x = np.column_stack([1e6 + rng.normal(size=N), rng.exponential(size=N), np.ones(N)])
         x = np.column_stack([x, x[:, 1] * 3.0])
@@ -117,7 +118,7 @@ class TestFirstPass:
         total = parts[0]
         for part in parts[1:]:
             total = total.merged(part)
-        mine, whole = total.scaling(names), fit_scaling(x, names, w)
+        mine, whole = total.scaling(names, kind), fit_scaling(x, names, w, kind)
         np.testing.assert_allclose(mine.center, whole.center, rtol=1e-13)
         np.testing.assert_allclose(mine.inv_scale, whole.inv_scale, rtol=1e-10)
         assert mine.aliased == whole.aliased
@@ -186,6 +187,15 @@ class TestFits:
         )
         assert mine.log_likelihood_ == pytest.approx(other.log_likelihood_, rel=1e-12)
         assert mine.dropped_ == other.dropped_
+
+    def test_a_block_of_equal_responses_is_no_constant_response(self, data, few):
+        ordered = data | {"y": np.sort(np.where(data["y"] > 0, data["y"], 0.0))}
+        a, b = (MoERegressor.from_formula("y ~ a", rows, n_experts=1) for rows in (Mapped(ordered), ordered))
+        assert a.log_likelihood_ == pytest.approx(b.log_likelihood_, rel=1e-12)
+        left = "censored[0:]"  # nothing in a block is between the limits
+        MoERegressor.from_formula("y ~ a", Mapped(ordered), n_experts=1, family=left, max_iter=3)
+        with pytest.raises(DataError, match="constant"):
+            MoERegressor.from_formula("y ~ a", Mapped(data | {"y": np.ones(N)}), n_experts=1)
 
     def test_weights_are_a_column(self, data, few):
         w = np.random.default_rng(3).integers(0, 3, N).astype(float)

@@ -646,12 +646,12 @@ class TestPenalised:
 
 def test_rows_are_read_once(monkeypatch):
     calls = {"merge": 0, "check": 0}
-    merge, check = rows_in_memory.merge_rows, Gaussian.check_response
+    merge, check = rows_in_memory.merge_rows, Gaussian.check_variety
     monkeypatch.setattr(
         rows_in_memory, "merge_rows", lambda *a: (calls.update(merge=calls["merge"] + 1), merge(*a))[1]
     )
     monkeypatch.setattr(
-        Gaussian, "check_response", lambda *a: (calls.update(check=calls["check"] + 1), check(*a))[1]
+        Gaussian, "check_variety", lambda *a: (calls.update(check=calls["check"] + 1), check(*a))[1]
     )
     MoERegressor("bic", max_experts=3, n_starts=2, random_state=0).fit(*two_lines())
     assert calls == {"merge": 1, "check": 1}

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import problem, two_lines
 from moestro import MixingMeasure, MoERegressor
-from moestro.design import ArrayDesign
+from moestro.design import ArrayDesign, fit_scaling
 from moestro.engine import ArrayEngine, NativeEngine, Order
 from moestro.errors import DataError
 from moestro.experts import Gaussian
@@ -313,6 +313,28 @@ def test_a_temperature_is_only_known_with_its_slopes():
     dense = MoERegressor(2, n_starts=4, random_state=0).fit(x, y)
     assert model.log_likelihood_ == pytest.approx(dense.log_likelihood_, abs=1e-6)
     assert model.status_.kind == "flat"
+
+
+def test_columns_that_may_not_be_centred_are_measured_from_zero():
+    """A column that hardly varies beside its size is what a constant is, and a second one adds nothing."""
+    r = np.random.default_rng(0)
+    x = np.column_stack([1 + 1e-13 * r.normal(size=50), 1e9 + 1e3 * r.normal(size=50), r.normal(size=50)])
+    scaling = fit_scaling(x, ("one", "far", "near"), None, "scale")
+    np.testing.assert_allclose(scaling.scale[[0, 2]], np.sqrt((x[:, [0, 2]] ** 2).mean(axis=0)), rtol=1e-12)
+    assert not scaling.center.any()
+    assert scaling.aliased == ((1, "repeats 'one'"),)
+
+
+@pytest.mark.parametrize("gate", ["perturbed-cosine", "cosine"])
+def test_scores_that_bend_do_not_slow_a_step_down(gate):
+    """Where two rows move against each other no score does to first order: information alone holds no step
+    there, and a run crept for hundreds."""
+    r = np.random.default_rng(1)
+    x = r.normal(size=(150, 2))
+    y = np.where(x.sum(axis=1) > 0.3, 1 + x[:, 0], -1 - x[:, 1]) + 0.4 * r.normal(size=150)
+    model = MoERegressor(2, gate=gate, n_starts=4, random_state=0).fit(x, y)
+    assert model.status_.kind != "stopped at the limit"
+    assert model.n_iter_ < 100
 
 
 def test_gates_from_the_shell(tmp_path):

@@ -30,6 +30,7 @@ from moestro import (
 from moestro.experts import make_family
 from moestro.penalised import Likelihood, fit_alphas, fit_penalised, solve
 from moestro.penalised.begin import null
+from moestro.penalised.chains import Chain
 from moestro.penalised.proximal import descend
 from moestro.penalised.restricted import Restricted
 from moestro.penalised.status import diagnose
@@ -563,6 +564,30 @@ class TestChoosing:
         again = MoERegressorCV(n_experts=2, alphas=4, cv=KFold(2), random_state=0).fit(x, y)
         assert "cv" in again.path_.table.columns
         assert set(moe.selected_) >= TRUE
+
+    @pytest.mark.slow
+    def test_weak_strengths_of_a_handful_of_rows_are_not_followed(self):
+        r = np.random.default_rng(0)
+        x, y = r.normal(size=(8, 2)), r.normal(size=8)
+        cv = np.array(MoERegressorCV(2, alphas=9, random_state=0).fit(x, y).path_.table["cv"])
+        followed = np.isfinite(cv).sum()
+        assert 2 < followed < 9
+        assert np.isinf(cv[followed:]).all()
+        assert cv[followed - 1] > cv.min() + 20 * 8 > cv[: followed - 1].max()
+
+    def test_a_fit_of_a_fold_is_made_once(self):
+        problem, made = problem_of(*draw("poisson", n=60), "poisson", 1), []
+
+        class Counted(Chain):
+            def at(self, alpha, *how):
+                made.append(alpha)
+                return super().at(alpha, *how)
+
+        path = fit_alphas(problem, L1(), 5)
+        chain, known = Counted(problem, path.chain.terms, 1e-6), {}
+        first = list(chain.follow(path.alphas, path.points, known))
+        assert list(chain.follow(path.alphas, path.points, known)) == first
+        assert len(made) == len(known)
 
     def test_held_out_likelihood_is_what_predictions_say(self):
         x, y = wide(6, n=200, p=8)

@@ -209,3 +209,15 @@ class TestNotebook:
         other = plt.figure(display.figure_.number)  # another that has its number
         assert self.picture(display._repr_html_())
         plt.close(other)
+
+
+def test_runs_that_were_refused_and_those_far_below_are_marked(ax):
+    values = np.array([-50.0, -10.0, *[-11.0] * 9, 300.0])
+    display = SearchDisplay(np.arange(12.0), values, ["subsets"] * 12, "", taken=1).plot(ax=ax)
+    drawn = {line.get_label(): line.get_xydata() for line in ax.lines}
+    assert drawn["refused"].tolist() == [[11.0, 300.0]]
+    assert drawn["farther below"][:, 0].tolist() == [0.0]
+    assert ax.get_ylim()[0] < drawn["farther below"][0, 1] < ax.get_ylim()[1]
+    assert drawn["best so far"][-1, 1] == -10.0
+    assert len(drawn["starts"]) == 10
+    assert not SearchDisplay(display.cost, values, display.strategies, "")._refused().any()

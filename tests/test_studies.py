@@ -158,6 +158,10 @@ class TestRunning:
         assert (tmp_path / "one" / RESULT).read_bytes() == (tmp_path / "two" / RESULT).read_bytes()
         lines = (tmp_path / "one" / LINES).read_text().splitlines()
         assert len(lines) == len(plan.cells()) == 12
+        made = [json.loads(line) for line in lines]  # a replicate of all arms and sizes, then the next
+        assert [(row["replicate"], -row["n"]) for row in made] == sorted(
+            (row["replicate"], -row["n"]) for row in made
+        )
         stamp = (tmp_path / "one" / LINES).stat().st_mtime_ns
         told = []
         run_plan(study, plan, tmp_path / "one", 1, lambda done, total: told.append((done, total)))

@@ -224,7 +224,7 @@ class Rates:
     def simpler(self):
         return None
 
-    def shuffled(self, seed):
+    def shuffled(self, seed, most=None):
         return np.random.default_rng(seed).permutation(self.n)
 
     def subset(self, rows):

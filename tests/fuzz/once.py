@@ -54,6 +54,14 @@ def columns_of_sixteen_magnitudes_under_an_activated_gate() -> Case:
 
 
 @once
+def columns_that_hardly_vary_under_an_activated_gate() -> Case:
+    r = np.random.default_rng(9)
+    X = np.column_stack([1 + 5e-13 * r.normal(size=40), 1e9 + 2e3 * r.normal(size=40), r.normal(size=40)])
+    words = {"n_experts": 2, "n_starts": 3, "gate": "activated-temperature"}
+    return made(MoERegressor, words, X, np.where(r.random(40) < 0.5, -3.0, 3.0) + 0.1 * r.normal(size=40))
+
+
+@once
 def weights_of_1e_12_under_a_perturbed_cosine() -> Case:
     r = np.random.default_rng(4)
     words = {"n_experts": 2, "gate": "perturbed-cosine", "max_iter": 60}
@@ -97,3 +105,36 @@ def limits_far_below_other_rows() -> Case:
     y = np.clip(X[:, 0] + r.normal(size=30), 0.0, None)
     case = made(MoERegressor, {"n_experts": 1, "family": "censored[0:]"}, X, y)
     return replace(case, new=np.array([[1e200], [-1e200]]))
+
+
+@once
+def offsets_of_millions_under_a_complementary_log_log() -> Case:
+    r = np.random.default_rng(10)
+    trials = r.integers(10**8, 10**9, 30).astype(float)
+    y = np.column_stack([np.floor(trials * r.random(30)), trials])
+    words = {"n_experts": 1, "family": "binomial-cloglog", "common": ["x0", "x1"]}
+    return made(MoERegressor, words, r.normal(size=(30, 2)), y, given={"offset": 1e6 * r.normal(size=30)})
+
+
+@once
+def no_weight_at_all_in_a_file() -> Case:
+    r = np.random.default_rng(11)
+    given = {"sample_weight": np.zeros(30)}
+    X = frame(r.normal(size=(30, 2)))
+    return made(MoERegressor, {"n_experts": 1}, X, r.normal(size=30), given=given, place="csv")
+
+
+@once
+def weights_of_1e_300_and_columns_of_1e150_in_a_file() -> Case:
+    r = np.random.default_rng(12)
+    given = {"sample_weight": np.full(30, 1e-300)}
+    X = frame(r.normal(size=(30, 2)) * 1e155)
+    return made(MoERegressor, {"n_experts": 1}, X, r.normal(size=30), given=given, place="csv")
+
+
+@once
+def predictions_of_rows_without_an_offset() -> Case:
+    r = np.random.default_rng(13)
+    words = {"n_experts": 1, "missing": "drop", "n_starts": 1}
+    offset = np.append(np.nan, np.zeros(29))
+    return made(MoERegressor, words, r.normal(size=(30, 1)), r.normal(size=30), given={"offset": offset})

@@ -140,8 +140,9 @@ def _consistent(model: Any, case: Case, folder: str) -> None:
             if out is None:
                 continue
             out = np.asarray(out)
-            if rows is X and model.missing == "drop":  # NaN where a value is missing
-                out = out[_whole(out)]
+            if model.missing == "drop":  # NaN where a value is missing
+                here = ~np.isnan(np.asarray(offset.get("offset", np.zeros(len(rows))), dtype=float))
+                out = out[_whole(out) if rows is X else here]
             if out.dtype.kind == "f" and not np.isfinite(out).all():
                 raise Broken(f"{name} is not finite")
             if name != "predict" and np.abs(out.sum(axis=1) - 1).max(initial=0.0) > AGREE:

@@ -48,18 +48,6 @@ class Scaling:
         """Of some columns."""
         return Scaling(self.center[columns], self.inv_scale[columns])
 
-    def limited(self, kind: str) -> Scaling:
-        """What a gate allows: "affine" all of it, "scale" no centring, "none" the user's columns, aliased
-        ones too."""
-        if kind == "affine":
-            return self
-        nothing = np.zeros(len(self.center))
-        return (
-            Scaling(nothing, nothing + 1.0)
-            if kind == "none"
-            else Scaling(nothing, self.inv_scale, self.aliased)
-        )
-
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Return the scaled columns with a leading column of ones, shape (n, d + 1)."""
         out = np.empty((x.shape[0], x.shape[1] + 1))
@@ -89,7 +77,9 @@ class Scaling:
         return jacobian
 
 
-def fit_scaling(x: np.ndarray, names: tuple[str, ...], weights: np.ndarray | None = None) -> Scaling:
+def fit_scaling(
+    x: np.ndarray, names: tuple[str, ...], weights: np.ndarray | None = None, kind: str = "affine"
+) -> Scaling:
     """Weighted mean and standard deviation of each column of `x`, and the columns that add nothing.
 
     Two passes in blocks, so that a column far from zero keeps its digits. A column is aliased when, by a
@@ -101,6 +91,9 @@ def fit_scaling(x: np.ndarray, names: tuple[str, ...], weights: np.ndarray | Non
     x : ndarray of shape (n, d)
     names : tuple of str
     weights : ndarray of shape (n,) or None
+    kind : {"affine", "scale", "none"}
+        What a gate allows: all of it; no centring, so that moments are about zero, and a column that hardly
+        varies beside its size is what a constant is; nothing, aliased columns are kept too.
 
     Raises
     ------
@@ -108,10 +101,15 @@ def fit_scaling(x: np.ndarray, names: tuple[str, ...], weights: np.ndarray | Non
         Where a mean or a standard deviation is above `LARGEST`.
     """
     with quiet():
-        return _scaling(x, names, weights)
+        return _of_kind(_scaling(x, names, weights, kind), kind)
 
 
-def _scaling(x: np.ndarray, names: tuple[str, ...], weights: np.ndarray | None) -> Scaling:
+def _of_kind(found: Scaling, kind: str) -> Scaling:
+    d = len(found.center)
+    return Scaling(np.zeros(d), np.ones(d)) if kind == "none" else found
+
+
+def _scaling(x: np.ndarray, names: tuple[str, ...], weights: np.ndarray | None, kind: str) -> Scaling:
     d = x.shape[1]
     if d == 0:
         return Scaling(np.zeros(0), np.zeros(0))
@@ -123,6 +121,9 @@ def _scaling(x: np.ndarray, names: tuple[str, ...], weights: np.ndarray | None) 
         raise DataError("all sample weights are zero: give at least one row a positive weight")
     mean = x[0] + mean / total
     _refuse_large(mean, names)
+    reach = np.maximum(np.abs(mean), np.abs(x[0]))
+    if kind == "scale":
+        mean = np.zeros(d)
     low, high = np.full(d, np.inf), np.full(d, -np.inf)
     for block, _ in _blocks(x, weights):
         columns = np.ascontiguousarray(block.T)  # along which numpy is quick to compare
@@ -134,7 +135,7 @@ def _scaling(x: np.ndarray, names: tuple[str, ...], weights: np.ndarray | None) 
     for block, w in _blocks(x, weights):
         centred = (block - mean) / size  # bounded by one: no overflow for columns near 1e200
         gram += cross_products(centred, w)
-    return _scaled(mean, gram / total, size, np.maximum(np.abs(mean), np.abs(x[0])), names)
+    return _scaled(mean, gram / total, size, reach, names)
 
 
 def cross_products(x: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -142,14 +143,19 @@ def cross_products(x: np.ndarray, w: np.ndarray) -> np.ndarray:
     return x.T @ x if (w == 1.0).all() else (x * w[:, None]).T @ x
 
 
-def scaling_of(mean: np.ndarray, second: np.ndarray, reach: np.ndarray, names: tuple[str, ...]) -> Scaling:
+def scaling_of(
+    mean: np.ndarray, second: np.ndarray, reach: np.ndarray, names: tuple[str, ...], kind: str = "affine"
+) -> Scaling:
     """`fit_scaling` from what was summed: means (d,), central second moments (d, d), and how far from zero
     values lie (d,)."""
     with quiet():
         _refuse_large(mean, names)
+        if kind == "scale":
+            mean, second = np.zeros_like(mean), second + np.outer(mean, mean)
         size = np.sqrt(np.diag(second))
         size = np.where(size > 0, size, 1.0)
-        return _scaled(mean, second / np.outer(size, size), size, np.maximum(np.abs(mean), reach), names)
+        found = _scaled(mean, second / np.outer(size, size), size, np.maximum(np.abs(mean), reach), names)
+        return _of_kind(found, kind)
 
 
 def _scaled(

@@ -116,7 +116,15 @@ class Family(Protocol):
         ...
 
     def check_response(self, y: np.ndarray) -> None:
-        """Raise DataError if y, in the user's units, cannot come from this family."""
+        """Raise DataError if y, in the user's units, cannot come from this family, each by itself."""
+        ...
+
+    def check_variety(self, y: np.ndarray) -> None:
+        """Raise DataError if all rows' y, or those of `telling`, are too much alike to be fitted."""
+        ...
+
+    def telling(self, y: np.ndarray) -> np.ndarray:
+        """The y that have to differ: of these, the smallest and the largest say as much as all."""
         ...
 
     def supports(self, y: np.ndarray) -> np.ndarray:
@@ -222,6 +230,16 @@ class Facts:
     def on(self, center: float, scale: float) -> Self:
         """Itself: most families know no number in y's units."""
         return self
+
+    def check_response(self, y: np.ndarray) -> None:
+        """Any number, if nothing else is said."""
+
+    def check_variety(self, y: np.ndarray) -> None:
+        """Equal responses are fitted by most families."""
+
+    def telling(self, y: np.ndarray) -> np.ndarray:
+        """All."""
+        return y
 
     def supports(self, y: np.ndarray) -> np.ndarray:
         """All that `check_response` lets in."""

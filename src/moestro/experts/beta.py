@@ -39,6 +39,8 @@ class Beta(Facts):
                 f"a beta response lies strictly between 0 and 1, and this one has {wrong:g}: "
                 "a share of counts is binomial, each trial a row"
             )
+
+    def check_variety(self, y: np.ndarray) -> None:
         if np.ptp(y) <= 1e-13:
             raise DataError(
                 "the response is constant: its dispersion is zero and no beta expert can be fitted"

@@ -85,7 +85,12 @@ class Censored(Latent):
                 f"the response has {y[beyond][0]:g}, beyond the limits of {self.name}: a censored response "
                 "is the limit itself, so clip it, or give the limits that it has"
             )
-        between = y[(y > self.lower) & (y < self.upper)]
+
+    def telling(self, y: np.ndarray) -> np.ndarray:
+        return y[(y > self.lower) & (y < self.upper)]
+
+    def check_variety(self, y: np.ndarray) -> None:
+        between = self.telling(y)
         if len(between) == 0 or np.ptp(between) <= 1e-13 * np.abs(between).max():
             raise DataError(
                 f"the response has no two different values between the limits of {self.name}: no variance "

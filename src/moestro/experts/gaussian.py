@@ -21,7 +21,7 @@ class OnTheLine(Facts):
 
     scales_response = True
 
-    def check_response(self, y: np.ndarray) -> None:
+    def check_variety(self, y: np.ndarray) -> None:
         if np.ptp(y) <= 1e-13 * np.abs(y).max(initial=0.0):
             raise DataError(
                 "the response is constant: its variance is zero and no Gaussian expert can be fitted"

@@ -73,9 +73,14 @@ class Mixed(Facts):
                 "name a family that can"
             )
         for e, m in enumerate(self.members):
+            m.check_response(y[possible[:, e]])
+
+    def check_variety(self, y: np.ndarray) -> None:
+        possible = self.possible(y)
+        for e, m in enumerate(self.members):
             if not possible[:, e].any():
                 raise DataError(f"no row can be of expert {e + 1}, '{m.name}': leave it out")
-            m.check_response(y[possible[:, e]])
+            m.check_variety(y[possible[:, e]])
 
     def log_base(self, y: np.ndarray) -> float:
         return 0.0

@@ -54,6 +54,11 @@ class Gate(ABC):
     bound: ClassVar[float] = 1e8
     shared_bound: ClassVar[float] = 7.0
 
+    @property
+    def bends(self) -> bool:
+        """Whether scores are not linear in the gate's vector: `score_curvature` is stated."""
+        return type(self).score_curvature is not Gate.score_curvature
+
     def options(self) -> dict[str, Any]:
         """What `make_gate` needs beside the name."""
         return {}

@@ -98,6 +98,8 @@ def covariance(
         e = replace(e, curvature=-e.information)
     try:
         found = directions(objective, phi, e)
+        if np.isnan(found.values).any():  # what LAPACK makes of a Hessian beyond doubles
+            raise np.linalg.LinAlgError
     except np.linalg.LinAlgError as error:
         raise DataError(
             "the curvature of the log-likelihood is beyond double precision, so that there are no standard "

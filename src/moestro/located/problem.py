@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import _core
 from ..engine import ISA_VARIABLE, Evaluation, Order
+from ..solvers.base import ROUNDOFF
 from .natural import Monomials
 from .normal import softmax
 from .spread import SPREAD_FLOOR, floored
@@ -66,6 +67,10 @@ class JointProblem:
     @cached_property
     def weight_sum(self) -> float:
         return float(len(self.rows) if self.weights is None else self.weights.sum())
+
+    @property
+    def diagonal_share(self) -> float:
+        return ROUNDOFF
 
     @property
     def coordinates(self) -> Box:

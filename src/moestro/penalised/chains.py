@@ -3,7 +3,7 @@ that the sequential strong rule does not discard. At each strength the best is k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ ARRIVED = 1e-8  # optimality violation of an optimum
 STEPS = 100  # proximal Newton steps of a link of a chain
 # Optimality violation at which it is seen whether a chain that comes back upwards has found a better fit.
 ROUGH_VIOLATION = 1e-5
+REMEMBERED = 2000  # slopes up to which the fits of folds are kept
 NO_GAIN = 1e-12  # difference of objectives that is none
 CLOSE = 1e-9  # relative precision of the largest strength
 MOVES = 20  # towards it: Newton needs a few, and fits in a long valley never arrive
@@ -84,17 +85,28 @@ class Chain:
                 part *= 0.5
         return max(alpha, first) if here.slopes.any() else first
 
-    def follow(self, alphas: np.ndarray, path: Sequence[Solution]) -> list[Solution]:
+    def follow(
+        self, alphas: np.ndarray, path: Sequence[Solution], known: dict[tuple, Solution]
+    ) -> Iterator[Solution]:
         """A path on these rows that begins at the fits of another: at each strength the better one of those
-        from it and from the neighbour above."""
-        out: list[Solution] = []
+        from it and from the neighbour above. A fit that is `known` from the same point is not made again."""
+
+        def at(alpha: float, start: Solution, before: float) -> Solution:
+            if self.likelihood.size > REMEMBERED:
+                return self.at(alpha, start, before)
+            key = (float(alpha), float(before), start.point.tobytes())
+            if key not in known:
+                known[key] = self.at(alpha, start, before)
+            return known[key]
+
+        above: Solution | None = None
         for i, alpha in enumerate(alphas):
             own = path[min(i, len(path) - 1)]
-            tries = [self.at(alpha, own, np.inf)]
-            if out and own.slopes.any():
-                tries.append(self.at(alpha, out[-1], alphas[i - 1]))
-            out.append(max(tries, key=lambda a: rank(self.likelihood, a)))
-        return out
+            tries = [at(alpha, own, np.inf)]
+            if above is not None and own.slopes.any():
+                tries.append(at(alpha, above, alphas[i - 1]))
+            above = max(tries, key=lambda a: rank(self.likelihood, a))
+            yield above
 
     def run(
         self,

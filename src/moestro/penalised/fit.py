@@ -22,6 +22,9 @@ from .solve import Solution, solve
 
 FOLDS = 5
 FOLD_TOL = 1e-6  # of fits that are only predicted from
+HOPELESS = (
+    10.0  # log-density of a row left out, beside the best strength, from which weaker ones are no choice
+)
 ROUNDS = 4  # searches at a chosen strength, where each finds a fit that changes the choice
 
 
@@ -95,9 +98,10 @@ def fit_penalised(
     wanted = alphas if strength is None else [strength]
     path = fit_alphas(likelihood, penalty, wanted, replace(options, seed=first), begin)
     index, left_out = 0, None
+    known: list[dict] = [{} for _ in parts]
     for own in last.spawn(ROUNDS):
         if criterion == "cv":
-            left_out = _held_out(path, parts)
+            left_out = _held_out(path, parts, known)
         index = int(np.flatnonzero(table(path, criterion, left_out)["chosen"])[0])
         path, changed = path.with_search(index, replace(options, seed=own))
         if not changed:
@@ -124,15 +128,26 @@ def _folds(likelihood: Likelihood, folds: Any, rng: np.random.Generator) -> Part
     return parts
 
 
-def _held_out(path: AlphaPath, parts: Parts) -> np.ndarray:
+def _held_out(path: AlphaPath, parts: Parts, known: list[dict]) -> np.ndarray:
     """-2 held-out log-likelihood at each strength; the fits of a fold begin at those of all rows, so that
-    they are about the same experts."""
-    total, chain = np.zeros(len(path.alphas)), replace(path.chain, tol=max(path.chain.tol, FOLD_TOL))
-    for inside, out in parts:
-        within, rest = (path.likelihood.take(np.asarray(at)) for at in (inside, out))
-        fits = replace(chain, likelihood=within).follow(path.alphas, path.points)
-        total += [log_likelihood(rest, one) for one in fits]
-    return -2.0 * total
+    they are about the same experts. `known` has the fits of each fold so far.
+
+    It ends, with infinity, where rows left out are predicted with less than exp(-`HOPELESS`) of the best
+    strength's density in geometric mean: fits that run after a handful of rows are the longest ones.
+    """
+    chain = replace(path.chain, tol=max(path.chain.tol, FOLD_TOL))
+    folds = [tuple(path.likelihood.take(np.asarray(at)) for at in part) for part in parts]
+    fits = [
+        replace(chain, likelihood=inside).follow(path.alphas, path.points, own)
+        for (inside, _), own in zip(folds, known, strict=True)
+    ]
+    weight = sum(rest.n for _, rest in folds)
+    total = np.full(len(path.alphas), np.inf)
+    for i, at in enumerate(zip(*fits, strict=True)):
+        total[i] = -2.0 * sum(log_likelihood(rest, one) for (_, rest), one in zip(folds, at, strict=True))
+        if total[i] > total[: i + 1].min() + 2.0 * HOPELESS * weight:
+            break
+    return total
 
 
 def refitted(likelihood: Likelihood, fit: PenalisedFit) -> PenalisedFit:

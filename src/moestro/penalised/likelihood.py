@@ -77,6 +77,7 @@ class Likelihood:
             raise DataError(f"the number of experts must be at least 1, got {self.k}")
         used = self.rows.y[self.rows.weights > 0]
         self.family.check_response(used)
+        self.family.check_variety(used)
         if self.k > 1 and len(np.unique(used)) < 2:
             raise DataError("the response has one value or class only: nothing tells experts apart")
         own_variance = self.k > 1 and self.n_sigma == self.k

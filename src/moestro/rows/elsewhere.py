@@ -208,12 +208,15 @@ def read_elsewhere(
     of_x: Moments | None = None
     of_z: Moments | None = None
     of_y: Moments | None = None
-    n, weight, present = 0, 0.0, 0
+    n, weight, present, differing = 0, 0.0, 0, np.zeros(0)
     text, of_w = hashlib.sha256(repr(classes).encode("utf-8", "surrogatepass")), hashlib.sha256()
     for rows, where in reader:
         w = rows.w
+        seen = rows.y if w is None else rows.y[w > 0]
         with told(where):
-            family.check_response(rows.y if w is None else rows.y[w > 0])
+            family.check_response(seen)
+        differing = np.append(differing, family.telling(seen))
+        differing = differing[[differing.argmin(), differing.argmax()]] if len(differing) else differing
         of_x = _more(of_x, rows.x, w)
         of_z = None if rows.z is None else _more(of_z, rows.z, w)
         own = rows.y if rows.known is None else rows.y - rows.known[:, 0]
@@ -226,8 +229,9 @@ def read_elsewhere(
     assert of_x is not None and of_y is not None
     if weight <= 0:
         raise DataError("sample_weight is zero for every row: give at least one row a positive weight")
+    family.check_variety(differing)
     x_scaling = of_x.scaling(design.expert_names)
-    z_scaling = x_scaling if of_z is None else of_z.scaling(design.gate_names).limited(reader.gate_scaling)
+    z_scaling = x_scaling if of_z is None else of_z.scaling(design.gate_names, reader.gate_scaling)
     center, scale = 0.0, 1.0
     if family.scales_response:
         y_scaling = of_y.scaling((response,))

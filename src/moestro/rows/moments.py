@@ -57,6 +57,8 @@ class Moments:
             mean = self.mean + apart * (other.weight / weight)
         return Moments(weight, mean, second, reach)
 
-    def scaling(self, names: tuple[str, ...]) -> Scaling:
+    def scaling(self, names: tuple[str, ...], kind: str = "affine") -> Scaling:
         """Weighted standard deviations one and means zero, as `fit_scaling` has them."""
-        return scaling_of(self.mean, self.second / self.weight, self.reach, names)
+        with quiet():  # columns beyond doubles are refused by their spread
+            second = self.second / self.weight
+        return scaling_of(self.mean, second, self.reach, names, kind)

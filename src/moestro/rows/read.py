@@ -107,11 +107,9 @@ def read(
     few = plain.n <= MERGE_LIMIT and (w is None or w.any())
     one = plain.merged() if few else plain  # so that rounding cannot tell a weight from a repeated row
     x_scaling = fit_scaling(one.x, design.expert_names, one.row_weights)
-    z_scaling = (
-        x_scaling
-        if one.z is None
-        else fit_scaling(one.z, design.gate_names, one.row_weights).limited(gate_scaling)
-    )
+    z_scaling = x_scaling
+    if one.z is not None:
+        z_scaling = fit_scaling(one.z, design.gate_names, one.row_weights, gate_scaling)
     if gate_scaling == "none" and one.z is not None:
         _refuse_large(one.z, design.gate_names)
     center, scale = 0.0, 1.0

@@ -14,6 +14,9 @@ from ..engine import Evaluation, Order
 
 # A gain below this share of |log-likelihood| + 1 drowns in the rounding of the sum over rows.
 ROUNDING = 1e-14
+# What stands beside the diagonal of EM's information D. Of the weight: an expert without mass has no
+# information of its own. Of the diagonal: an expert on fewer rows than coefficients; and where scores bend.
+RIDGE, ROUNDOFF, BENT = 1e-9, 1e-10, 1e-2
 # Gradient per weight at which a solver that finds no better point has arrived, to rounding.
 ARRIVED = 1e-5
 
@@ -50,6 +53,9 @@ class Target(Protocol):
 
     @cached_property
     def weight_sum(self) -> float: ...
+
+    @property
+    def diagonal_share(self) -> float: ...  # of D's diagonal, beside D in the shape of the trust region
 
     def evaluate(self, phi: np.ndarray, order: Order) -> Evaluation: ...
 

@@ -14,11 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..engine import Evaluation, Order
-from .base import ROUNDING, Info, State
+from .base import RIDGE, ROUNDING, ROUNDOFF, Info, State
 from .coordinates import Coordinates, Objective
 
-RIDGE = 1e-9  # of the weight: an expert without mass has no information of its own
-ROUNDOFF = 1e-10  # of the diagonal: an expert on fewer rows than coefficients
 LONGEST = 1.0  # of a scoring step of a nuisance, which is a logarithm
 SMALL = 48  # below it one solve of the whole block-diagonal system beats one a block
 

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..engine import Evaluation, Order
-from .base import ROUNDING, Info, State, Target
+from .base import RIDGE, ROUNDING, Info, State, Target
 from .damping import damped_step
-from .em import RIDGE, ROUNDOFF
 
 LEAST = 1e-13  # damping
 SADDLE = 1e-5  # upward curvature relative to D that counts as a saddle
@@ -42,8 +41,7 @@ class Newton:
         whole = len(inner) == len(phi)
         H = e.curvature if whole else e.curvature[np.ix_(inner, inner)]
         D = e.information.copy() if whole else e.information[np.ix_(inner, inner)]
-        diagonal = D.reshape(-1)[:: len(inner) + 1]
-        diagonal += RIDGE * objective.weight_sum + ROUNDOFF * diagonal
+        pad(objective, D)
         if objective.gradient_norm(phi, e.gradient) <= self.escape_at:
             left = _leave_saddle(objective, state, inner, -H, D)
             if left is not None:
@@ -63,6 +61,12 @@ class Newton:
         if trial is not None:
             return _end(objective, State(trial, new, lam), float(np.abs(trial - phi).max()))
         return _end(objective, State(phi, e, lam), 0.0, stuck=True)
+
+
+def pad(objective: Target, D: np.ndarray) -> None:
+    """Make D definite in place where the data say nothing."""
+    diagonal = D.reshape(-1)[:: len(D) + 1]
+    diagonal += RIDGE * objective.weight_sum + objective.diagonal_share * diagonal
 
 
 def proposals(

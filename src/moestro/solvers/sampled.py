@@ -22,8 +22,7 @@ import numpy as np
 from ..engine import Evaluation, Order
 from .base import ROUNDING, Info, State, Target
 from .damping import damped_step
-from .em import RIDGE, ROUNDOFF
-from .newton import LEAST, SADDLE, Newton, is_definite, proposals, solve_definite
+from .newton import LEAST, SADDLE, Newton, is_definite, pad, proposals, solve_definite
 
 SLOW = 0.6  # share of the gradient that a step leaves from which the curvature is taken anew
 CURVED = 1e-8  # s'y beside s'Ds from which a step says something of the curvature
@@ -89,8 +88,7 @@ class Sampled:
         e = weighted_up(self.samples[memory.sample], objective, phi)
         assert e.information is not None and e.curvature is not None
         D = e.information.copy()
-        diagonal = D.reshape(-1)[:: len(D) + 1]
-        diagonal += RIDGE * objective.weight_sum + ROUNDOFF * diagonal
+        pad(objective, D)
         return replace(memory, A=-e.curvature, D=D)
 
     def _moved(

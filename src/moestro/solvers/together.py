@@ -16,10 +16,9 @@ import numpy as np
 from .. import _core
 from ..engine import Evaluation, NativeEngine, Order
 from . import damping
-from .base import ROUNDING, Cancelled
+from .base import RIDGE, ROUNDING, ROUNDOFF, Cancelled
 from .coordinates import Objective
 from .damping import ENOUGH, HEAVIEST, after_refusal, after_step
-from .em import RIDGE, ROUNDOFF
 from .newton import LEAST
 from .pool import Pool
 
@@ -94,7 +93,8 @@ def in_step(objective: Objective, phi: np.ndarray, tol: float, limit: int, pool:
         if pool.cancel.is_set():
             raise Cancelled
         iterations[active] += 1
-        p, solved = _steps(g[active], D[active], H[active], lam[active], inner, n, pool.threads)
+        padded = RIDGE * n, objective.diagonal_share
+        p, solved = _steps(g[active], D[active], H[active], lam[active], inner, padded, pool.threads)
         trial = np.clip(phi[active] + p, c.lower, c.upper)
         p = trial - phi[active]
         curved = (H[active] @ p[:, :, None])[:, :, 0]
@@ -130,14 +130,21 @@ def _parts(e: Evaluation) -> tuple[np.ndarray, ...]:
 
 
 def _steps(
-    g: np.ndarray, D: np.ndarray, H: np.ndarray, lam: np.ndarray, inner: np.ndarray, n: float, threads: int
+    g: np.ndarray,
+    D: np.ndarray,
+    H: np.ndarray,
+    lam: np.ndarray,
+    inner: np.ndarray,
+    padded: tuple[float, float],
+    threads: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(lam D - H)^-1 g (S, P) in the coordinates that can move, and where that matrix is positive definite
-    (S,)."""
+    (S,); the diagonal of D is `padded` by a constant and a share of itself."""
     M = lam[:, None, None] * D - H
     P = M.shape[1]
     diagonal = np.einsum("sii->si", M)
-    diagonal += lam[:, None] * (RIDGE * n + ROUNDOFF * np.einsum("sii->si", D))
+    ridge, share = padded
+    diagonal += lam[:, None] * (ridge + share * np.einsum("sii->si", D))
     if not inner.all():
         M *= inner[:, :, None] & inner[:, None, :]
         np.einsum("sii->si", M)[:] += ~inner

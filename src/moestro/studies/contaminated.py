@@ -17,6 +17,7 @@ from ..engine import Evaluation, Order
 from ..errors import DataError
 from ..experts.gaussian import LOG_2PI
 from ..solvers import Newton, run
+from ..solvers.base import ROUNDOFF
 from .design import Arm, Published, Row, Study, check_options, log_sizes
 
 D = 8
@@ -63,6 +64,10 @@ class ContaminatedLikelihood:
     @cached_property
     def weight_sum(self) -> float:
         return float(len(self.y))
+
+    @property
+    def diagonal_share(self) -> float:
+        return ROUNDOFF
 
     @property
     def coordinates(self) -> Any:

@@ -14,8 +14,8 @@ SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(wildcard core/*) $(sh
 
 .PHONY: demo test test-all test-rest test-elsewhere fuzz sanitize instructions lint types wheel-test wheels docs bench studies clean
 
-# No active environment may leak in.
-unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+# No active environment may leak in, and what Python has compiled is kept, for all processes of the tests.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
 
 $(STAMP): $(SOURCES)
 	$(PYTHON) -m venv $(VENV)
@@ -91,7 +91,7 @@ types: $(VENV)/.all
 wheel-test: $(STAMP)
 	PYTHON=$(PYTHON) bash tests/wheel_smoke.sh
 
-# What is uploaded: the sdist and a manylinux wheel in dist/, each used alone in an empty environment (Linux).
+# What is uploaded: the sdist and the manylinux wheel made of it in dist/, used alone in an empty environment (Linux).
 wheels: $(VENV)/.wheels
 	PYTHON=$(PYTHON) bash tests/wheels.sh
 

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from conftest import three_classes, two_lines
 from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor, MoERegressorCV
 
-QUICK = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+QUICK = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
 def finite(model, x):

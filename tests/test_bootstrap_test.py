@@ -1,11 +1,19 @@
 """The bootstrap test of the number of experts: against its definition, its size and its power."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+import moestro.inference.bootstrap_test as bt
 from conftest import two_lines
 from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor, bootstrap_test, load_model
+from moestro.inference.bootstrap_test import WAVES, _decided
 from moestro.inference.bootstrap_test import bootstrap_test as drawn_test
+from moestro.inference.refitted import simulated
+from moestro.problems import fit_mixture
+from moestro.search import Options
+from moestro.studies.bootstrap_size import APART, draw
 
 FEW = {"random_state": 0, "n_jobs": 1}
 
@@ -65,13 +73,47 @@ def test_two_lines_are_two():
 
 
 def test_a_third_line_is_not_found():
-    x, y = two_lines(100)
+    x, y = two_lines(60)
     two, three = pair(MoERegressor, x, y, (2, 3), gate_features=[], n_starts=4)
-    test = bootstrap_test(two, three, n_replicates=12, enough=3, random_state=0, n_jobs=1)
+    test = bootstrap_test(two, three, n_replicates=8, enough=2, random_state=0, n_jobs=1)
     assert test.p > 0.05
     assert (test.draws >= -1e-6).all()
-    again = bootstrap_test(two, three, n_replicates=12, enough=3, random_state=0, n_jobs=2)
+    again = bootstrap_test(two, three, n_replicates=8, enough=2, random_state=0, n_jobs=2)
     np.testing.assert_array_equal(test.draws, again.draws)
+
+
+def test_a_replicate_is_searched_until_that_decides():
+    """Starts alone where they reach the observed ratio, or fall short by more than moves gain; otherwise
+    waves of moves until one of the two, or to their number."""
+    reached, far, near, close = (_decided(observed, Fit(1, -100.0)) for observed in (10.0, 50.0, 18.0, 11.0))
+    assert reached(-95.0, 0) and not reached(-95.1, 0)
+    assert far(-95.0, 0) and not far(None, 0)  # none is usable yet
+    assert [near(-95.0, waves) for waves in range(4)] == [False, False, True, True]  # 8 short: 24 / 3
+    for best in (-95.0, None):
+        assert [close(best, waves) for waves in range(WAVES + 1)] == [False] * WAVES + [True]
+
+
+@pytest.mark.slow
+def test_replicates_are_searched_as_well_as_data(monkeypatch):
+    """Otherwise their ratios are too small, and too many tests reject: with two columns more than are needed
+    a search without moves loses a tenth of the ratio."""
+    rng = np.random.default_rng(7)
+    x, y = draw(np.array(APART), 3, 600, rng)
+    two, three = pair(MoERegressor, x, y, (2, 3))
+    rows, small, large = two._found.rows, two.fit_, three.fit_
+    monkeypatch.setattr(bt, "REACH", np.inf)
+    ratio = bt.mixture_ratio(small, replace(large, log_likelihood=1e6), rows)  # all waves
+    seeds = np.random.SeedSequence(3).spawn(8)
+    whole = []
+    for own in seeds:
+        draws, search = own.spawn(2)
+        fresh = simulated(small, rows, np.random.default_rng(draws))
+        low, high = (
+            fit_mixture(a.model, fresh, Options(seed=search, initial=(a.theta,))) for a in (small, large)
+        )
+        whole.append(bt.likelihood_ratio(low, high))
+    again = np.random.SeedSequence(3).spawn(8)  # a SeedSequence counts what it spawned
+    assert np.mean([ratio(own) for own in again]) >= 0.95 * np.mean(whole)
 
 
 @pytest.mark.study

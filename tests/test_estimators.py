@@ -37,9 +37,8 @@ from moestro.penalties import L1, AdaptiveL1
 
 @parametrize_with_checks(
     [
-        MoEClassifier(n_starts=1), MoERegressor(n_starts=1), LocatedMoERegressor(n_starts=1),
-        MoERegressor(1, penalty=L1(0.5)),
-        MoEClassifier(1, penalty=L1(0.05)), MoERegressorCV(n_experts=1, alphas=2, cv=2),
+        MoEClassifier(n_starts=1), MoERegressor(n_starts=1), LocatedMoERegressor(1),
+        MoERegressor(1, penalty=L1(0.5)), MoERegressorCV(n_experts=1, alphas=2, cv=2),
     ]
 )  # fmt: skip
 def test_scikit_learn(estimator, check):
@@ -47,7 +46,12 @@ def test_scikit_learn(estimator, check):
 
 
 @pytest.mark.slow
-@parametrize_with_checks([MoERegressor(2, penalty=L1(0.5)), MoEClassifierCV(n_experts=1, alphas=2, cv=2)])
+@parametrize_with_checks(
+    [
+        LocatedMoERegressor(n_starts=1), MoERegressor(2, penalty=L1(0.5), n_starts=1),
+        MoEClassifier(1, penalty=L1(0.05)), MoEClassifierCV(n_experts=1, alphas=2, cv=2),
+    ]
+)  # fmt: skip
 def test_scikit_learn_with_a_search(estimator, check):
     check(estimator)
 
@@ -361,7 +365,7 @@ class TestFormula:
 
     def test_scikit_learn_refits_it(self):
         frame = lines_frame()
-        moe = MoERegressor(formula="y ~ x", n_starts=4, random_state=0)
+        moe = MoERegressor(formula="y ~ x", n_starts=2, random_state=0)
         by_formula = cross_val_score(moe, frame, frame["y"], cv=3)
         plain = clone(moe).set_params(formula=None)
         by_array = cross_val_score(plain, frame[["x"]].to_numpy(), frame["y"].to_numpy(), cv=3)
@@ -438,8 +442,10 @@ class TestFormula:
 
 SAVED = {
     "numbers": lambda: MoERegressor(random_state=0).fit(*two_lines()),
-    "chosen": lambda: MoERegressor("ddse", max_experts=5, n_starts=3, random_state=0).fit(*two_lines()),
-    "dendrogram": lambda: MoERegressor("dendrogram", max_experts=3, random_state=0).fit(*two_lines()),
+    "chosen": lambda: MoERegressor("ddse", max_experts=4, n_starts=2, random_state=0).fit(*two_lines()),
+    "dendrogram": lambda: MoERegressor(
+        "dendrogram", max_experts=3, n_starts=2, random_state=0
+    ).fit(*two_lines()),
     "counts": lambda: MoERegressor(1, family="poisson").fit(two_lines()[0], np.arange(200) % 7),
     "classes": lambda: MoEClassifier(random_state=0).fit(*three_classes()),
     "labels": lambda: MoEClassifier(1).fit(three_classes()[0], np.arange(300) % 3 - 1),
@@ -458,10 +464,10 @@ SAVED = {
     ).fit(*two_lines()),
     "located": lambda: LocatedMoERegressor(n_starts=2, random_state=0).fit(*two_lines()),
     "located chosen": lambda: LocatedMoERegressor(
-        "dendrogram", max_experts=3, direction="inverse", random_state=0
+        "dendrogram", max_experts=3, direction="inverse", n_starts=2, random_state=0
     ).fit(*two_lines()),
     "located slope": lambda: LocatedMoERegressor(
-        "ddse", max_experts=5, n_starts=2, covariance=["diagonal", "isotropic"], random_state=0
+        "ddse", max_experts=4, n_starts=1, covariance=["diagonal", "isotropic"], random_state=0
     ).fit(*two_lines()),
     "located formula": lambda: LocatedMoERegressor.from_formula(
         "log(price) ~ x + z", lines_frame(), n_starts=2, random_state=0),
@@ -587,10 +593,10 @@ def moe_input(moe):
 class TestPenalised:
     def test_support_is_where_a_slope_is(self):
         rng = np.random.default_rng(0)
-        x = rng.standard_normal((300, 6))
-        y = np.where(x[:, 4] > 0, 2 * x[:, 1], -2 * x[:, 1]) + 0.3 * rng.standard_normal(300)
+        x = rng.standard_normal((150, 6))
+        y = np.where(x[:, 4] > 0, 2 * x[:, 1], -2 * x[:, 1]) + 0.3 * rng.standard_normal(150)
         moe = MoERegressor(
-            2, penalty=L1(0.1), gate_features=[4, 5], expert_features=[3, 1, 0], random_state=0
+            2, penalty=L1(0.1), gate_features=[4, 5], expert_features=[3, 1, 0], n_starts=2, random_state=0
         ).fit(x, y)
         m = moe.measure_
         expected = np.zeros(6, dtype=bool)
@@ -606,7 +612,7 @@ class TestPenalised:
 
     def test_support_of_a_formula_is_of_its_columns(self):
         frame = lines_frame()
-        moe = MoERegressor.from_formula("y ~ x + z | z", frame, penalty=L1(0.1), random_state=0)
+        moe = MoERegressor.from_formula("y ~ x + z | z", frame, penalty=L1(0.1), n_starts=2, random_state=0)
         names = np.array(["z", "x"])  # the gate's first
         assert list(names[moe.support_]) == moe.selected_
 
@@ -626,7 +632,8 @@ class TestPenalised:
     def test_the_tolerance_is_the_one_given(self):
         x, y = two_lines()
         loose, tight = (
-            MoERegressor(penalty=L1(0.02), tol=tol, random_state=0).fit(x, y) for tol in (1e-8, 1e-13)
+            MoERegressor(penalty=L1(0.02), tol=tol, n_starts=2, random_state=0).fit(x, y)
+            for tol in (1e-8, 1e-13)
         )
         assert tight.path_.table["violation"][0] < loose.path_.table["violation"][0] <= 1e-8
 

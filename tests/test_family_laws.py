@@ -28,6 +28,13 @@ CASES = [
     for how in product((False, True), repeat=3)
     if not how[1] or family_of(name).takes_offset
 ]
+NOTHING = (False, False, False)
+# What takes a fit: with nothing beside the columns, and with all that there can be; what is between is slow.
+FITTED = [
+    pytest.param(*p.values, id=p.id, marks=() if how in (NOTHING, (True, offset, True)) else pytest.mark.slow)
+    for p in CASES
+    for how, offset in [(p.values[1:], family_of(p.values[0]).takes_offset)]
+]
 
 
 @cache
@@ -107,6 +114,9 @@ class TestEveryFamily:
         for other in (b, c):
             assert all(close(getattr(a, f), getattr(other, f), 1e-10) for f in FIELDS)
 
+
+@pytest.mark.parametrize(("name", "grouped", "offset", "weights"), FITTED)
+class TestEveryFit:
     def test_em_never_falls_and_newton_ends_at_a_zero_score(self, name, grouped, offset, weights):
         binary = name.startswith("binomial")  # two laws of single trials are hardly told apart
         model, rows, theta = case(name, grouped, offset, weights, k=1 if binary else 2, n=120)

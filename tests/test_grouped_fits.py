@@ -46,7 +46,7 @@ def fitted(name, x, z, y, ids, w=None, k=3, seed=0, **how):
 class TestFits:
     def test_one_optimum_from_every_seed(self, name):
         x, z, y, ids, _ = persons(name, 150, 6)
-        values = [fitted(name, x, z, y, ids, seed=seed)[0].log_likelihood for seed in range(3)]
+        values = [fitted(name, x, z, y, ids, seed=seed)[0].log_likelihood for seed in range(2)]
         assert max(values) - min(values) < 1e-6
 
     def test_the_order_of_rows_and_the_names_of_groups_do_not_matter(self, name):
@@ -129,21 +129,24 @@ class TestStandardErrors:
         fit, rows, _ = fitted("gaussian", x, z, y, ids, k=1)
         a, b = (
             covariance(fit, rows, Request("sandwich")).matrix,
-            refitted(fit, rows, Request("bootstrap", n_bootstrap=300, random_state=0)).matrix,
+            refitted(fit, rows, Request("bootstrap", n_bootstrap=120, random_state=0)).matrix,
         )
         ratio = np.sqrt(np.diag(b)[:4] / np.diag(a)[:4])
-        assert (
-            np.abs(ratio - 1) < 0.2
-        ).all()  # 300 draws know a standard error to 4 %; small samples differ too
+        # 120 draws know a standard error to 6.5 %; small samples differ too
+        assert (np.abs(ratio - 1) < 0.2).all()
 
 
 @pytest.mark.parametrize(
-    "seeds",
-    [pytest.param(range(1), id="1 seed"), pytest.param(range(20), id="20 seeds", marks=pytest.mark.slow)],
+    ("n", "seeds"),
+    [
+        pytest.param(1000, range(1), id="1000 and 1 seed"),
+        pytest.param(2000, range(4), id="2000 and 4 seeds", marks=pytest.mark.slow),
+        pytest.param(2000, range(20), id="2000 and 20 seeds", marks=pytest.mark.study),
+    ],
 )
-def test_two_thousand_persons_of_eight_choices(seeds):
+def test_persons_of_eight_choices(n, seeds):
     """The same optimum from every seed, and coefficients within 3 standard errors of the truth in 95 %."""
-    x, z, y, ids, B = persons("multinomial", 2000, 8)
+    x, z, y, ids, B = persons("multinomial", n, 8)
     values = []
     for seed in seeds:
         fit, rows, units = fitted("multinomial", x, z, y, ids, seed=seed)

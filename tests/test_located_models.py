@@ -49,10 +49,9 @@ def test_every_structure_is_in_the_table():
     assert set(OPTIONS) == set(STRUCTURES)
 
 
-@pytest.mark.parametrize("n", [150, pytest.param(400, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("covariance", "more"), CASES)
 class TestEveryModel:
-    def problem(self, covariance, more, n, k=2):
+    def problem(self, covariance, more, n=150, k=2):
         spec = Specification(covariance=covariance, **OPTIONS[covariance], **more)
         rows = Data.read(*data(n), None, spec, k)
         return (
@@ -61,8 +60,8 @@ class TestEveryModel:
             spec,
         )
 
-    def test_em_never_falls_and_acceleration_reaches_the_same_point(self, covariance, more, n):
-        problem, _, _ = self.problem(covariance, more, n)
+    def test_em_never_falls_and_acceleration_reaches_the_same_point(self, covariance, more):
+        problem, _, _ = self.problem(covariance, more)
         start = problem.statistics(seeded(problem.rows, None, 2, np.random.default_rng(1)))
         plain, fast = (climb(problem, start, 1e-8, 4000, memory) for memory in (0, 6))
         for ascent in (plain, fast):
@@ -70,7 +69,8 @@ class TestEveryModel:
         assert fast.converged
         assert fast.value == pytest.approx(plain.value, abs=1e-5)
 
-    def test_units_do_not_matter(self, covariance, more, n):
+    def test_units_do_not_matter(self, covariance, more):
+        n = 150
         t, y = data(n)
         how = {"covariance": covariance, **OPTIONS[covariance], **more, "n_starts": 2, "seed": 0}
         scale = 7.0 if covariance == "isotropic" else np.array([7.0, 0.1, 30.0])
@@ -108,15 +108,13 @@ def test_runs_side_by_side_are_runs_alone(how, k):
             np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
-@pytest.mark.parametrize("ks", [(1, 2), pytest.param((3,), marks=pytest.mark.slow)])
-def test_nested_models_are_ordered(ks):
-    for seed in range(2):
-        t, y = data(150, seed)
-        for k in ks:
-            fits = [fit_located(t, y, k, covariance=c, seed=seed) for c in ("isotropic", "diagonal", "full")]
-            values = [f.log_likelihood for f in fits if f.status.usable]
-            assert len(values) >= 2
-            assert (np.diff(values) >= -1e-6).all()
+@pytest.mark.parametrize(("k", "seed"), [(1, 0), (2, 0), (2, 1), pytest.param(3, 0, marks=pytest.mark.slow)])
+def test_nested_models_are_ordered(k, seed):
+    t, y = data(150, seed)
+    fits = [fit_located(t, y, k, covariance=c, seed=seed) for c in ("isotropic", "diagonal", "full")]
+    values = [f.log_likelihood for f in fits if f.status.usable]
+    assert len(values) >= 2
+    assert (np.diff(values) >= -1e-6).all()
 
 
 def test_tied_full_covariances_and_one_expert_have_closed_forms():
@@ -264,12 +262,12 @@ def test_a_thousand_columns_of_two_hundred_rows():
     label = (t[:, 0] > 0).astype(int)
     noise = rng.standard_normal((n, D)) + 1.2 * np.repeat(rng.standard_normal((n, D // 5)), 5, axis=1)
     y = rng.standard_normal((2, D))[label] * t + rng.standard_normal((2, D))[label] + 0.5 * noise
-    diagonal = fit_located(t, y, 2, covariance="diagonal", n_starts=2, seed=0)
+    diagonal = fit_located(t, y, 2, covariance="diagonal", n_starts=1, seed=0)
     for how in (
         {"covariance": "factors", "rank": 2},
         {"covariance": "blocks", "blocks": [list(range(i, i + 5)) for i in range(0, D, 5)]},
     ):
-        fit = fit_located(y, t[:, 0], 2, direction="inverse", n_starts=2, seed=0, **how)
+        fit = fit_located(y, t[:, 0], 2, direction="inverse", n_starts=1, seed=0, **how)
         assert fit.status.kind == "converged"
         assert fit.log_likelihood > diagonal.log_likelihood
         assert np.sqrt(((fit.measure.law(y).mean() - t) ** 2).mean()) < 0.1
@@ -381,7 +379,7 @@ class TestRegressor:
         np.testing.assert_allclose(
             back.log_density(t) + moe.inverse_measure_.marginal_log_density(y), joint, rtol=1e-9, atol=1e-9
         )
-        draws = np.array([moe.sample(t[:2], random_state=s) for s in range(2000)])
+        draws = moe.sample(np.tile(t[:2], (2000, 1)), random_state=0).reshape(2000, 2, 3)
         np.testing.assert_allclose(draws.mean(axis=0), law.mean()[:2], atol=0.15)
         np.testing.assert_allclose(np.cov(draws[:, 0].T), law.covariance()[0], atol=0.2)
         np.testing.assert_allclose(moe.responsibilities(t, y).sum(axis=1), 1)
@@ -418,15 +416,6 @@ class TestRegressor:
             "icl",
             "status",
         } <= set(moe.selection_.columns)
-
-    @pytest.mark.parametrize("criterion", ["aic", "bic", "icl", "slope", "ddse", "cv", "dendrogram"])
-    def test_every_criterion(self, criterion):
-        t, y = data(300)
-        moe = LocatedMoERegressor(criterion, max_experts=4, n_starts=4, random_state=0).fit(t, y[:, 0])
-        table = moe.selection_
-        assert [k for k, c in zip(table["k"], table["chosen"], strict=True) if c] == [moe.n_experts_]
-        assert (moe.dendrogram_ is not None) == (criterion == "dendrogram")
-        assert (moe.slope_ is not None) == (criterion in ("slope", "ddse"))
 
     def test_formula_and_refusals(self):
         ethanol = load_dataset("ethanol")

@@ -15,7 +15,7 @@ pandas = pytest.importorskip("pandas")
 KINDS = {
     "softmax": (MoERegressor, {}),
     "penalised": (MoERegressor, {"penalty": L1(0.1), "n_starts": 2}),
-    "located": (LocatedMoERegressor, {}),
+    "located": (LocatedMoERegressor, {"n_starts": 2}),
     "classes": (MoEClassifier, {"n_experts": 1}),
 }
 
@@ -180,7 +180,7 @@ def test_sparse_and_lists():
     sparse = pytest.importorskip("scipy.sparse")
     holes, full = with_holes(data()), data()
     rows = np.delete(np.arange(len(full)), [3, 17, 40])
-    words = {"penalty": L1(0.1), "n_starts": 2, "random_state": 0}
+    words = {"n_experts": 1, "penalty": L1(0.1), "random_state": 0}
     moe = MoERegressor(missing="drop", **words).fit(
         sparse.csr_matrix(holes[["x", "u"]].to_numpy()), full["y"]
     )

@@ -145,8 +145,18 @@ def test_default_settings_reach_the_best_optimum_of_the_temperatures(seeds, enou
     assert reached(values, 102.943, 1e-3) >= enough
 
 
-@pytest.mark.parametrize(("seeds", "enough"), RATES)
-@pytest.mark.parametrize("family", ["gaussian", "poisson", "multinomial"])
+@pytest.mark.parametrize(
+    ("family", "seeds", "enough"),
+    [
+        *(
+            pytest.param(f, *r.values, id=f"{f}-{r.id}", marks=r.marks)
+            for f in ("gaussian", "poisson")
+            for r in RATES
+        ),
+        pytest.param("multinomial", range(3), 3, id="multinomial-3 seeds", marks=pytest.mark.slow),
+        pytest.param("multinomial", range(20), 19, id="multinomial-20 seeds", marks=pytest.mark.study),
+    ],
+)
 def test_default_settings_reach_the_best_known_optimum(family, seeds, enough):
     x, y = simulate(family)
     best = BEST_KNOWN[family]["best"]

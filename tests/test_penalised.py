@@ -191,8 +191,8 @@ def test_zero_at_the_top_and_optimal_along_the_path(name, family):
         penalty = penalty.with_pilot(
             fit_penalised(problem, L1(), alphas=10, options=Options(tol=1e-9, seed=0)).solution.slopes
         )
-    path = fit_alphas(problem, penalty, 5, Options(tol=1e-9, seed=0))
-    assert len(path.points) == 5
+    path = fit_alphas(problem, penalty, 3, Options(tol=1e-9, seed=0))
+    assert len(path.points) == 3
     if penalty.sparse:
         assert path.alphas[0] == path.alpha_max
         assert not path.points[0].slopes.any()
@@ -212,7 +212,7 @@ def test_zero_at_the_top_and_optimal_along_the_path(name, family):
 
 
 @pytest.mark.parametrize(
-    "family", ["gaussian", *(pytest.param(f, marks=pytest.mark.slow) for f in ("multinomial", "poisson"))]
+    "family", ["gaussian", *(pytest.param(f, marks=pytest.mark.study) for f in ("multinomial", "poisson"))]
 )
 def test_three_experts_are_optimal_too(family):
     x, y = draw(family, n=150)
@@ -408,7 +408,7 @@ class TestSupport:
         ],
     )
     def test_other_penalties_find_it_too(self, penalty):
-        x, y = wide(2, n=400, p=80)
+        x, y = wide(2, n=400, p=40)
         moe = MoERegressor(2, penalty=penalty, random_state=0).fit(x, y)
         assert set(moe.selected_) >= TRUE
         assert len(set(moe.selected_) - TRUE) <= 5
@@ -416,7 +416,7 @@ class TestSupport:
     def test_refit_is_the_maximum_on_the_support(self):
         x, y = wide(3, n=200, p=12)
         problem = problem_of(x, y, "gaussian", 2)
-        found = fit_penalised(problem, L1(refit=True), options=Options(tol=1e-9, seed=0))
+        found = fit_penalised(problem, L1(refit=True), alphas=4, options=Options(tol=1e-9, seed=0))
         first, rest = gradient(problem, found.solution.u, found.solution.slopes)
         assert np.abs(first).max() < 1e-8
         assert np.abs(rest[found.solution.slopes != 0]).max() < 1e-8
@@ -433,11 +433,13 @@ def capped(seed=0, n=200):
 
 
 class TestSearch:
-    @pytest.mark.parametrize("k", [2, pytest.param(3, marks=pytest.mark.slow)])
-    def test_the_largest_strength_does_not_depend_on_the_seed(self, k):
+    @pytest.mark.parametrize(
+        ("k", "seeds"), [(2, 2), *(pytest.param(k, s, marks=pytest.mark.slow) for k, s in ((2, 3), (3, 2)))]
+    )
+    def test_the_largest_strength_does_not_depend_on_the_seed(self, k, seeds):
         x, y = capped()
         problem = problem_of(x, y, "gaussian", k)
-        tops = [fit_alphas(problem, L1(), 1, Options(tol=1e-9, seed=s)).alpha_max for s in range(3)]
+        tops = [fit_alphas(problem, L1(), 1, Options(tol=1e-9, seed=s)).alpha_max for s in range(seeds)]
         np.testing.assert_allclose(tops, tops[0], rtol=1e-9)
 
     def test_constants_alone_by_brute_force(self):
@@ -600,7 +602,7 @@ class TestChoosing:
     def test_classes(self):
         x, y = draw("multinomial", n=200)
         labels = np.array(["low", "middle", "high"])[y.astype(int)]
-        moe = MoEClassifierCV(n_experts=(1, 2), alphas=5, criterion="aic", random_state=0).fit(x, labels)
+        moe = MoEClassifierCV(n_experts=(1, 2), alphas=3, criterion="aic", random_state=0).fit(x, labels)
         assert moe.score(x, labels) > max(np.unique(labels, return_counts=True)[1]) / len(labels)
         assert set(moe.classes_) == set(labels)
 
@@ -608,9 +610,8 @@ class TestChoosing:
         pd = pytest.importorskip("pandas")
         x, y = wide(7, n=200, p=6)
         frame = pd.DataFrame(x, columns=list("abcdef")).assign(y=y)
-        moe = MoERegressor.from_formula(
-            "y ~ a + b + c + d + e + f | a + b", frame, penalty="l1", random_state=0
-        )
+        how = {"n_experts": 2, "alphas": 6, "criterion": "ebic", "random_state": 0}
+        moe = MoERegressorCV.from_formula("y ~ a + b + c + d + e + f | a + b", frame, **how)
         assert set(moe.selected_) <= set("abcdef")
         moe.save(tmp_path / "m.json")
         again = load_model(tmp_path / "m.json")

@@ -85,6 +85,22 @@ def test_lines_of_the_experts_over_rows_in_their_colours(name, fits, ax):
     assert low <= points[:, 1].min() <= points[:, 1].max() <= high
 
 
+@pytest.mark.parametrize("name", ["numbers", "classes"])
+def test_lines_end_where_the_rows_do_and_the_legend_hides_nothing(name, fits, ax):
+    for display in (FitDisplay, FanDisplay, ForestDisplay, ProfileDisplay, PosteriorDisplay, GateMapDisplay):
+        if display is GateMapDisplay and name == "classes":
+            continue  # one column
+        ax = Figure().subplots()
+        drawn = display.from_estimator(fits[name], ax=ax)
+        if display in (FitDisplay, FanDisplay):
+            x = fits[name]._rows(None, None, None, None, "this test")[0]
+            seen = x[:, list(fits[name]._fitted().design.expert_names).index(drawn.term)]
+            assert (drawn.values[0], drawn.values[-1]) == pytest.approx((seen.min(), seen.max()))
+        ax.figure.draw_without_rendering()
+        key, title = (a.get_window_extent() for a in (ax.get_legend(), ax.title))
+        assert ax.get_window_extent().y1 <= key.y0 < key.y1 <= title.y0 + 1
+
+
 def test_a_certain_row_has_the_colour_of_its_expert():
     np.testing.assert_allclose(blended(np.eye(3)), [to_rgb(c) for c in COLORS[:3]], atol=1e-12)
 

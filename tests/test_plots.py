@@ -177,10 +177,14 @@ class TestNotebook:
         data, _, alt = rest.partition('" alt="')
         return image.imread(io.BytesIO(base64.b64decode(data))), alt
 
+    @staticmethod
+    def colours(pixels):
+        return len(np.unique(np.rint(255 * pixels) @ 256.0 ** np.arange(pixels.shape[-1])))
+
     def test_a_display_shows_its_picture(self, regressor, ax):
         drawn = GateDisplay.from_estimator(regressor, ax=ax)
         pixels, alt = self.picture(drawn._repr_html_())
-        assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 3  # lines, not white paper
+        assert self.colours(pixels) > 3  # lines, not white paper
         assert alt == ax.get_title() + '">'
         ax.set_title('<b> & "x"')
         assert self.picture(drawn._repr_html_())[1] == "&lt;b&gt; &amp; &quot;x&quot;" + '">'
@@ -190,7 +194,7 @@ class TestNotebook:
 
         before, display = plt.get_fignums(), CriteriaDisplay(regressor.selection_)
         pixels, _ = self.picture(display._repr_html_())
-        assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 3
+        assert self.colours(pixels) > 3
         assert plt.get_fignums() == before and display.figure_ is not None
 
     def test_what_pyplot_shows_is_not_shown_twice(self, regressor):
@@ -205,3 +209,15 @@ class TestNotebook:
         other = plt.figure(display.figure_.number)  # another that has its number
         assert self.picture(display._repr_html_())
         plt.close(other)
+
+
+def test_runs_that_were_refused_and_those_far_below_are_marked(ax):
+    values = np.array([-50.0, -10.0, *[-11.0] * 9, 300.0])
+    display = SearchDisplay(np.arange(12.0), values, ["subsets"] * 12, "", taken=1).plot(ax=ax)
+    drawn = {line.get_label(): line.get_xydata() for line in ax.lines}
+    assert drawn["refused"].tolist() == [[11.0, 300.0]]
+    assert drawn["farther below"][:, 0].tolist() == [0.0]
+    assert ax.get_ylim()[0] < drawn["farther below"][0, 1] < ax.get_ylim()[1]
+    assert drawn["best so far"][-1, 1] == -10.0
+    assert len(drawn["starts"]) == 10
+    assert not SearchDisplay(display.cost, values, display.strategies, "")._refused().any()

@@ -14,6 +14,8 @@ from conftest import three_classes, two_lines
 from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor, load_model
 from moestro.cli import main
 from moestro.penalties import L1
+from moestro.report.contents import _candidates, _chosen
+from moestro.tables import Table
 from test_explorer import agree, drawn, expected
 
 pytest.importorskip("jinja2")
@@ -178,6 +180,22 @@ def test_names_are_text_and_nothing_else(reported):
     assert spec["inputs"][3]["levels"] == ["<b>one</b>", "two"]
 
 
+def test_a_long_table_of_candidates_keeps_the_chosen_one():
+    n, chosen = 50, 33
+    table = Table(
+        {"alpha": [1.0 / (i + 1) for i in range(n)], "bic": [abs(i - chosen) + 0.5 for i in range(n)]}
+        | {"aic": [float(-i) for i in range(n)], "chosen": [i == chosen for i in range(n)]}
+    )
+    block = _candidates(table)
+    assert block.caption == f"{len(block.content)} of the 50 candidates"
+    assert len(block.content) <= 21
+    assert block.content["alpha"][block.content["choice"].index("chosen")] == table["alpha"][chosen]
+    assert _chosen(table, 1) == (
+        "50 strengths of the penalty were tried, and one, 0.02941, was chosen: BIC is smallest there."
+    )
+    assert len(_candidates(table[:4]).content) == 4
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in FITS if n != "hostile"])
 def test_every_fit_has_its_report(name, reported):
@@ -190,6 +208,8 @@ def test_every_fit_has_its_report(name, reported):
         assert "predicted a" in read.text
     if name == "penalised":
         assert "Slopes along the path" in read.text
+    if name == "numbers":
+        assert "2 candidates were tried, and one with 2 experts was chosen: AIC, BIC and ICL" in read.text
 
 
 @pytest.mark.slow

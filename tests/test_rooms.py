@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,23 @@ LEVEL = {room: i for i, rooms in enumerate(ORDER) for room in rooms}
 SIZE_LIMIT = 300
 
 
+@cache
+def imports_of(path):
+    """The imports of a file, inside functions too, and whether each runs, as under `if TYPE_CHECKING:` none
+    does."""
+    left, out = [(ast.parse(path.read_text(encoding="utf-8")), True)], []
+    while left:
+        node, runs = left.pop()
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            out.append((node, runs))
+        types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for part in ("body", "orelse", "handlers", "finalbody", "cases"):
+            below = getattr(node, part, ())
+            if isinstance(below, list):  # an expression has no import
+                left += [(child, runs and not (types and part == "body")) for child in below]
+    return out
+
+
 def room_of(path):
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
@@ -46,7 +64,7 @@ def room_of(path):
 def imported_rooms(path):
     """Rooms that a file imports from, inside functions too."""
     package = path.relative_to(ROOT).parts[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node, _ in imports_of(path):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = package[: len(package) - node.level + 1]
             target = (*base, *(node.module.split(".") if node.module else ()))
@@ -72,25 +90,10 @@ def test_rooms_import_only_from_the_left():
     assert not wrong
 
 
-def only_for_types(node):
-    """Whether a statement is `if TYPE_CHECKING:`, whose imports never run."""
-    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-
-
-def statements(node):
-    """Everything below a node, functions too, that runs."""
-    for child in ast.iter_child_nodes(node):
-        if only_for_types(child):
-            yield from (s for other in child.orelse for s in [other, *statements(other)])
-        else:
-            yield child
-            yield from statements(child)
-
-
 def imported_files(path, root=ROOT):
     """Files of the package that a file imports by name; the `__init__` on the way to a module is not
     counted."""
-    for node in statements(ast.parse(path.read_text())):
+    for node in (node for node, runs in imports_of(path) if runs):
         if isinstance(node, ast.ImportFrom) and (
             node.level or (node.module or "").split(".")[0] == root.name
         ):

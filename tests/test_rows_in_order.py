@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from moestro.rows.order import merge_rows, mixed, shuffled
+from moestro.rows.order import merge_rows, mixed, row_keys, shuffled
 
 
 def columns(kind, n=200):
@@ -38,7 +38,7 @@ def test_a_random_order_is_of_the_second_hash_with_and_without_repeated_rows():
     a = columns("numbers")
     distinct = np.delete(a, np.s_[100:109], axis=0)
     seed = np.random.SeedSequence(4)
-    whole, some = shuffled(list(a.T), seed), shuffled(list(distinct.T), seed)
+    whole, some = (shuffled(row_keys(list(b.T)), seed) for b in (a, distinct))
     assert sorted(whole) == list(range(len(a)))
     # Rows that nothing repeats stand in the same order in both: their place depends on their numbers alone.
     repeated = {tuple(row) for row in a[100:109]}
@@ -47,4 +47,7 @@ def test_a_random_order_is_of_the_second_hash_with_and_without_repeated_rows():
         for b, order in ((a, whole), (distinct, some))
     )
     assert mine == theirs
+    np.testing.assert_array_equal(shuffled(row_keys(list(a.T)), seed, 20)[:20], whole[:20])
+    assert sorted(shuffled(row_keys(list(a.T)), seed, 20)) == list(range(len(a)))
+    assert len(set(row_keys(list(a.T)).tolist())) == len(a)
     assert len(set(mixed(np.arange(1000, dtype=np.uint64), np.uint64(5)).tolist())) == 1000

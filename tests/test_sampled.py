@@ -108,8 +108,9 @@ def test_a_large_fit_takes_it_and_counts_its_passes(monkeypatch):
     monkeypatch.setattr(mixture, "MANY_ROWS", 10_000)
     monkeypatch.setattr(search, "STALE", 1)
     engine = objectives("gaussian", [4000], n=30_000, d=2)[0].engine
-    auto = fits.fit_mixture(engine.model, engine.rows, Options(seed=0))
-    newton = fits.fit_mixture(engine.model, engine.rows, Options(seed=0, solver="newton"))
+    # a draw whose finalists are one: each finalist is polished in as many passes
+    auto = fits.fit_mixture(engine.model, engine.rows, Options(seed=1))
+    newton = fits.fit_mixture(engine.model, engine.rows, Options(seed=1, solver="newton"))
     assert auto.log_likelihood == pytest.approx(newton.log_likelihood, rel=1e-10)
     assert "curvature of" in str(auto.status)
     assert "curvature of" not in str(newton.status)

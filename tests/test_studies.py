@@ -26,7 +26,7 @@ from moestro.studies.slopes import slope
 # One small plan a study: what a test can afford.
 SMALL = {
     "softmax-multinomial": {"only": "regime 1, tanh", "sizes": (400,), "replicates": 1},
-    "softmax-gaussian": {"only": "K=3", "sizes": (200, 400), "replicates": 1},
+    "softmax-gaussian": {"only": "K=2", "sizes": (200, 400), "replicates": 1},
     "gaussian-gate": {"only": "model 1, K=4", "sizes": (200, 400), "replicates": 2},
     "topk": {"only": "K=2", "sizes": (300,), "replicates": 1},
     "contaminated": {"only": "distinguishable", "sizes": (500, 1000), "replicates": 1},
@@ -158,6 +158,10 @@ class TestRunning:
         assert (tmp_path / "one" / RESULT).read_bytes() == (tmp_path / "two" / RESULT).read_bytes()
         lines = (tmp_path / "one" / LINES).read_text().splitlines()
         assert len(lines) == len(plan.cells()) == 12
+        made = [json.loads(line) for line in lines]  # a replicate of all arms and sizes, then the next
+        assert [(row["replicate"], -row["n"]) for row in made] == sorted(
+            (row["replicate"], -row["n"]) for row in made
+        )
         stamp = (tmp_path / "one" / LINES).stat().st_mtime_ns
         told = []
         run_plan(study, plan, tmp_path / "one", 1, lambda done, total: told.append((done, total)))
@@ -176,12 +180,12 @@ class TestRunning:
         assert (tmp_path / "a" / RESULT).read_bytes() == whole
 
     def test_killed_and_resumed(self, tmp_path):
-        study, plan = small_plan(replicates=12)
+        study, plan = small_plan(replicates=6)
         run_plan(study, plan, tmp_path / "whole", 1)
         command = [
             sys.executable, "-m", "moestro", "study", "run", "gaussian-gate", "--protocol", "as_published",
             "--arm", "model 1",
-            "--sizes", "100,200,400", "--replicates", "12", "--out", str(tmp_path / "cut"), "--processes",
+            "--sizes", "100,200,400", "--replicates", "6", "--out", str(tmp_path / "cut"), "--processes",
             "2", "--quiet",
         ]  # fmt: skip
         running = subprocess.Popen(command, start_new_session=True)

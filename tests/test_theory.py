@@ -163,9 +163,7 @@ def by_hand(measure, truth, t1, t2):
 def test_the_infimum_is_taken(k):
     near = crowded(TRUTH, k, 0.1, k)
     grid = [
-        by_hand(near, TRUTH, t1, t2)
-        for t1 in np.linspace(-0.3, 0.3, 61)
-        for t2 in np.linspace(-0.3, 0.3, 121)
+        by_hand(near, TRUTH, t1, t2) for t1 in np.linspace(-0.3, 0.3, 31) for t2 in np.linspace(-0.3, 0.3, 61)
     ]
     assert voronoi_loss(near, TRUTH) <= min(grid) + 1e-9
     assert voronoi_loss(near, TRUTH) >= 0.5 * min(grid)
@@ -213,11 +211,12 @@ class TestExponents:
 
     @pytest.mark.parametrize("system", ["location-scale", "softmax", "gaussian-gate"])
     def test_two_atoms(self, system):
-        residual, solution = exponent_search(2, 3, system, starts=10)
+        residual, solution = exponent_search(2, 3, system, starts=4)
         assert residual < 1e-10
         assert np.abs(solution[:, 0]).max() > 0.1
-        assert exponent_search(2, 4, system, starts=10)[0] > 1e-4
+        assert exponent_search(2, 4, system, starts=4)[0] > 1e-4
 
+    @pytest.mark.slow
     def test_three_atoms(self):
         assert exponent_search(3, 5, starts=2)[0] < 1e-10
         assert exponent_search(3, 6, starts=3)[0] > 1e-7

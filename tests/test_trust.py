@@ -192,6 +192,10 @@ class TestWald:
         assert moe.parameter_names_[1:4] == ["1:a:(intercept)", "1:a:x0", "1:a:x1"]
         h = Hypotheses.equal("x1", moe._estimates("observed"))
         assert h.texts == ("1:a:x1 = 2:a:x1", "1:b:x1 = 2:b:x1")
+        every = Hypotheses.read("*:x1 = 0", moe._estimates("observed").places, 2)
+        assert every.texts == ("1:a:x1 = 0", "1:b:x1 = 0", "2:a:x1 = 0", "2:b:x1 = 0")
+        one = Hypotheses.read("*:b:x1 = 0, gate:1:(intercept) = 0", moe._estimates("observed").places, 2)
+        assert one.texts == ("1:b:x1 = 0", "2:b:x1 = 0", "gate:1:(intercept) = 0")
 
     @pytest.mark.slow
     def test_its_size(self):

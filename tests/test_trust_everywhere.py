@@ -6,7 +6,7 @@ import pytest
 from conftest import two_lines
 from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor, compare
 from moestro.errors import SearchWarning
-from moestro.inference.classification import Classification
+from moestro.inference.classification import Classification, profile_means
 from moestro.inference.hypotheses import HypothesisTest
 from moestro.summary.comparison import Comparison
 from moestro.tables import Table
@@ -66,9 +66,29 @@ def counts():
     return MoERegressor(2, family="poisson", **FEW).fit(x, y), x, y
 
 
+def held():
+    x, y = two_lines(60)
+    return MoERegressor(2, fixed={"2:x0": 1.0}, gate_features=[], **FEW).fit(x, y), x, y
+
+
+def at_a_bound():
+    """Counts that vary less than Poisson's: a dispersion of zero."""
+    x, _ = two_lines(60)
+    y = np.random.default_rng(0).binomial(6, 1 / (1 + np.exp(-x[:, 0])))
+    return MoERegressor(1, family="negative-binomial").fit(x, y), x, y
+
+
+def located():
+    x, y = two_lines(60)
+    return LocatedMoERegressor(2, **FEW).fit(x, y), x, y
+
+
 FITS = {
     f.__name__: f
-    for f in (separated, collapsed, located_collapsed, flat, one_expert, weighted, grouped, thin, counts)
+    for f in (
+        separated, collapsed, located_collapsed, flat, one_expert, weighted, grouped, thin, counts, held,
+        at_a_bound, located,
+    )
 }  # fmt: skip
 
 
@@ -84,6 +104,8 @@ QUESTIONS = {
     "cluster": lambda m, x, y: m.inference("cluster", cluster=np.arange(len(y)) % 5),
     "bootstrap": lambda m, x, y: m.inference("bootstrap", **SEEDED),
     "bca": lambda m, x, y: m.inference("bootstrap", interval="bca", **SEEDED),
+    "parametric": lambda m, x, y: m.inference("bootstrap", resample="parametric", **SEEDED),
+    "jackknife": lambda m, x, y: m.inference("jackknife", cluster=np.arange(len(y)) % 5),
     "covariance_matrix": lambda m, x, y: np.nan_to_num(m.covariance_matrix(), nan=0.0),
     "wald": lambda m, x, y: m.wald_test(f"{slope(m)} = 0"),
     "likelihood ratio": lambda m, x, y: m.likelihood_ratio_test(f"{slope(m)} = 0"),
@@ -94,6 +116,9 @@ QUESTIONS = {
     "profiles": lambda m, x, y: m.profiles(),
     "margins": lambda m, x, y: m.margins(x),
     "predictions": lambda m, x, y: m.margins(x, kind="predictions", cov="sandwich"),
+    "contrasts": lambda m, x, y: m.margins(x, kind="contrasts", contrasts={"x0": (-1, 1)}),
+    "at two values": lambda m, x, y: m.margins(x, at={"x0": [-1.0, 1.0]}),
+    "at a word": lambda m, x, y: m.margins(x, at={"x0": "high"}),
     "dispersion": lambda m, x, y: m.dispersion(),
     "bands": lambda m, x, y: m.bands(x[:3], of=("mixture", "gate"), simultaneous=True),
     "simultaneous": lambda m, x, y: m.inference(simultaneous=True),
@@ -149,8 +174,11 @@ def test_a_number_or_one_clear_line(fitted, question):
 
 
 # Everything else is answered. The information at these restricted maxima is not positive: no score test.
+NEVER = {"at two values", "at a word"}
 REFUSED = {
     "grouped": {
+        "parametric",
+        "jackknife",
         "survey",
         "cluster",
         "classification",
@@ -161,7 +189,7 @@ REFUSED = {
         "dispersion",
     },
     "one_expert": {"classification", "pseudo", "dispersion"},
-    "weighted": {"expected", "pseudo", "score", "dispersion"},
+    "weighted": {"expected", "pseudo", "score", "dispersion", "parametric"},
 }
 
 
@@ -169,7 +197,7 @@ REFUSED = {
 def test_what_is_refused(name):
     moe, x, y = FITS[name]()
     refused = {q for q in QUESTIONS if q != "summary" and isinstance(answer(q, moe, x, y), str)}
-    assert refused == REFUSED[name]
+    assert refused == REFUSED[name] | NEVER
 
 
 def test_weight_two_is_a_row_written_twice():
@@ -195,6 +223,30 @@ def test_groups_of_one_row_are_rows():
     for question in ("observed", "sandwich", "bootstrap", "wald", "profile", "influence", "margins"):
         one, two = (numbers_of(answer(question, moe, x, y)) for moe in (a, b))
         np.testing.assert_allclose(one, two, rtol=1e-9, err_msg=question)
+
+
+def test_what_is_held_is_known():
+    """A line of slope one through the mean: errors of its level, at any place, are those of a mean."""
+    x, y = two_lines(60)
+    moe = MoERegressor(1, fixed={"1:x0": 1.0}).fit(x, y)
+    se = (y - x[:, 0]).std() / np.sqrt(60)
+    np.testing.assert_allclose(moe.bands(x[:5])["std_error"], np.full(5, se), rtol=1e-6)
+    table = moe.margins(x, of="mixture")
+    assert (table["estimate"], table["std_error"]) == ([pytest.approx(1.0)], [pytest.approx(0.0, abs=1e-12)])
+
+
+def test_a_mean_needs_no_error_of_a_dispersion():
+    """A negative binomial law at its bound is Poisson's, and means have the errors that they have there."""
+    moe, x, y = at_a_bound()
+    assert moe.inference().rows()[-1]["note"]
+    same = MoERegressor(1, family="poisson").fit(x, y)
+    one, two = (m.margins(x, of="mixture") for m in (moe, same))
+    np.testing.assert_allclose(one["std_error"], two["std_error"], rtol=1e-3)
+
+
+def test_an_expert_without_rows_has_no_profile():
+    table = profile_means(np.array([[1.0, 0.0], [1.0, 0.0]]), np.ones(2), {"x": np.array([1.0, 3.0])})
+    assert table["mean"] == [2.0, None] and table["std"] == [1.0, None]
 
 
 def test_one_expert_is_least_squares():

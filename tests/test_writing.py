@@ -202,7 +202,10 @@ def test_nothing_else_writes():
     }
     found = set()
     for path in Path(moestro.__file__).parent.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        text = path.read_text(encoding="utf-8")
+        if not any(name in text for name in {*calls, "to_csv", "open"}):
+            continue
+        for node in ast.walk(ast.parse(text)):
             if not isinstance(node, ast.Call):
                 continue
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))

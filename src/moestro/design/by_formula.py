@@ -75,8 +75,7 @@ def read_formula(
         if keep is not None:
             data, sample_weight = take_rows(data, keep), take_rows(sample_weight, keep)
             groups, partial = (a if isinstance(a, str) else take_rows(a, keep) for a in (groups, partial))
-    design = FormulaDesign.learn(formula, data, holes)
-    x, z = design.matrices(data)
+    design, x, z = FormulaDesign.learn_matrices(formula, data, holes)
     design, raw = design.learn_response(data)
     name = design.response
     if raw.ndim == 2 and (family is not None or not name.startswith("prop(")):

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..reading import flag, sentence, texts
-from .frames import columns, each, refuse_unusable, row_count
+from .frames import Examined, columns, each, refuse_unusable, row_count
 from .grammar import offsets, parse, refuse_names, short, split, variables
 from .known import bounded
 from .levels import declared_levels, plain_level, refuse_unseen
@@ -41,14 +41,15 @@ class FormulaSide:
     state: dict[str, Any]
 
     @classmethod
-    def learn(cls, text: str, data: Any, holes: bool = False) -> FormulaSide:
-        """Materialise `text` on `data` and keep what prediction needs; with `holes` numbers may be
-        missing."""
+    def learn(cls, text: str, data: Any, holes: bool = False, found: Any = None) -> FormulaSide:
+        """Materialise `text` on `data` and keep what prediction needs; with `holes` numbers may be missing.
+        `found` are its columns where they were examined before."""
         parse(text)
         if text.replace(" ", "") == "1":
             return cls(text, (), (), {}, {})
         declared = declared_levels(data, variables(text))
-        spec = materialise(make_spec(text, None, None), needed(text, data, holes), declared).model_spec
+        read = needed(text, data if found is None else found, holes)
+        spec = materialise(make_spec(text, None, None), read, declared).model_spec
         names = [str(c) for c in spec.column_names]
         if "Intercept" not in names:
             raise DataError(f"'{text}' removes the intercept: experts and gate always have one")
@@ -138,6 +139,19 @@ class FormulaDesign:
 
     @classmethod
     def learn(cls, text: str, data: Any, holes: bool = False) -> FormulaDesign:
+        """The design that a formula makes of a frame."""
+        return cls._learn(text, data, holes)[0]
+
+    @classmethod
+    def learn_matrices(
+        cls, text: str, data: Any, holes: bool = False
+    ) -> tuple[FormulaDesign, np.ndarray, np.ndarray | None]:
+        """The design and its `matrices`, from columns that are examined once."""
+        design, found = cls._learn(text, data, holes)
+        return design, *design.matrices(found)
+
+    @classmethod
+    def _learn(cls, text: str, data: Any, holes: bool) -> tuple[FormulaDesign, dict[str, np.ndarray]]:
         response, experts, gate = split(text)
         plain = plain_names(response)
         for part in (None if plain else response, experts, gate):
@@ -148,19 +162,21 @@ class FormulaDesign:
         for part, of in ((None if plain else response, "response"), (gate, "gate")):
             if part is not None and offsets(part):
                 raise DataError(f"an offset belongs to the experts' part of a formula, not to the {of}")
-        read = read_by(text, data)
+        found = read = read_by(text, data)
         if response.startswith("interval("):  # whose ends may be infinite
             read = {n: v for n, v in read.items() if n not in (plain or ()) or not np.isinf(v).any()}
         refuse_unusable(read, holes)  # of all parts: one message names every gap
+        if len(read) == len(found):
+            found = Examined(found)
         if any("common(" in name for name in offsets(experts)):
             raise DataError("an offset has no coefficient that could be common: leave out common(...)")
         if any("common(" in part for part in (response, gate or "")):
             raise DataError(
                 "common(...) is of the experts' part: the gate's coefficients are those of each expert"
             )
-        side = FormulaSide.learn(experts, data, holes)
-        of_gate = None if gate is None else FormulaSide.learn(gate, data, holes)
-        return cls(text, response, side, of_gate, holes=holes)
+        side = FormulaSide.learn(experts, data, holes, found)
+        of_gate = None if gate is None else FormulaSide.learn(gate, data, holes, found)
+        return cls(text, response, side, of_gate, holes=holes), found
 
     @property
     def expert_names(self) -> tuple[str, ...]:

@@ -19,6 +19,10 @@ MANY_LEVELS = 20  # up to so many different texts are categories, whatever they 
 MANY_GAPS = 4  # columns with missing values that are told by name
 
 
+class Examined(dict[str, np.ndarray]):
+    """Columns that `refuse_unusable` let through: they are not looked at again."""
+
+
 def column_names(data: Any) -> list[str]:
     """Names of the columns of a frame or a mapping of arrays."""
     data = _plain(data)
@@ -52,13 +56,13 @@ def which_rows(bad: np.ndarray) -> str:
 def each(values: np.ndarray, of: Callable[[Any], Any]) -> list[Any]:
     """`of` each value of a column, asked once for equal ones of one type: texts repeat themselves."""
     listed = values.tolist()
-    keys = list(zip(map(type, listed), listed, strict=True))
     try:
-        distinct = list(dict.fromkeys(keys))
+        if len(set(map(type, listed))) <= 1:
+            return list(map({v: of(v) for v in set(listed)}.__getitem__, listed))
+        keys = list(zip(map(type, listed), listed, strict=True))
+        return list(map({key: of(key[1]) for key in set(keys)}.__getitem__, keys))
     except TypeError:  # a value without a hash
         return [of(v) for v in listed]
-    known = {key: of(key[1]) for key in distinct}
-    return [known[key] for key in keys]
 
 
 def missing(values: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import DataError
 from .frames import which_rows
+from .response import finite_numbers
 
 OPEN = 1e300  # the other end of an interval that is infinite
 OFFSET = "(offset)"  # what the known column of a matrix is called
@@ -105,16 +106,7 @@ def append_second(x: Any, known: int, y: np.ndarray, second: np.ndarray | None, 
 
 def check_offset(offset: Any, n: int) -> np.ndarray:
     """Finite numbers (n,)."""
-    try:
-        out = np.ascontiguousarray(offset, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise DataError("offset holds text: it is a number a row, added to the linear predictor") from error
-    if out.shape != (n,):
-        raise DataError(f"offset has shape {out.shape}, expected ({n},): one number a row")
-    bad = ~np.isfinite(out)
-    if bad.any():
-        raise DataError(f"offset is NaN or infinite in {which_rows(bad)}")
-    return out
+    return finite_numbers(offset, n, "offset", "it is one number a row, added to the linear predictor")
 
 
 def refuse_offset(known: int, what: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DataError
 from .expressions import is_category, numeric_names
-from .frames import columns, complete_rows, each, gaps, refuse_unusable, which_rows
+from .frames import Examined, columns, complete_rows, each, gaps, refuse_unusable, which_rows
 from .grammar import columns_of, numeric_variables, parse, refuse_wide, short, syntax, variables
 from .levels import plain_level
 
@@ -30,9 +30,10 @@ STATE = 1000  # values that one transform remembers
 
 
 def needed(text: str, data: Any, holes: bool = False) -> dict[str, np.ndarray]:
-    """Columns that a part reads, checked; with `holes` numbers may be missing."""
+    """Columns that a part reads, examined; with `holes` numbers may be missing."""
     out = columns(data, variables(text))
-    refuse_unusable(out, holes)
+    if not isinstance(data, Examined):
+        refuse_unusable(out, holes)
     for name in numeric_variables(text):
         if out[name].dtype.kind not in "biuf":
             raise DataError(f"column '{name}' holds text, and the formula part '{short(text)}' needs numbers")

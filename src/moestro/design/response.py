@@ -117,19 +117,25 @@ def numeric_response(
     return out
 
 
+def finite_numbers(values: Any, n: int, name: str, hint: str) -> np.ndarray:
+    """Finite numbers (n,); `hint` says to a person who gave text, or another shape, what they are."""
+    try:
+        out = np.ascontiguousarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} holds text: {hint}") from error
+    if out.shape != (n,):
+        raise DataError(f"{name} has shape {out.shape}, expected ({n},): {hint}")
+    bad = ~np.isfinite(out)
+    if bad.any():
+        raise DataError(f"{name} is NaN or infinite in {which_rows(bad)}")
+    return out
+
+
 def check_weights(weights: Any, n: int, name: str = "sample_weight") -> np.ndarray | None:
     """Finite, non-negative weights (n,) with a positive sum."""
     if weights is None:
         return None
-    try:
-        w = np.ascontiguousarray(weights, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{name} holds text: weights are numbers of at least 0") from error
-    if w.shape != (n,):
-        raise DataError(f"{name} has shape {w.shape}, expected ({n},)")
-    bad = ~np.isfinite(w)
-    if bad.any():
-        raise DataError(f"{name} is NaN or infinite in {which_rows(bad)}")
+    w = finite_numbers(weights, n, name, "weights are numbers of at least 0, one a row")
     if (w < 0).any():
         raise DataError(f"{name} is negative in {which_rows(w < 0)}: weights must be at least 0")
     with np.errstate(over="ignore"):

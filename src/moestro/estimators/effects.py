@@ -57,10 +57,13 @@ def effects_of(
 
     def contrast(name: str, low: Any, high: Any) -> Effect:
         n = len(data[name])
-        parts = tuple((s, at(name, _filled(data[name], v, n))) for s, v in ((1.0, high), (-1.0, low)))
+        parts = tuple((s, at(name, _filled(name, data[name], v, n))) for s, v in ((1.0, high), (-1.0, low)))
         return Effect(name, f"{high} - {low}", parts)
 
     if contrasts:
+        for name, pair in contrasts.items():
+            if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
+                raise DataError(f"contrasts of '{name}' are (from, to), got {pair!r}")
         return [contrast(name, *pair) for name, pair in contrasts.items()]
     out = []
     for name in wanted:
@@ -81,7 +84,7 @@ def at_values(data: dict[str, np.ndarray], at: Mapping[str, Any] | None) -> dict
         if name not in data:
             raise DataError(f"'{name}' is not a column of the model: these are {', '.join(data)}")
     n = len(next(iter(data.values()))) if data else 0
-    return {**data, **{name: _filled(data[name], v, n) for name, v in (at or {}).items()}}
+    return {**data, **{name: _filled(name, data[name], v, n) for name, v in (at or {}).items()}}
 
 
 def quantities_of(of: Any, k: int, outcomes: Sequence[str]) -> list[Quantity]:
@@ -112,5 +115,11 @@ def values_of(quantities: Sequence[Quantity]) -> Any:
     return values
 
 
-def _filled(like: np.ndarray, value: Any, n: int) -> np.ndarray:
-    return np.full(n, value, dtype=float if like.dtype.kind in "fiu" else like.dtype)
+def _filled(name: str, like: np.ndarray, value: Any, n: int) -> np.ndarray:
+    """The column `name`, whose values are like these, at one value in all n rows."""
+    number = like.dtype.kind in "fiu"
+    try:
+        return np.full(n, float(value) if number else value, dtype=float if number else like.dtype)
+    except (TypeError, ValueError) as error:
+        kind = "one number" if number else "one value"
+        raise DataError(f"column '{name}' is set to {kind}, got {value!r}") from error

@@ -124,8 +124,7 @@ def read_formula(
             raise DataError(f"{name} cannot be given beside a formula: write the gate's part after '|'")
     if y is not None:
         data = read_by(formula, data, _columns_of(y))
-    design = FormulaDesign.learn(formula, data, estimator._holes)
-    x, z = design.matrices(data)
+    design, x, z = FormulaDesign.learn_matrices(formula, data, estimator._holes)
     design, response = design.learn_response(data)
     if response.ndim == 2:
         check_form(design.response, None if not estimator._takes_trials else estimator._family())

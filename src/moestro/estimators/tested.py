@@ -34,8 +34,8 @@ class Tested(Trust):
         Parameters
         ----------
         hypotheses : str
-            "1:x1 = 2:x1" says that experts 1 and 2 have the same slope; ``"*:x1 = 0"`` that none has one; a
-            comma stands between several; names as in `parameter_names_`.
+            "1:x1 = 2:x1" says that experts 1 and 2 have the same slope; ``"*:x1 = 0"`` that none has one, for
+            no class; a comma stands between several; names as in `parameter_names_`.
         equal : str or sequence of str
             Instead: terms whose coefficients are the same in every expert.
         cov, **how

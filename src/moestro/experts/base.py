@@ -249,6 +249,14 @@ class Facts:
         """None: all experts are of this law."""
         return None
 
+    def spread(self, y: np.ndarray) -> np.ndarray:
+        """y itself."""
+        return y
+
+    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
+        """Zero: most families have no variance."""
+        return np.zeros(nuisances.shape[:-1])
+
     @classmethod
     def make(cls, name: str, classes: int, shared_variance: bool) -> Self:
         """From the options that a user gives, of which none concerns most families."""

@@ -136,11 +136,5 @@ class Binomial(Facts):
         link = {"binomial": logit, "binomial-probit": ndtri}.get(self.name, lambda p: np.log(-np.log1p(-p)))
         return np.array([float(link(share)) - float(np.mean(offset))])
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
-        return y
-
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         return predictor_bounds(PREDICTOR_BOUND[self.name])
-
-    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
-        return np.zeros(nuisances.shape[:-1])

@@ -10,29 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .base import Facts, predictor_bounds
-from .positive import DISPERSION_BOUNDS, LOG_MEAN_BOUND, check_positive, log_mean, mean_of
+from .base import predictor_bounds
+from .positive import DISPERSION_BOUNDS, LOG_MEAN_BOUND, Positive, log_mean, mean_of
 
 
 @dataclass(frozen=True)
-class Gamma(Facts):
+class Gamma(Positive):
     """Positive numbers with a log-linear mean and a constant coefficient of variation in each expert."""
 
     name: str = "gamma"
 
-    nuisances = 1
+    what = "a gamma"
     nuisance_names = ("log(dispersion)",)
-    nuisance_units = (0.0,)
     boundaries = (("", "the dispersion is at its upper bound"),)
-
-    def supports(self, y: np.ndarray) -> np.ndarray:
-        return y > 0
-
-    def check_response(self, y: np.ndarray) -> None:
-        check_positive(y, "a gamma")
-
-    def log_base(self, y: np.ndarray) -> np.ndarray:
-        return -np.log(y)
 
     def log_density(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
         from scipy.special import gammaln
@@ -94,11 +84,5 @@ class Gamma(Facts):
     def marginal(self, y: np.ndarray, w: np.ndarray, offset: np.ndarray | float = 0.0) -> np.ndarray:
         return log_mean(y, w, offset)
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
-        return np.log(y)
-
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         return predictor_bounds(LOG_MEAN_BOUND, *np.log(DISPERSION_BOUNDS))
-
-    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
-        return -0.5 * nuisances[..., 0]

@@ -30,9 +30,6 @@ class OnTheLine(Facts):
     def log_base(self, y: np.ndarray) -> np.ndarray | float:
         return 0.0
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
-        return y
-
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
         return -0.5 * nuisances[..., 0]
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .base import Facts, predictor_bounds
+from .base import predictor_bounds
 from .gaussian import LOG_2PI
-from .positive import LOG_MEAN_BOUND, check_positive, log_mean, mean_of
+from .positive import LOG_MEAN_BOUND, Positive, log_mean, mean_of
 
 LOG_LARGEST = 709.0  # logarithm of a number that is still one
 
@@ -20,21 +20,14 @@ PHI_BOUNDS = (1e-12, 1e12)  # per unit of the response
 
 
 @dataclass(frozen=True)
-class InverseGaussian(Facts):
+class InverseGaussian(Positive):
     """Positive numbers with a log-linear mean and a heavy right tail."""
 
     name: str = "inverse-gaussian"
 
-    nuisances = 1
+    what = "an inverse Gaussian"
     nuisance_names = ("log(dispersion)",)
-    nuisance_units = (0.0,)
     boundaries = (("", "the dispersion is at its upper bound"),)
-
-    def supports(self, y: np.ndarray) -> np.ndarray:
-        return y > 0
-
-    def check_response(self, y: np.ndarray) -> None:
-        check_positive(y, "an inverse Gaussian")
 
     def log_base(self, y: np.ndarray) -> np.ndarray:
         return -0.5 * (LOG_2PI + 3 * np.log(y))
@@ -89,11 +82,5 @@ class InverseGaussian(Facts):
         level, squared = log_mean(y, w, offset)
         return np.array([level, squared - level])
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
-        return np.log(y)
-
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         return predictor_bounds(LOG_MEAN_BOUND, *np.log(PHI_BOUNDS))
-
-    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
-        return -0.5 * nuisances[..., 0]

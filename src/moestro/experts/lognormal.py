@@ -6,32 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .base import Facts, predictor_bounds
+from .base import predictor_bounds
 from .gaussian import VARIANCE_BOUNDS, Gaussian
-from .positive import ETA_CAP, LOG_MEAN_BOUND, check_positive
+from .positive import ETA_CAP, LOG_MEAN_BOUND, Positive
 
 NORMAL = Gaussian()  # of the logarithm
 
 
 @dataclass(frozen=True)
-class Lognormal(Facts):
+class Lognormal(Positive):
     """Positive numbers whose logarithm is Gaussian."""
 
     name: str = "lognormal"
 
-    nuisances = 1
+    what = "a lognormal"
     nuisance_names = ("log(variance of log)",)
-    nuisance_units = (0.0,)
     boundaries = (("", ""),)
-
-    def supports(self, y: np.ndarray) -> np.ndarray:
-        return y > 0
-
-    def check_response(self, y: np.ndarray) -> None:
-        check_positive(y, "a lognormal")
-
-    def log_base(self, y: np.ndarray) -> np.ndarray:
-        return -np.log(y)
 
     def log_density(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
         return NORMAL.log_density(eta, np.log(y))
@@ -63,14 +53,8 @@ class Lognormal(Facts):
         mean = np.average(free, weights=w)
         return np.array([mean, np.log(np.clip(np.average((free - mean) ** 2, weights=w), 1e-3, 1e3))])
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
-        return np.log(y)
-
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         return predictor_bounds(LOG_MEAN_BOUND, *np.log(VARIANCE_BOUNDS))
-
-    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
-        return -0.5 * nuisances[..., 0]
 
     def nuisance_step(
         self, nuisance: np.ndarray, mass: np.ndarray, gradient: np.ndarray, gain: np.ndarray

@@ -70,11 +70,5 @@ class Multinomial(OfClasses):
         share = np.bincount(y.astype(int), weights=w, minlength=self.classes) + 1e-3 * w.sum()
         return np.log(share[:-1] / share[-1])
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
-        return y
-
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         return predictor_bounds(LOGIT_BOUND)
-
-    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
-        return np.zeros(nuisances.shape[:-1])

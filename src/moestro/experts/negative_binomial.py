@@ -119,6 +119,3 @@ class NegativeBinomial(Facts):
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         return predictor_bounds(LOG_RATE_BOUND, *np.log(ALPHA_BOUNDS))
-
-    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
-        return np.zeros(nuisances.shape[:-1])

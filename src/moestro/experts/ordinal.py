@@ -137,14 +137,8 @@ class Ordinal(OfClasses):
         ends = logit(np.cumsum(share)[:-1] / share.sum())
         return np.concatenate([[-ends[0]], _nuisance(np.diff(ends))])
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
-        return y
-
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         return predictor_bounds(LOGIT_BOUND, *_nuisance(np.array(GAP_BOUNDS)))
-
-    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
-        return np.zeros(nuisances.shape[:-1])
 
 
 def _nuisance(gaps: np.ndarray) -> np.ndarray:

@@ -73,11 +73,5 @@ class Point(Facts):
     def marginal(self, y: np.ndarray, w: np.ndarray, offset: np.ndarray | float = 0.0) -> np.ndarray:
         return np.zeros(0)
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
-        return y
-
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         return predictor_bounds(1.0)
-
-    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
-        return np.zeros(nuisances.shape[:-1])

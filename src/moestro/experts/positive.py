@@ -5,11 +5,35 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import DataError
+from .base import Facts
 
 ETA_CAP = 300.0  # exp(300)^2 is still a double
 LOG_MEAN_BOUND = 100.0
 # Of a squared coefficient of variation; the lower one keeps the likelihood bounded.
 DISPERSION_BOUNDS = (1e-8, 1e4)
+
+
+class Positive(Facts):
+    """What holds of laws of positive numbers, of which most have the log of a squared scale as a nuisance."""
+
+    what: str  # "a gamma"
+    nuisances = 1
+    nuisance_units = (0.0,)
+
+    def supports(self, y: np.ndarray) -> np.ndarray:
+        return y > 0
+
+    def check_response(self, y: np.ndarray) -> None:
+        check_positive(y, self.what)
+
+    def log_base(self, y: np.ndarray) -> np.ndarray:
+        return -np.log(y)
+
+    def spread(self, y: np.ndarray) -> np.ndarray:
+        return np.log(y)
+
+    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
+        return -0.5 * nuisances[..., 0]
 
 
 def mean_of(eta: np.ndarray) -> np.ndarray:

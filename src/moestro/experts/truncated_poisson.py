@@ -94,6 +94,3 @@ class TruncatedPoisson(Facts):
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         return predictor_bounds(LOG_RATE_BOUND)
-
-    def narrowness(self, nuisances: np.ndarray) -> np.ndarray:
-        return np.zeros(nuisances.shape[:-1])

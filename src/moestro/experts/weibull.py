@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..design.known import OPEN
-from .base import Facts, predictor_bounds
-from .positive import ETA_CAP, LOG_MEAN_BOUND, check_positive, mean_of
+from .base import predictor_bounds
+from .positive import ETA_CAP, LOG_MEAN_BOUND, Positive, mean_of
 
 SIGMA_BOUNDS = (1e-4, 1e2)
 EULER = 0.5772156649015329
@@ -27,26 +27,16 @@ INFORMATION = np.pi**2 / 6 + (1 - EULER) ** 2  # of eta_1
 
 
 @dataclass(frozen=True)
-class Weibull(Facts):
+class Weibull(Positive):
     """Positive numbers, waiting times above all, with a log-linear scale and a shape of each expert's own."""
 
     name: str = "weibull"
 
-    nuisances = 1
+    what = "a Weibull"
     nuisance_names = ("log(1 / shape)",)
-    nuisance_units = (0.0,)
     boundaries = (("", "the shape is at its lower bound"),)
     takes_bounds = True
     lowest = 0.0
-
-    def supports(self, y: np.ndarray) -> np.ndarray:
-        return y > 0
-
-    def check_response(self, y: np.ndarray) -> None:
-        check_positive(y, "a Weibull")
-
-    def log_base(self, y: np.ndarray) -> np.ndarray:
-        return -np.log(y)
 
     @staticmethod
     def _parts(eta: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -114,9 +104,6 @@ class Weibull(Facts):
         sigma = np.sqrt(6 * np.average((free - mean) ** 2, weights=w)) / np.pi
         sigma = np.clip(sigma, 0.05, 10.0)
         return np.array([mean + EULER * sigma, np.log(sigma)])
-
-    def spread(self, y: np.ndarray) -> np.ndarray:
-        return np.log(y)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         return predictor_bounds(LOG_MEAN_BOUND, *np.log(SIGMA_BOUNDS))

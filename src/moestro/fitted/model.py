@@ -194,14 +194,27 @@ class FittedModel:
         if covariance.draws is not None:
             drawn = np.array([function(self._at(theta)) for theta in covariance.draws])
             return function(self), covariance.deviations(drawn)
-        refuse_unknown(self.estimates(covariance))
-        return self._by_delta(function, covariance)
+        found, estimates = function(self), self.estimates(covariance)
+        lost = np.zeros(self.fit.model.size, dtype=bool)
+        lost[self.fit.model.present] = [not has for has in estimates.known_or_held]
+        moving = self._moving(function, found, lost)[self.fit.model.present]
+        refuse_unknown(estimates.of(moving))
+        return self._by_delta(function, found, covariance)
+
+    def _moving(
+        self, function: Callable[[FittedModel], np.ndarray], found: np.ndarray, lost: np.ndarray
+    ) -> np.ndarray:
+        """Which of the parameters `lost`, boolean (P,), the function, `found` at the estimate, depends on:
+        where a dispersion has no standard error, a mean still has one."""
+        out, steps = np.zeros(len(lost), dtype=bool), STEP * np.eye(len(lost))
+        for j in np.flatnonzero(lost):
+            out[j] = not np.array_equal(function(self._at(self.fit.theta + steps[j])), found)
+        return out
 
     def _by_delta(
-        self, function: Callable[[FittedModel], np.ndarray], covariance: Covariance
+        self, function: Callable[[FittedModel], np.ndarray], found: np.ndarray, covariance: Covariance
     ) -> tuple[np.ndarray, np.ndarray]:
-        found, theta = function(self), self.fit.theta
-        root = STEP * root_of(covariance.matrix)
+        theta, root = self.fit.theta, STEP * root_of(covariance.matrix)
         pairs = ((self._at(theta + step), self._at(theta - step)) for step in root.T)
         return found, by_directions(function, pairs, len(found))
 
@@ -213,11 +226,15 @@ class FittedModel:
         def average(model: FittedModel) -> np.ndarray:
             return w @ np.exp(model.log_gate(x, z)) / w.sum()
 
-        if covariance is None or not covariance.identified[self.fit.coordinates.free].all():
-            return average(self), [None] * self.fit.k
-        drawn = covariance.draws is not None  # else the gate's parameters alone count, thin experts or not
-        found, root = (self.uncertainty if drawn else self._by_delta)(average, covariance)
-        return found, errors_of(root).tolist()
+        found = average(self)
+        if covariance is None:
+            return found, [None] * self.fit.k
+        if covariance.draws is not None:
+            return found, errors_of(self.uncertainty(average, covariance)[1]).tolist()
+        # The gate's parameters alone count, thin experts or not.
+        if self._moving(average, found, self.fit.coordinates.free & ~covariance.identified).any():
+            return found, [None] * self.fit.k
+        return found, errors_of(self._by_delta(average, found, covariance)[1]).tolist()
 
     def _at(self, theta: np.ndarray) -> FittedModel:
         return replace(self, fit=replace(self.fit, theta=theta), covariances={})

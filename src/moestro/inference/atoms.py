@@ -23,6 +23,12 @@ from ..located.statistics import Shape
 STEP = 1e-20  # of a complex step: nothing is subtracted, so that it may be as small as one likes
 
 
+def sides(fit: LocatedFit, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, Shape]:
+    """The located side (n, p) and the experts' side (n, D) of a fit's rows, and the shape of its model."""
+    u, v = (y, x) if fit.specification.direction == "inverse" else (x, y)
+    return u, v, fit.specification.shape(fit.k, u.shape[1], v.shape[1])
+
+
 @dataclass(frozen=True)
 class Atom:
     """Atom e of a measure in the direction of its fit.

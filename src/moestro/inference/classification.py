@@ -80,17 +80,19 @@ def profile_means(r: np.ndarray, w: np.ndarray, columns: dict[str, np.ndarray]) 
     """One row an expert and a column: mean, std_error and std by the weights a = w r of its rows.
 
     mean = sum a x / sum a, std_error² = sum a² (x - mean)² / (sum a)²: the linearised error of a ratio, the
-    posterior taken as given.
+    posterior taken as given. None of an expert that has no row.
     """
     out: dict[str, list] = {n: [] for n in ("expert", "variable", "mean", "std_error", "std")}
     for e in range(r.shape[1]):
         a = w * r[:, e]
         mass = a.sum()
         for name, x in columns.items():
-            mean = float(a @ x / mass)
-            gap = (x - mean) ** 2
-            cells = (e + 1, name, mean, math.sqrt(a**2 @ gap) / mass, math.sqrt(a @ gap / mass))
-            for cell, column in zip(cells, out.values(), strict=True):
+            cells: tuple[float | None, ...] = (None, None, None)
+            if mass > 0:
+                mean = float(a @ x / mass)
+                gap = (x - mean) ** 2
+                cells = (mean, math.sqrt(a**2 @ gap) / mass, math.sqrt(a @ gap / mass))
+            for cell, column in zip((e + 1, name, *cells), out.values(), strict=True):
                 column.append(cell)
     return Table(out)
 

@@ -37,9 +37,9 @@ def errors_of(root: np.ndarray) -> np.ndarray:
 
 def refuse_unknown(estimates: Estimates) -> None:
     """Refuse what would take a parameter without a standard error for one that is known, or held."""
-    for term, note in zip(estimates.terms, estimates.notes, strict=True):
-        if note not in ("", "at zero", "aliased", "at bound"):
+    for term, note, known in zip(estimates.terms, estimates.notes, estimates.known_or_held, strict=True):
+        if not known:
             raise DataError(
-                f"{term.label} has no standard error ({note}), so no function of the parameters has one by "
-                "the delta method: use cov='bootstrap'"
+                f"{term.label} has no standard error ({note}), so no function of it has one by the delta "
+                "method: use cov='bootstrap'"
             )

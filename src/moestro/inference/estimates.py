@@ -86,6 +86,11 @@ class Estimates:
         return self.fixed | np.array([not note for note in self.notes], dtype=bool)
 
     @property
+    def known_or_held(self) -> np.ndarray:
+        """Boolean (U,): also parameters that stay where they are, aliased or at the bound of their range."""
+        return self.known | np.isin(self.notes, ("aliased", "at bound"))
+
+    @property
     def covariance(self) -> np.ndarray:
         """`matrix`, which must be there."""
         if self.matrix is None:

@@ -40,11 +40,12 @@ class Hypotheses:
         """What `text` says: "1:x1 = 2:x1 = 3:x1", "2*1:x1 - 1:x2 = 3, gate:1:x1 = 0".
 
         An expert's coefficient is "expert:term", with an outcome "expert:outcome:term"; the gate's are
-        "gate:expert:term". "*:term" is one hypothesis for each of the k experts. Without "=" a sum is zero.
+        "gate:expert:term". "*:term" is one hypothesis for each of the k experts, and each outcome. Without
+        "=" a sum is zero.
         """
         texts: list[str] = []
         rows: list[np.ndarray] = []
-        for one in (part for whole in _split(text, labels) for part in _each(whole, k)):
+        for one in (part for whole in _split(text, labels) for part in _each(whole, labels, k)):
             sides = [_side(s, labels) for s in one.split("=")]
             if len(sides) == 1:
                 sides.append(np.zeros(len(labels) + 1))
@@ -168,8 +169,21 @@ def _split(text: str, labels: dict[str, int]) -> list[str]:
     return [*parts, text[start:]]
 
 
-def _each(text: str, k: int) -> list[str]:
-    return [text.replace("*:", f"{e + 1}:") for e in range(k)] if "*:" in text else [text]
+def _each(text: str, labels: dict[str, int], k: int) -> list[str]:
+    """With each expert in the place of "*", and each outcome where a term has several."""
+    if "*:" not in text:
+        return [text]
+    return [text.replace("*:", f"{e + 1}:{o}") for e in range(k) for o in _outcomes(text, labels)]
+
+
+def _outcomes(text: str, labels: dict[str, int]) -> list[str]:
+    """ "Democrat:", ... where the term after "*:" is one of every class; otherwise nothing."""
+    before, term = text.split("*:", 1)
+    if before.endswith("gate:") or _label_at("1:" + term, 0, labels):
+        return [""]
+    parts = [name.removeprefix("1:").partition(":") for name in labels if name.startswith("1:")]
+    longest = max((t for _, colon, t in parts if colon and term.startswith(t)), key=len, default=None)
+    return [f"{outcome}:" for outcome, _, t in parts if t == longest] or [""]
 
 
 def _label_at(text: str, i: int, labels: dict[str, int]) -> str:

@@ -11,7 +11,7 @@ from ..located.data import columns_of
 from ..measure import relevelled, user_jacobian
 from ..problems import MixtureFit
 from ..rows import Rows
-from .atoms import Atom
+from .atoms import Atom, sides
 from .covariance import Covariance, row_scores
 from .located import LocatedCovariance
 from .louis import information
@@ -43,11 +43,9 @@ def located_influence(
     if found.root is None:
         raise DataError("a file does not keep what influence needs: fit again")
     x, y, weights = columns_of(x, y, w)
-    inverted = fit.specification.direction == "inverse"
-    u, v = (y, x) if inverted else (x, y)
-    shape = fit.specification.shape(fit.k, u.shape[1], v.shape[1])
+    u, v, shape = sides(fit, x, y)
     atoms = [Atom.of(fit.fitted, e, shape) for e in range(fit.k)]
-    J = Terms.of(fit.measure, fit.specification).jacobian(atoms, inverted)
+    J = Terms.of(fit.measure, fit.specification).jacobian(atoms, fit.specification.direction == "inverse")
     root, kept = found.root, np.array([not note for note in found.notes])
     bread = -root @ np.where(kept[:, None], J @ root, 0.0).T
     parts: list[np.ndarray] = []

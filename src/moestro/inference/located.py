@@ -15,7 +15,7 @@ from ..located.holes import has_holes
 from ..located.spread import Structure
 from ..located.statistics import NU_BOX, Shape
 from ..solvers import StatusKind
-from .atoms import Atom
+from .atoms import Atom, sides
 from .delta import root_of
 from .estimates import VAGUE, Estimates, among
 from .louis import information
@@ -88,9 +88,7 @@ def located_covariance(
             "the information of rows with missing values is not there: use cov='bootstrap', which refits"
         )
     clusters = joint(request, len(x), weights)
-    inverted = fit.specification.direction == "inverse"
-    u, v = (y, x) if inverted else (x, y)
-    shape = fit.specification.shape(fit.k, u.shape[1], v.shape[1])
+    u, v, shape = sides(fit, x, y)
     _refuse_many(fit, shape, u.shape[1], v.shape[1])
     atoms = [Atom.of(fit.fitted, e, shape) for e in range(fit.k)]
     found = information(atoms, u, v, np.ones(len(u)) if weights is None else weights, clusters)
@@ -107,7 +105,7 @@ def located_covariance(
     link, score_curvature, bound = free_of(atoms, shape, found.gradient)
     used = np.concatenate([np.r_[True, np.full(a.size - 1, e not in lost)] for e, a in enumerate(atoms)])
     free = ~bound & (link[used] != 0).any(axis=0)
-    at_user = terms.jacobian(atoms, inverted) @ link
+    at_user = terms.jacobian(atoms, fit.specification.direction == "inverse") @ link
     complete, observed = (link.T @ A @ link - score_curvature for A in (found.complete, found.observed))
     root, null = _root(complete[np.ix_(free, free)], observed[np.ix_(free, free)])
     size = np.sqrt(np.maximum(np.diag(complete), 1e-300))

@@ -24,7 +24,6 @@ def located_refitted(
     y: np.ndarray,
     w: np.ndarray | None,
     request: Request,
-    tol: float = 1e-6,
     threads: int = 1,
 ) -> LocatedCovariance:
     """Covariance over refits, each started at the estimate.
@@ -36,7 +35,7 @@ def located_refitted(
 
     def one(sample: tuple[np.ndarray, np.ndarray, np.ndarray | None]) -> LocatedMeasure | None:
         own_x, own_y, weights = sample
-        how: dict[str, Any] = {"weights": weights, "tol": tol, "n_jobs": 1, **vars(spec)}
+        how: dict[str, Any] = {"weights": weights, "tol": 1e-6, "n_jobs": 1, **vars(spec)}
         again = fit_located(own_x, own_y, fit.k, initial=fit.measure, **how)
         if again.status.usable or not fit.status.usable:
             return again.measure

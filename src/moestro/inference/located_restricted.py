@@ -16,7 +16,7 @@ from .atoms import Atom, Moved
 from .hypotheses import Hypotheses, HypothesisTest
 from .located import free_of
 from .louis import information
-from .restricted import chi_squared, ends_of
+from .restricted import RAN_AWAY, chi_squared, ends_of
 from .terms import Terms
 
 STEPS = 100
@@ -138,7 +138,7 @@ class LocatedRestricted:
                     return point
                 break
             point = self.at(new)
-        raise DataError("the likelihood has no maximum under these hypotheses: an expert or a slope ran away")
+        raise DataError(RAN_AWAY)
 
     def _towards(self, point: Point, d: np.ndarray) -> LocatedMeasure:
         """As far towards the hypotheses as the parameters' space reaches."""

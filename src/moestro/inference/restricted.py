@@ -24,6 +24,7 @@ from .hypotheses import Hypotheses, HypothesisTest
 
 FAR = 10  # doublings of a Wald interval's half within which an end is looked for
 GRADIENT = 1e-6  # per row, at which a restricted maximum is one
+RAN_AWAY = "the likelihood has no maximum under these hypotheses: an expert or a slope ran away"
 
 
 @dataclass(frozen=True)
@@ -83,20 +84,21 @@ class Restricted:
 
         value, first, second = at(Order.VALUE), at(Order.GRADIENT), at(Order.CURVATURE)
         how: Any = {"method": "trust-exact", "options": {"gtol": 1e-9 * n, "maxiter": 200}}
-        found = minimize(
-            lambda psi: -value(psi).value,
-            np.zeros(B.shape[1]),
-            jac=lambda psi: -(B.T @ _sure(first(psi).gradient)),
-            hess=lambda psi: -(B.T @ _sure(second(psi).curvature) @ B),
-            **how,
-        )
+        try:
+            found = minimize(
+                lambda psi: -value(psi).value,
+                np.zeros(B.shape[1]),
+                jac=lambda psi: -(B.T @ _sure(first(psi).gradient)),
+                hess=lambda psi: -(B.T @ _sure(second(psi).curvature) @ B),
+                **how,
+            )
+        except OverflowError as error:  # SciPy's step where the curvature is singular to rounding
+            raise DataError(RAN_AWAY) from error
         phi = phi + B @ found.x
         e = self.objective.evaluate(phi, Order.CURVATURE)
         c = self.fit.coordinates
         if ((phi <= c.lower) | (phi >= c.upper)).any() or np.abs(_sure(e.gradient) @ B).max() > GRADIENT * n:
-            raise DataError(
-                "the likelihood has no maximum under these hypotheses: an expert or a slope ran away"
-            )
+            raise DataError(RAN_AWAY)
         return phi, e
 
     def test(self, name: str, h: Hypotheses) -> HypothesisTest:

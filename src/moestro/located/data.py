@@ -10,7 +10,7 @@ import numpy as np
 
 from ..design.frames import which_rows
 from ..errors import DataError
-from ..rows import MERGE_LIMIT, merge_rows, shuffled
+from ..rows import MERGE_LIMIT, merge_rows, row_keys, shuffled
 from . import polynomial
 from .marginal import MarginalProblem, pooled
 from .measure import LocatedMeasure
@@ -104,9 +104,9 @@ class Data:
         one = self.pooled and replace(self.pooled, z=self.pooled.z[rows], weights=w)
         return replace(self, u=self.u[rows], v=self.v[rows], weights=w, offset=0.0, pooled=one)
 
-    def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray:
-        """A random order of the rows that depends on what is in them: indices (n,)."""
-        return shuffled([*self.u.T, *self.v.T], seed)
+    def shuffled(self, seed: np.random.SeedSequence, most: int | None = None) -> np.ndarray:
+        """A random order of the rows, as `sample_rows`: indices (n,)."""
+        return shuffled(row_keys([*self.u.T, *self.v.T]), seed, most)
 
     @property
     def seen(self) -> float:

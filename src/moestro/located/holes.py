@@ -82,10 +82,10 @@ def conditional(
 
 
 def each_pattern(
-    mean: np.ndarray, covariance: np.ndarray, z: np.ndarray, patterns: Patterns | None = None
+    mean: np.ndarray, covariance: np.ndarray, z: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, Conditional]]:
     """Rows, the columns that they have and lack, and their `conditional`, of z (n, P) with NaN."""
-    for at, seen, lacking in (patterns or Patterns(~np.isnan(z))).each:
+    for at, seen, lacking in Patterns(~np.isnan(z)).each:
         yield at, seen, lacking, conditional(mean, covariance, z[at[:, None], seen], seen, lacking)
 
 

@@ -240,8 +240,8 @@ class LocatedProblem(Defaults):
 
     # Rows
 
-    def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray:
-        return self.data.shuffled(seed)
+    def shuffled(self, seed: np.random.SeedSequence, most: int | None = None) -> np.ndarray:
+        return self.data.shuffled(seed, most)
 
     def subset(self, rows: np.ndarray) -> LocatedProblem:
         part = replace(self, data=self.data.take(rows))

@@ -172,8 +172,8 @@ class PenalisedProblem(Defaults):
 
     # Rows
 
-    def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray:
-        return self.likelihood.rows.shuffled(seed)
+    def shuffled(self, seed: np.random.SeedSequence, most: int | None = None) -> np.ndarray:
+        return self.likelihood.rows.shuffled(seed, most)
 
     def subset(self, rows: np.ndarray) -> PenalisedProblem:
         return replace(self, likelihood=self.likelihood.take(rows))

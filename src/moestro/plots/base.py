@@ -14,6 +14,8 @@ from ..tables import clean, shortened
 
 # Okabe and Ito (2008), less yellow, which white paper swallows: colour-blind readers can tell any two apart.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#555555", "#000000")
+PAPER = "#ffffff"  # around points and lines, so that each is seen; a page puts its own colour here
+WIDE = 56  # letters of a legend's line
 NAME = 32  # columns of a name in a picture
 
 
@@ -61,6 +63,22 @@ class Display(ABC):
 def label(name: object) -> str:
     """A name as a picture shows it: on one line, short, and never read as a formula."""
     return shortened(clean(str(name)), NAME).replace("$", r"\$")
+
+
+def key_above(ax: Any) -> None:
+    """The legend between title and axes, where it hides nothing whatever their size; the title is set
+    before."""
+    names = ax.get_legend_handles_labels()[1]
+    if not names:
+        return
+    columns = max(1, min(len(names), 4, WIDE // (max(map(len, names)) + 4)))
+    key = ax.legend(
+        loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, frameon=False, fontsize="small",
+        borderaxespad=0.2, columnspacing=1.2, handlelength=1.4,
+    )  # fmt: skip
+    key.set_in_layout(False)  # a long name takes no room from the axes
+    pad = 8 + 15 * -(-len(names) // columns)
+    ax.set_title(ax.get_title(), pad=pad, fontsize=ax.title.get_fontsize())
 
 
 def color(e: int) -> str:

@@ -46,6 +46,12 @@ class Rows:
         known = ", ".join(dict.fromkeys([*model.design.gate_names, *model.design.expert_names]))
         raise DataError(f"no column '{name}' to draw against: the columns are {known}")
 
+    def ends(self, model: FittedModel | LocatedModel, name: str) -> tuple[float, float] | None:
+        """The smallest and the largest value of a column; None where there is one value."""
+        found = self.column(model, name)
+        low, high = float(found.min()), float(found.max())
+        return (low, high) if low < high else None
+
     def term(self, model: FittedModel | LocatedModel, part: str) -> str | None:
         """The strongest column of a part that has more than two values, else the strongest."""
         found = ranked(model, part)

@@ -175,8 +175,9 @@ def _reliability(p: np.ndarray, hit: np.ndarray, w: np.ndarray) -> tuple[np.ndar
     return mean, share, *_wilson(share, mass)
 
 
-def _wilson(share: np.ndarray, n: np.ndarray, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
-    """Interval of a share among n (Wilson, 1927)."""
+def _wilson(share: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """95 % interval of a share among n (Wilson, 1927)."""
+    z = 1.96
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
     return middle - half, middle + half

@@ -11,7 +11,7 @@ from ..fitted import FittedModel, LocatedModel
 from ..selection import CRITERIA
 from ..tables import Table
 from ..writing import write_figure
-from .base import COLORS, Display, label
+from .base import COLORS, Display, key_above, label
 from .lines import line_of, model_of, strongest
 
 
@@ -37,9 +37,14 @@ class GateDisplay(Display):
         return cls.of(model_of(estimator), term).plot(ax=ax)
 
     @classmethod
-    def of(cls, model: FittedModel | LocatedModel, term: str | None = None) -> Self:
-        """From a model, not drawn yet."""
-        line = line_of(model, "gate", term)
+    def of(
+        cls,
+        model: FittedModel | LocatedModel,
+        term: str | None = None,
+        ends: tuple[float, float] | None = None,
+    ) -> Self:
+        """From a model, not drawn yet; between these `ends`, or as far from the average as most rows lie."""
+        line = line_of(model, "gate", term, ends=ends)
         return cls(line.term, line.values, line.law.weights)
 
     def _draw(self, ax: Any) -> None:
@@ -48,7 +53,7 @@ class GateDisplay(Display):
         ax.set(
             xlabel=label(self.term), ylabel="gate weight", ylim=(-0.02, 1.02), title="Weights of the experts"
         )
-        ax.legend(frameon=False)
+        key_above(ax)
 
 
 @dataclass
@@ -100,8 +105,7 @@ class ExpertDisplay(Display):
                 )  # fmt: skip
         ylabel = f"P({label(self.response)})" if self.labels else label(self.response)
         ax.set(xlabel=label(self.term), ylabel=ylabel, title="What they predict")
-        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2} if self.labels else {}
-        ax.legend(frameon=False, fontsize="small", **below)
+        key_above(ax)
 
 
 @dataclass
@@ -132,7 +136,10 @@ class CriteriaDisplay(Display):
         for a in k[np.array(self.table["chosen"], dtype=bool)]:
             ax.axvline(a, color="0.7", lw=8, alpha=0.4, zorder=0)
         ax.set(
-            xlabel="number of experts", ylabel="criterion (smaller is better)", xticks=ks, title="How many"
+            xlabel="number of experts",
+            ylabel="criterion (smaller is better)",
+            xticks=ks,
+            title="How many experts",
         )
         ax.legend(frameon=False)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..fitted import FittedModel, LocatedModel
-from .base import Display, blended, color, label
+from .base import PAPER, Display, blended, color, key_above, label
 from .data import Rows, rows_of
 from .lines import ModelLine, line_of, model_of
 
@@ -91,7 +91,7 @@ class FitDisplay(AlongColumn):
     def _draw(self, ax: Any) -> None:
         ax.scatter(*self.points.T, s=14, c=self.colors, alpha=0.6, linewidths=0)
         for e, mean in enumerate(self.means.T):
-            ax.plot(self.values, mean, color="white", lw=4, alpha=0.7)
+            ax.plot(self.values, mean, color=PAPER, lw=4, alpha=0.7, zorder=0.5)  # under the rows
             ax.plot(self.values, mean, color=color(e), lw=2, label=f"expert {e + 1}")
         low, high = np.min(self.points, axis=0), np.max(self.points, axis=0)
         room = 0.05 * np.maximum(high - low, 1e-12)
@@ -106,7 +106,7 @@ class FitDisplay(AlongColumn):
             ylim=ends, xlabel=label(self.term), ylabel=label(self.response),
             title="What each expert predicts, and the rows it has",
         )  # fmt: skip
-        ax.legend(frameon=False, fontsize="small")
+        key_above(ax)
 
 
 @dataclass
@@ -160,21 +160,19 @@ class FanDisplay(AlongColumn):
                 )  # fmt: skip
             ax.set(ylim=(0, 1), xlim=(self.values[0], self.values[-1]), ylabel=f"P({label(self.response)})")
             ax.set_title("Probabilities of the classes")
-            ax.legend(
-                loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False, fontsize="small"
-            )
+            key_above(ax)
         elif self.quantiles is not None:
             ax.scatter(*self.points.T, s=8, color="0.45", alpha=0.5, linewidths=0, zorder=1)
             m = len(LEVELS)
             for i, level in enumerate(reversed(LEVELS)):
                 low, high = self.quantiles[:, i], self.quantiles[:, -1 - i]
-                ax.fill_between(
-                    self.values, low, high, color=color(0), alpha=0.2, lw=0, label=f"{level:.0%}", zorder=2
-                )
+                ax.fill_between(self.values, low, high, color=color(0), alpha=0.2, lw=0, zorder=2)
+                as_seen = 1 - 0.8 ** (i + 1)  # the intervals lie upon each other
+                ax.fill([], [], color=color(0), alpha=as_seen, lw=0, label=f"{level:.0%}")
             ax.plot(self.values, self.quantiles[:, m], color=color(0), lw=2, label="median", zorder=3)
             ax.set(ylabel=label(self.response), title="Where the response will lie")
             ax.set_xlim(self.values[0], self.values[-1])
-            ax.legend(frameon=False, fontsize="small")
+            key_above(ax)
         ax.set_xlabel(label(self.term))
 
 
@@ -183,7 +181,9 @@ def _along(
 ) -> tuple[ModelLine, np.ndarray, np.ndarray]:
     """The law along a column, the rows that are shown, and the column there."""
     term = term or rows.term(model, "experts")
-    line, at = line_of(model, "experts", term, model.responses[response], rows.known(model)), rows.shown()
+    ends = rows.ends(model, term) if term else None
+    line = line_of(model, "experts", term, model.responses[response], rows.known(model), ends)
+    at = rows.shown()
     return line, at, rows.column(model, line.term)[at]
 
 

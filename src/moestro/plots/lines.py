@@ -46,9 +46,11 @@ def line_of(
     term: str | None = None,
     response: str | None = None,
     known: np.ndarray | None = None,
+    ends: tuple[float, float] | None = None,
 ) -> ModelLine:
     """Along `term`, by default the column on which the gate turns most or that moves the experts most; of the
-    first response unless another is named, at these `known` numbers (offset, trials)."""
+    first response unless another is named, at these `known` numbers (offset, trials), between these `ends`,
+    or as far from the average as most rows lie."""
     term = term or strongest(model, part)
     if term is None:
         raise DataError(f"the {part} has no columns to draw against")
@@ -60,8 +62,8 @@ def line_of(
     ):
         for j, name in enumerate(names):
             if name == term and columns is not None:
-                half = SPAN * spread[j]
-                values = np.linspace(columns[0, j] - half, columns[0, j] + half, POINTS)
+                middle, half = columns[0, j], SPAN * spread[j]
+                values = np.linspace(*(ends or (middle - half, middle + half)), POINTS)
                 columns[:, j] = values
     if values is None:
         names = ", ".join(dict.fromkeys([*model.design.gate_names, *model.design.expert_names]))

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..fitted import FittedModel, LocatedModel
-from .base import Display, blended, color, label
+from .base import PAPER, Display, blended, color, key_above, label
 from .data import Rows, rows_of
 from .lines import gate_on, model_of, ranked
 
@@ -79,9 +79,9 @@ class GateMapDisplay(Display):
             if 0 < (lead == e).mean() < 1:
                 others = np.delete(self.weights, e, axis=2).max(axis=2)
                 ax.contour(a, b, self.weights[:, :, e] - others, levels=[0.0], colors="0.2", linewidths=1)
-        ax.scatter(*self.points.T, s=10, c=self.colors, edgecolors="white", linewidths=0.4)
+        ax.scatter(*self.points.T, s=10, c=self.colors, edgecolors=PAPER, linewidths=0.4)
         for e in range(self.weights.shape[2]):
             ax.plot([], [], "s", color=color(e), label=f"expert {e + 1}")
         ax.set(xlabel=label(self.terms[0]), ylabel=label(self.terms[1]), title="Where each expert rules")
         ax.set(xlim=extent[:2], ylim=extent[2:])
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4, frameon=False, fontsize="small")
+        key_above(ax)

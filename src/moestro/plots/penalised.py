@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any, Self
 
 import numpy as np
 
 from ..errors import DataError
-from .base import COLORS, Display, label
+from .base import COLORS, Display, key_above, label
 
 NAMED = 10  # columns with a name in the picture
 
@@ -60,8 +61,7 @@ class PathDisplay(Display):
         ax.set_xscale("log")
         ax.invert_xaxis()
         ax.set(xlabel="alpha", ylabel="largest absolute slope", title="Regularisation path")
-        if ax.get_legend_handles_labels()[0]:
-            ax.legend(frameon=False, fontsize=8)
+        key_above(ax)
 
 
 @dataclass
@@ -78,6 +78,7 @@ class StabilityDisplay(Display):
 
     def _draw(self, ax: Any) -> None:
         s, stable = self.stability, set(self.stability.stable(self.threshold))
+        colors = cycle(COLORS)
         for j, name in enumerate(s.names):
             if not s.frequency[:, j].any():
                 continue
@@ -86,7 +87,7 @@ class StabilityDisplay(Display):
                 s.alphas,
                 s.frequency[:, j],
                 lw=1.5 if own else 0.6,
-                color=None if own else "0.75",
+                color=next(colors) if own else "0.75",
                 label=label(name) if own else None,
             )
         ax.axhline(self.threshold, color="0.4", ls="--", lw=0.9)
@@ -95,5 +96,4 @@ class StabilityDisplay(Display):
         ax.set(
             xlabel="alpha", ylabel="share of the halves", ylim=(0, 1.02), title="Stability of the selection"
         )
-        if stable:
-            ax.legend(frameon=False, fontsize=8)
+        key_above(ax)

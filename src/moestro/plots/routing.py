@@ -41,4 +41,4 @@ class RoutingDisplay(Display):
             for name, h, mi in zip(self.layers, self.entropy, self.mutual_information, strict=True)
         ]
         ax.set_yticks(range(len(words)), words)
-        ax.set(xlabel="expert", title="Routing")
+        ax.set(xlabel="expert", title="Where the tokens went")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..selection import DDSE, Dendrogram, Djump
-from .base import COLORS, Display
+from .base import COLORS, Display, key_above
 
 
 def _of(estimator: Any, name: str, kind: type, how: str) -> Any:
@@ -48,8 +48,8 @@ class SlopeDisplay(Display):
                 f"chosen: {self.found.model}"
             ),
         )  # fmt: skip
-        ax.set(xlabel="penalty shape", ylabel="-contrast", title="Slope estimation")
-        ax.legend(frameon=False)
+        ax.set(xlabel="shape of the penalty", ylabel="minus the contrast", title="Slope estimation")
+        key_above(ax)
 
 
 @dataclass
@@ -79,7 +79,7 @@ class JumpDisplay(Display):
             )
         )  # fmt: skip
         ax.set(xlabel="kappa", ylabel="complexity of the chosen model", xlim=(0, end), title="Dimension jump")
-        ax.legend(frameon=False)
+        key_above(ax)
 
 
 @dataclass
@@ -116,4 +116,4 @@ class DendrogramDisplay(Display):
         labels = [str(int(v) + 1) for v in tree["ivl"]]
         ax.set(yscale="log", xlabel="expert of the wide fit", ylabel="height of the merge", title="Merges")
         ax.set_xticks(leaves, labels)
-        ax.legend(frameon=False)
+        key_above(ax)

@@ -11,7 +11,7 @@ from ..errors import DataError
 from ..fitted import FittedModel, LocatedModel
 from ..inference.estimates import Estimates, critical
 from ..tables import Table
-from .base import Display, color, label
+from .base import Display, color, key_above, label
 from .data import Rows, rows_of
 from .lines import model_of
 
@@ -65,8 +65,9 @@ class ProfileDisplay(Display):
         ax.axvline(0.0, color="0.6", lw=0.8, zorder=0)
         ax.set_yticks(at, [label(name) for name in self.variables])
         ax.set_ylim(len(at) - 0.5, -0.5)
-        ax.set(xlabel="standard deviations from the mean of all rows", title="Who the experts are")
-        ax.legend(frameon=False, fontsize="small")
+        ax.set_xlabel("standard deviations from the mean of all rows", loc="right")  # below long names
+        ax.set_title("Who the experts are")
+        key_above(ax)
 
 
 @dataclass
@@ -169,8 +170,9 @@ class ForestDisplay(Display):
         room = 0.06 * max(float(np.ptp(np.append(inside, 0.0))), 1e-12)
         ax.set_xlim(min(inside.min(), 0.0) - room, max(inside.max(), 0.0) + room)
         title = "Coefficients of the experts" if self.part == "expert" else "Coefficients of the gate"
-        ax.set(xlabel=f"change by {self.unit}", title=title)
-        ax.legend(frameon=False, fontsize="small")
+        ax.set_xlabel(f"change by {self.unit}", loc="right")
+        ax.set_title(title)
+        key_above(ax)
 
     def _ends(self) -> tuple[np.ndarray, np.ndarray]:
         """Finite ends of intervals, none so far out that the others could not be read."""
@@ -236,11 +238,19 @@ class PosteriorDisplay(Display):
             ax.bar(
                 left, np.sqrt(weight), 0.8 * width / k, align="edge", color=color(e), label=f"expert {e + 1}"
             )
-        top = float(np.sqrt(self.weights.max(initial=1.0)))
-        marks = np.linspace(0.0, top, 5)
-        ax.set_yticks(marks, [f"{v**2:.0f}" for v in marks])
+        marks = _round_marks(float(self.weights.max(initial=1.0)))
+        ax.set_yticks(np.sqrt(marks), [f"{v:g}" for v in marks])
         ax.set(
             xlabel="posterior probability", ylabel="rows (square-root scale)", xlim=(0, 1),
             title="How surely rows have their expert",
         )  # fmt: skip
-        ax.legend(frameon=False, fontsize="small")
+        key_above(ax)
+
+
+def _round_marks(top: float) -> list[float]:
+    """Round numbers from zero to `top`, well apart on a square-root scale."""
+    marks = [0.0]
+    for value in (m * 10.0**p for p in range(-3, int(np.log10(top)) + 1) for m in (1, 2, 5)):
+        if value <= top and np.sqrt(value) - np.sqrt(marks[-1]) > np.sqrt(top) / 7:
+            marks.append(value)
+    return marks

@@ -80,8 +80,8 @@ def _few(rows: Rows, options: Options) -> Rows:
     """Of many rows a random sample that is enough to start from, whatever their order."""
     if rows.n < 2 * MANY_ROWS or options.solver != "auto":
         return rows
-    order = sample_rows(rows, seed_sequence(options.seed))
-    few = rows.take(np.sort(order[: rows.n_units * MANY_ROWS // rows.n]))
+    units = rows.n_units * MANY_ROWS // rows.n
+    few = rows.take(np.sort(sample_rows(rows, seed_sequence(options.seed), units)[:units]))
     return few if few.weight_sum > 0 else rows
 
 

@@ -49,10 +49,8 @@ def _within(memberships: np.ndarray, can: np.ndarray) -> np.ndarray:
     return np.where(mass > 0, own * (total / np.where(mass > 0, mass, 1.0)), equal * total)
 
 
-def from_memberships(
-    objective: Objective, memberships: Sequence[np.ndarray], threads: int, steps: int = 2
-) -> np.ndarray:
-    """M-steps with the responsibilities held at `memberships`, several fits side by side; phi (S, P).
+def from_memberships(objective: Objective, memberships: Sequence[np.ndarray], threads: int) -> np.ndarray:
+    """Two M-steps with the responsibilities held at `memberships`, several fits side by side; phi (S, P).
 
     The gate moves only where the memberships cover every unit.
     """
@@ -67,4 +65,4 @@ def from_memberships(
     def evaluate(at: np.ndarray, order: Order) -> Evaluation:
         return objective.evaluate_all(at, order, given, threads)
 
-    return climb(objective, phi, evaluate, steps, ridge=1e-3, held=held)[0]
+    return climb(objective, phi, evaluate, 2, ridge=1e-3, held=held)[0]

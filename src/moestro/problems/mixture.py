@@ -249,8 +249,8 @@ class MixtureProblem(Defaults):
             return self
         return replace(self, samples=from_first(samples, [part.n for part in samples], self.n))
 
-    def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray:
-        return sample_rows(self.rows.at_hand, seed)
+    def shuffled(self, seed: np.random.SeedSequence, most: int | None = None) -> np.ndarray:
+        return sample_rows(self.rows.at_hand, seed, most)
 
     def subset(self, rows: np.ndarray) -> Self:
         part = self.rows.at_hand.take(rows).merged()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import re
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +29,8 @@ from .looks import diagnostics, gate, predictions
 from .material import Material
 from .page import Block, Section
 
-ROWS = 40  # of a table of candidates
+ROWS = 20  # of a table of candidates
+SAID = {**HEADS, "ebic": "EBIC"}  # heads of its columns
 
 
 def sections(r: Material) -> list[Section]:
@@ -45,8 +48,10 @@ def doubts(r: Material) -> Section:
     for text in r.parts.doubts:
         out.add(Block("warning", f"{text}."))
     small = [
-        f"expert {e + 1} has {m:.1f}" for e, m in enumerate(r.rows.w @ r.rows.r) if m < 10
-    ]  # fmt: skip
+        f"expert {e + 1} has {f'{m:.1f}' if m >= 0.05 else 'none'}"
+        for e, m in enumerate(r.rows.w @ r.rows.r)
+        if m < 10
+    ]
     if small and r.model.fit.k > 1:
         out.add(Block("warning", f"Few rows: of the rows of this page {' and '.join(small)}."))
     if not out.rows:
@@ -67,7 +72,8 @@ def fitted(r: Material) -> Section:
     else:
         facts.append(("Experts' columns", ", ".join(design.expert_names) or "none"))
         facts.append(("Gate's columns", ", ".join(design.gate_names) or "none"))
-    out.add(Block("facts", [*facts, *r.parts.facts]))
+    told = [(name, re.sub(r" {2,}", ", ", text)) for name, text in r.parts.facts]  # a page closes gaps up
+    out.add(Block("facts", [*facts, *told]))
     return out
 
 
@@ -79,18 +85,13 @@ def how_many(r: Material) -> Section:
         told = f"The number of experts, {k}, was given: no other was tried."
         out.add(Block("text", told))
     else:
-        told = f"Of {len(table)} candidates the one with {k} expert{'s' if k > 1 else ''} was chosen."
-        out.add(Block("text", told))
-        marks = (
-            {"choice": ["chosen" if c else "" for c in table["chosen"]]} if "chosen" in table.columns else {}
-        )
-        cells = {HEADS.get(n, n): c for n, c in table.columns.items() if n != "chosen"}
+        out.add(Block("text", _chosen(table, k)))
         figure = None
         if "k" in table.columns and len(set(table["k"])) > 1 and set(CRITERIA) & set(table.columns):
             figure = r.figure(
                 lambda: CriteriaDisplay(table), "Criteria by the number of experts; smaller is better."
             )
-        out.add(Block("table", Table({**marks, **cells})[:ROWS], "All candidates", 2))
+        out.add(_candidates(table))
         out.add(figure)
     for choice in r.choices:
         kind = {Djump: JumpDisplay, DDSE: SlopeDisplay}.get(type(choice), DendrogramDisplay)
@@ -99,6 +100,43 @@ def how_many(r: Material) -> Section:
         else:
             out.add(r.figure(lambda c=choice, d=kind: d(c), "What chose the number of experts."))
     return out
+
+
+def _chosen(table: Table, k: int) -> str:
+    """What was chosen, and by what: the criteria that are smallest there."""
+    at = table["chosen"].index(True) if "chosen" in table.columns and True in table["chosen"] else None
+    if "alpha" in table.columns:
+        what = "" if at is None else f", {table['alpha'][at]:.4g},"
+        told = f"{len(table)} strengths of the penalty were tried, and one{what} was chosen"
+    else:
+        told = f"{len(table)} candidates were tried, and one with {k} expert{'s' if k > 1 else ''} was chosen"
+    best = [
+        SAID[name]
+        for name in (*CRITERIA, "ebic")
+        if at is not None and name in table.columns and _smallest(table[name]) == at
+    ]
+    if len(best) < 2:
+        return f"{told}: {best[0]} is smallest there." if best else f"{told}."
+    return f"{told}: {', '.join(best[:-1])} and {best[-1]} are smallest there."
+
+
+def _smallest(cells: list[Any]) -> int | None:
+    """The place of the smallest number."""
+    known = [(v, i) for i, v in enumerate(cells) if v is not None]
+    return min(known)[1] if known else None
+
+
+def _candidates(table: Table) -> Block:
+    """All candidates, or so many of them as are read, evenly spread; the chosen one is among them."""
+    n = len(table)
+    chosen = [bool(c) for c in table["chosen"]] if "chosen" in table.columns else [False] * n
+    kept = [i for i in range(n) if n <= ROWS or not i % -(-n // ROWS) or chosen[i]]
+    marks = {"choice": ["chosen" if chosen[i] else "" for i in kept]} if any(chosen) else {}
+    cells = {
+        SAID.get(name, name): [c[i] for i in kept] for name, c in table.columns.items() if name != "chosen"
+    }
+    caption = "All candidates" if len(kept) == n else f"{len(kept)} of the {n} candidates"
+    return Block("table", Table({**marks, **cells}), caption, 4 if "alpha" in table.columns else 2)
 
 
 def search(r: Material) -> Section:

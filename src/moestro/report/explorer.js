@@ -377,10 +377,21 @@
       svg("path", box, { d: path.join("") + "L" + at(grid.length - 1) + " " + (H - 24) + "L10 " + (H - 24) + "Z", "class": "area" });
     }
     svg("line", box, { x1: 10, x2: W - 10, y1: H - 24, y2: H - 24, "class": "axis" });
-    [0, 0.25, 0.5, 0.75, 1].forEach(function (share) {
-      var text = svg("text", box, { x: 10 + (W - 20) * share, y: H - 6, "text-anchor": share === 0 ? "start" : share === 1 ? "end" : "middle" });
-      text.textContent = short(low + wide * share);
+    ticks(low, low + wide, discrete).forEach(function (v) {
+      var x = 10 + (W - 20) * (v - low) / wide;
+      svg("line", box, { x1: x, x2: x, y1: H - 24, y2: H - 20, "class": "axis" });
+      svg("text", box, { x: x, y: H - 6, "text-anchor": x < 30 ? "start" : x > W - 30 ? "end" : "middle" }).textContent = short(v);
     });
+  }
+
+  // Four to eight round numbers between two ends; whole ones where the response counts.
+  function ticks(low, high, whole) {
+    var rough = (high - low) / 6, size = Math.pow(10, Math.floor(Math.log10(rough)));
+    var step = size * [1, 2, 5, 10].find(function (m) { return m * size >= rough * 0.999; });
+    if (whole) { step = Math.max(1, step); }
+    var found = [];
+    for (var i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) { found.push(Number((i * step).toPrecision(12))); }
+    return found;
   }
 
   function bars(box, names, shares, colors) {

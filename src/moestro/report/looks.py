@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def gate(r: Material) -> Section:
         out.add(r.figure(lambda: GateMapDisplay.of(r.model, r.rows), caption, (5.6, 4.6)))
     elif found:
         caption = f"Weights of the experts along {found[0]}."
-        out.add(r.figure(lambda: GateDisplay.of(r.model), caption))
+        out.add(r.figure(lambda: GateDisplay.of(r.model, found[0], r.rows.ends(r.model, found[0])), caption))
     elif r.model.fit.k > 1:
         out.add(Block("text", "The gate has no columns: the weights are the same everywhere."))
     return out
@@ -110,8 +111,12 @@ def diagnostics(r: Material) -> Section:
             )
         )
         table = {n: c for n, c in found.shares.columns.items() if any(v is not None for v in c)}
+        table = {n.replace("_", " "): c for n, c in table.items()}
+        posteriors = {
+            re.sub(r"posterior\((\d+)\)", r"expert \1", n): c for n, c in found.posteriors.columns.items()
+        }
         out.add(
-            Block("table", found.posteriors, "Average posterior by assigned expert", 3),
+            Block("table", Table(posteriors), "Average posterior by assigned expert", 3),
             Block("table", Table(table), "Classification by expert", 3),
         )
     if r.model.classes:

@@ -10,12 +10,13 @@ import xml.etree.ElementTree as ET
 from typing import Any
 
 from ..errors import DataError, FileError
+from ..plots.base import PAPER
 from ..tables import clean
 
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 INK = "#010203"  # becomes the page's own colour of text, light or dark
 STYLE: Any = {
-    "svg.fonttype": "none", "svg.hashsalt": "moestro", "font.family": "sans-serif", "font.size": 10.0,
+    "svg.fonttype": "none", "svg.hashsalt": "moestro", "font.family": "sans-serif", "font.size": 11.0,
     "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
     "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
     "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": "medium",
@@ -74,4 +75,5 @@ def _renamed(name: str, value: str, prefix: str) -> str:
         return "#" + prefix + value[1:]
     if name == "aria-label":
         return value
-    return re.sub(r"url\(#", f"url(#{prefix}", value).replace(INK, "currentColor")
+    value = value.replace(INK, "currentColor").replace(f"stroke: {PAPER}", "stroke: var(--card, #ffffff)")
+    return re.sub(r"url\(#", f"url(#{prefix}", value)

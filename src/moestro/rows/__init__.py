@@ -2,7 +2,7 @@
 
 from .elsewhere import Reader, RowsElsewhere, read_elsewhere
 from .groups import Groups, encode_groups, sort_groups
-from .order import MERGE_LIMIT, merge_rows, shuffled
+from .order import MERGE_LIMIT, merge_rows, row_keys, shuffled
 from .read import read
 from .rows import Block, Rows, sample_rows
 from .scan import Scan, memory_of, read_any, read_given, refuse_whole, scan_columns, scan_formula
@@ -31,6 +31,7 @@ __all__ = [
     "read_given",
     "read_wide",
     "refuse_whole",
+    "row_keys",
     "sample_rows",
     "scan_columns",
     "scan_formula",

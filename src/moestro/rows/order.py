@@ -8,6 +8,7 @@ import numpy as np
 
 from .groups import Groups
 
+HASHED_ROWS = 8192  # at once
 MERGE_LIMIT = 5000  # rows up to which equal rows are merged and sorted before a fit
 
 
@@ -46,27 +47,35 @@ def _lexical(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return order, new
 
 
-def shuffled(
-    columns: Sequence[np.ndarray], seed: np.random.SeedSequence, groups: Groups | None = None
-) -> np.ndarray:
-    """A random order of units (u,), from their columns: they are sorted by a seeded hash of their numbers (a
-    group's is the sum of its rows'), and by a second one of how often the same unit came before."""
-    a, b = seed.generate_state(2, np.uint64)
-    with np.errstate(over="ignore"):
-        key = mixed(_bits(columns[0]), a)
-        for j, column in enumerate(columns[1:]):
-            key = mixed(key + _bits(column), a + np.uint64(2 * j + 1))
-        if groups is not None:
-            key = groups.sum(key)
-        ordered = np.sort(key)
-        if (ordered[1:] != ordered[:-1]).all():  # no unit came before: the second hash of each is its own
-            return np.argsort(mixed(key, b))
+def row_keys(columns: Sequence[np.ndarray], groups: Groups | None = None) -> np.ndarray:
+    """A hash of each unit, uint64 (u,): of its numbers in the columns (n,), a group's the sum of its rows',
+    and of how often the same unit came before."""
+    n = len(columns[0])
+    key = np.zeros(n, dtype=np.uint64)
+    for start in range(0, n, HASHED_ROWS):  # columns of a few rows are near in memory
+        at = slice(start, start + HASHED_ROWS)
+        for j, column in enumerate(columns):
+            key[at] = mixed(key[at] + _bits(column[at]), np.uint64(2 * j + 1))
+    if groups is not None:
+        key = groups.sum(key)
+    ordered = np.sort(key)
+    if (ordered[1:] == ordered[:-1]).any():
         order = np.argsort(key, kind="stable")
-        ordered = key[order]
-        first = np.r_[True, ordered[1:] != ordered[:-1]]
+        first = np.r_[True, np.diff(key[order]) != 0]
         start = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
-        again = (np.arange(len(order)) - start).astype(np.uint64)
-        return order[np.argsort(mixed(ordered + again, b), kind="stable")]
+        key[order] += mixed((np.arange(len(order)) - start).astype(np.uint64), np.uint64(0))
+    return key
+
+
+def shuffled(keys: np.ndarray, seed: np.random.SeedSequence, most: int | None = None) -> np.ndarray:
+    """A random order (u,) of units that depends on what is in them, not on where they stand: by a seeded hash
+    of their `row_keys`. Where `most` is given, only so many of the first are in their place."""
+    place = mixed(keys, seed.generate_state(1, np.uint64)[0])
+    if most is None or 2 * most >= len(keys):
+        return np.argsort(place, kind="stable")
+    order = np.argpartition(place, most)
+    order[:most] = order[:most][np.argsort(place[order[:most]], kind="stable")]
+    return order
 
 
 def _bits(column: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..design.scaling import Scaling
 from .groups import Groups, merge_groups
-from .order import merge_rows, shuffled
+from .order import merge_rows, row_keys, shuffled
 
 LOOKED_AT = 100_000  # rows that say how the response was rounded
 
@@ -275,12 +275,19 @@ class Rows:
     def on(self, x_scaling: Scaling, z_scaling: Scaling, y_center: float, y_scale: float) -> Rows:
         """The same rows with another scaling; those that are distinct are not looked for again."""
         out = replace(self, x_scaling=x_scaling, z_scaling=z_scaling, y_center=y_center, y_scale=y_scale)
+        if "_keys" in self.__dict__:
+            out.__dict__["_keys"] = self._keys
         if "_merged" in self.__dict__:
             out.__dict__["_merged"] = self._merged.on(x_scaling, z_scaling, y_center, y_scale)
         return out
 
+    @cached_property
+    def _keys(self) -> np.ndarray:
+        columns = [self.y, *self.inputs.T, *(() if self.z is None else self.z.T)]
+        return row_keys(columns, self.groups)
 
-def sample_rows(rows: Rows, seed: np.random.SeedSequence) -> np.ndarray:
-    """A random order of the units that depends on what is in them, not on where they stand: indices (u,)."""
-    columns = [rows.y, *rows.inputs.T, *(() if rows.z is None else rows.z.T)]
-    return shuffled(columns, seed, rows.groups)
+
+def sample_rows(rows: Rows, seed: np.random.SeedSequence, most: int | None = None) -> np.ndarray:
+    """A random order of the units that depends on what is in them, not on where they stand: indices (u,), of
+    which the first `most` are in their place."""
+    return shuffled(rows._keys, seed, most)

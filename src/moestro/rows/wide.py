@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from ..design import Design, Scaling, Units, fit_scaling
 from ..design.scaling import LARGEST
 from ..errors import DataError
-from .order import MERGE_LIMIT, merge_rows, shuffled
+from .order import MERGE_LIMIT, merge_rows, row_keys, shuffled
 from .read import Scalable, check_units
 
 BLOCK = 8192
@@ -136,10 +136,10 @@ class WideRows:
         w = None if self.w is None else self.w[rows]
         return replace(self, experts=experts, gate=gate, y=self.y[rows], w=w)
 
-    def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray:
-        """A random order of the rows that depends on what is in them, not on where they stand."""
+    def shuffled(self, seed: np.random.SeedSequence, most: int | None = None) -> np.ndarray:
+        """A random order of the rows, as `sample_rows`."""
         few = np.arange(min(self.experts.d, HASHED))
-        return shuffled([self.y, *self.experts.columns(few).T], seed)
+        return shuffled(row_keys([self.y, *self.experts.columns(few).T]), seed, most)
 
 
 def read_wide(

@@ -5,7 +5,7 @@ from .audit import Said, audited
 from .candidates import distinct
 from .evidence import Evidence
 from .fit import Fit, entropy, history
-from .options import RANKINGS, Options, Progress, seed_sequence
+from .options import RANKINGS, Options, Progress, Until, seed_sequence
 from .path import check_options, fit_path, fit_problem
 from .problem import SEARCH_ROWS, Defaults, End, Problem, budget_of
 from .starts import STRATEGIES, auto_starts
@@ -22,6 +22,7 @@ __all__ = [
     "Problem",
     "Progress",
     "Said",
+    "Until",
     "audited",
     "auto_starts",
     "budget_of",

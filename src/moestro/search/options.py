@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 Progress = Callable[[str, int, int, str], None]
+Until = Callable[[float | None, int], bool]
 RANKINGS = ("usable", "likelihood")
 
 
@@ -40,6 +41,10 @@ class Options:
         Start from `initial` alone, and leave the order of the experts.
     box : float or None
         Bound of gate and expert coefficients on scaled columns; None takes the gate's and the family's own.
+    until : callable (best, waves) -> bool, or None
+        Asked after the starts and after each wave of moves whether the search ends before its evidence ends
+        it: `best` is the log-likelihood of the best usable optimum so far, None where there is none or only a
+        part of the rows is searched, `waves` how many there were. With it, numbered starts move too.
     rank_by : {"usable", "likelihood"}
         What chooses among local maxima: the likelihood of usable ones, or the likelihood alone.
     nested : bool
@@ -61,11 +66,12 @@ class Options:
     rank_by: str = "usable"
     nested: bool = True
     progress: Progress | None = None
+    until: Until | None = None
 
     @property
     def explores(self) -> bool:
         """Whether the search moves between optima and counts how often it finds them."""
-        return self.n_starts == "auto" and not self.only_initial
+        return (self.n_starts == "auto" or self.until is not None) and not self.only_initial
 
     def ticker(self, stage: str, total: int) -> Callable[[], None]:
         """A function that reports one more piece of `total` done."""

@@ -149,7 +149,10 @@ def _levels(problem: Problem, seed: np.random.SeedSequence) -> tuple[list[Proble
     levels: list[Problem] = []
     judge: Problem | None = None
     size, at_hand = problem.search_rows, problem.at_hand
-    order = problem.shuffled(seed) if size * 2 < problem.n else None
+    largest = size
+    while largest * LEVEL_GROWTH * 2 < problem.n:
+        largest *= LEVEL_GROWTH
+    order = problem.shuffled(seed, max(2 * size, largest)) if size * 2 < problem.n else None
     while order is not None and size * 2 < problem.n:
         size = min(size, at_hand)
         units = size * len(order) // at_hand

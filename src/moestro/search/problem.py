@@ -163,8 +163,8 @@ class Problem(Protocol):
 
     def simpler(self) -> Problem | None: ...  # a model within this one whose optimum is a start
 
-    # a random order (u,) of the units at hand
-    def shuffled(self, seed: np.random.SeedSequence) -> np.ndarray: ...
+    # a random order (u,) of the units at hand, of which the first `most` are in their place
+    def shuffled(self, seed: np.random.SeedSequence, most: int | None = None) -> np.ndarray: ...
 
     def subset(self, rows: np.ndarray) -> Problem: ...  # of these units at hand
 

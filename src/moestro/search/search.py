@@ -62,17 +62,25 @@ def explore(
         report(ended=True)
         return
     report()
-    stale = 0
+    stale = waves = 0
     while stage.passes < allowed:
         if stale and stale >= patience(stage):
+            break
+        if options.until is not None and options.until(_usable(stage), waves):
             break
         before = stage.optima.known[0].key
         _wave(stage, np.random.default_rng(moves.spawn(1)[0]))
         after = stage.optima.known[0].key
         better = after[0] > before[0] or after[1] > before[1] + 1e-3
-        stale = 0 if better else stale + 1
+        stale, waves = 0 if better else stale + 1, waves + 1
         report()
     report(ended=True)
+
+
+def _usable(stage: Stage) -> float | None:
+    """Log-likelihood of the best optimum, where it is usable and all rows are searched."""
+    best = stage.optima.known[0]
+    return best.best.value if best.key[0] == 2 and stage.judge is None else None
 
 
 def so_far(stage: Stage) -> str:

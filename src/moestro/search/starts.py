@@ -36,7 +36,21 @@ def kmeans(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray
         one = (label[:, None] == np.arange(k)) * w[:, None]
         mass = one.sum(axis=0)
         centers = np.where(mass[:, None] > 0, one.T @ points / np.maximum(mass, 1e-300)[:, None], centers)
+    return _memberships(label, k)
+
+
+def _memberships(label: np.ndarray, k: int) -> np.ndarray:
+    """Ones (n, k) at the labels (n,)."""
     return np.asarray(label[:, None] == np.arange(k), dtype=float)
+
+
+def _slices(rng: np.random.Generator, along: np.ndarray, w: np.ndarray, k: int) -> np.ndarray:
+    """Labels (n,) of k slices of `along` (n,) with random shares of the weight."""
+    order = np.argsort(along, kind="stable")
+    cuts = np.cumsum(rng.dirichlet(np.full(k, 4.0)))[:-1]
+    label = np.empty(len(along), dtype=int)
+    label[order] = np.searchsorted(cuts, np.cumsum(w[order]) / w.sum())
+    return label
 
 
 def segments(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray, k: int) -> np.ndarray:
@@ -45,12 +59,8 @@ def segments(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarr
     direction = rng.standard_normal(columns.shape[1])
     if rng.random() < 0.5:  # along one column: gates often turn on one
         direction = np.eye(columns.shape[1])[rng.integers(columns.shape[1])]
-    order = np.argsort(columns @ direction, kind="stable")
-    cuts = np.cumsum(rng.dirichlet(np.full(k, 4.0)))[:-1]
-    position = np.cumsum(w[order]) / w.sum()
-    label = np.empty(len(x), dtype=int)
-    label[order] = rng.permutation(k)[np.searchsorted(cuts, position)]
-    return np.asarray(label[:, None] == np.arange(k), dtype=float)
+    label = _slices(rng, columns @ direction, w, k)
+    return _memberships(rng.permutation(k)[label], k)
 
 
 def patches(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray, k: int) -> np.ndarray:
@@ -112,12 +122,7 @@ def residuals(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndar
     scaled = features * root
     fit = np.linalg.solve(scaled.T @ scaled + ridge, scaled.T @ (y * root[:, 0]))
     tilt = x @ rng.standard_normal(x.shape[1]) * (0.5 * rng.random()) if x.shape[1] else 0.0
-    order = np.argsort(y - features @ fit + tilt, kind="stable")
-    cuts = np.cumsum(rng.dirichlet(np.full(k, 4.0)))[:-1]
-    position = np.cumsum(w[order]) / w.sum()
-    label = np.empty(len(x), dtype=int)
-    label[order] = np.searchsorted(cuts, position)
-    return np.asarray(label[:, None] == np.arange(k), dtype=float)
+    return _memberships(_slices(rng, y - features @ fit + tilt, w, k), k)
 
 
 def scatter(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray, k: int) -> np.ndarray:

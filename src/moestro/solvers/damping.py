@@ -20,9 +20,9 @@ def after_step(lam: Any, ratio: Any, least: float = 0.0) -> Any:
     return np.maximum(np.where(ratio > GOOD, lam / SHRINK, np.where(ratio > POOR, lam, lam * RAISE)), least)
 
 
-def after_refusal(lam: Any, least: float = FLOOR) -> Any:
+def after_refusal(lam: Any) -> Any:
     """lam after a step that was refused."""
-    return np.maximum(lam * GROWTH, least)
+    return np.maximum(lam * GROWTH, FLOOR)
 
 
 def damped_step(

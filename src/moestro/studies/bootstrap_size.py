@@ -19,24 +19,26 @@ QUICK = {"n_replicates": 19, "n_starts": 3}  # at smoke scale
 APART = ((2.0, 2.0, 0.7), (-2.0, -1.0, 1.0))
 CLOSE = ((0.6, 0.6, 0.7), (-0.6, -0.3, 1.0))
 THIRD, FAR = (0.0, 0.0, 0.8), (0.0, -3.0, 0.8)
-TRUTHS = {
-    "two apart": (APART, 1),
-    "two that overlap": (CLOSE, 1),
-    "two apart, three columns": (APART, 3),
-    "a third between": ((*APART, THIRD), 1),
-    "a third far": ((*APART, FAR), 1),
+TRUTHS = {  # experts, columns; rows and data sets at paper scale, so that the whole takes an hour of one core
+    "two apart": (APART, 1, 300, 500),
+    "two that overlap": (CLOSE, 1, 300, 200),
+    "two apart, three columns": (APART, 3, 1000, 100),
+    "a third between": ((*APART, THIRD), 1, 300, 50),
+    "a third far": ((*APART, FAR), 1, 300, 50),
 }
 SHARE = 0.15  # of a third expert
 
 
 def arms(protocol: str, scale: str) -> list[Arm]:
     """Two experts, where 5 % are to be rejected, and three, where all are."""
-    sizes, replicates = ((200,), 2) if scale == "smoke" else ((300, 1000), 500)
-    options = QUICK if scale == "smoke" else {}
+    smoke = scale == "smoke"
     return [
-        Arm(name, 3, sizes, replicates, {"experts": list(map(list, experts)), "columns": d}, dict(options))
-        for name, (experts, d) in TRUTHS.items()
-    ]
+        Arm(
+            name, 3, (200,) if smoke else (n,), 2 if smoke else sets,
+            {"experts": list(map(list, experts)), "columns": d}, dict(QUICK) if smoke else {},
+        )
+        for name, (experts, d, n, sets) in TRUTHS.items()
+    ]  # fmt: skip
 
 
 def check(arm: Arm) -> None:

@@ -132,7 +132,9 @@ def run_plan(
         path = folder / LINES
         done = {(r["arm_index"], r["n"], r["replicate"]) for r in read_rows(folder)}
         todo = [cell for cell in plan.cells() if cell not in done]
-        todo.sort(key=lambda cell: -cell[1])  # large ones first: no process is left alone with one at the end
+        # The replicates in turn: a run that is stopped early has all arms, with fewer of them. In each the
+        # large ones first: no process is left alone with one at the end.
+        todo.sort(key=lambda cell: (cell[2], -cell[1]))
         total = sum(cell[1] for cell in plan.cells())
         finished = total - sum(cell[1] for cell in todo)
         tell = progress or (lambda done, total: None)

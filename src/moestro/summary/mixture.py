@@ -60,7 +60,7 @@ def _what(model: FittedModel, e: int, coefficients: np.ndarray) -> str:
     if family.ordered:
         p = family.mean(eta)
         says = " or ".join(f"{units.classes[c]} ({p[c]:.0%})" for c in np.argsort(-p)[:2] if p[c] >= 0.15)
-        return _driven(f"at the average input it predicts {says}", slopes[0], units.expert_names)
+        return _driven(f"at the average input, it predicts {says}", slopes[0], units.expert_names)
     if family.labels:
         p = family.mean(eta)
         top = np.argsort(-p)[:2]
@@ -74,11 +74,11 @@ def _what(model: FittedModel, e: int, coefficients: np.ndarray) -> str:
             if c
         ]
         drive = " and ".join(parts)
-        first = f"at the average input it predicts {says}"
+        first = f"at the average input, it predicts {says}"
         return f"{first}; {units.classes[top[0]]} becomes {drive}" if drive else first
     mean = units.y_center + units.y_scale * float(family.mean(eta))
     spread = units.y_scale * math.sqrt(float(family.variance(eta)))
-    known = ", without its offset," if model.design.known else ""
+    known = ", without its offset," if model.design.known else ","
     first = f"at the average input{known} {units.response} is about {mean:.4g} ± {spread:.2g}"
     return _driven(first, slopes[0], units.expert_names)
 

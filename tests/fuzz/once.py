@@ -138,3 +138,28 @@ def predictions_of_rows_without_an_offset() -> Case:
     words = {"n_experts": 1, "missing": "drop", "n_starts": 1}
     offset = np.append(np.nan, np.zeros(29))
     return made(MoERegressor, words, r.normal(size=(30, 1)), r.normal(size=30), given={"offset": offset})
+
+
+@once
+def a_shared_covariance_with_blocks_that_are_learned() -> Case:
+    r = np.random.default_rng(14)
+    y = r.normal(size=(40, 3)) @ [[1.0, 0.6, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    words = {"n_experts": 2, "n_starts": 2, "covariance": "blocks", "tied": True}
+    return made(LocatedMoERegressor, words, r.normal(size=(40, 1)), y, inference={"cov": "sandwich"})
+
+
+@once
+def a_jackknife_of_one_group() -> Case:
+    r = np.random.default_rng(15)
+    given = {"groups": np.zeros(12, dtype=int)}
+    words = {"n_experts": 1, "n_starts": 1}
+    X, y = r.normal(size=(12, 1)), r.normal(size=12)
+    return made(MoERegressor, words, X, y, given=given, inference={"cov": "jackknife"})
+
+
+@once
+def a_level_that_is_not_among_sixty() -> Case:
+    X = frame(np.array([[f"place {i % 30} of a name" for i in range(60)]], dtype=object).T)
+    y = np.random.default_rng(16).normal(size=60)
+    new = np.array([["elsewhere"]], dtype=object)
+    return Case(MoERegressor, {"random_state": 0, "n_experts": 1}, X, y, new)

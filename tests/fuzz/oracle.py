@@ -142,6 +142,7 @@ def _consistent(model: Any, case: Case, folder: str) -> None:
             out = np.asarray(out)
             if model.missing == "drop":  # NaN where a value is missing
                 here = ~np.isnan(np.asarray(offset.get("offset", np.zeros(len(rows))), dtype=float))
+                here &= rows is X or ~np.isnan(case.new).any(axis=1)
                 out = out[_whole(out) if rows is X else here]
             if out.dtype.kind == "f" and not np.isfinite(out).all():
                 raise Broken(f"{name} is not finite")
@@ -185,7 +186,7 @@ def _numbers(model: Any, case: Case, status: Any, ll: float) -> None:
         return
     located = isinstance(model, LocatedMoERegressor)
     words = {} if located else {n: case.given[n] for n in ("groups", "offset") if n in case.given}
-    y = np.ravel(y) if np.shape(y)[1:] == (1,) else y
+    y = np.ravel(y) if np.shape(y)[1:] == (1,) and not located else y
     density = _attempt(lambda: model.joint_log_density(X, y) if located else model.log_density(X, y, **words))
     r = _attempt(lambda: model.responsibilities(X, y, **words, **_per_unit(case)))
     w = _unit_weights(case)

@@ -15,6 +15,7 @@ from ..errors import DataError
 from .frames import as_frame, each, missing, refuse_numbers_as_text
 
 MOST = 1000  # levels of a column without a formula
+SHOWN = 10  # of them in an error
 
 Levels = Mapping[str, tuple[Any, ...]]
 
@@ -118,9 +119,10 @@ def refuse_unseen(name: str, values: list[Any], levels: tuple[Any, ...]) -> None
     seen = frozenset(levels)
     unseen = [v for v in values if v not in seen]
     if unseen:
+        known = ", ".join(map(str, levels[:SHOWN])) + (", ..." if len(levels) > SHOWN else "")
         raise DataError(
             f"column '{name}' has the level '{unseen[0]}', which was not seen in fitting: "
-            f"the known levels are {', '.join(map(str, levels))}"
+            f"the known levels are {known}"
         )
 
 

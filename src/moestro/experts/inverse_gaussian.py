@@ -14,6 +14,8 @@ from .base import predictor_bounds
 from .gaussian import LOG_2PI
 from .positive import LOG_MEAN_BOUND, Positive, log_mean, mean_of
 
+LOG_LARGEST = 709.0  # logarithm of a number that is still one
+
 PHI_BOUNDS = (1e-12, 1e12)  # per unit of the response
 
 
@@ -62,7 +64,7 @@ class InverseGaussian(Positive):
         return mean_of(eta)
 
     def variance(self, eta: np.ndarray) -> np.ndarray:
-        return np.exp(eta[..., 1]) * mean_of(eta) ** 3
+        return np.exp(np.minimum(eta[..., 1] + 3.0 * eta[..., 0], LOG_LARGEST))
 
     def sample(self, eta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return rng.wald(mean_of(eta), np.exp(-eta[..., 1]))

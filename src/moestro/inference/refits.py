@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
-from ..errors import DataError
+from ..errors import DataError, quiet
 from ..solvers.pool import quietly
 from .clusters import Joint
 from .request import Request
@@ -35,6 +35,8 @@ def weights_of(request: Request, w: np.ndarray, codes: np.ndarray) -> Iterator[n
     """
     used = np.unique(codes[w > 0])
     if request.kind == "jackknife":
+        if len(used) < 2:
+            raise DataError("the jackknife leaves out each row, group or cluster once, and there is one only")
         for code in used:
             yield np.where(codes == code, 0.0, w)
         return
@@ -90,5 +92,6 @@ def deviations(kind: str, draws: np.ndarray) -> np.ndarray:
 
 def covariance_of(kind: str, draws: np.ndarray) -> np.ndarray:
     """Covariance (m, m) of the refits' numbers (G, m)."""
-    root = deviations(kind, draws)
-    return root @ root.T
+    with quiet():  # units of 1e150: a number beyond doubles is none, and is told so
+        root = deviations(kind, draws)
+        return root @ root.T

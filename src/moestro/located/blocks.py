@@ -22,23 +22,28 @@ MOST = 24  # partitions that are fitted, spread evenly over the dimensions where
 
 
 def partitions(data: Data, k: int, fit: LocatedFit, most: int) -> list[tuple[Partition, ...]]:
-    """The sub-collection: one partition a component for each threshold, no block as large as its cluster."""
-    D = data.v.shape[1]
+    """The sub-collection: one partition a component for each threshold, no block as large as its cluster; of
+    components that share their covariance one partition, from the residuals of all."""
+    D, shared = data.v.shape[1], fit.specification.tied
+    alone: tuple[Partition, ...] = tuple(_cut(None, D) for _ in range(1 if shared else k))
     if D == 1:
-        return [tuple(_cut(None, D) for _ in range(k))]
+        return [alone]
     r = data.responsibilities(fit.fitted)
     label = r.argmax(axis=1)
     problem: Any = data.problem(fit.specification, k)
     parameters = problem.em(problem.statistics(r)[None], None)[0][0]
-    trees, rows = [], []
+    weights = np.ones(len(label)) if data.weights is None else data.weights
+    clusters = []
     for e in range(k):
-        at = np.flatnonzero((label == e) if data.weights is None else (label == e) & (data.weights > 0))
-        rows.append(len(at))
-        trees.append(
-            _tree(problem.residuals(parameters, e, at), None if data.weights is None else data.weights[at])
-        )
+        at = np.flatnonzero((label == e) & (weights > 0))
+        residual, w = problem.residuals(parameters, e, at), weights[at]
+        clusters.append((residual - np.average(residual, axis=0, weights=w) if len(at) else residual, w))
+    if shared:
+        residuals, given = zip(*clusters, strict=True)
+        clusters = [(np.concatenate(residuals), np.concatenate(given))]
+    trees, rows = [_tree(*one) for one in clusters], [len(w) for _, w in clusters]
     heights = np.unique(np.concatenate([t[:, 2] for t in trees]))
-    found: list[tuple[Partition, ...]] = [tuple(_cut(None, D) for _ in range(k))]
+    found = [alone]
     for h in _spread_out(heights, 8 * most):
         cuts = tuple(_cut(t, D, h) for t in trees)
         largest = [max(len(b) for b in c) for c in cuts]
@@ -56,14 +61,12 @@ def partitions(data: Data, k: int, fit: LocatedFit, most: int) -> list[tuple[Par
     return [found[i] for i in (keep if len(found) > most else range(len(found)))]
 
 
-def _tree(residual: np.ndarray, w: np.ndarray | None) -> np.ndarray:
+def _tree(centred: np.ndarray, w: np.ndarray) -> np.ndarray:
     """Single linkage by 1 - |correlation|: its cuts are the connected components of the thresholded graph."""
-    D = residual.shape[1]
-    if len(residual) < 2 or D < 2:
+    D = centred.shape[1]
+    if len(centred) < 2 or D < 2:
         return np.zeros((0, 4))
-    centred = residual - np.average(residual, axis=0, weights=w)
-    weighted = centred if w is None else centred * w[:, None]
-    S = weighted.T @ centred
+    S = (centred * w[:, None]).T @ centred
     sd = np.sqrt(np.maximum(np.diag(S), 1e-300))
     gap = np.clip(1.0 - np.abs(S / np.outer(sd, sd)), 0.0, 1.0)
     np.fill_diagonal(gap, 0.0)

@@ -84,6 +84,8 @@ class Blocks(Structure):
     def __post_init__(self) -> None:
         if not self.partitions:
             raise DataError("block-diagonal covariances need at least one partition of the columns")
+        if self.tied and len(set(self.partitions)) > 1:
+            raise DataError("tied covariances have one partition of the columns: give one, or tied=False")
 
     def of(self, e: int) -> Partition:
         """The partition of component e, counted through all runs."""

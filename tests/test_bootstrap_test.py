@@ -13,7 +13,7 @@ from moestro.inference.bootstrap_test import bootstrap_test as drawn_test
 from moestro.inference.refitted import simulated
 from moestro.problems import fit_mixture
 from moestro.search import Options
-from moestro.studies.bootstrap_size import APART, draw
+from moestro.studies.bootstrap_size import APART, draw, share
 
 FEW = {"random_state": 0, "n_jobs": 1}
 
@@ -103,7 +103,7 @@ def test_replicates_are_searched_as_well_as_data(monkeypatch):
     rows, small, large = two._found.rows, two.fit_, three.fit_
     monkeypatch.setattr(bt, "REACH", np.inf)
     ratio = bt.mixture_ratio(small, replace(large, log_likelihood=1e6), rows)  # all waves
-    seeds = np.random.SeedSequence(3).spawn(8)
+    seeds = np.random.SeedSequence(3).spawn(14)
     whole = []
     for own in seeds:
         draws, search = own.spawn(2)
@@ -112,8 +112,17 @@ def test_replicates_are_searched_as_well_as_data(monkeypatch):
             fit_mixture(a.model, fresh, Options(seed=search, initial=(a.theta,))) for a in (small, large)
         )
         whole.append(bt.likelihood_ratio(low, high))
-    again = np.random.SeedSequence(3).spawn(8)  # a SeedSequence counts what it spawned
+    again = np.random.SeedSequence(3).spawn(14)  # a SeedSequence counts what it spawned
     assert np.mean([ratio(own) for own in again]) >= 0.95 * np.mean(whole)
+
+
+@pytest.mark.parametrize(
+    ("ones", "of", "text"),
+    [(0, 10, "0.0 [0.0, 27.8]"), (25, 500, "5.0 [3.4, 7.3]"), (10, 10, "100.0 [72.2, 100.0]"), (0, 0, "")],
+)
+def test_rejections_have_wilsons_interval(ones, of, text):
+    """As statsmodels' proportion_confint has it."""
+    assert share([1.0] * ones + [0.0] * (of - ones)) == text
 
 
 @pytest.mark.study

@@ -305,7 +305,10 @@ def fields_close(a, b, tolerance):
 class TestNative:
     """The compiled sums against the readable ones."""
 
-    @pytest.mark.parametrize(("k", "d", "e"), [(1, 2, 1), (2, 0, 3), (3, 2, None), (3, 9, 0), (5, 2, 1)])
+    @pytest.mark.parametrize(
+        ("k", "d", "e"),
+        [(1, 2, 1), (2, 0, 3), (3, 2, None), (3, 9, 0), pytest.param(5, 2, 1, marks=pytest.mark.slow)],
+    )
     @pytest.mark.parametrize("sizes", MANY)
     def test_native_equals_array(self, name, k, d, e, sizes):
         for weights in (True, False):

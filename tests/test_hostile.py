@@ -17,6 +17,7 @@ from moestro.cli import main
 from moestro.design.files import read_frame
 from moestro.errors import FileError
 from moestro.located import LocatedMeasure
+from moestro.penalties import L1
 from moestro.reading import CONTAINERS, DEPTH, KEYS, SIZE, VALUES, parse_json
 from moestro.studies.runner import read_design, read_rows
 from mutations import mutated
@@ -55,7 +56,8 @@ MODELS = {
                         .fit(*classes()), classes()[0]),
     "ddse": lambda: (MoERegressor("ddse", max_experts=5, n_starts=1, random_state=0)
                      .fit(*two_lines(60)), two_lines(60)[0]),
-    "penalised": lambda: (MoERegressor(2, penalty="l1").fit(*two_lines(60)), two_lines(60)[0]),
+    "penalised": lambda: (MoERegressor(2, penalty=L1(0.05), n_starts=1)
+                          .fit(*two_lines(60)), two_lines(60)[0]),
     "formula": by_formula,
     "located": lambda: (LocatedMoERegressor(2, n_starts=1, random_state=0, student=True)
                         .fit(*several()), several()[0]),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from conftest import two_lines
-from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor, compare
+from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor, bootstrap_test, compare
 from moestro.errors import SearchWarning
 from moestro.inference.classification import Classification, profile_means
 from moestro.inference.hypotheses import HypothesisTest
@@ -198,6 +198,50 @@ def test_what_is_refused(name):
     moe, x, y = FITS[name]()
     refused = {q for q in QUESTIONS if q != "summary" and isinstance(answer(q, moe, x, y), str)}
     assert refused == REFUSED[name] | NEVER
+
+
+WRONG = {
+    "level": lambda m, x: m.inference(level=2),
+    "level in words": lambda m, x: m.inference(level="95 %"),
+    "covariance": lambda m, x: m.inference("HC3"),
+    "no clusters": lambda m, x: m.inference("cluster"),
+    "few clusters": lambda m, x: m.inference("cluster", cluster=[1, 2]),
+    "one cluster": lambda m, x: m.inference("cluster", cluster=np.zeros(60)),
+    "population": lambda m, x: m.inference("survey", fpc=-1),
+    "one refit": lambda m, x: m.inference("bootstrap", n_bootstrap=1),
+    "refits in words": lambda m, x: m.inference("bootstrap", n_bootstrap="many"),
+    "interval": lambda m, x: m.inference("bootstrap", interval="best", **SEEDED),
+    "hypothesis": lambda m, x: m.wald_test("x = y"),
+    "no hypothesis": lambda m, x: m.wald_test(),
+    "no such expert": lambda m, x: m.profile("x0", expert=9),
+    "no such part": lambda m, x: m.margins(x, of="experts"),
+    "no such kind": lambda m, x: m.margins(x, kind="slope"),
+    "no such column": lambda m, x: m.margins(x, at={"wealth": 1.0}),
+    "nothing": lambda m, x: m.margins(x, at={"x0": None}),
+    "one end": lambda m, x: m.margins(x, kind="contrasts", contrasts={"x0": 1.0}),
+    "no response": lambda m, x: m.assign(x),
+    "no estimator": lambda m, x: compare(m, "two experts"),
+    "no larger one": lambda m, x: bootstrap_test(m, None),
+    "no replicate": lambda m, x: bootstrap_test(m, m, n_replicates=0),
+}
+
+
+@pytest.mark.parametrize("kind", [counts, located])
+def test_a_wrong_word_is_refused_in_one_clear_line(kind):
+    moe, x, _ = kind()
+    for what, ask in WRONG.items():
+        with pytest.raises(DataError) as error:
+            ask(moe, x)
+        assert "\n" not in str(error.value) and len(str(error.value)) < 250, what
+
+
+def test_no_rows_have_no_margins():
+    pytest.importorskip("formulaic")
+    x, y = two_lines(60)
+    moe = MoERegressor.from_formula("y ~ x", {"x": x[:, 0], "y": y}, n_experts=1)
+    for ask in (moe.margins, moe.bands):
+        with pytest.raises(DataError, match="X is empty"):
+            ask({"x": []})
 
 
 def test_weight_two_is_a_row_written_twice():

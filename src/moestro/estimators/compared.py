@@ -18,6 +18,7 @@ from ..solvers import StatusKind
 from ..summary import Comparison, comparison
 from ..summary.comparison import refuse_different
 from ..threads import thread_count
+from .trust import Trust
 
 
 def bootstrap_test(
@@ -83,7 +84,7 @@ def vuong_test(smaller: Any, larger: Any) -> VuongTest:
 
 def _tested(smaller: Any, larger: Any, what: str) -> tuple[Any, Any, Any, Any]:
     """Both models and their rows; refuses fits of other data, and weighted ones."""
-    a, b = smaller._fitted(), larger._fitted()
+    a, b = _models((smaller, larger))
     _comparable(smaller, larger)
     rows, other = smaller._found.rows, larger._found.rows
     if rows is None or other is None:
@@ -129,9 +130,16 @@ def compare(
     [3, 8]
     """
     names = [f"({i})" for i in range(1, len(fits) + 1)] if names is None else list(names)
-    models = [fit._fitted() for fit in fits]
+    models = _models(fits)
     refuse_different(models, names)
     return comparison(models, [fit._trusted(cov)[0] for fit in fits], names, below)
+
+
+def _models(fits: Sequence[Any]) -> list[Any]:
+    for fit in fits:
+        if not isinstance(fit, Trust):
+            raise DataError(f"fitted estimators are compared, got {type(fit).__name__}")
+    return [fit._fitted() for fit in fits]
 
 
 def _data(rows: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

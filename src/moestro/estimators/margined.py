@@ -186,7 +186,10 @@ class Margined(Described):
         design, seen = self._fitted().design, self._complete(X, offset=offset)
         X, sample_weight, offset = (seen.take(a) for a in (X, sample_weight, offset))
         given = X if isinstance(design, FormulaDesign) else self._numbers(X, offset)
-        return columns_of(design, given), sample_weight
+        data = columns_of(design, given)
+        if any(len(column) == 0 for column in data.values()):
+            raise DataError("there are no rows to speak of: X is empty")
+        return data, sample_weight
 
     def _quantities(self, of: Any) -> list[Quantity]:
         """What the parts `of` the model predict."""

@@ -136,6 +136,6 @@ def stability_selection(
     rng, n = np.random.default_rng(random_state), likelihood.rows.n
     for _ in range(n_subsamples):
         half = likelihood.take(np.sort(rng.permutation(n)[: n // 2]))
-        for i, one in enumerate(replace(chain, likelihood=half).follow(whole.alphas, whole.points)):
+        for i, one in enumerate(replace(chain, likelihood=half).follow(whole.alphas, whole.points, {})):
             counts[i, np.unique(column[one.support])] += 1.0
     return Stability(names, whole.alphas, counts / n_subsamples)

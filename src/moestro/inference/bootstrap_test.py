@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 import numpy as np
 
@@ -85,8 +86,9 @@ def bootstrap_test(
     p = (1 + exceeded) / (B + 1); where B replicates were enough, p = exceeded / B (Besag and Clifford, 1991).
     Neither depends on the number of threads.
     """
-    if n_replicates < 1 or (enough is not None and enough < 1):
-        raise DataError("n_replicates and enough must be at least 1")
+    counts = (n_replicates,) if enough is None else (n_replicates, enough)
+    if not all(isinstance(count, Integral) and count >= 1 for count in counts):
+        raise DataError("n_replicates and enough must be whole numbers of at least 1")
     observed = likelihood_ratio(smaller, larger)
     seeds = np.random.SeedSequence(seed).spawn(n_replicates)
     draws: list[float] = []

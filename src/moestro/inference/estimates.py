@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,7 @@ def among(kept: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 def critical(level: float) -> float:
     """Normal quantile of a two-sided interval."""
-    if not 0 < level < 1:
+    if not isinstance(level, Real) or not 0 < level < 1:
         raise DataError(f"level must lie between 0 and 1, got {level!r}")
     return -float(ndtri((1 - level) / 2))
 

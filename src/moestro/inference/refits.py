@@ -4,6 +4,7 @@ jackknife."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,8 @@ def weights_of(request: Request, w: np.ndarray, codes: np.ndarray) -> Iterator[n
 
 def generators(request: Request) -> Iterator[np.random.Generator]:
     """Of each draw: it depends on the seed and its number alone."""
-    if request.n_bootstrap < 2:
-        raise DataError(f"bootstrap needs at least 2 replicates, got {request.n_bootstrap}")
+    if not isinstance(request.n_bootstrap, Integral) or request.n_bootstrap < 2:
+        raise DataError(f"bootstrap needs at least 2 replicates, got {request.n_bootstrap!r}")
     for seed in np.random.SeedSequence(request.random_state).spawn(request.n_bootstrap):
         yield np.random.default_rng(seed)
 

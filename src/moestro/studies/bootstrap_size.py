@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, SearchWarning
+from ..inference.estimates import critical
 from ..tables import Table
 from .design import Arm, Row, Study, check_options
 
@@ -115,7 +116,7 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
 
 def table(rows: Sequence[Row], names: Sequence[str]) -> Table:
     """One row an arm and a size: how many experts are the truth, and per cent of the data sets in which three
-    are preferred to two, with Monte-Carlo standard errors."""
+    are preferred to two, with their intervals."""
     out: dict[str, list[Any]] = {
         n: [] for n in ("truth", "n", "data sets", "bootstrap", "adjusted Vuong", "BIC", "replicates")
     }
@@ -132,13 +133,14 @@ def table(rows: Sequence[Row], names: Sequence[str]) -> Table:
 
 
 def share(values: Sequence[float]) -> str:
-    """Per cent of ones, and its standard error sqrt(p (1 - p) / B) with two ones and two zeros added, so that
-    it is not zero where all are alike (Agresti and Coull, 1998)."""
+    """Per cent of ones, and the 95 % interval of a probability (Wilson, 1927)."""
     if not values:
         return ""
-    B = len(values)
-    p = (sum(values) + 2.0) / (B + 4.0)
-    return f"{100 * np.mean(values):.1f} ± {100 * np.sqrt(p * (1 - p) / (B + 4.0)):.1f}"
+    B, p, z = len(values), float(np.mean(values)), critical(0.95)
+    middle = (p + z**2 / (2 * B)) / (1 + z**2 / B)
+    half = z * np.sqrt(p * (1 - p) / B + (z / (2 * B)) ** 2) / (1 + z**2 / B)
+    low, high = max(middle - half, 0.0), min(middle + half, 1.0)
+    return f"{100 * p:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 STUDY = Study(
@@ -155,8 +157,8 @@ STUDY = Study(
         "Gaussian experts of one or three columns, both models searched with the defaults. Per cent of data "
         f"sets in which three experts are preferred to two: by the bootstrap test at 5 % ({REPLICATES} "
         "replicates, fewer where so many of them reached the observed ratio that the answer cannot "
-        "change), by the adjusted test of Vuong, Lo, Mendell and Rubin at 5 %, and by BIC; ± is one "
-        "Monte-Carlo standard error. With two experts as the truth a test should say 5; with three, 100. "
+        "change), by the adjusted test of Vuong, Lo, Mendell and Rubin at 5 %, and by BIC; in brackets "
+        "95 % intervals (Wilson). With two experts as the truth a test should say 5; with three, 100. "
         "`replicates` is how many were drawn on average."
     ),
 )

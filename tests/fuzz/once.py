@@ -163,3 +163,11 @@ def a_level_that_is_not_among_sixty() -> Case:
     y = np.random.default_rng(16).normal(size=60)
     new = np.array([["elsewhere"]], dtype=object)
     return Case(MoERegressor, {"random_state": 0, "n_experts": 1}, X, y, new)
+
+
+@once
+def a_variance_beyond_doubles_in_words() -> Case:
+    r = np.random.default_rng(17)
+    given = {"offset": 400.0 * r.normal(size=20)}
+    words = {"n_experts": 2, "n_starts": 1, "max_iter": 1, "family": "weibull"}
+    return made(MoERegressor, words, r.normal(size=(20, 1)), r.gamma(2.0, 1.0, 20), given=given)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..errors import quiet
 from ..fitted import FittedModel
 from ..inference import Estimates
 from .layout import short
@@ -76,10 +77,13 @@ def _what(model: FittedModel, e: int, coefficients: np.ndarray) -> str:
         drive = " and ".join(parts)
         first = f"at the average input, it predicts {says}"
         return f"{first}; {units.classes[top[0]]} becomes {drive}" if drive else first
-    mean = units.y_center + units.y_scale * float(family.mean(eta))
-    spread = units.y_scale * math.sqrt(float(family.variance(eta)))
+    with quiet():
+        mean = units.y_center + units.y_scale * float(family.mean(eta))
+        spread = units.y_scale * math.sqrt(float(family.variance(eta)))
     known = ", without its offset," if model.design.known else ","
-    first = f"at the average input{known} {units.response} is about {mean:.4g} ± {spread:.2g}"
+    about = f"about {mean:.4g} ± {spread:.2g}" if math.isfinite(spread) else f"about {mean:.4g} ± any number"
+    about = about if math.isfinite(mean) else "beyond double precision"
+    first = f"at the average input{known} {units.response} is {about}"
     return _driven(first, slopes[0], units.expert_names)
 
 

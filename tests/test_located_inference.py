@@ -9,6 +9,7 @@ import pytest
 from moestro import DataError, LocatedMoERegressor, load_dataset
 from moestro.engine import Order
 from moestro.inference import Request, Terms, located_covariance, located_refitted
+from moestro.inference.located import _root
 from moestro.located import LocatedMeasure, fit_located
 from moestro.located.data import Data
 
@@ -463,3 +464,14 @@ def test_history_climbs_and_stops_at_the_limit():
     assert short.status_.kind == "stopped at the limit"
     with pytest.raises(DataError, match="max_iter"):
         LocatedMoERegressor(2, max_iter=0).fit(x, y[:, 0])
+
+
+def test_directions_without_information_are_told_whatever_their_sign():
+    """The complete information may be negative away from a maximum, and is zero of an expert without rows."""
+    complete = np.diag([4.0, 0.0, -5e8])
+    complete[0, 2] = complete[2, 0] = 1e3
+    with np.errstate(all="raise"):
+        root, null = _root(complete, complete)
+    assert root.shape == (3, 1) and null.shape == (3, 2)
+    assert root[1, 0] == 0.0 and np.isfinite(root).all()
+    assert (root @ root.T)[0, 0] == pytest.approx(0.25, rel=1e-3)

@@ -108,7 +108,7 @@ def located_covariance(
     at_user = terms.jacobian(atoms, fit.specification.direction == "inverse") @ link
     complete, observed = (link.T @ A @ link - score_curvature for A in (found.complete, found.observed))
     root, null = _root(complete[np.ix_(free, free)], observed[np.ix_(free, free)])
-    size = np.sqrt(np.maximum(np.diag(complete), 1e-300))
+    size = _units(complete)
     known = at_user[:, free] @ root
     own = at_user[:, free]
     for scale in (1.0, size[free]):  # each row at most one in size: divided, and squared below
@@ -218,10 +218,16 @@ def free_of(atoms: list[Atom], shape: Shape, slope: np.ndarray) -> tuple[np.ndar
     return np.concatenate(columns, axis=1), np.asarray(block_diag(*curvatures)), np.concatenate(bound)
 
 
+def _units(complete: np.ndarray) -> np.ndarray:
+    """Root of the diagonal's size, one where nothing is known; below zero it may be far from a maximum."""
+    known = np.abs(np.diag(complete))
+    return np.sqrt(np.where(known > 1e-300, known, 1.0))
+
+
 def _root(complete: np.ndarray, observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """R with R R' the inverse of `observed` where it is regular, and the directions where it is not, in units
     of `complete`'s diagonal."""
-    size = np.sqrt(np.maximum(np.diag(complete), 1e-300))
+    size = _units(complete)
     values, vectors = np.linalg.eigh(complete / np.outer(size, size))
     some = values > EMPTY * max(float(values[-1]), 1e-300) if len(values) else values > 0
     white = vectors[:, some] / np.sqrt(values[some])

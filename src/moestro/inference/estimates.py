@@ -139,6 +139,14 @@ def critical(level: float) -> float:
     return -float(ndtri((1 - level) / 2))
 
 
+def wilson(share: Any, n: Any, level: float = 0.95) -> tuple[Any, Any]:
+    """Ends of the interval of a probability from a share among n, numbers or arrays (Wilson, 1927)."""
+    z = critical(level)
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2) / (1 + z**2 / n)
+    return middle - half, middle + half
+
+
 def two_sided(z: float) -> float:
     """P(|Z| > |z|) of a standard normal Z."""
     return math.erfc(abs(z) / math.sqrt(2.0))

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..fitted import FittedModel, LocatedModel, residuals
+from ..inference.estimates import wilson
 from .base import COLORS, Display, color, label
 from .data import Rows, rows_of
 from .lines import model_of
@@ -141,7 +142,7 @@ class CalibrationDisplay(Display):
         central = np.abs(2 * ndtr(found) - 1)
         levels = np.linspace(0.0, 1.0, 2 * BINS + 1)[1:-1]
         share = np.array([rows.w @ (central <= level) for level in levels]) / rows.w.sum()
-        ends = _wilson(share, np.full(len(levels), rows.w.sum()))
+        ends = wilson(share, np.full(len(levels), rows.w.sum()))
         return cls([levels], [share], [ends[0]], [ends[1]], ())
 
     def _draw(self, ax: Any) -> None:
@@ -172,12 +173,4 @@ def _reliability(p: np.ndarray, hit: np.ndarray, w: np.ndarray) -> tuple[np.ndar
     parts = [at for at in np.array_split(np.argsort(p, kind="stable"), BINS) if w[at].sum() > 0]
     mass = np.array([w[at].sum() for at in parts])
     mean, share = (np.array([w[at] @ v[at] for at in parts]) / mass for v in (p, hit.astype(float)))
-    return mean, share, *_wilson(share, mass)
-
-
-def _wilson(share: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """95 % interval of a share among n (Wilson, 1927)."""
-    z = 1.96
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return middle - half, middle + half
+    return mean, share, *wilson(share, mass)

@@ -148,13 +148,13 @@ def _levels(problem: Problem, seed: np.random.SeedSequence) -> tuple[list[Proble
     rows."""
     levels: list[Problem] = []
     judge: Problem | None = None
-    size, at_hand = problem.search_rows, problem.at_hand
-    largest = size
-    while largest * LEVEL_GROWTH * 2 < problem.n:
-        largest *= LEVEL_GROWTH
-    order = problem.shuffled(seed, max(2 * size, largest)) if size * 2 < problem.n else None
-    while order is not None and size * 2 < problem.n:
-        size = min(size, at_hand)
+    sizes, at_hand = [], problem.at_hand
+    size = problem.search_rows
+    while size * 2 < problem.n:
+        sizes.append(min(size, at_hand))
+        size *= LEVEL_GROWTH
+    order = problem.shuffled(seed, max(2 * sizes[0], sizes[-1])) if sizes else np.empty(0, dtype=int)
+    for size in sizes:
         units = size * len(order) // at_hand
         part = problem.subset(np.sort(order[:units]))
         if part.weight_sum > 0:
@@ -162,7 +162,6 @@ def _levels(problem: Problem, seed: np.random.SeedSequence) -> tuple[list[Proble
             judge = judge or problem.subset(np.sort(order[units : 2 * units]))
         if size == at_hand:
             break
-        size *= LEVEL_GROWTH
     levels.append(problem)
     return [level.beside(levels[:i]) for i, level in enumerate(levels)], judge
 

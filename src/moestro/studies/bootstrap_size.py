@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, SearchWarning
-from ..inference.estimates import critical
+from ..inference.estimates import wilson
 from ..tables import Table
 from .design import Arm, Row, Study, check_options
 
@@ -136,10 +136,9 @@ def share(values: Sequence[float]) -> str:
     """Per cent of ones, and the 95 % interval of a probability (Wilson, 1927)."""
     if not values:
         return ""
-    B, p, z = len(values), float(np.mean(values)), critical(0.95)
-    middle = (p + z**2 / (2 * B)) / (1 + z**2 / B)
-    half = z * np.sqrt(p * (1 - p) / B + (z / (2 * B)) ** 2) / (1 + z**2 / B)
-    low, high = max(middle - half, 0.0), min(middle + half, 1.0)
+    p = float(np.mean(values))
+    low, high = wilson(p, len(values))
+    low, high = max(low, 0.0), min(high, 1.0)
     return f"{100 * p:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 

@@ -32,7 +32,7 @@ LONG_EM = 60  # instead of Newton's where a Hessian costs more than it tells
 MANY = 300  # parameters from which it does
 RUN_TOL = 1e-4  # gradient per row at which runs end: near enough to tell optima apart
 RUN_LIMIT = 50
-PASSES = 4000  # an expert, that a search may take
+PASSES = 8000  # an expert, that a search may take
 SLOW_PASSES = 1000  # the same, where the core has not the gate
 PART = 65536  # rows looked at together once the fit is found
 READ = 8  # parts of many rows of which the readable engine looks at one
@@ -208,12 +208,14 @@ class MixtureProblem(Defaults):
         self, point: np.ndarray, *, tol: float, max_iter: int | None, cancel: threading.Event | None
     ) -> End:
         passes: list[int] = []
+        before = self.objective.tally.passes
         solver = Sampled([part.objective for part in self.samples]) if self.samples else self.solver
         end = run(
             solver, self.objective, point, tol=tol, max_iter=max_iter, cancel=cancel,
             callback=lambda _: passes.append(self.objective.tally.passes),
         )  # fmt: skip
-        return End(end.phi, end.value, end.evaluation.mass, end.iterations, counts=tuple(passes), outcome=end)
+        taken = float(self.objective.tally.passes - before)
+        return End(end.phi, end.value, end.evaluation.mass, end.iterations, taken, end, tuple(passes))
 
     def values(self, points: Sequence[np.ndarray], pool: Pool) -> Sequence[tuple[float, np.ndarray]]:
         e = self.objective.evaluate_all(np.array(points), Order.VALUE, threads=pool.threads)

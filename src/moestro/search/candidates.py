@@ -9,18 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from ..solvers.pool import Pool
 from ..solvers.status import Status
 from ..tables import Table
+from .options import Options
 from .problem import End, Problem
 
 SAME_DENSITY = 0.02  # mean |log p - log p'| over the rows within which they are
 
 
-@dataclass
+@dataclass(eq=False)
 class Candidate:
     """A start on its way: where it is, what it cost, and what became of it.
 
-    `parent` is the optimum that a move began from, `same` the better run whose optimum more rows show it to
+    `parents` are the optima that a move began from, `same` the better run whose optimum more rows show it to
     share.
     """
 
@@ -31,7 +33,7 @@ class Candidate:
     rows: int = 0
     note: str = ""
     key: tuple[int, float] = (-1, -np.inf)
-    parent: Optimum | None = None
+    parents: tuple[Optimum, ...] = ()
     same: Candidate | None = None
     end: End | None = None
     status: Status | None = None
@@ -49,22 +51,40 @@ class Candidate:
         self.rows = problem.n
         self.key = problem.key(end.point, end.value, end.mass)
 
+    def finish(self, problem: Problem, options: Options, pool: Pool) -> None:
+        """Go on until converged, and see how that ended; an end that is not usable ranks as one."""
+        self.advance(problem, tol=options.tol, max_iter=options.max_iter, cancel=pool.cancel)
+        assert self.end is not None
+        self.status = problem.diagnose(self.end)
+        if not self.status.usable and options.rank_by == "usable":
+            self.key = (min(self.key[0], 1), self.key[1])
+
 
 @dataclass(eq=False)
 class Optimum:
-    """A local maximum on the rows that are searched: its best run, and how often it was found.
+    """A local maximum on the rows that are searched: its best run, and all runs that ended in it.
 
     `density` (n,) is the log-density of the rows there: two points with the same one are the same measure,
-    however their experts are named.
+    however their experts are named. `same` is the optimum that it turned out to be.
     """
 
     best: Candidate
     density: np.ndarray
-    found: int = 0
+    runs: list[Candidate] = field(default_factory=list)
+    same: Optimum | None = None
 
     @property
     def key(self) -> tuple[int, float]:
         return self.best.key
+
+    @property
+    def itself(self) -> Optimum:
+        return self if self.same is None else self.same.itself
+
+    @property
+    def found(self) -> int:
+        """How often it was found; a move that fell back to an optimum that it began from is no finding."""
+        return sum(all(o.itself is not self for o in run.parents) for run in self.runs)
 
 
 @dataclass
@@ -75,21 +95,38 @@ class Optima:
     known: list[Optimum] = field(default_factory=list)
 
     def add(self, candidate: Candidate) -> Optimum | None:
-        """Put a finished run to the optimum that it ended in, which is returned; a move that fell back to its
-        parent is no new finding."""
+        """Put a finished run to the optimum that it ended in, which is returned."""
         if not np.isfinite(candidate.value):
             candidate.note = "no finite log-likelihood"
             return None
         here = self._place(candidate)
         candidate.note = "ended in an optimum"
-        if here is not candidate.parent:
-            here.found += 1
+        here.runs.append(candidate)
         if candidate.key > here.best.key:
             here.best = candidate
             self.known.remove(here)
         if here.best is candidate:
-            insort(self.known, here, key=lambda o: (-o.key[0], -o.key[1]))
+            self._insert(here)
         return here
+
+    def again(self, o: Optimum) -> None:
+        """Put an optimum whose best run went on in its new place; one that ended in another one is that."""
+        self.known.remove(o)
+        o.density = self._density(o.best)
+        here = self._place(o.best)
+        if here in self.known:
+            here.runs += o.runs
+            o.same = here
+            if o.best.key <= here.best.key:
+                return
+            self.known.remove(here)
+            here.best, here.density = o.best, o.density
+        else:
+            here = o
+        self._insert(here)
+
+    def _insert(self, o: Optimum) -> None:
+        insort(self.known, o, key=lambda o: (-o.key[0], -o.key[1]))
 
     def _place(self, candidate: Candidate) -> Optimum:
         """The known optimum at which the run ended, or a new one."""

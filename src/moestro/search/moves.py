@@ -127,6 +127,15 @@ def blur(
     return (1 - part) * r + part * rng.dirichlet(np.full(r.shape[1], 0.3), len(r))
 
 
+def cross(rng: np.random.Generator, r: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """An expert of another fit, whose responsibilities are `other`, takes the place of one of this fit: puts
+    together what either has found (crossover, as in genetic algorithms)."""
+    a, b = int(rng.integers(r.shape[1])), int(rng.integers(r.shape[1]))
+    out = _without(r, a) * (1.0 - other[:, [b]])
+    out[:, a] = other[:, b]
+    return out
+
+
 MOVES: dict[str, Move] = {
     "within": within,
     "share": share,

@@ -87,12 +87,8 @@ def _settled(
                 break
         if not options.only_initial:
             a.point = problem.by_mass(a.point)
-        a.advance(problem, tol=options.tol, max_iter=options.max_iter, cancel=pool.cancel)
+        a.finish(problem, options, pool)
         a.note = "polished"
-        assert a.end is not None
-        a.status = problem.diagnose(a.end)
-        if not a.status.usable and options.rank_by == "usable":
-            a.key = (min(a.key[0], 1), a.key[1])
         if best is None or a.key > best.key:
             best = a
         tick()

@@ -16,7 +16,7 @@ from .starts import ROTATION, auto_starts
 
 # Passes over the searched rows that a search may take, where rows x parameters make a pass dear; it may
 # always take LEAST.
-WORK, LEAST = 4e8, 400
+WORK, LEAST = 8e8, 400
 SAME_VALUE = 0.02  # runs stop a little below an optimum
 # Rows of the first subsample: so many that rows x parameters is SEARCH_SIZE, within these limits.
 SEARCH_SIZE, SEARCH_ROWS = 480_000, (5000, 12_000)

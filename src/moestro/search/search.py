@@ -11,7 +11,7 @@ import numpy as np
 
 from .candidates import Candidate, Optimum
 from .evidence import Evidence, chance
-from .moves import MOVES, TURNS
+from .moves import MOVES, TURNS, cross
 from .options import Options
 from .stage import Stage
 
@@ -20,9 +20,11 @@ ENOUGH = 5  # times that the best optimum is to be found
 SURE = 0.3  # chance of a better optimum below which the search may end
 STALE = 3  # waves of moves without a better optimum that end the search
 OFTEN = 12  # times the best was found from which one wave fewer is enough
-AGAIN, NEW = 8, 0.2  # times, and chance that a run ends in a new optimum, from which one wave is enough
+NEW = 0.3  # chance that a run ends in an optimum not seen below which the search may end
 SAME_ON_ALL = 0.05  # log-likelihood within which finalists that took a few steps on all rows are one optimum
 FAMILY = 5  # best optima that moves begin from
+PLAIN = 3  # waves before which optima are not crossed
+CROSSED, MATES = 3, 30  # of how many moves one is a crossover after those; optima it may take an expert from
 
 
 def explore(
@@ -61,6 +63,7 @@ def explore(
     if not (options.explores and stage.optima.known):
         report(ended=True)
         return
+    stage.examine(1, options)
     report()
     stale = waves = 0
     while stage.passes < allowed:
@@ -69,7 +72,8 @@ def explore(
         if options.until is not None and options.until(_usable(stage), waves):
             break
         before = stage.optima.known[0].key
-        _wave(stage, np.random.default_rng(moves.spawn(1)[0]))
+        _wave(stage, np.random.default_rng(moves.spawn(1)[0]), waves >= PLAIN)
+        stage.examine(1 if waves < PLAIN else FAMILY, options)
         after = stage.optima.known[0].key
         better = after[0] > before[0] or after[1] > before[1] + 1e-3
         stale, waves = 0 if better else stale + 1, waves + 1
@@ -115,29 +119,43 @@ def patience(stage: Stage) -> float:
     """Waves of moves without a better optimum after which the search may end; infinite where the best optimum
     was not found often enough, or a better one is likely.
 
-    Optima that are refused have no say in what is likely: where there are many, they go on for ever. But the
-    search ends early only where few runs bring anything new: Good's estimate (1953) of the probability that
-    the next run ends in an optimum not seen is the share of the runs whose optimum was seen once.
+    Nor does it end while runs keep ending in optima that no other run has ended in: the share of those is
+    Good's estimate (1953) of the probability that the next run does.
     """
     known = stage.optima.known
     counts = [o.found for o in known if o.key[0] == known[0].key[0]]
-    if counts[0] < ENOUGH or chance(counts) > SURE:
+    refused = [o.found for o in known if o.key[0] != known[0].key[0]]
+    runs = sum(counts) + sum(refused)
+    once = counts.count(1) + refused.count(1)
+    if counts[0] < ENOUGH or chance(counts, refused) > SURE or once > NEW * runs:
         return np.inf
-    everyone = [o.found for o in known]
-    if counts[0] >= AGAIN and everyone.count(1) <= NEW * sum(everyone):
-        return 1
     return STALE - (counts[0] >= OFTEN)
 
 
-def _wave(stage: Stage, rng: np.random.Generator) -> None:
-    """One move of each turn, every other one from the best optimum, the others from the next ones."""
-    family = stage.optima.known[:FAMILY]
-    parents = [0 if i % 2 == 0 else int(rng.integers(len(family))) for i in range(WAVE)]
-    at = {j: stage.problem.rowwise(family[j].best.point) for j in set(parents)}
-    order = rng.permutation(WAVE)
-    names = [TURNS[i] for i in order]
-    guesses = [_moved(stage, name, rng, *at[j]) for name, j in zip(names, parents, strict=True)]
-    stage.run([f"move: {name}" for name in names], guesses, [family[j] for j in parents])
+def _wave(stage: Stage, rng: np.random.Generator, crosses: bool) -> None:
+    """One move of each turn, every other one from the best optimum, the others from the next ones; where a
+    search `crosses` optima, some of them with an expert of yet another."""
+    known = stage.optima.known
+    family, mates = known[:FAMILY], known[:MATES]
+    at: dict[Optimum, tuple[np.ndarray, np.ndarray]] = {}
+
+    def rowwise(o: Optimum) -> tuple[np.ndarray, np.ndarray]:
+        if o not in at:
+            at[o] = stage.problem.rowwise(o.best.point)
+        return at[o]
+
+    names, guesses, parents = [], [], []
+    for i, turn in enumerate(rng.permutation(WAVE)):
+        home = family[0 if i % 2 == 0 else int(rng.integers(len(family)))]
+        mate = mates[int(rng.integers(len(mates)))] if crosses and i % CROSSED == 0 else home
+        if mate is home:
+            names.append(TURNS[turn])
+            guesses.append(_moved(stage, TURNS[turn], rng, *rowwise(home)))
+        else:
+            names.append("cross")
+            guesses.append(cross(rng, rowwise(home)[0], rowwise(mate)[0]))
+        parents.append((home, mate))
+    stage.run([f"move: {name}" for name in names], guesses, parents)
 
 
 def evidence(stage: Stage, share: float, best: Candidate) -> Evidence:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..solvers.pool import Pool
 from .candidates import Candidate, Optima, Optimum
+from .options import Options
 from .problem import Problem
 
 # standard errors below the best at which an optimum of a subsample is not expected to be the best of all rows
@@ -42,10 +43,10 @@ class Stage:
         self,
         names: Sequence[str],
         guesses: Sequence[np.ndarray],
-        parents: Sequence[Optimum | None] | None = None,
+        parents: Sequence[tuple[Optimum, ...]] | None = None,
     ) -> None:
         """Runs from memberships (n, k)."""
-        parents = [None] * len(names) if parents is None else parents
+        parents = [()] * len(names) if parents is None else parents
         group = self.problem.at_once
         for start in range(0, len(names), group):
             at = slice(start, start + group)
@@ -56,7 +57,23 @@ class Stage:
     def run_from(self, names: Sequence[str], points: Sequence[Any]) -> None:
         """Runs from points."""
         if len(names):
-            self._finish(names, points, [None] * len(names))
+            self._finish(names, points, [()] * len(names))
+
+    def examine(self, most: int, options: Options) -> None:
+        """Carry the `most` best optima as far as an estimate is carried, and see whether each is usable.
+
+        Runs end a little below an optimum: two may be on the way to one, and one may end where an expert that
+        is about to become too narrow is not yet. Moves are to begin from optima, and to be counted by them. A
+        part of the rows cannot tell, and is left.
+        """
+        while self.judge is None:
+            best = self.optima.known[:most]
+            o = next((o for o in best if o.key[0] == 2 and o.best.status is None), None)
+            if o is None:
+                return
+            o.best.finish(self.problem, options, self.pool)
+            self.passes += o.best.end.passes if o.best.end else 0.0
+            self.optima.again(o)
 
     def contenders(self) -> list[Candidate]:
         """Optima that may be the best on all rows, best first.
@@ -83,17 +100,19 @@ class Stage:
         assert self.judge is not None
         return np.concatenate([o.density, self.judge.rowwise(o.best.point)[1]])
 
-    def _finish(self, names: Sequence[str], points: Sequence[Any], parents: Sequence[Optimum | None]) -> None:
+    def _finish(
+        self, names: Sequence[str], points: Sequence[Any], parents: Sequence[tuple[Optimum, ...]]
+    ) -> None:
         ends = self.problem.settle(points, self.pool)
         beside = [0.0] * len(ends)
         if self.judge is not None:
             beside = [value for value, _ in self.judge.values([e.point for e in ends], self.pool)]
-        for name, end, other, parent in zip(names, ends, beside, parents, strict=True):
+        for name, end, other, own in zip(names, ends, beside, parents, strict=True):
             self.passes += end.passes + (self.judge is not None)
             kind, level = self.problem.key(end.point, end.value, end.mass)
             key = (kind, level + other) if np.isfinite(other) else (-1, -np.inf)
             run = Candidate(
-                name, end.point, float(end.value), end.iterations, self.problem.n, key=key, parent=parent
+                name, end.point, float(end.value), end.iterations, self.problem.n, key=key, parents=own
             )
             self.everyone.append(run)
             self.optima.add(run)

@@ -23,7 +23,7 @@ from moestro.search import Evidence, Options
 from moestro.search.candidates import Candidate, Optima, Optimum
 from moestro.search.evidence import chance
 from moestro.search.moves import cross
-from moestro.search.search import ENOUGH, STALE, patience
+from moestro.search.search import ENOUGH, STALE, is_sure
 from moestro.search.stage import Stage
 from moestro.solvers import Coordinates, Newton, Objective, run
 from moestro.solvers.em import climb
@@ -249,7 +249,7 @@ class TestOptima:
             assert any(np.array_equal(out[:, a], other[:, b]) for a in range(3) for b in range(3))
 
 
-class TestPatience:
+class TestSure:
     def stage(self, *counts, refused=()):
         """A search that found usable optima so often, and refused ones."""
 
@@ -262,14 +262,13 @@ class TestPatience:
         return SimpleNamespace(optima=SimpleNamespace(known=known))
 
     def test_a_best_optimum_found_again_and_again_ends_the_search(self):
-        assert patience(self.stage(5, 4, 3)) == STALE
-        assert patience(self.stage(12, 4, 3)) == STALE - 1
-        assert patience(self.stage(4, 4, 3)) == np.inf
+        assert is_sure(self.stage(5, 4, 3))
+        assert not is_sure(self.stage(4, 4, 3))
 
     def test_runs_that_keep_ending_elsewhere_do_not(self):
-        assert patience(self.stage(12, *[1] * 9)) == np.inf
-        assert patience(self.stage(12, 4, 3, refused=[1] * 9)) == np.inf
-        assert patience(self.stage(12, 4, 3, refused=[4] * 9)) == STALE - 1
+        assert not is_sure(self.stage(12, *[1] * 9))
+        assert not is_sure(self.stage(12, 4, 3, refused=[1] * 9))
+        assert is_sure(self.stage(12, 4, 3, refused=[4] * 9))
 
 
 class TestRanking:
@@ -431,7 +430,7 @@ class TestEvidence:
             fit = MoERegressor(k, random_state=0).fit(x, y)
             found = fit.search_
             moves = sum(s.startswith("move") for s in fit.starts_["strategy"])
-            sure = found.found >= ENOUGH and moves >= 12 * (STALE - 1)
+            sure = found.found >= ENOUGH and moves >= 12 * STALE
             assert sure or found.exhausted
             assert ("is spent" in str(found)) == found.exhausted
             assert found.passes <= found.budget * 1.5  # the last round of moves is finished

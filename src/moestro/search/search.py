@@ -18,9 +18,8 @@ from .stage import Stage
 WAVE = len(TURNS)  # moves tried at once
 ENOUGH = 5  # times that the best optimum is to be found
 SURE = 0.3  # chance of a better optimum below which the search may end
-STALE = 3  # waves of moves without a better optimum that end the search
-OFTEN = 12  # times the best was found from which one wave fewer is enough
-NEW = 0.3  # chance that a run ends in an optimum not seen below which the search may end
+STALE = 2  # waves of moves without a better optimum that end the search
+NEW = 0.3  # the same of an optimum not seen, be it worse
 SAME_ON_ALL = 0.05  # log-likelihood within which finalists that took a few steps on all rows are one optimum
 FAMILY = 5  # best optima that moves begin from
 PLAIN = 3  # waves before which optima are not crossed
@@ -67,7 +66,7 @@ def explore(
     report()
     stale = waves = 0
     while stage.passes < allowed:
-        if stale and stale >= patience(stage):
+        if stale >= STALE and is_sure(stage):
             break
         if options.until is not None and options.until(_usable(stage), waves):
             break
@@ -115,21 +114,16 @@ def _simpler(stage: Stage, options: Options, seed: np.random.SeedSequence) -> np
     return simpler.rowwise(known[0].best.point)[0] if known else None
 
 
-def patience(stage: Stage) -> float:
-    """Waves of moves without a better optimum after which the search may end; infinite where the best optimum
-    was not found often enough, or a better one is likely.
-
-    Nor does it end while runs keep ending in optima that no other run has ended in: the share of those is
-    Good's estimate (1953) of the probability that the next run does.
-    """
+def is_sure(stage: Stage) -> bool:
+    """Whether the best optimum was found often enough, and neither a better one nor a new one is likely: the
+    share of the runs that ended in an optimum of their own is Good's estimate (1953) of the probability that
+    the next run does."""
     known = stage.optima.known
     counts = [o.found for o in known if o.key[0] == known[0].key[0]]
     refused = [o.found for o in known if o.key[0] != known[0].key[0]]
-    runs = sum(counts) + sum(refused)
-    once = counts.count(1) + refused.count(1)
-    if counts[0] < ENOUGH or chance(counts, refused) > SURE or once > NEW * runs:
-        return np.inf
-    return STALE - (counts[0] >= OFTEN)
+    everyone = [*counts, *refused]
+    few_are_new = everyone.count(1) <= NEW * sum(everyone)
+    return counts[0] >= ENOUGH and chance(counts, refused) <= SURE and few_are_new
 
 
 def _wave(stage: Stage, rng: np.random.Generator, crosses: bool) -> None:

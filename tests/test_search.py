@@ -23,6 +23,7 @@ from moestro.search import Evidence, Options
 from moestro.search.candidates import Candidate, Optima, Optimum
 from moestro.search.evidence import chance
 from moestro.search.moves import cross
+from moestro.search.path import fit_problem
 from moestro.search.search import ENOUGH, STALE, is_sure
 from moestro.search.stage import Stage
 from moestro.solvers import Coordinates, Newton, Objective, run
@@ -464,6 +465,18 @@ class TestNested:
         assert (np.diff(values) >= -1e-6).all()
         alone = fit_mixtures(model, rows, [3], options)[0]
         assert np.array_equal(alone.theta, fits[2].theta)
+
+    def test_numbered_starts_that_end_below_go_on_with_moves(self):
+        (model, rows, _), few = problem("gaussian", 3, n=120, seed=5), Options(seed=0, n_starts=1)
+        smaller = fit_mixture(replace(model, k=2), rows, few)
+        one, best = fit_mixture(model, rows, few), fit_mixture(model, rows, Options(seed=0))
+        assert one.log_likelihood < best.log_likelihood - 0.5
+        wanted = replace(smaller, log_likelihood=best.log_likelihood - 0.1)
+        coordinates = Coordinates.of(model, rows.x_scaling, rows.z_scaling)
+        found = fit_problem(MixtureProblem(rows, coordinates, Newton()), few, wanted)
+        assert found.log_likelihood == pytest.approx(best.log_likelihood, abs=0.1)
+        assert any(s.startswith("move") for s in found.starts["strategy"])
+        assert not any(s.startswith("move") for s in one.starts["strategy"])
 
     def test_twice_the_same_expert_is_the_same_density(self):
         model, rows, _ = problem("gaussian", 2, n=120)

@@ -21,6 +21,7 @@ from .simultaneous import critical_of
 RELATIVE = (
     1e-5  # step of a derivative, in units of the column's spread: truncation and rounding are both 1e-10
 )
+TOLD = 1e-7  # part of an estimate below which differences of derivatives do not tell an error from none
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def margins(
 
     found, root = model.uncertainty(averages, covariance)
     se = errors_of(root)
+    se[se <= TOLD * np.abs(found)] = 0.0
     z = [v / s if s > 0 else None for v, s in zip(found.tolist(), se.tolist(), strict=True)]
     half = critical_of(root, level, simultaneous) * se
     each = [(effect, quantity) for effect in effects for quantity in quantities]

@@ -78,6 +78,8 @@ def fit_problem(problem: Problem, options: Options, below: Fit | None = None) ->
         problem = levels[-1]
         if below is not None and _comparable(below, problem) and _is_below(best, below):
             best = _from_below(problem, options, below, best, stage, pool)
+            if _is_below(best, below) and stage.judge is None:
+                best = _further(problem, options, below, best, stage, pool, search_seed)
         assert best.end is not None and best.status is not None
         share = levels[0].weight_sum / problem.weight_sum
         return problem.fit(
@@ -141,6 +143,27 @@ def _from_below(
         if polished.key[0] > best.key[0] or (polished.key[0] == best.key[0] and polished.value > best.value):
             best = polished
     return best
+
+
+def _further(
+    problem: Problem,
+    options: Options,
+    below: Fit,
+    best: Candidate,
+    stage: Stage,
+    pool: Pool,
+    seed: np.random.SeedSequence,
+) -> Candidate:
+    """Where all that began at the smaller fit ended with a thin expert: moves, also after numbered starts,
+    until a usable optimum is as high, or the budget is spent."""
+
+    def as_high(value: float | None, waves: int) -> bool:
+        return value is not None and value >= below.log_likelihood
+
+    explore(stage, replace(options, initial=(), until=as_high), 0, [], seed)
+    optima = [o.best for o in stage.optima.known]
+    found = polish([problem], options, optima, optima, pool) if optima else best
+    return found if found.key > best.key else best
 
 
 def _levels(problem: Problem, seed: np.random.SeedSequence) -> tuple[list[Problem], Problem | None]:

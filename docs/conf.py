@@ -4,6 +4,9 @@ import os
 import re
 import warnings
 
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+
 import moestro
 from moestro.errors import SearchWarning
 
@@ -13,13 +16,13 @@ version = release = moestro.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "numpydoc",
     "myst_parser",
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build", "examples"]
+default_role = "py:obj"  # `name` in a docstring is a link where there is such a page
 nitpicky = False
 
 html_theme = "pydata_sphinx_theme"
@@ -36,6 +39,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+html_math_renderer = "mathml"
 html_sidebars = {"*": []}  # pages at the top have nothing below them
 html_context = {"default_mode": "auto"}
 # Pages that came with a report of a study are tables: they have no table of contents of their own.
@@ -72,6 +76,7 @@ sphinx_gallery_conf = {
 }
 
 
+FENCE = re.compile(r"<mo>([{}‖])</mo>")  # as high as a letter, as TeX has them
 LITERAL = re.compile(r"(``.*?``|`.*?`)")
 
 
@@ -85,5 +90,16 @@ def bars_are_absolute_values(app, what, name, obj, options, lines):
             lines[i] = "".join(p if j % 2 else p.replace("|", "\\|") for j, p in enumerate(parts))
 
 
+def formula(writer, node):
+    """A formula as MathML, which browsers draw themselves: a page asks nothing of a network, nor of a script."""
+    block = isinstance(node, nodes.math_block)
+    tag = "div" if block else "span"
+    writer.body.append(writer.starttag(node, tag, "", CLASS="math"))
+    drawn = tex2mathml(node.astext(), as_block=block)
+    writer.body.append(FENCE.sub(r'<mo stretchy="false">\1</mo>', drawn) + f"</{tag}>")
+    raise nodes.SkipNode
+
+
 def setup(app):
+    app.add_html_math_renderer("mathml", (formula, None), (formula, None))
     app.connect("autodoc-process-docstring", bars_are_absolute_values, priority=100)

@@ -91,7 +91,7 @@ def bars_are_absolute_values(app, what, name, obj, options, lines):
 
 
 def formula(writer, node):
-    """A formula as MathML, which browsers draw themselves: a page asks nothing of a network, nor of a script."""
+    """A formula as MathML, which browsers draw themselves, without a network and without a script."""
     block = isinstance(node, nodes.math_block)
     tag = "div" if block else "span"
     writer.body.append(writer.starttag(node, tag, "", CLASS="math"))

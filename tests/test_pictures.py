@@ -101,6 +101,17 @@ def test_lines_end_where_the_rows_do_and_the_legend_hides_nothing(name, fits, ax
         assert ax.get_window_extent().y1 <= key.y0 < key.y1 <= title.y0 + 1
 
 
+def test_an_end_of_an_interval_is_no_number_of_trials(ax):
+    """Rows beyond 4 are drawn at 4, where they were last seen, and lines at the law's own means."""
+    x, rng = two_lines(60)[0], np.random.default_rng(3)
+    y = rng.weibull(1.5, 60) * np.exp(1 + 0.5 * x[:, 0])
+    ends = np.column_stack([np.minimum(y, 4.0), np.where(y > 4.0, np.inf, y)])
+    moe = MoERegressor(1, family="weibull").fit(x, ends)
+    drawn = FitDisplay.from_estimator(moe, ax=ax)
+    np.testing.assert_allclose(ax.collections[0].get_offsets()[:, 1], ends[:, 0])
+    np.testing.assert_allclose(drawn.means[:, 0], moe.predict(drawn.values[:, None]))
+
+
 def test_a_certain_row_has_the_colour_of_its_expert():
     np.testing.assert_allclose(blended(np.eye(3)), [to_rgb(c) for c in COLORS[:3]], atol=1e-12)
 

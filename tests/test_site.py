@@ -1,4 +1,4 @@
-"""The site that `make docs` built: a phone shows it all, nothing goes wrong, and nothing is asked of a network."""
+"""The site that `make docs` built: a phone shows it all, nothing goes wrong, and no network is asked."""
 
 import re
 from html.parser import HTMLParser

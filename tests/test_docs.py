@@ -202,6 +202,24 @@ def test_the_commands_of_the_readme(tmp_path, monkeypatch):
     assert (tmp_path / "report.html").is_file()
 
 
+def test_the_page_of_the_output_has_every_word_of_it():
+    """Statuses, notes and columns, each in the first cell of a row."""
+    from moestro.inference.covariance import ILL
+    from moestro.inference.located import ILL as OF_LOCATED
+    from moestro.solvers import StatusKind
+    from moestro.summary.sweep import HEADS
+
+    page = (ROOT / "docs/output.md").read_text("utf-8")
+    first = [line.split(" | ")[0].strip("| ") for line in page.splitlines() if line.startswith("| ")]
+    words = {word for cell in first for word in re.sub("`", "", cell).split(", ")}
+    assert {str(kind) for kind in StatusKind} <= words
+    assert {"singular", "aliased", "at bound", "fixed", *ILL.values(), *OF_LOCATED.values()} <= words
+    printed = next(text for code, text in PRINTED.findall(page) if "selection_" in code)
+    columns = {word for line in printed.splitlines() for word in line.split(": ")[1].split(", ")}
+    assert {c for c in columns if not c.startswith("posterior")} <= words
+    assert {*HEADS} <= words
+
+
 @pytest.mark.slow
 def test_the_demo(tmp_path, monkeypatch):
     """What `make demo` does once it has installed the library, read from the Makefile."""

@@ -202,6 +202,21 @@ def test_the_commands_of_the_readme(tmp_path, monkeypatch):
     assert (tmp_path / "report.html").is_file()
 
 
+def test_lists_of_pages_and_of_names_are_whole():
+    """`llms.txt` has every page; names on the cheat sheet are there."""
+    listed = (ROOT / "docs/llms.txt").read_text("utf-8")
+    pages = {p.with_suffix(".html").name for p in SITE} - {"index.html"}
+    assert pages <= set(re.findall(r"[\w-]+\.html", listed))
+    sheet = (ROOT / "docs/cheat-sheet.md").read_text("utf-8")
+    for name in re.findall(r"moe\.(\w+)", sheet):
+        assert hasattr(moestro.MoERegressor, name) or name == "search_", name
+    plots = (Path(moestro.__file__).parent / "plots/__init__.py").read_text("utf-8")
+    for name in re.findall(r"`([A-Z]\w+)[.(`]", sheet):
+        assert hasattr(moestro, name) or f'"{name}"' in plots, name
+    commands = re.search(r"`moestro ([\w|]+)`", listed)[1].split("|")
+    assert set(commands) == set(main.commands)
+
+
 def test_the_page_of_the_output_has_every_word_of_it():
     """Statuses, notes and columns, each in the first cell of a row."""
     from moestro.inference.covariance import ILL

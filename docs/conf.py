@@ -1,7 +1,9 @@
 """The site: `make docs` builds it into docs/_build/html, without network, and a warning is an error."""
 
+import inspect
 import os
 import re
+import sys
 import warnings
 
 from docutils import nodes
@@ -77,6 +79,7 @@ sphinx_gallery_conf = {
 
 
 FENCE = re.compile(r"<mo>([{}‖])</mo>")  # as high as a letter, as TeX has them
+ROOMS = tuple(f"moestro.{room}." for room in ("experts", "gates", "penalties", "selection", "theory", "deep"))
 LITERAL = re.compile(r"(``.*?``|`.*?`)")
 
 
@@ -84,10 +87,28 @@ def bars_are_absolute_values(app, what, name, obj, options, lines):
     """In a docstring |x| is an absolute value, not a substitution of reStructuredText."""
     in_math = False
     for i, line in enumerate(lines):
-        in_math = ".. math::" in line or (in_math and (line.startswith("    ") or not line.strip()))
+        begins = ".. math::" in line or line.rstrip().endswith("::")
+        in_math = begins or (in_math and (line.startswith("    ") or not line.strip()))
         if "|" in line and not in_math and not line.lstrip().startswith((">>>", "...")):
             parts = LITERAL.split(line)
             lines[i] = "".join(p if j % 2 else p.replace("|", "\\|") for j, p in enumerate(parts))
+
+
+def formulas_of_the_module(app, what, name, obj, options, lines):
+    """A file of these rooms states its formula and its source once, at its top: a page has them as notes."""
+    module = sys.modules.get(getattr(obj, "__module__", None) or "")
+    if what not in ("class", "function") or module is None or not module.__name__.startswith(ROOMS):
+        return
+    text = (inspect.getdoc(module) or "").splitlines()
+    if not text or "Notes" in lines or module.__name__.count(".") < 2:
+        return
+    notes, indented = [], False
+    for line in text:
+        if line.startswith("    ") and not indented and not notes[-1]:
+            notes += ["::", ""]
+        indented = line.startswith("    ") or (indented and not line)
+        notes.append(line)
+    lines += ["", "Notes", "-----", *notes, ""]
 
 
 def formula(writer, node):
@@ -102,4 +123,5 @@ def formula(writer, node):
 
 def setup(app):
     app.add_html_math_renderer("mathml", (formula, None), (formula, None))
+    app.connect("autodoc-process-docstring", formulas_of_the_module, priority=90)
     app.connect("autodoc-process-docstring", bars_are_absolute_values, priority=100)

@@ -1,6 +1,7 @@
 """The site that `make docs` built: a phone shows it all, nothing goes wrong, and no network is asked."""
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -93,6 +94,22 @@ def test_formulas_are_drawn_without_a_network(browser):
     assert sign[1] - 1 <= below[0]  # the index stands below the sign of the sum
     assert whole[2] > 100
     assert "\\sum" not in page.locator("main").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("experts.Censored", ("Tobin, 1958", "ln Phi(a)")),
+        ("gates.LaplaceGate", ("arXiv 2402.03226", "beta_0i - |x - W_i|")),
+        ("selection.bic", ("BIC = -2 L + df log n",)),
+        ("deep.HyperRouter", ("arXiv 2312.07035",)),
+        ("MoERegressor", ("Adaptive mixtures of local experts",)),
+    ],
+)
+def test_pages_of_the_api_have_formula_and_source(page, words):
+    """Those that stand at the top of a file too."""
+    text = re.sub(r"<[^>]+>", "", (SITE / f"api/moestro.{page}.html").read_text("utf-8"))
+    assert all(word in unescape(text) for word in words)
 
 
 def test_the_cheat_sheet_is_printed_on_one_page(browser):

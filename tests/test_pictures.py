@@ -15,9 +15,11 @@ from matplotlib.figure import Figure
 
 from moestro.plots import (
     CalibrationDisplay,
+    ExpertDisplay,
     FanDisplay,
     FitDisplay,
     ForestDisplay,
+    GateDisplay,
     GateMapDisplay,
     PosteriorDisplay,
     ProfileDisplay,
@@ -87,6 +89,11 @@ def test_lines_of_the_experts_over_rows_in_their_colours(name, fits, ax):
 
 @pytest.mark.parametrize("name", ["numbers", "classes"])
 def test_lines_end_where_the_rows_do_and_the_legend_hides_nothing(name, fits, ax):
+    for display in (GateDisplay, ExpertDisplay):
+        line = display.from_estimator(fits[name], ax=Figure().subplots())
+        x = fits[name]._rows(None, None, None, None, "this test")[0]
+        own = x[:, list(fits[name]._fitted().design.expert_names).index(line.term)]
+        assert (line.values[0], line.values[-1]) == pytest.approx((own.min(), own.max()))
     for display in (FitDisplay, FanDisplay, ForestDisplay, ProfileDisplay, PosteriorDisplay, GateMapDisplay):
         if display is GateMapDisplay and name == "classes":
             continue  # one column

@@ -90,9 +90,9 @@ class LocatedMoERegressor(Regressor):
 
     References
     ----------
-    L. Xu, M. I. Jordan and G. E. Hinton, An alternative model for mixtures of experts, NIPS 7, 1995. A.
-    Deleforge, F. Forbes and R. Horaud, High-dimensional regression with Gaussian mixtures and partially-latent
-    response variables, Statistics and Computing 25, 2015.
+    L. Xu, M. I. Jordan and G. E. Hinton, An alternative model for mixtures of experts, NIPS 7, 1995.
+    A. Deleforge, F. Forbes and R. Horaud, High-dimensional regression with Gaussian mixtures and
+    partially-latent response variables, Statistics and Computing 25, 2015.
 
     Examples
     --------

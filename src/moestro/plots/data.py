@@ -82,6 +82,21 @@ def _trials(model: FittedModel | LocatedModel) -> bool:
     return isinstance(model, FittedModel) and not model.fit.model.family.takes_bounds
 
 
+def ends_of(
+    estimator: Any, model: FittedModel | LocatedModel, part: str, term: str | None
+) -> tuple[float, float] | None:
+    """Where the rows of a fit end along `term`, by default the strongest column; None where they are not at
+    hand."""
+    name = term or next(iter(ranked(model, part)), None)
+    if name is None or not hasattr(estimator, "_rows"):
+        return None
+    try:
+        x, z, y, w = estimator._rows(None, None, None, None, "this picture")
+        return Rows(x, z, y, w, np.empty((0, model.fit.k))).ends(model, name)
+    except DataError:  # of a file, of groups, or of a column that the caller refuses by its name
+        return None
+
+
 def rows_of(
     estimator: Any, X: Any = None, y: Any = None, sample_weight: Any = None, *, offset: Any = None
 ) -> Rows:

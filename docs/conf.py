@@ -100,7 +100,7 @@ def formulas_of_the_module(app, what, name, obj, options, lines):
     if what not in ("class", "function") or module is None or not module.__name__.startswith(ROOMS):
         return
     text = (inspect.getdoc(module) or "").splitlines()
-    if not text or "Notes" in lines or module.__name__.count(".") < 2:
+    if not text or module.__name__.count(".") < 2:
         return
     notes, indented = [], False
     for line in text:
@@ -108,7 +108,10 @@ def formulas_of_the_module(app, what, name, obj, options, lines):
             notes += ["::", ""]
         indented = line.startswith("    ") or (indented and not line)
         notes.append(line)
-    lines += ["", "Notes", "-----", *notes, ""]
+    if "Notes" not in lines:
+        lines += ["", "Notes", "-----", ""]
+    at = lines.index("Notes") + 2
+    lines[at:at] = [*notes, ""]
 
 
 def formula(writer, node):

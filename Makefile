@@ -95,7 +95,8 @@ wheel-test: $(STAMP)
 wheels: $(VENV)/.wheels
 	PYTHON=$(PYTHON) bash tests/wheels.sh
 
-# The site, in docs/_build/html: every example of the gallery is run, a warning is an error, and a phone shows it all.
+# The site, in docs/_build/html: every example of the gallery is run, a warning is an error, and pages are looked at
+# in a browser without network.
 docs: $(VENV)/.docs
 	rm -rf docs/_build docs/api docs/gallery
 	OMP_NUM_THREADS=1 $(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html

@@ -47,6 +47,15 @@ def test_ours_are(start, formula, data, words):
     assert moe.log_likelihood_ > float(row.replace("\\|", "").split("|")[2]) - 1e-4
 
 
+def test_stepmix_with_columns_in_the_gate_alone():
+    there = json.loads((HERE / "witness" / "coming_from_stepmix.json").read_text())["tone"]
+    tone = load_dataset("tone")
+    moe = MoERegressor(2, expert_features=[], random_state=0)
+    moe.fit(np.array(tone["stretchratio"])[:, None], tone["tuned"])
+    assert f"StepMix, best of 50 starts, {there:.4f}; here, one call, {moe.log_likelihood_:.4f}." in PAGE
+    assert there - 1e-6 < moe.log_likelihood_ == pytest.approx(there, abs=1e-4)  # EM stopped short of it
+
+
 def test_the_joint_law_is_a_gaussian_mixture():
     """scikit-learn's mixture, begun at our optimum, stays there."""
     from sklearn.mixture import GaussianMixture

@@ -1,9 +1,11 @@
 """Fits of a Dask frame on a local cluster: the same bits for any number of workers, and after one died."""
 
 import os
+import re
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,3 +87,19 @@ def test_refits_run_on_the_workers(data):
     with cluster(2) as local, distributed.Client(local), joblib.parallel_config("dask"):
         found = moe.inference("bootstrap", n_bootstrap=8, random_state=0)
     assert found["se"] == moe.inference("bootstrap", n_bootstrap=8, random_state=0)["se"]
+
+
+def test_the_block_of_the_page(tmp_path, monkeypatch):
+    """What docs/large.md shows of a cluster."""
+    pytest.importorskip("formulaic")
+    page = (Path(__file__).parents[1] / "docs/large.md").read_text("utf-8")
+    block = next(b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "distributed" in b)
+    rng = np.random.default_rng(0)
+    rides = pd.DataFrame({"km": rng.uniform(1, 9, 300), "hour": rng.uniform(0, 24, 300)})
+    rides["minutes"] = np.where(rng.random(300) < 0.5, 2.0, 4.0) * rides["km"] + rng.standard_normal(300)
+    (tmp_path / "rides").mkdir()
+    rides.to_parquet(tmp_path / "rides/1.parquet")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(block, names)
+    assert names["moe"].n_experts_ == 3

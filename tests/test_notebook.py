@@ -88,6 +88,32 @@ def test_a_frame_is_the_table(table):
     assert frame["name"].tolist() == HOSTILE
 
 
+def test_packages_that_set_tables_take_fits():
+    """`maketables.ETable` reads a fit by names that its documentation states; great-tables takes a frame."""
+    pytest.importorskip("pandas")
+    x, y = two_lines()
+    moe = MoERegressor(2, random_state=0, n_starts=2).fit(x, y)
+    frame, table = moe.__maketables_coef_table__, moe.inference()
+    assert list(frame.columns) == ["b", "se", "t", "p", "ci95l", "ci95u"]
+    np.testing.assert_array_equal(frame["b"], table["estimate"])
+    np.testing.assert_array_equal(frame["se"], np.array(table["se"], dtype=float))
+    assert frame.index.is_unique
+    assert frame.loc["gate 1, x0", "p"] == table["p"][table["part"].index("gate") + 1]
+    assert moe.__maketables_depvar__ == "y"
+    assert moe.__maketables_stat__("N") == 200
+    assert moe.__maketables_stat__("bic") == moe.bic_
+    assert moe.__maketables_stat__("r2_within") is None
+    try:
+        from great_tables import GT
+        from maketables import ETable
+    except ImportError:
+        return  # neither is an extra of the library
+    both = ETable([moe, MoERegressor(1).fit(x, y)]).make(type="html")
+    assert "gate 1, x0" in str(both)
+    assert "Log-likelihood" in str(both)
+    assert "x0" in GT(table.to_frame()).as_raw_html()
+
+
 def test_a_status_is_a_sentence():
     html = Status(StatusKind.FLAT, "<b>x")._repr_html_()
     assert html == "<p><strong>flat</strong>: &lt;b&gt;x</p>"

@@ -15,9 +15,11 @@ from matplotlib.figure import Figure
 
 from moestro.plots import (
     CalibrationDisplay,
+    ExpertDisplay,
     FanDisplay,
     FitDisplay,
     ForestDisplay,
+    GateDisplay,
     GateMapDisplay,
     PosteriorDisplay,
     ProfileDisplay,
@@ -87,6 +89,11 @@ def test_lines_of_the_experts_over_rows_in_their_colours(name, fits, ax):
 
 @pytest.mark.parametrize("name", ["numbers", "classes"])
 def test_lines_end_where_the_rows_do_and_the_legend_hides_nothing(name, fits, ax):
+    for display in (GateDisplay, ExpertDisplay):
+        line = display.from_estimator(fits[name], ax=Figure().subplots())
+        x = fits[name]._rows(None, None, None, None, "this test")[0]
+        own = x[:, list(fits[name]._fitted().design.expert_names).index(line.term)]
+        assert (line.values[0], line.values[-1]) == pytest.approx((own.min(), own.max()))
     for display in (FitDisplay, FanDisplay, ForestDisplay, ProfileDisplay, PosteriorDisplay, GateMapDisplay):
         if display is GateMapDisplay and name == "classes":
             continue  # one column
@@ -99,6 +106,17 @@ def test_lines_end_where_the_rows_do_and_the_legend_hides_nothing(name, fits, ax
         ax.figure.draw_without_rendering()
         key, title = (a.get_window_extent() for a in (ax.get_legend(), ax.title))
         assert ax.get_window_extent().y1 <= key.y0 < key.y1 <= title.y0 + 1
+
+
+def test_an_end_of_an_interval_is_no_number_of_trials(ax):
+    """Rows beyond 4 are drawn at 4, where they were last seen, and lines at the law's own means."""
+    x, rng = two_lines(60)[0], np.random.default_rng(3)
+    y = rng.weibull(1.5, 60) * np.exp(1 + 0.5 * x[:, 0])
+    ends = np.column_stack([np.minimum(y, 4.0), np.where(y > 4.0, np.inf, y)])
+    moe = MoERegressor(1, family="weibull").fit(x, ends)
+    drawn = FitDisplay.from_estimator(moe, ax=ax)
+    np.testing.assert_allclose(ax.collections[0].get_offsets()[:, 1], ends[:, 0])
+    np.testing.assert_allclose(drawn.means[:, 0], moe.predict(drawn.values[:, None]))
 
 
 def test_a_certain_row_has_the_colour_of_its_expert():

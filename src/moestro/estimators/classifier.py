@@ -106,6 +106,12 @@ class MoEClassifier(Classifier):
         Of a penalised fit: the strength, the `RegularizationPath`, the names of the columns with a slope, and
         which columns these are.
 
+    References
+    ----------
+    R. A. Jacobs, M. I. Jordan, S. J. Nowlan and G. E. Hinton, Adaptive mixtures of local experts, Neural
+    Computation 3, 1991. M. I. Jordan and R. A. Jacobs, Hierarchical mixtures of experts and the EM algorithm,
+    Neural Computation 6, 1994.
+
     Examples
     --------
     >>> from moestro import MoEClassifier, load_dataset

@@ -44,6 +44,11 @@ def bootstrap_test(
     n_jobs : int or None
         Threads; None means all cores. Results do not depend on it.
 
+    References
+    ----------
+    G. J. McLachlan, On bootstrapping the likelihood ratio test statistic for the number of components in a
+    normal mixture, Applied Statistics 36, 1987.
+
     Examples
     --------
     >>> from moestro import MoERegressor, bootstrap_test, load_dataset
@@ -74,6 +79,12 @@ def vuong_test(smaller: Any, larger: Any) -> VuongTest:
     ----------
     smaller, larger : MoEClassifier or MoERegressor
         Fitted to the same data, without weights and penalties.
+
+    References
+    ----------
+    Q. H. Vuong, Likelihood ratio tests for model selection and non-nested hypotheses, Econometrica 57, 1989.
+    Y. Lo, N. R. Mendell and D. B. Rubin, Testing the number of components in a normal mixture, Biometrika 88,
+    2001.
     """
     a, b, rows, other = _tested(smaller, larger, "the test")
     if not isinstance(a, FittedModel):

@@ -88,6 +88,12 @@ class LocatedMoERegressor(Regressor):
     slope_ : Djump, DDSE or None
         The account of a slope heuristic.
 
+    References
+    ----------
+    L. Xu, M. I. Jordan and G. E. Hinton, An alternative model for mixtures of experts, NIPS 7, 1995.
+    A. Deleforge, F. Forbes and R. Horaud, High-dimensional regression with Gaussian mixtures and
+    partially-latent response variables, Statistics and Computing 25, 2015.
+
     Examples
     --------
     >>> from moestro import LocatedMoERegressor, load_dataset

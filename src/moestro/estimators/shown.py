@@ -14,10 +14,14 @@ from ..errors import DataError
 from ..report import call_of, write_report
 from ..rows import Rows
 from ..summary import Parts, parts_of
+from ..summary.coefficients import coefficients
 from ..tables import Table
 from .answers import Answers
 from .effects import columns_of
 from .groups import ids_of
+
+NUMBERS = {"estimate": "b", "se": "se", "z": "t", "p": "p", "low": "ci95l", "high": "ci95u"}
+STATISTICS = {"k": "Experts", "n": "Observations", "log_likelihood": "Log-likelihood", "bic": "BIC"}
 
 
 class Shown(Answers):
@@ -36,6 +40,38 @@ class Shown(Answers):
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
         shown = {"text/html": self._repr_html_inner()} if get_config()["display"] == "diagram" else {}
         return {"text/plain": repr(self)} | shown
+
+    @property
+    def __maketables_coef_table__(self) -> Any:
+        """What `maketables.ETable([a, b])` reads of a fit: a row a parameter, whose name has no colon,
+        since that would be an interaction there."""
+        import pandas
+
+        estimates = self._fitted().estimates(self._trusted("auto")[0])
+        table = coefficients(estimates)
+        cells = {new: table.columns.get(old, [None] * len(table)) for old, new in NUMBERS.items()}
+        names = [
+            ", ".join([f"{t.part} {t.component + 1}", *filter(None, [t.outcome]), t.term])
+            for t in estimates.terms
+        ]
+        return pandas.DataFrame(cells, index=names, dtype=float)
+
+    @property
+    def __maketables_depvar__(self) -> str:
+        return ", ".join(self._fitted().responses)
+
+    def __maketables_stat__(self, key: str) -> Any:
+        """A number of `glance()` by its name; "N" is "n", as such packages call it."""
+        value = self.glance().columns.get({"N": "n"}.get(key, key), [None])[0]
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+    @property
+    def __maketables_default_stat_keys__(self) -> list[str]:
+        return list(STATISTICS)
+
+    @property
+    def __maketables_stat_labels__(self) -> dict[str, str]:
+        return STATISTICS
 
     def _parts(self) -> tuple[Parts, Any]:
         """The summary in parts, and the covariance in it."""

@@ -60,18 +60,41 @@ class Rows:
 
     def known(self, model: FittedModel | LocatedModel) -> np.ndarray | None:
         """The average offset and one trial, where the model has them: what lines are drawn at."""
-        known = self.x.shape[1] - len(model.design.expert_names)
-        return np.array([float(np.mean(self.x[:, -known])), 1.0][:known]) if known else None
+        d, known = len(model.design.expert_names), self.x.shape[1] - len(model.design.expert_names)
+        if not known:
+            return None
+        return np.array([float(np.mean(self.x[:, d])), 1.0][: known if _trials(model) else 1])
 
     def responses(self, model: FittedModel | LocatedModel) -> np.ndarray:
         """(n, q); successes as their share of the trials."""
         y = np.reshape(self.y, (len(self.y), -1))
-        return y / self.x[:, -1:] if self.x.shape[1] - len(model.design.expert_names) > 1 else y
+        tried = _trials(model) and self.x.shape[1] - len(model.design.expert_names) > 1
+        return y / self.x[:, -1:] if tried else y
 
     def shown(self, most: int = POINTS) -> np.ndarray:
         """Places of at most so many rows, evenly spread."""
         n = len(self.w)
         return np.arange(n) if n <= most else np.linspace(0, n - 1, most).astype(int)
+
+
+def _trials(model: FittedModel | LocatedModel) -> bool:
+    """Whether a second number known of a row is its trials, not the end of an interval."""
+    return isinstance(model, FittedModel) and not model.fit.model.family.takes_bounds
+
+
+def ends_of(
+    estimator: Any, model: FittedModel | LocatedModel, part: str, term: str | None
+) -> tuple[float, float] | None:
+    """Where the rows of a fit end along `term`, by default the strongest column; None where they are not at
+    hand."""
+    name = term or next(iter(ranked(model, part)), None)
+    if name is None or not hasattr(estimator, "_rows"):
+        return None
+    try:
+        x, z, y, w = estimator._rows(None, None, None, None, "this picture")
+        return Rows(x, z, y, w, np.empty((0, model.fit.k))).ends(model, name)
+    except DataError:  # of a file, of groups, or of a column that the caller refuses by its name
+        return None
 
 
 def rows_of(

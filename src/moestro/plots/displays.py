@@ -12,6 +12,7 @@ from ..selection import CRITERIA
 from ..tables import Table
 from ..writing import write_figure
 from .base import COLORS, Display, key_above, label
+from .data import ends_of
 from .lines import line_of, model_of, strongest
 
 
@@ -34,7 +35,8 @@ class GateDisplay(Display):
     @classmethod
     def from_estimator(cls, estimator: Any, term: str | None = None, *, ax: Any = None) -> Self:
         """Compute and draw; `term` is by default the column on which the gate turns most."""
-        return cls.of(model_of(estimator), term).plot(ax=ax)
+        model = model_of(estimator)
+        return cls.of(model, term, ends_of(estimator, model, "gate", term)).plot(ax=ax)
 
     @classmethod
     def of(
@@ -81,7 +83,7 @@ class ExpertDisplay(Display):
     def from_estimator(cls, estimator: Any, term: str | None = None, *, ax: Any = None) -> Self:
         """Compute and draw; `term` is by default the column with the largest slopes."""
         model = model_of(estimator)
-        line = line_of(model, "experts", term)
+        line = line_of(model, "experts", term, ends=ends_of(estimator, model, "experts", term))
         law = line.law
         means = law.center + law.scale * law.family.mean(law.eta)
         spread = None if model.classes else law.scale * np.sqrt(law.family.variance(law.eta))

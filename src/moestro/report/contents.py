@@ -96,6 +96,8 @@ def how_many(r: Material) -> Section:
     for choice in r.choices:
         kind = {Djump: JumpDisplay, DDSE: SlopeDisplay}.get(type(choice), DendrogramDisplay)
         if hasattr(choice, "sizes"):
+            if len(choice.alphas) < 2:
+                continue  # one strength was given: there is no path
             out.add(r.figure(lambda c=choice: PathDisplay.of(c), "Slopes along the path of penalties."))
         else:
             out.add(r.figure(lambda c=choice, d=kind: d(c), "What chose the number of experts."))
@@ -176,7 +178,8 @@ def experts(r: Material) -> Section:
         )
     out.add(Block("table", Table(table), caption), figure)
     if r.parts.shares is not None:
-        out.add(Block("table", r.parts.shares, "Shares with standard errors and 95% intervals"))
+        errors = " with standard errors and 95% intervals" if "low" in r.parts.shares.columns else ""
+        out.add(Block("table", r.parts.shares, f"Shares{errors}"))
     return out
 
 

@@ -153,6 +153,10 @@
     };
   }
 
+  function end(limit, sign) { return limit === null ? sign * Infinity : limit; }
+  function below(t) { return t === Infinity ? 1 : t === -Infinity ? 0 : Math.exp(logSurvival(-t)); }
+  function phi(t) { return Math.exp(-0.5 * Math.pow(Math.min(Math.abs(t), 45), 2) - 0.5 * LOG_2PI); }
+
   var FAMILIES = {
     gaussian: {
       mean: function (eta) { return eta[0]; },
@@ -240,6 +244,22 @@
         return FAMILIES.poisson.logDensity(eta, y) - Math.log(-Math.expm1(-mu));
       }
     },
+    censored: { // a normal number seen between two limits, each with a probability of its own
+      mean: function (eta, limits) {
+        var root = Math.exp(0.5 * eta[1]), low = end(limits[0], -1), high = end(limits[1], 1);
+        var a = (low - eta[0]) / root, b = (high - eta[0]) / root, c = Math.min(Math.max(0, a), b);
+        var p = a > 0 ? below(-a) - below(-b) : below(b) - below(a);
+        var first = (isFinite(a) ? a - c : 0) * below(a) + (isFinite(b) ? b - c : 0) * below(-b) + phi(a) - phi(b) - c * p;
+        return Math.min(Math.max(eta[0] + root * (c + first), low), high);
+      },
+      logDensity: function (eta, y, limits, scale) {
+        var root = Math.exp(0.5 * eta[1]), low = end(limits[0], -1), high = end(limits[1], 1);
+        if (y < low || y > high) { return -Infinity; }
+        if (y === low) { return logSurvival((eta[0] - low) / root) + Math.log(scale); } // a probability has no unit
+        if (y === high) { return logSurvival((high - eta[0]) / root) + Math.log(scale); }
+        return FAMILIES.gaussian.logDensity(eta, y);
+      }
+    },
     zero: { mean: function () { return 0; }, logDensity: function (_, y) { return y === 0 ? 0 : -Infinity; } },
     one: { mean: function () { return 1; }, logDensity: function (_, y) { return y === 1 ? 0 : -Infinity; } },
     multinomial: { mean: function (eta) { return softmax(eta.concat([0])); } },
@@ -256,6 +276,7 @@
       }
     }
   };
+  FAMILIES.interval = FAMILIES.gaussian; // of the number itself, seen or not
   ["gamma", "inverse-gaussian", "lognormal", "weibull", "beta"].forEach(function (name) {
     var inside = FAMILIES[name].logDensity;
     FAMILIES[name].logDensity = function (eta, y) {
@@ -276,7 +297,7 @@
     });
     var families = spec.families.map(function (name) { return FAMILIES[name]; });
     var means = etas.map(function (eta, e) {
-      var m = families[e].mean(eta);
+      var m = families[e].mean(eta, spec.limits[e]);
       return spec.classes.length ? m : spec.center + spec.scale * m;
     });
     if (spec.classes.length) {
@@ -285,7 +306,7 @@
     var density = grid.map(function (y) {
       var u = (y - spec.center) / spec.scale;
       return Math.exp(logSumExp(etas.map(function (eta, e) {
-        return Math.log(gate[e]) + families[e].logDensity(eta, u);
+        return Math.log(gate[e]) + families[e].logDensity(eta, u, spec.limits[e], spec.scale);
       }))) / spec.scale;
     });
     return { gate: gate, means: means, density: density };
@@ -478,10 +499,16 @@
         heard.textContent = words + "Most probable: " + spec.classes[best] + ".";
       } else {
         var mean = found.gate.reduce(function (sum, g, e) { return sum + g * found.means[e]; }, 0);
-        caption.textContent = (spec.discrete ? "Probabilities of " : "Density of ") + spec.responses[response];
+        var what = spec.responses[response], lies = spec.points.length || spec.latent;
+        caption.textContent = (spec.discrete ? "Probabilities of " : "Density of ") + what +
+          (spec.latent ? " itself, seen or not" : lies ? " between its limits" : "");
         picture.setAttribute("aria-label", caption.textContent + " at the values that are set");
-        curve(picture, grid, found.density, spec.discrete);
-        heard.textContent = words + "Expected " + spec.responses[response] + ": " + short(mean) + ".";
+        function inside(_, i) { return spec.points.indexOf(grid[i]) < 0; } // a limit has a probability, no density
+        curve(picture, grid.filter(inside), found.density.filter(inside), spec.discrete);
+        var limits = spec.points.map(function (point) {
+          return " At the limit " + short(point) + ": " + (100 * found.density[grid.indexOf(point)]).toFixed(1) + "%.";
+        });
+        heard.textContent = words + "Expected " + what + ": " + short(mean) + "." + limits.join("");
       }
     }
     show();

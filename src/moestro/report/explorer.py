@@ -9,6 +9,7 @@ import numpy as np
 from ..design import FormulaDesign
 from ..design.known import OFFSET
 from ..experts import FAMILIES
+from ..experts.censored import Censored
 from ..experts.point import Point
 from ..fitted import FittedModel, LocatedModel
 from ..gates import GATES
@@ -20,7 +21,7 @@ from .columns import Inputs, NotHere, evaluated, trees_of
 KNOWN = {  # families that explorer.js evaluates
     "gaussian", "student", "skew-t", "poisson", "truncated-poisson", "negative-binomial", "binomial",
     "binomial-probit", "binomial-cloglog", "gamma", "inverse-gaussian", "lognormal", "weibull", "beta",
-    "multinomial", "ordinal", "zero", "one",
+    "multinomial", "ordinal", "zero", "one", "interval",
 }  # fmt: skip
 POINTS = 161  # of a density
 COUNTS = 200  # probabilities of counts that are shown
@@ -45,20 +46,26 @@ def explorer_of(model: Any, rows: Rows, data: dict[str, np.ndarray] | None = Non
     out = _located(model) if isinstance(model, LocatedModel) else _softmax(model)
     sliders = [_slider(name, known, data[name]) for name, known in inputs.levels.items()]
     family = None if isinstance(model, LocatedModel) else model.fit.model.family
-    if family is not None and family.takes_bounds and rows.x.shape[1] > len(model.design.expert_names) + 1:
-        raise NotHere("responses that may be censored are not evaluated in it")
+    d, columns = len(model.design.expert_names), rows.x.shape[1]
+    latent = family is not None and family.takes_bounds and columns > d + 1
+    if latent:  # what is known of a row is no input, and an offset of zeros stands before it
+        columns = d + bool(np.asarray(rows.x)[:, d].any())
     for i, word in enumerate(("offset", "trials")):
         out[word] = None
-        if rows.x.shape[1] - len(model.design.expert_names) > i:
-            values = np.asarray(rows.x)[:, len(model.design.expert_names) + i]
+        if columns > d + i:
+            values = np.asarray(rows.x)[:, d + i]
             out[word] = len(sliders)
             sliders.append(_slider(OFFSET if word == "offset" else "(trials)", None, values))
     discrete = not isinstance(model, LocatedModel) and model.fit.model.family.discrete
+    points = sorted(set(family.points)) if isinstance(family, Censored) else []
     return out | {
+        "points": points, "latent": latent,
         "inputs": sliders, "x": x, "z": z, "classes": [str(c) for c in model.classes],
         "responses": list(model.responses), "discrete": bool(discrete), "colors": list(COLORS),
         "experts_names": [f"expert {e + 1}" for e in range(model.fit.k)],
-        "grids": [] if model.classes else [_grid(y, model) for y in np.reshape(rows.y, (len(rows.y), -1)).T],
+        "grids": [] if model.classes else [
+            sorted({*_grid(y, model), *points}) for y in np.reshape(rows.y, (len(rows.y), -1)).T
+        ],
     }  # fmt: skip
 
 
@@ -104,6 +111,8 @@ def _softmax(model: FittedModel) -> dict[str, Any]:
     m, theta, units = model.fit.model, model.fit.theta, model.units
     families = m.family.members or (m.family,) * m.k
     for f in families:
+        if isinstance(f, Censored):
+            continue
         if f.name not in KNOWN or not (isinstance(f, Point) or type(f) is FAMILIES.get(f.name)):
             raise NotHere(f"its family '{f.name}' is one that the page does not know")
     if type(m.gate) is not GATES.get(m.gate.name):
@@ -112,7 +121,9 @@ def _softmax(model: FittedModel) -> dict[str, Any]:
     if transform is not None and not isinstance(transform, str):
         raise NotHere("its gate transform is a Python object")
     return {
-        "kind": "softmax", "families": [f.name for f in families], "transform": transform,
+        "kind": "softmax", "transform": transform,
+        "families": ["censored" if isinstance(f, Censored) else f.name for f in families],
+        "limits": [_limits(f, units) for f in families],
         "center": units.y_center, "scale": units.y_scale,
         "gate": {
             "name": m.gate.name, "rows": m.gate_rows(theta).tolist(), "shared": m.gate_shared(theta).tolist(),
@@ -126,6 +137,14 @@ def _softmax(model: FittedModel) -> dict[str, Any]:
             "scaling": _scaling(units.x_scaling),
         },
     }  # fmt: skip
+
+
+def _limits(family: Any, units: Any) -> list[float | None] | None:
+    """Limits of the scaled response, None for one that is infinite and for a family that has none."""
+    if not isinstance(family, Censored):
+        return None
+    scaled = [(v - units.y_center) / units.y_scale for v in (family.lower, family.upper)]
+    return [float(v) if np.isfinite(v) else None for v in scaled]
 
 
 def _located(model: LocatedModel) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from ..fitted import FittedModel
 from ..inference import Estimates
 from .layout import short
 
-PROPER = ("gaussian", "poisson", "student", "bernoulli")  # names of people
+PROPER = ("gaussian", "poisson", "student", "bernoulli", "weibull")  # names of people
 
 
 def words(model: FittedModel) -> list[str]:

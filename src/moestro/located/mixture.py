@@ -197,7 +197,8 @@ class LocatedProblem(Defaults):
     def advance(
         self, point: Point, *, tol: float, max_iter: int | None, cancel: threading.Event | None
     ) -> End:
-        return self._end(ascend(self.model, point, tol, max_iter, cancel))
+        to_the_end = self.k == 1 or self.rank_by == "likelihood"
+        return self._end(ascend(self.model, point, tol, max_iter, cancel, to_the_end))
 
     @staticmethod
     def _end(found: Found) -> End:

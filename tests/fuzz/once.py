@@ -213,3 +213,27 @@ def three_rows_for_three_experts_of_latent_factors() -> Case:
     y = np.column_stack([1e6 + 1e-1 * r.normal(size=3), r.normal(size=3)])
     given = {"sample_weight": np.array([1e12, 1e2, 1e4])}
     return made(LocatedMoERegressor, words, r.normal(size=(3, 3)), y, given=given)
+
+
+@once
+def zeros_alone_for_an_expert_of_positive_numbers() -> Case:
+    r = np.random.default_rng(23)
+    return made(MoERegressor, {"family": ["zero", "gamma"]}, r.normal(size=(20, 1)), np.zeros(20))
+
+
+@once
+def a_located_fit_whose_covariance_is_singular_to_rounding() -> Case:
+    r = np.random.default_rng(0)
+    X = r.normal(size=(20, 6))
+    X[2:, 3], X[:, 5] = 0.0, r.standard_cauchy(20) ** 3
+    words = {"n_experts": 3, "direction": "inverse", "max_iter": 1}
+    return made(LocatedMoERegressor, words, X, r.normal(size=(20, 2)))
+
+
+@once
+def a_survey_of_an_inverse_gaussian_beyond_doubles() -> Case:
+    r = np.random.default_rng(25)
+    words = {"n_experts": 1, "n_starts": 1, "gate": "activated-temperature", "family": "inverse-gaussian"}
+    y = np.where(np.arange(60) < 30, 1e-300, 1e300) * r.gamma(2.0, 1.0, 60)
+    asked = {"cov": "survey", "cluster": np.arange(60) // 2, "strata": np.zeros(60, dtype=int)}
+    return made(MoERegressor, words, r.normal(size=(60, 3)), y, inference=asked)

@@ -119,7 +119,8 @@ class LocatedProblem(Defaults):
 
     @property
     def budget(self) -> float:
-        return DEAR * self.k if self.dear and self.k > 1 else budget_of(self, PASSES)
+        hopeless = self.ranking.hopeless(self.k, self.weight_sum)
+        return DEAR * self.k if self.dear and self.k > 1 else budget_of(self, PASSES, hopeless)
 
     @property
     def few_steps(self) -> int:

@@ -123,7 +123,8 @@ class MixtureProblem(Defaults):
     @property
     def budget(self) -> float:
         compiled = is_compiled(self.model) and self.engine != "array"
-        return budget_of(self, PASSES if compiled else SLOW_PASSES)
+        hopeless = self.ranking.hopeless(self.rows.row_weight_sum)
+        return budget_of(self, PASSES if compiled else SLOW_PASSES, hopeless)
 
     @property
     def at_once(self) -> int:

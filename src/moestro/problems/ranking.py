@@ -90,6 +90,11 @@ class Ranking:
         free = [alone[at][:, ~shared].nnz for at in places]
         return c.predictors_of_expert.sum(axis=0) + np.array(free)
 
+    def hopeless(self, weight: float) -> bool:
+        """Whether rows of this weight are too few for several experts, however they are shared out."""
+        c = self.coordinates
+        return c.model.k > 1 and weight * self.unit < ROWS * float(self._own.sum())
+
     def lost(self, phi: np.ndarray) -> bool:
         """Whether the variance of one of several experts is at its bound: a long run does not bring it
         back."""

@@ -11,7 +11,7 @@ from conftest import two_lines
 from moestro import DataError, MoERegressor, load_model
 from moestro.design import FormulaDesign
 from moestro.design.expressions import FUNCTIONS, numeric_names, read, width
-from moestro.design.grammar import COLUMNS, LENGTH, TERMS, parse, variables
+from moestro.design.grammar import COLUMNS, LENGTH, TERMS, parse, refuse_names, variables
 
 pytest.importorskip("formulaic")
 
@@ -179,6 +179,21 @@ def test_names_of_other_factors_are_refused_where_the_file_is_read(name, kept, t
         return
     with pytest.raises(DataError, match=r"m\.json: the formula part .* makes no column"):
         load_model(tmp_path / "m.json")
+
+
+def test_categories_that_meet_without_their_own_terms_are_read_again():
+    """Of a:b alone the first category has a column of its own."""
+    frame = {"a": np.array(["p", "q"] * 6, dtype=object), "b": np.array([*"uvw"] * 4, dtype=object)}
+    design = FormulaDesign.learn("y ~ a:b", frame | {"y": np.arange(12.0)})
+    assert any(":" not in name for name in design.expert_names)
+    assert FormulaDesign.from_dict(design.to_dict()).expert_names == design.expert_names
+
+
+def test_a_name_with_many_ways_to_close_its_brackets():
+    name = "a[" + "".join(f"]:{letter}[" for letter in "bcdefgh") * 200
+    with pytest.raises(DataError, match="makes no column"):
+        refuse_names(LETTERS.replace("+", ":"), [name])
+    refuse_names(LETTERS.replace("+", ":"), [name + "]"])
 
 
 def test_knots_in_a_file_that_make_it_too_wide():

@@ -17,6 +17,7 @@ from moestro.located.spread.factors import FactorSpread
 from moestro.located.starts import seeded
 from moestro.located.structured import StructuredProblem
 from moestro.search import Options
+from moestro.solvers.base import LONG
 
 # One line a structure: options of the fit.
 OPTIONS = {
@@ -83,6 +84,17 @@ class TestEveryModel:
         per = 3 * (3 if more.get("degree") == 2 else 2) + 1 + (1 if more.get("student") else 0)
         gate = 1 if "gate_tied" in more else 2
         assert a.n_parameters == 1 + 2 * per + gate + (1 if more.get("tied") else 2) * free
+
+
+def test_a_long_run_that_is_hopeless_leaves():
+    spec = Specification(student=True)
+    problem = Data.read(*data(60), None, spec, 2).problem(spec, 2)
+    r = np.random.default_rng(2).dirichlet([1.0, 1.0], 60)
+    ends = [
+        climb_together(problem, problem.statistics(r)[None], 0.0, 2 * LONG, hopeless=hopeless)[0].iterations
+        for hopeless in (None, lambda parameters: parameters is not None, lambda parameters: False)
+    ]
+    assert ends == [2 * LONG, LONG, 2 * LONG]
 
 
 @pytest.mark.parametrize(
@@ -448,3 +460,23 @@ def test_at_least_as_good_as_xllim_from_nearly_every_seed(covariance, theirs, se
     ]
     assert sum(v >= theirs - 1e-3 for v in values) >= enough
     assert sum(v >= max(values) - 1e-3 for v in values) >= enough
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "degree", "match"),
+    [
+        (60, 12, 3, "454 slopes, of which 60 distinct rows bear 59"),
+        (60, 80, 1, "80 slopes, of which 60"),
+        (9000, 59, 3, "37819 slopes, of which 9000 distinct rows bear 5000"),
+    ],
+)
+def test_more_slopes_than_rows_or_memory_bear_are_refused(n, p, degree, match):
+    rng = np.random.default_rng(0)
+    with pytest.raises(DataError, match=match):
+        fit_located(rng.normal(size=(n, p)), rng.normal(size=n), 2, degree=degree, gate_covariance="diagonal")
+
+
+def test_fifty_slopes_of_fewer_rows_are_fitted_and_said_to_be_too_many():
+    rng = np.random.default_rng(0)
+    fit = fit_located(rng.normal(size=(30, 40)), rng.normal(size=30), 1, gate_covariance="diagonal")
+    assert not fit.status.usable

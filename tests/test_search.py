@@ -16,7 +16,7 @@ from moestro.experts import make_family
 from moestro.gates import SoftmaxGate
 from moestro.model import Model
 from moestro.problems import MixtureProblem, fit_mixture, fit_mixtures
-from moestro.problems.ranking import Ranking
+from moestro.problems.ranking import ROWS, Ranking
 from moestro.problems.smaller import duplicated
 from moestro.rows import Rows, sample_rows
 from moestro.search import Evidence, Options
@@ -24,9 +24,11 @@ from moestro.search.candidates import Candidate, Optima, Optimum
 from moestro.search.evidence import chance
 from moestro.search.moves import cross
 from moestro.search.path import fit_problem
+from moestro.search.polish import REFUSED
 from moestro.search.search import ENOUGH, STALE, is_sure
 from moestro.search.stage import Stage
 from moestro.solvers import Coordinates, Newton, Objective, run
+from moestro.solvers.base import LONG, Info
 from moestro.solvers.em import climb
 from moestro.solvers.pool import Pool
 from moestro.solvers.status import StatusKind
@@ -451,6 +453,57 @@ class TestEffort:
         best = max(MoERegressor(3, n_starts=150, random_state=s).fit(x, y).log_likelihood_ for s in range(2))
         for seed in range(3):
             assert MoERegressor(3, random_state=seed).fit(x, y).log_likelihood_ >= best - 1e-3
+
+
+class TestHopeless:
+    """What cannot become usable is not worth a long search."""
+
+    @staticmethod
+    def of(n, k=2, **words):
+        model, rows, _ = problem("gaussian", k, n=n)
+        c = Coordinates.of(model, rows.x_scaling, rows.z_scaling)
+        return MixtureProblem(rows, c, Newton(), **words)
+
+    def test_a_readable_engine_and_too_few_rows_have_smaller_budgets(self):
+        usual = self.of(200).budget
+        assert self.of(200, engine="array").budget == usual / 8
+        needed = int(ROWS * self.of(200).ranking._own.sum())
+        assert self.of(needed).budget == usual
+        assert self.of(needed - 1).budget == usual / 4
+
+    def test_a_long_run_that_has_lost_a_variance_ends(self):
+        objective, phi = objective_of("gaussian")
+        asked = []
+
+        class Creeping(Newton):
+            def step(self, objective, state):
+                return state, Info(0.0, 1.0, 0.0)
+
+        def hopeless(at):
+            asked.append(at)
+            return len(asked) == 2
+
+        end = run(Creeping(), objective, phi, tol=1e-8, hopeless=hopeless)
+        assert (end.iterations, end.converged) == (2 * LONG, False)
+        part = self.of(60)
+        low = np.where(part.coordinates.block == -1, part.coordinates.lower, 0.0)
+        assert part.ranking.lost(low) and not part.ranking.lost(np.zeros(part.size))
+        assert not replace(part, rank_by="likelihood").ranking.lost(low)
+
+    def test_refused_optima_are_polished_briefly_beside_one_that_is_polished(self, monkeypatch):
+        seen, advance = [], Candidate.advance
+
+        def spy(self, problem, **how):
+            seen.append((self.key[0], how["max_iter"]))
+            advance(self, problem, **how)
+
+        monkeypatch.setattr(Candidate, "advance", spy)
+        x, y = two_lines(12)
+        MoERegressor(2, n_starts=8, random_state=0).fit(x, y)
+        assert seen[1][1] is None  # after one expert, the best of two
+        later = [limit for kind, limit in seen[2:] if kind in (0, 1)]
+        assert later
+        assert set(later) == {REFUSED}
 
 
 class TestNested:

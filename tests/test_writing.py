@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import json
 import os
 import signal
 import socket
@@ -357,6 +358,26 @@ class TestStreams:
         dash = CliRunner().invoke(main, ["predict", str(tone), TONE, "--out", "-"])
         assert dash.output == plain.output
         assert dash.output.startswith("mean,std")
+
+    def test_a_model_alone_goes_to_standard_output(self, tone, tmp_path):
+        """What is said beside it goes to standard error, so that the next program can read it."""
+        words = [
+            sys.executable,
+            "-m",
+            "moestro",
+            "fit",
+            TONE,
+            "-f",
+            "tuned ~ stretchratio",
+            "-k",
+            "1",
+            "--out",
+        ]
+        done = subprocess.run([*words, "-"], capture_output=True, text=True, check=True)
+        assert json.loads(done.stdout)["format"].startswith("moestro.model/")
+        assert "Log-likelihood" in done.stderr
+        plain = subprocess.run([*words, tmp_path / "m.json"], capture_output=True, text=True, check=True)
+        assert "Log-likelihood" in plain.stdout and not plain.stderr.strip()
 
     def test_a_reader_that_has_gone_is_no_damaged_file(self):
         code = (

@@ -171,3 +171,69 @@ def a_variance_beyond_doubles_in_words() -> Case:
     given = {"offset": 400.0 * r.normal(size=20)}
     words = {"n_experts": 2, "n_starts": 1, "max_iter": 1, "family": "weibull"}
     return made(MoERegressor, words, r.normal(size=(20, 1)), r.gamma(2.0, 1.0, 20), given=given)
+
+
+@once
+def a_column_of_1e_160_whose_slope_has_a_variance_beyond_doubles() -> Case:
+    r = np.random.default_rng(18)
+    X = np.column_stack([1e-160 * r.random(20), r.normal(size=20)])
+    words = {"n_experts": 1, "n_starts": 1, "family": "weibull"}
+    asked = {"cov": "observed", "simultaneous": True}
+    return made(MoERegressor, words, X, r.gamma(2.0, 1.0, 20), inference=asked)
+
+
+@once
+def one_intercept_in_common_beside_columns_far_from_their_origin() -> Case:
+    r = np.random.default_rng(19)
+    x = 1e6 + r.integers(0, 2, 60)
+    words = {"n_experts": 3, "n_starts": 2, "family": "gamma", "common": ["(intercept)"], "top_k": 1}
+    words |= {"gate_transform": "tanh", "fixed": {"gate:1:(intercept)": 0.0}}
+    return made(MoERegressor, words, np.column_stack([x, x]), 1e-300 * r.gamma(2.0, 1.0, 60))
+
+
+@once
+def cubes_of_fifty_nine_levels_of_sixty_rows() -> Case:
+    r = np.random.default_rng(20)
+    X = frame(r.normal(size=(60, 1)))
+    words = {"n_experts": 1, "degree": 3, "formula": "y ~ C(c0)"}
+    return made(LocatedMoERegressor, words, X, r.normal(size=60))
+
+
+@once
+def a_dendrogram_that_there_is_not_after_a_long_fit() -> Case:
+    r = np.random.default_rng(21)
+    words = {"n_experts": "dendrogram", "max_experts": 3, "covariance": "factors", "student": True}
+    return made(LocatedMoERegressor, words, r.normal(size=(8, 1)), r.normal(size=(8, 3)))
+
+
+@once
+def three_rows_for_three_experts_of_latent_factors() -> Case:
+    r = np.random.default_rng(22)
+    words = {"n_experts": 3, "n_starts": 3, "covariance": "factors", "gate_tied": True}
+    y = np.column_stack([1e6 + 1e-1 * r.normal(size=3), r.normal(size=3)])
+    given = {"sample_weight": np.array([1e12, 1e2, 1e4])}
+    return made(LocatedMoERegressor, words, r.normal(size=(3, 3)), y, given=given)
+
+
+@once
+def zeros_alone_for_an_expert_of_positive_numbers() -> Case:
+    r = np.random.default_rng(23)
+    return made(MoERegressor, {"family": ["zero", "gamma"]}, r.normal(size=(20, 1)), np.zeros(20))
+
+
+@once
+def a_located_fit_whose_covariance_is_singular_to_rounding() -> Case:
+    r = np.random.default_rng(0)
+    X = r.normal(size=(20, 6))
+    X[2:, 3], X[:, 5] = 0.0, r.standard_cauchy(20) ** 3
+    words = {"n_experts": 3, "direction": "inverse", "max_iter": 1}
+    return made(LocatedMoERegressor, words, X, r.normal(size=(20, 2)))
+
+
+@once
+def a_survey_of_an_inverse_gaussian_beyond_doubles() -> Case:
+    r = np.random.default_rng(25)
+    words = {"n_experts": 1, "n_starts": 1, "gate": "activated-temperature", "family": "inverse-gaussian"}
+    y = np.where(np.arange(60) < 30, 1e-300, 1e300) * r.gamma(2.0, 1.0, 60)
+    asked = {"cov": "survey", "cluster": np.arange(60) // 2, "strata": np.zeros(60, dtype=int)}
+    return made(MoERegressor, words, r.normal(size=(60, 3)), y, inference=asked)

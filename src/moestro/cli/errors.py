@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ..errors import DataError
+from ..writing import descriptor
 
 PIPE_CLOSED = 141  # 128 + SIGPIPE, as a shell reports of any command in `command | head -1`
 
@@ -40,17 +41,19 @@ def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Printer:
-    """Prints; where files are to be written, the work goes on after the reader of the pipe has gone."""
+    """Prints, to standard error where one of the files is standard output; where files are to be written, the
+    work goes on after the reader of the pipe has gone."""
 
-    def __init__(self, has_files: bool) -> None:
-        self.has_files = has_files
+    def __init__(self, *files: str | None) -> None:
+        self.has_files = any(files)
+        self.aside = any(file is not None and descriptor(file) == 1 for file in files)
         self.gone = False
 
     def __call__(self, text: str) -> None:
         if self.gone:
             return
         try:
-            click.echo(text)
+            click.echo(text, err=self.aside)
         except BrokenPipeError:
             if not self.has_files:
                 raise

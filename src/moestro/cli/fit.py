@@ -33,7 +33,9 @@ from .sweep import run_sweep
     help="Penalise the slopes of gate and experts; --criterion or --alpha decides how strongly.",
 )
 @click.option("--alpha", type=click.FloatRange(0), help="Strength of the penalty.")
-@click.option("--out", type=click.Path(dir_okay=False), help="Write the model here, as JSON.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False), help='Write the model here, as JSON; "-" is standard output.'
+)
 @click.option("--plot", type=click.Path(dir_okay=False), help="Write a picture here (.png, .pdf, .svg, ...).")
 @click.option(
     "--report", type=click.Path(dir_okay=False), help="Write one HTML page that explains the fit here."
@@ -80,7 +82,7 @@ def _fit(
     check_writable(out, plot, report)
     check_picture(plot)
     check_report(report)
-    say = Printer(has_files=bool(out or plot or report))
+    say = Printer(out, plot, report)
     if penalty is not None and options["gate"] == "gaussian":
         raise DataError("a penalty needs the softmax gate: leave out --gate")
     located = located_given(options)

@@ -6,7 +6,6 @@ Everything is checked on syntax trees, before a term is formed or an expression 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import prod
@@ -152,16 +151,27 @@ def refuse_wide(text: str, known: Callable[[Any], int]) -> None:
 
 
 def refuse_names(text: str, names: Sequence[str]) -> None:
-    """Refuse names of columns that the terms of a part do not make in this order: each factor's own text, the
-    last ones with a level or a number in brackets."""
+    """Refuse names of columns that the terms of a part do not make in this order: each factor's own text,
+    with a level or a number in brackets. Of categories without the terms below theirs, as in a:b alone, a
+    term makes the columns of those terms too."""
     at = 0
     for term in parse(text):
-        shapes = [re.escape(factor.expr) + r"(\[.*\])?" for factor in term.factors]
-        made = re.compile(":".join(shapes), re.DOTALL)
-        while at < len(names) and made.fullmatch(names[at]):
+        factors = [str(factor.expr) for factor in term.factors]
+        while at < len(names) and _makes(factors, names[at]):
             at += 1
     if at < len(names):
         raise DataError(f"the formula part '{short(text)}' makes no column '{short(names[at])}'")
+
+
+def _makes(factors: Sequence[str], name: str) -> bool:
+    """Whether some of the factors in their order make a name, in a time that grows with both: a regular
+    expression of several brackets would try every way to close them."""
+    ends = {0}  # of what the factors so far may have made
+    for text in factors:
+        begun = {p + len(own) for p in ends if name.startswith(own := f":{text}" if p else text, p)}
+        opened = min((p for p in begun if name.startswith("[", p)), default=len(name))
+        ends |= begun | {i + 1 for i in range(opened, len(name)) if name[i] == "]"}
+    return bool(name) and len(name) in ends
 
 
 def syntax(factor: Any) -> ast.expr | None:

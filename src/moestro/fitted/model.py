@@ -87,7 +87,8 @@ class FittedModel:
     ) -> Covariance:
         """Covariance of the estimate on the rows of the fit."""
         by = covariance if request.kind in FORMULAS else refitted
-        return by(self.fit, rows, request, engine, threads)
+        with quiet():
+            return by(self.fit, rows, request, engine, threads)
 
     def influence(self, rows: Rows, found: Covariance, engine: str = "auto", threads: int = 1) -> np.ndarray:
         """Change (units, U) of each parameter without each unit, by one step; `found` is the observed

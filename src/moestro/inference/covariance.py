@@ -192,13 +192,14 @@ def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = 
     known = ~(needs & ~found.identified[None, :]).any(axis=1) & ~held
     ill = ILL.get(fit.status.kind, "")
     lost = np.array([bool(ill) and t.part == "expert" and t.component in fit.status.experts for t in terms])
-    notes = [
-        word or ("" if ok and not gone else ill if gone else "singular")
-        for word, ok, gone in zip(absent, known, lost, strict=True)
-    ]
-    kept = np.array([not note for note in notes])
     with quiet():
-        matrix = among(kept, jacobian @ found.matrix @ jacobian.T)
+        matrix = jacobian @ found.matrix @ jacobian.T
+    seen = np.isfinite(np.diag(matrix))  # not where the unit of a column makes a variance overflow
+    notes = [
+        word or (ill if gone else "singular" if not ok else "" if there else "overflow")
+        for word, ok, gone, there in zip(absent, known, lost, seen, strict=True)
+    ]
+    matrix = among(np.array([not note for note in notes]), matrix)
     draws = None
     if found.draws is not None:
         draws = np.array([relevelled(fit.model, to_user(fit.model, units, t)) for t in found.draws])

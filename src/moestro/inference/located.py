@@ -122,9 +122,10 @@ def located_covariance(
         root, known = root @ half, known @ half
     with quiet():
         matrix = known @ known.T
+    held, seen = (at_user[:, bound] != 0).any(axis=1), np.isfinite(np.diag(matrix))
     notes = [
-        ill if t.component in lost else "at bound" if b else "singular" if s else ""
-        for t, b, s in zip(listed(terms), (at_user[:, bound] != 0).any(axis=1), singular, strict=True)
+        ill if t.component in lost else "at bound" if b else "singular" if s else "" if there else "overflow"
+        for t, b, s, there in zip(listed(terms), held, singular, seen, strict=True)
     ]
     kept = np.array([not note for note in notes])
     root = link[:, free] @ root

@@ -15,13 +15,13 @@ for one. A run whose long step falls takes the plain one in the next round, and 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from ..solvers.base import Cancelled, Info
+from ..solvers.base import LONG, Cancelled, Info
 
 MEMORY = 6
 WIDE = 300_000  # numbers in the statistics beyond which differences are not kept
@@ -97,8 +97,10 @@ def climb_together(
     limit: int,
     memory: int = MEMORY,
     cancel: threading.Event | None = None,
+    hopeless: Callable[[Any], bool] | None = None,
 ) -> list[Ascent]:
-    """The same from each of `starts` (R, s)."""
+    """The same from each of `starts` (R, s); a run whose parameters are found `hopeless` leaves, which is
+    looked at every `LONG` steps."""
     S = np.array(starts)
     parameters, value, F = problem.em(S, None)
     f = F - S
@@ -144,6 +146,8 @@ def climb_together(
             if went[i]:
                 traces[r].append(Info(*step))
                 leaves[i] = step[1] <= tol or len(traces[r]) >= limit
+                if hopeless is not None and len(traces[r]) % LONG == 0:
+                    leaves[i] |= hopeless(new[i])
 
 
 class _Past:

@@ -22,7 +22,8 @@ from .statistics import Parameters, Shape
 from .structured import StructuredProblem
 
 JOINT_COLUMNS = 24  # columns up to which a full joint mixture is summed as one product of monomials
-MANY_COLUMNS = 50  # columns beyond which a full covariance without enough rows is refused instead of fitted
+MANY_COLUMNS = 50  # columns beyond which a covariance or a mean without enough rows is refused, not fitted
+MOST_TERMS = 5000  # slopes of an expert: its matrix of their second moments has this to the square
 LARGEST = 1e150  # a standard deviation whose square is a double
 ALIASED = 1e-10  # 1 - |correlation| below which two columns count as one
 
@@ -255,8 +256,8 @@ def _merged(
 
 
 def _enough(n: int, p: int, D: int, spec: Specification, k: int) -> None:
-    """Refuse fewer distinct rows than components, and many columns with too few rows for even one full
-    covariance.
+    """Refuse fewer distinct rows than components, many columns with too few rows for even one full covariance
+    or for the mean of one expert, and more monomials than matrices of them can be held.
 
     Few columns with too few rows are fitted, and the status names the components whose covariance is
     singular.
@@ -271,8 +272,13 @@ def _enough(n: int, p: int, D: int, spec: Specification, k: int) -> None:
     if spec.gate_covariance == "full" and n < p + 1 and p > MANY_COLUMNS:
         raise DataError(
             f"a full gate covariance of {p} columns needs at least {p + 1} distinct rows, got {n}: "
-            "gate_covariance='diagonal' or "
-            "direction='inverse' need fewer"
+            "gate_covariance='diagonal' or direction='inverse' need fewer"
+        )
+    terms, most = polynomial.count(p, spec.degree), min(max(n - 1, MANY_COLUMNS), MOST_TERMS)
+    if terms > most:
+        raise DataError(
+            f"experts of degree {spec.degree} in {p} columns have {terms} slopes, of which {n} distinct rows "
+            f"bear {most}: use fewer columns, a lower degree or direction='inverse'"
         )
 
 

@@ -119,7 +119,8 @@ class LocatedProblem(Defaults):
 
     @property
     def budget(self) -> float:
-        return DEAR * self.k if self.dear and self.k > 1 else budget_of(self, PASSES)
+        hopeless = self.ranking.hopeless(self.k, self.weight_sum)
+        return DEAR * self.k if self.dear and self.k > 1 else budget_of(self, PASSES, hopeless)
 
     @property
     def few_steps(self) -> int:
@@ -197,7 +198,8 @@ class LocatedProblem(Defaults):
     def advance(
         self, point: Point, *, tol: float, max_iter: int | None, cancel: threading.Event | None
     ) -> End:
-        return self._end(ascend(self.model, point, tol, max_iter, cancel))
+        to_the_end = self.k == 1 or self.rank_by == "likelihood"
+        return self._end(ascend(self.model, point, tol, max_iter, cancel, to_the_end))
 
     @staticmethod
     def _end(found: Found) -> End:

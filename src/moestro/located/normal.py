@@ -59,7 +59,7 @@ def coloured(white: np.ndarray, covariance: np.ndarray) -> np.ndarray:
 
 
 def check_positive(covariances: np.ndarray) -> None:
-    """Refuse covariances (k, D, D) of a file that are not symmetric and positive definite."""
+    """Refuse covariances (k, D, D) that are not symmetric and positive definite."""
     for e, C in enumerate(covariances):
         size = np.sqrt(np.maximum(np.diag(C), 0.0))  # what an entry near zero is rounded to
         skew = np.abs(C - C.T) > 1e-9 * np.outer(size, size)

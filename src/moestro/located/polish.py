@@ -74,9 +74,16 @@ def has_newton(problem: Any) -> bool:
 
 
 def ascend(
-    problem: Any, start: Point, tol: float, limit: int | None = None, cancel: threading.Event | None = None
+    problem: Any,
+    start: Point,
+    tol: float,
+    limit: int | None = None,
+    cancel: threading.Event | None = None,
+    to_the_end: bool = True,
 ) -> Found:
-    """Newton where the model has it, after a few steps of EM; otherwise accelerated EM."""
+    """Newton where the model has it, after a few steps of EM; otherwise accelerated EM. A long run
+    that has made a covariance singular leaves, unless `to_the_end`: the other parameters may crawl for
+    thousands of steps."""
     if has_newton(problem):
         phi = start.parameters
         if phi is None:
@@ -96,23 +103,37 @@ def ascend(
             end.trace,
             end.evaluation,
         )
-    return by_em(problem, start, tol, EM_LIMIT if limit is None else limit, cancel)
+    return by_em(problem, start, tol, EM_LIMIT if limit is None else limit, cancel, to_the_end)
 
 
-def by_em(problem: Any, start: Point, tol: float, limit: int, cancel: threading.Event | None = None) -> Found:
+def by_em(
+    problem: Any,
+    start: Point,
+    tol: float,
+    limit: int,
+    cancel: threading.Event | None = None,
+    to_the_end: bool = True,
+) -> Found:
     """Accelerated EM."""
-    return by_em_together(problem, [start], tol, limit, cancel)[0]
+    return by_em_together(problem, [start], tol, limit, cancel, to_the_end)[0]
 
 
 def by_em_together(
-    problem: Any, starts: Sequence[Point], tol: float, limit: int, cancel: threading.Event | None = None
+    problem: Any,
+    starts: Sequence[Point],
+    tol: float,
+    limit: int,
+    cancel: threading.Event | None = None,
+    to_the_end: bool = True,
 ) -> list[Found]:
     """Accelerated EM from each start, side by side."""
+    lost = None if to_the_end else lambda parameters: degenerate(problem, parameters) is not None
     out = [_nothing(problem) for _ in starts]
     begun = [i for i, start in enumerate(starts) if start.statistics is not None]
     if begun:
         S = np.array([starts[i].statistics for i in begun])
-        for i, end in zip(begun, climb_together(problem, S, tol, limit, cancel=cancel), strict=True):
+        ends = climb_together(problem, S, tol, limit, cancel=cancel, hopeless=lost)
+        for i, end in zip(begun, ends, strict=True):
             if end.parameters is not None and np.isfinite(end.value):
                 out[i] = _found(problem, end)
     return out

@@ -67,3 +67,7 @@ class Ranking:
             return np.zeros(1, dtype=bool)
         narrow = np.maximum(0.5 * (self.volume - log_volumes) / self.columns, 0.0)
         return mass * self.unit * self.seen < self.own * (ROWS + narrow)
+
+    def hopeless(self, k: int, weight: float) -> bool:
+        """Whether rows of this weight are too few for k > 1 components, however they are shared out."""
+        return k > 1 and weight * self.unit * self.seen < self.own * ROWS * k

@@ -18,7 +18,9 @@ PARTS = ("weights", "means", "covariances", "slopes", "intercepts", "noise")
 
 
 def to_dict(measure: Any) -> dict[str, Any]:
-    """Plain lists and numbers."""
+    """Plain lists and numbers; singular covariances are refused, as they are by `from_dict`."""
+    check_positive(measure.covariances)
+    check_positive(measure.noise)
     nu = None if measure.degrees_of_freedom is None else measure.degrees_of_freedom.tolist()
     shapes = {"d": measure.d, "q": measure.q}
     return {

@@ -22,6 +22,9 @@ SEARCHED = (0.4, 0.12)  # strengths, relative to the largest, at which starts ar
 FEW = 6  # starts there; a strength that is chosen is searched to the end
 TOPS = 5  # searches for a fit with slopes at the largest strength, each above the one before
 RIDGE_TOP = 1e3  # largest strength of a penalty that never gives zero, over the largest gradient at zero
+# Of the tolerance, where a search ends: a penalised optimum is no maximum of the likelihood, so that what is
+# left of the violation is lost or gained in the log-likelihood to first order, and a step squares it.
+LAST = 1e-3
 GAIN = 1e-9  # relative difference of objectives from which one fit is better
 
 
@@ -93,9 +96,10 @@ def beats(likelihood: Likelihood, a: Solution, b: Solution) -> bool:
 
 
 def explore(chain: Chain, alpha: float, options: Options) -> PenalisedFit:
-    """The search at one strength."""
+    """The search at one strength; its polish takes Newton's last step too, see `LAST`."""
     problem = PenalisedProblem(chain.likelihood, chain.terms.scaled(alpha), float(alpha))
-    return fit_problem(problem, replace(options, progress=None))  # type: ignore[return-value]
+    own = replace(options, progress=None, tol=LAST * options.tol)
+    return fit_problem(problem, own)  # type: ignore[return-value]
 
 
 def quiet(stage: str, done: int, total: int, note: str) -> None:

@@ -33,7 +33,7 @@ MANY = 300  # parameters from which it does
 RUN_TOL = 1e-4  # gradient per row at which runs end: near enough to tell optima apart
 RUN_LIMIT = 50
 PASSES = 8000  # an expert, that a search may take
-SLOW_PASSES = 1000  # the same, where the core has not the gate
+SLOW_PASSES = 1000  # the same, where the core does not sum over the rows
 PART = 65536  # rows looked at together once the fit is found
 READ = 8  # parts of many rows of which the readable engine looks at one
 STACK_BYTES = 60e6  # of matrices and memberships held at once by runs done side by side
@@ -122,7 +122,9 @@ class MixtureProblem(Defaults):
 
     @property
     def budget(self) -> float:
-        return budget_of(self, PASSES if is_compiled(self.model) else SLOW_PASSES)
+        compiled = is_compiled(self.model) and self.engine != "array"
+        hopeless = self.ranking.hopeless(self.rows.row_weight_sum)
+        return budget_of(self, PASSES if compiled else SLOW_PASSES, hopeless)
 
     @property
     def at_once(self) -> int:
@@ -212,7 +214,7 @@ class MixtureProblem(Defaults):
         solver = Sampled([part.objective for part in self.samples]) if self.samples else self.solver
         end = run(
             solver, self.objective, point, tol=tol, max_iter=max_iter, cancel=cancel,
-            callback=lambda _: passes.append(self.objective.tally.passes),
+            callback=lambda _: passes.append(self.objective.tally.passes), hopeless=self.ranking.lost,
         )  # fmt: skip
         taken = float(self.objective.tally.passes - before)
         return End(end.phi, end.value, end.evaluation.mass, end.iterations, taken, end, tuple(passes))

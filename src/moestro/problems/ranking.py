@@ -90,6 +90,17 @@ class Ranking:
         free = [alone[at][:, ~shared].nnz for at in places]
         return c.predictors_of_expert.sum(axis=0) + np.array(free)
 
+    def hopeless(self, weight: float) -> bool:
+        """Whether rows of this weight are too few for several experts, however they are shared out."""
+        c = self.coordinates
+        return c.model.k > 1 and weight * self.unit < ROWS * float(self._own.sum())
+
+    def lost(self, phi: np.ndarray) -> bool:
+        """Whether the variance of one of several experts is at its bound: a long run does not bring it
+        back."""
+        c = self.coordinates
+        return self.by == "usable" and c.model.k > 1 and bool(c.collapsed(phi).any())
+
     def key(self, phi: np.ndarray, value: float, mass: np.ndarray) -> tuple[int, float]:
         """Larger is better: (2 usable, 1 thin, 0 collapsed, -1 not finite; log-likelihood)."""
         if not np.isfinite(value):

@@ -51,9 +51,11 @@ class Candidate:
         self.rows = problem.n
         self.key = problem.key(end.point, end.value, end.mass)
 
-    def finish(self, problem: Problem, options: Options, pool: Pool) -> None:
-        """Go on until converged, and see how that ended; an end that is not usable ranks as one."""
-        self.advance(problem, tol=options.tol, max_iter=options.max_iter, cancel=pool.cancel)
+    def finish(self, problem: Problem, options: Options, pool: Pool, most: int | None = None) -> None:
+        """Go on until converged, for `most` steps, and see how that ended; an end that is not usable ranks as
+        one."""
+        limits = [limit for limit in (most, options.max_iter) if limit is not None]
+        self.advance(problem, tol=options.tol, max_iter=min(limits, default=None), cancel=pool.cancel)
         assert self.end is not None
         self.status = problem.diagnose(self.end)
         if not self.status.usable and options.rank_by == "usable":

@@ -161,7 +161,7 @@ def _further(
         return value is not None and value >= below.log_likelihood
 
     explore(stage, replace(options, initial=(), until=as_high), 0, [], seed)
-    optima = [o.best for o in stage.optima.known]
+    optima = [o.best for o in stage.optima.known if o.key[0] == 2]
     found = polish([problem], options, optima, optima, pool) if optima else best
     return found if found.key > best.key else best
 

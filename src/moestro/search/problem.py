@@ -22,18 +22,20 @@ SAME_VALUE = 0.02  # runs stop a little below an optimum
 SEARCH_SIZE, SEARCH_ROWS = 480_000, (5000, 12_000)
 DENSE = 100.0  # parameters from which a Hessian is what makes a pass dear
 FEW_STEPS = 5  # Newton steps: most problems have an exact Hessian
+HOPELESS = 4.0  # times fewer passes where no fit can be usable: which one is shown matters little
 ALL = 10**6  # runs, more than there are
 WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
 
 
-def budget_of(problem: Problem, passes: float) -> float:
+def budget_of(problem: Problem, passes: float, hopeless: bool = False) -> float:
     """Passes over its rows that the search of `problem` may take: so many `passes` an expert, or fewer where
-    they are dear."""
+    they are dear, or where it is `hopeless` because there are too few rows for so many experts."""
     if problem.k == 1:
         return np.inf
+    passes = passes / HOPELESS if hopeless else passes
     n, size = problem.n, problem.size
     dear = max(n * size, (n * size**2 + size**3 / 3) / DENSE)
-    return float(np.clip(WORK / dear, LEAST, passes * problem.k))
+    return float(min(max(WORK / dear, LEAST), passes * problem.k))
 
 
 @dataclass(frozen=True)

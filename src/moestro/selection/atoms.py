@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..engine import Order, make_engine
-from ..errors import DataError
 from ..gates import log_sum_exp
 from ..located import LocatedFit
 from ..located.data import Data
@@ -43,12 +42,8 @@ class SoftmaxAtoms:
 
     @classmethod
     def of(cls, fit: MixtureFit, rows: Rows | RowsElsewhere) -> SoftmaxAtoms:
-        """Atoms of a fit."""
+        """Atoms of a fit with a softmax gate."""
         model = fit.model
-        if model.gate.name != "softmax":
-            raise DataError(
-                f"a dendrogram is defined for softmax and Gaussian gates, not for {model.gate.name}"
-            )
         sums = [np.zeros((model.k, model.q)), np.zeros((model.k, model.p))]
         for block in rows.blocks():
             density = model.family.log_density(
@@ -148,8 +143,6 @@ class LocatedAtoms:
     @classmethod
     def of(cls, fit: LocatedFit, data: Data) -> LocatedAtoms:
         """Atoms of a fit of degree 1 without Student tails."""
-        if fit.specification.degree > 1 or fit.specification.student:
-            raise DataError("a dendrogram is defined for affine experts with Gaussian tails")
         mean, covariance = fit.fitted.joint()
         return cls(
             data,

@@ -99,6 +99,8 @@ class LocatedModels:
             )
         if spec.learns_blocks:
             raise DataError("a dendrogram needs given blocks, or another covariance")
+        if spec.degree > 1 or spec.student:
+            raise DataError("a dendrogram is defined for affine experts with Gaussian tails")
         data = self._data(spec, k, options)
         fit = fit_data(data, spec, [k], options, started, finished)[0]
         return fit, LocatedAtoms.of(fit, data)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..engine import Order, make_engine
+from ..errors import DataError
 from ..model import Model
 from ..problems import MixtureFit, fit_mixture, fit_mixtures
 from ..rows import Rows, RowsElsewhere
@@ -49,6 +50,10 @@ class Mixtures:
     def widest(
         self, k: int, options: Options, started: Started, finished: Finished
     ) -> tuple[MixtureFit, SoftmaxAtoms]:
+        if self.model.gate.name != "softmax":
+            raise DataError(
+                f"a dendrogram is defined for softmax and Gaussian gates, not for {self.model.gate.name}"
+            )
         within, model = replace(options, box=OVER_BOX), replace(self.model, k=k)
         fit = fit_mixtures(model, self.rows, [k], within, started, finished)[0]
         return fit, SoftmaxAtoms.of(fit, self.rows)

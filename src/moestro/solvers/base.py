@@ -17,6 +17,7 @@ ROUNDING = 1e-14
 # What stands beside the diagonal of EM's information D. Of the weight: an expert without mass has no
 # information of its own. Of the diagonal: an expert on fewer rows than coefficients; and where scores bend.
 RIDGE, ROUNDOFF, BENT = 1e-9, 1e-10, 1e-2
+LONG = 200  # steps after which a run that has not arrived is asked whether it can
 # Gradient per weight at which a solver that finds no better point has arrived, to rounding.
 ARRIVED = 1e-5
 
@@ -103,8 +104,10 @@ def run(
     max_iter: int | None = None,
     cancel: threading.Event | None = None,
     callback: Callable[[Info], None] | None = None,
+    hopeless: Callable[[np.ndarray], bool] | None = None,
 ) -> Outcome:
-    """Iterate `solver` from `phi` until the projected gradient per weight is at most `tol`."""
+    """Iterate `solver` from `phi` until the projected gradient per weight is at most `tol`, or every `LONG`
+    steps phi is found `hopeless`."""
     limit = solver.max_iter if max_iter is None else max_iter
     state = solver.init(objective, phi)
     trace: list[Info] = []
@@ -120,4 +123,6 @@ def run(
             callback(info)
         stuck = info.stuck
         converged = info.gradient_norm <= (max(tol, ARRIVED) if stuck else tol)
+        if hopeless is not None and len(trace) % LONG == 0 and hopeless(state.phi):
+            break
     return Outcome(state.phi, state.evaluation, len(trace), converged, stuck, tuple(trace))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import solve_triangular
 
 
 @dataclass(frozen=True)
@@ -76,16 +76,21 @@ class LinearMap:
         return self.A.T.tocsr()  # made once: a search takes thousands of products with it
 
     @cached_property
-    def _normal(self) -> tuple[np.ndarray, bool] | np.ndarray:
-        """A'A: its diagonal where it has no other entries, else its Cholesky factor."""
-        gram = self._transposed @ self.A.toarray()
+    def _normal(self) -> tuple[np.ndarray, np.ndarray] | np.ndarray:
+        """The diagonal of A'A where it has no other entries, else Q and R of A = QR: where constraints mix
+        columns of very different origins, A'A has no digits left."""
+        A = self.A.toarray()
+        gram = self._transposed @ A
         diagonal = np.diag(gram).copy()
-        return diagonal if np.count_nonzero(gram) == len(diagonal) else cho_factor(gram)
+        return diagonal if np.count_nonzero(gram) == len(diagonal) else np.linalg.qr(A)
 
     def collapse(self, theta: np.ndarray) -> np.ndarray:
         """phi of the nearest theta of the map: an entry that stands for several is their mean."""
-        v = self._transposed @ (theta - self.b)
-        return v / self._normal if isinstance(self._normal, np.ndarray) else cho_solve(self._normal, v)
+        off = theta - self.b
+        if isinstance(self._normal, np.ndarray):
+            return (self._transposed @ off) / self._normal
+        Q, R = self._normal
+        return np.asarray(solve_triangular(R, Q.T @ off))
 
     def gradient(self, g: np.ndarray) -> np.ndarray:
         """A' g."""

@@ -355,6 +355,19 @@ class TestRanking:
         assert twice.merged().spacing == 0
         assert Rows.plain(x, None, np.full(300, 2.0), None).spacing == 0
 
+    def test_values_of_a_few_rows_beside_a_heap_do_not_hide_it(self):
+        rng = np.random.default_rng(0)
+        y = np.round(rng.uniform(0, 9, 3000))
+        odd = rng.random(3000) < 0.2
+        y[odd] += np.round(rng.uniform(0, 0.02, odd.sum()), 3)
+        rows = Rows.plain(np.zeros((3000, 0)), None, y, None)
+        values, count = np.unique(y, return_counts=True)
+        gaps = [  # brute force
+            min(abs(v - u) for u, c in zip(values, count, strict=True) if u != v and 2 * c >= own)
+            for v, own in zip(values, count, strict=True)
+        ]
+        assert rows.spacing == sorted(np.repeat(gaps, count))[1499] == 1.0
+
     def test_a_thin_expert_is_named_with_its_rows(self):
         rng = np.random.default_rng(0)
         model = MoERegressor(4, random_state=0).fit(rng.standard_normal((14, 2)), rng.standard_normal(14))

@@ -163,14 +163,19 @@ class Rows:
     @cached_property
     def spacing(self) -> float:
         """How finely the response is recorded, in the user's units: the median over rows of the distance to
-        the nearest other value, where at least half of the rows share theirs with another row; else 0."""
+        the nearest other value that half as many rows have, where at least half of the rows share theirs with
+        another row; else 0. (People round to different multiples: beside a heap lie values of a few rows.)"""
         step = self.n // LOOKED_AT + 1
         y, w = self.y[::step], self.row_weights
         values, count = np.unique(y if w is None else y[w[::step] > 0], return_counts=True)
         if len(values) < 2 or 2 * count[count > 1].sum() < count.sum():
             return 0.0
-        gap = np.diff(values)
-        nearest = np.minimum(np.r_[np.inf, gap], np.r_[gap, np.inf])
+        nearest = np.empty(len(values))
+        for c in np.unique(count):
+            common, at = values[2 * count >= c], count == c
+            gap = np.r_[np.inf, np.diff(common), np.inf]
+            i = np.searchsorted(common, values[at])
+            nearest[at] = np.minimum(gap[i], gap[i + 1])
         order = np.argsort(nearest)
         middle = np.searchsorted(np.cumsum(count[order]), count.sum() / 2)
         return float(nearest[order][middle])

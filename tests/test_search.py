@@ -367,6 +367,8 @@ class TestRanking:
             for v, own in zip(values, count, strict=True)
         ]
         assert rows.spacing == sorted(np.repeat(gaps, count))[1499] == 1.0
+        y[:2000] = 20.0  # no other value is half as common
+        assert Rows.plain(np.zeros((3000, 0)), None, y, None).spacing == 20.0 - y[2000:].max()
 
     def test_a_thin_expert_is_named_with_its_rows(self):
         rng = np.random.default_rng(0)

@@ -30,8 +30,7 @@ NEWTON_LIMIT = 1500  # free parameters up to which an exact Hessian is held (doc
 SHORT_EM = 4  # EM steps before Newton's: far from an optimum they are cheap and safe
 LONG_EM = 60  # instead of Newton's where a Hessian costs more than it tells
 MANY = 300  # parameters from which it does
-RUN_TOL = 1e-4  # gradient per row at which runs end: near enough to tell optima apart
-RUN_LIMIT = 50
+RUN_TOL, RUN_LIMIT = 1e-4, 50  # gradient per row, or steps, at which runs end: enough to tell optima apart
 PASSES = 8000  # an expert, that a search may take
 SLOW_PASSES = 1000  # the same, where the core does not sum over the rows
 PART = 65536  # rows looked at together once the fit is found
@@ -122,9 +121,8 @@ class MixtureProblem(Defaults):
 
     @property
     def budget(self) -> float:
-        compiled = is_compiled(self.model) and self.engine != "array"
-        hopeless = self.ranking.hopeless(self.rows.row_weight_sum)
-        return budget_of(self, PASSES if compiled else SLOW_PASSES, hopeless)
+        passes = PASSES if is_compiled(self.model) and self.engine != "array" else SLOW_PASSES
+        return budget_of(self, passes, self.ranking.hopeless(self.rows.row_weight_sum))
 
     @property
     def at_once(self) -> int:
@@ -216,7 +214,7 @@ class MixtureProblem(Defaults):
             solver, self.objective, point, tol=tol, max_iter=max_iter, cancel=cancel,
             callback=lambda _: passes.append(self.objective.tally.passes), hopeless=self.ranking.lost,
         )  # fmt: skip
-        taken = float(self.objective.tally.passes - before)
+        taken = self.objective.tally.passes - before
         return End(end.phi, end.value, end.evaluation.mass, end.iterations, taken, end, tuple(passes))
 
     def values(self, points: Sequence[np.ndarray], pool: Pool) -> Sequence[tuple[float, np.ndarray]]:
@@ -240,8 +238,8 @@ class MixtureProblem(Defaults):
             return status
         narrow = self.ranking.narrow(outcome.phi)
         if narrow.any():
-            sd = self.ranking.rounding * self.rows.y_scale
-            return narrow_status(narrow, end.mass * self.ranking.unit, sd)
+            r = self.ranking
+            return narrow_status(narrow, end.mass * r.unit, r.rounding * self.rows.y_scale)
         thin = self.ranking.thin(outcome.phi, end.mass)
         return thin_status(status, thin, end.mass * self.ranking.unit, "expert", "columns")
 

@@ -173,6 +173,7 @@ class Rows:
         nearest = np.empty(len(values))
         for c in np.unique(count):
             common, at = values[2 * count >= c], count == c
+            common = common if len(common) > 1 else values  # a heap that has no equal
             gap = np.r_[np.inf, np.diff(common), np.inf]
             i = np.searchsorted(common, values[at])
             nearest[at] = np.minimum(gap[i], gap[i + 1])

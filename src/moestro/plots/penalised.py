@@ -58,9 +58,8 @@ class PathDisplay(Display):
                 label=label(self.names[j]) if own and rank < NAMED else None,
             )  # fmt: skip
         ax.axvline(self.alphas[self.chosen], color="0.4", ls="--", lw=0.9)
-        ax.set_xscale("log")
-        ax.invert_xaxis()
-        ax.set(xlabel="alpha", ylabel="largest absolute slope", title="Regularisation path")
+        _strengths(ax, self.alphas)
+        ax.set(ylabel="largest absolute slope", title="Regularisation path")
         key_above(ax)
 
 
@@ -91,9 +90,22 @@ class StabilityDisplay(Display):
                 label=label(name) if own else None,
             )
         ax.axhline(self.threshold, color="0.4", ls="--", lw=0.9)
-        ax.set_xscale("log")
-        ax.invert_xaxis()
-        ax.set(
-            xlabel="alpha", ylabel="share of the halves", ylim=(0, 1.02), title="Stability of the selection"
-        )
+        _strengths(ax, s.alphas)
+        ax.set(ylabel="share of the halves", ylim=(0, 1.02), title="Stability of the selection")
         key_above(ax)
+
+
+def _strengths(ax: Any, alphas: np.ndarray) -> None:
+    """An axis of strengths, the strongest first, in plain numbers."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    ax.set_xscale("log")
+    ax.invert_xaxis()
+    ax.set_xlabel("alpha")
+    decades = float(np.log10(np.max(alphas) / np.min(alphas)))
+    digits = (
+        range(1, 10) if decades < 0.7 else (1, 2, 3, 5) if decades < 1.2 else (1, 3) if decades < 3 else (1,)
+    )
+    ax.xaxis.set_major_locator(LogLocator(subs=[float(d) for d in digits]))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter("{x:g}")

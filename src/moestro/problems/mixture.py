@@ -236,12 +236,11 @@ class MixtureProblem(Defaults):
         status = status_of(self.objective, outcome, sample, exact=self.size <= NEWTON_LIMIT)
         if not status.usable or self.rank_by == "likelihood":
             return status
-        narrow = self.ranking.narrow(outcome.phi)
+        ranking, rows = self.ranking, end.mass * self.ranking.unit
+        narrow = ranking.narrow(outcome.phi)
         if narrow.any():
-            r = self.ranking
-            return narrow_status(narrow, end.mass * r.unit, r.rounding * self.rows.y_scale)
-        thin = self.ranking.thin(outcome.phi, end.mass)
-        return thin_status(status, thin, end.mass * self.ranking.unit, "expert", "columns")
+            return narrow_status(narrow, rows, ranking.rounding * self.rows.y_scale)
+        return thin_status(status, ranking.thin(outcome.phi, end.mass), rows, "expert", "columns")
 
     # Rows
 

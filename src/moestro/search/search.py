@@ -18,8 +18,8 @@ from .stage import Stage
 WAVE = len(TURNS)  # moves tried at once
 ENOUGH = 5  # times that the best optimum is to be found
 SURE = 0.3  # chance of a better optimum below which the search may end
+NEW = 0.3  # chance of an optimum not seen, be it worse, below which it may
 STALE = 2  # waves of moves without a better optimum that end the search
-NEW = 0.3  # the same of an optimum not seen, be it worse
 SAME_ON_ALL = 0.05  # log-likelihood within which finalists that took a few steps on all rows are one optimum
 FAMILY = 5  # best optima that moves begin from
 PLAIN = 3  # waves before which optima are not crossed

@@ -72,7 +72,8 @@ class Stage:
             if o is None:
                 return
             o.best.finish(self.problem, options, self.pool)
-            self.passes += o.best.end.passes if o.best.end else 0.0
+            assert o.best.end is not None
+            self.passes += o.best.end.passes
             self.optima.again(o)
 
     def contenders(self) -> list[Candidate]:

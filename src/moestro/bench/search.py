@@ -37,7 +37,7 @@ from .flexmix import flexmix
 BEST = Path(__file__).with_name("best_optima.json")
 SEEDS = 20
 SAME = 0.05  # log-likelihood within which a fit is at the best optimum
-LIMIT = 120.0  # seconds of one start of flexmix
+LIMIT = 30.0  # seconds of one start of flexmix
 LONGER = 10  # times the default budget, for the record
 CHANCES = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75)  # of a better optimum, from which fits are counted together
 

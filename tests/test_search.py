@@ -253,7 +253,7 @@ class TestOptima:
 
 
 class TestSure:
-    def stage(self, *counts, refused=(), passes=100.0):
+    def stage(self, *counts, refused=(), rows=1000):
         """A search that found usable optima so often, and refused ones."""
 
         def optimum(kind, i, found):
@@ -262,8 +262,8 @@ class TestSure:
 
         known = [optimum(2, i, n) for i, n in enumerate(counts)]
         known += [optimum(1, i, n) for i, n in enumerate(refused)]
-        problem = SimpleNamespace(n=10_000, size=20)
-        return SimpleNamespace(optima=SimpleNamespace(known=known), problem=problem, passes=passes)
+        problem = SimpleNamespace(n=rows, size=20)
+        return SimpleNamespace(optima=SimpleNamespace(known=known), problem=problem)
 
     def test_a_best_optimum_found_again_and_again_ends_the_search(self):
         assert is_sure(self.stage(5, 4, 3))
@@ -274,12 +274,12 @@ class TestSure:
         assert not is_sure(self.stage(12, 4, 3, refused=[1] * 9))
         assert is_sure(self.stage(12, 4, 3, refused=[4] * 9))
 
-    def test_the_dearer_a_search_the_less_is_asked_for(self):
+    def test_the_dearer_a_pass_the_less_is_asked_for(self):
         many_new = [12, *[1] * 9]  # 43 % of the runs ended in an optimum of their own
         assert not is_sure(self.stage(*many_new))
-        assert is_sure(self.stage(*many_new, passes=150.0))
-        assert not is_sure(self.stage(4, 4, 3, passes=1e4))  # the best one is to be found again all the same
-        assert not is_sure(self.stage(5, *[1] * 20, passes=1e4))  # nor is more than an even chance accepted
+        assert is_sure(self.stage(*many_new, rows=1500))
+        assert not is_sure(self.stage(4, 4, 3, rows=10**6))  # the best one is to be found again all the same
+        assert not is_sure(self.stage(5, *[1] * 20, rows=10**6))  # nor is more than an even chance accepted
 
 
 class TestRanking:

@@ -43,6 +43,25 @@ def simulate(
     return x, y, model.family
 
 
+def simulate_panel(
+    family: str, groups: int, rows: int, d: int, k: int, classes: int = 3, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x (n, d) standard normal, of which the first column is one number a group, y (n,) and the groups' ids
+    (n,): all `rows` of a group come from one expert of `truth`, whose weights depend on that first column."""
+    rng = np.random.default_rng(seed)
+    model, theta = truth(family, d, k, classes, rng)
+    gate = model.gate_coefficients(theta).copy()  # a view of theta
+    gate[..., 2:] = 0.0
+    theta = model.pack(gate, model.expert_coefficients(theta), model.nuisances(theta))
+    ids = np.repeat(np.arange(groups), rows)
+    x = rng.standard_normal((len(ids), d))
+    x[:, 0] = x[::rows, 0][ids]
+    features = np.column_stack([np.ones(len(x)), x])
+    expert = model.sample(theta, features[::rows], features[::rows], rng)[1][ids]
+    eta = model.predictors(theta, features)[np.arange(len(x)), expert]
+    return x, model.family.sample(eta, rng), ids
+
+
 def read_simulated(x: np.ndarray, y: np.ndarray, family: Family) -> tuple[Rows, Units]:
     """Rows and units of a simulated set."""
     design = ArrayDesign(tuple(f"x{j}" for j in range(x.shape[1])))

@@ -57,6 +57,8 @@ def fit_mixtures(
     nested = options.nested and not options.only_initial and free
 
     few = rows if not nested or set(range(1, largest)) <= set(ks) else _few(rows.at_hand, options)
+    if few is not rows:
+        _check_distinct(replace(model, k=largest - 1), few)
 
     def one(k: int, own: Options, below: Fit | None) -> MixtureFit:
         return _fit(replace(model, k=k), rows if k in ks else few, own, below)
@@ -67,7 +69,6 @@ def fit_mixtures(
 def _fit(model: Model, rows: Rows | RowsElsewhere, options: Options, below: Fit | None = None) -> MixtureFit:
     if isinstance(rows, Rows) and rows.n <= MERGE_LIMIT:
         rows = rows.merged()
-    _check_distinct(model, rows)
     c = Coordinates.of(model, rows.x_scaling, rows.z_scaling, options.box, rows.response_scaling)
     solver = choose_solver(options.solver, c.size)
     kind = SparseProblem if model.gate.path(model.k) else MixtureProblem
@@ -88,6 +89,7 @@ def _few(rows: Rows, options: Options) -> Rows:
 def fit_above(below: MixtureFit, model: Model, rows: Rows, options: Options) -> MixtureFit:
     """`model` on the rows of `below`, started from it too where it has one expert less, and never below
     it."""
+    _check_distinct(model, rows)
     nested = below.k == model.k - 1 and model.constraints.symmetric
     return _fit(model, rows, options, below if nested else None)
 

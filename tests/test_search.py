@@ -482,14 +482,15 @@ class TestHopeless:
     """What cannot become usable is not worth a long search."""
 
     @staticmethod
-    def of(n, k=2, **words):
-        model, rows, _ = problem("gaussian", k, n=n)
+    def of(n, k=2, family="gaussian", **words):
+        model, rows, _ = problem(family, k, n=n)
         c = Coordinates.of(model, rows.x_scaling, rows.z_scaling)
         return MixtureProblem(rows, c, Newton(), **words)
 
     def test_a_readable_engine_and_too_few_rows_have_smaller_budgets(self):
         usual = self.of(200).budget
         assert self.of(200, engine="array").budget == usual / 8
+        assert self.of(200, family="student").budget == usual / 4
         needed = int(ROWS * self.of(200).ranking._own.sum())
         assert self.of(needed).budget == usual
         assert self.of(needed - 1).budget == usual / 4

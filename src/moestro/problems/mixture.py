@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..engine import Evaluation, Order, is_compiled, make_engine
+from ..engine import Evaluation, Order, is_compiled, make_engine, supports
 from ..model import Model
 from ..rows import Rows, RowsElsewhere, sample_rows
 from ..search import Defaults, End, Fit, Said, audited, budget_of, entropy, history
@@ -32,7 +32,7 @@ LONG_EM = 60  # instead of Newton's where a Hessian costs more than it tells
 MANY = 300  # parameters from which it does
 RUN_TOL, RUN_LIMIT = 1e-4, 50  # gradient per row, or steps, at which runs end: enough to tell optima apart
 PASSES = 8000  # an expert, that a search may take
-SLOW_PASSES = 1000  # the same, where the core does not sum over the rows
+NUMPY_PASSES, SLOW_PASSES = 2000, 1000  # of a family in NumPy; where the core does not sum over the rows
 PART = 65536  # rows looked at together once the fit is found
 READ = 8  # parts of many rows of which the readable engine looks at one
 STACK_BYTES = 60e6  # of matrices and memberships held at once by runs done side by side
@@ -121,8 +121,9 @@ class MixtureProblem(Defaults):
 
     @property
     def budget(self) -> float:
-        passes = PASSES if is_compiled(self.model) and self.engine != "array" else SLOW_PASSES
-        return budget_of(self, passes)
+        if self.engine == "array" or not is_compiled(self.model):
+            return budget_of(self, SLOW_PASSES)
+        return budget_of(self, PASSES if supports(self.model) else NUMPY_PASSES)
 
     @property
     def hopeless(self) -> bool:
@@ -198,9 +199,8 @@ class MixtureProblem(Defaults):
 
     def sharpen(self, point: np.ndarray, tol: float, pool: Pool) -> np.ndarray:
         """By the compiled loop, whose steps on few rows take a tenth of the interpreter's."""
-        if self.size > MANY:
-            return point
-        return newton_together(self.objective, point[None], tol, RUN_LIMIT, pool).phi[0]
+        far = self.size > MANY
+        return point if far else newton_together(self.objective, point[None], tol, RUN_LIMIT, pool).phi[0]
 
     def climbed(
         self, phi: np.ndarray, steps: int, threads: int, cancel: threading.Event | None

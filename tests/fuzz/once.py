@@ -8,7 +8,7 @@ import numpy as np
 
 from fuzz.cases import Case
 from fuzz.dress import frame
-from moestro import LocatedMoERegressor, MoEClassifier, MoERegressor
+from moestro import LocatedMoERegressor, MoEClassifier, MoEClassifierCV, MoERegressor
 
 ONCE: dict[str, Callable[[], Case]] = {}
 
@@ -237,3 +237,35 @@ def a_survey_of_an_inverse_gaussian_beyond_doubles() -> Case:
     y = np.where(np.arange(60) < 30, 1e-300, 1e300) * r.gamma(2.0, 1.0, 60)
     asked = {"cov": "survey", "cluster": np.arange(60) // 2, "strata": np.zeros(60, dtype=int)}
     return made(MoERegressor, words, r.normal(size=(60, 3)), y, inference=asked)
+
+
+@once
+def a_fold_without_weight() -> Case:
+    y = np.array([0, 0, 1, 1, 1])
+    given = {"sample_weight": np.array([1.0, 0.0, 0.0, 0.0, 1.0])}
+    words = {"n_experts": 1, "penalty": "ridge"}
+    return made(MoEClassifierCV, words, np.random.default_rng(26).normal(size=(5, 3)), y, given=given)
+
+
+@once
+def blocks_of_an_expert_without_parameters() -> Case:
+    r = np.random.default_rng(27)
+    X = r.normal(size=(10, 3))
+    X[:, 2] = np.where(np.arange(10) % 3 == 0, 1.0 + 1e-12, 1.0)
+    words = {
+        "n_experts": 3,
+        "n_starts": 1,
+        "covariance": "blocks",
+        "gate_tied": True,
+        "degree": 3,
+        "max_iter": 1,
+    }
+    return made(LocatedMoERegressor, words, X, r.normal(size=(10, 2)))
+
+
+@once
+def a_column_whose_variance_is_no_double() -> Case:
+    X = np.array([[0.0, 0.0, 1.0], [2e-160, 1.0, 0.0]])
+    words = {"n_experts": 2, "n_starts": 3, "covariance": "factors", "rank": 2, "rank_by": "likelihood"}
+    words |= {"gate_covariance": "isotropic", "direction": "inverse", "max_iter": 60}
+    return made(LocatedMoERegressor, words, X, np.array([-1.0, 3.5]))

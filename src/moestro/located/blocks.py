@@ -32,6 +32,8 @@ def partitions(data: Data, k: int, fit: LocatedFit, most: int) -> list[tuple[Par
     label = r.argmax(axis=1)
     problem: Any = data.problem(fit.specification, k)
     parameters = problem.em(problem.statistics(r)[None], None)[0][0]
+    if parameters is None:  # EM has none at these memberships
+        return [alone]
     weights = np.ones(len(label)) if data.weights is None else data.weights
     clusters = []
     for e in range(k):

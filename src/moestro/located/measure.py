@@ -152,7 +152,14 @@ class LocatedMeasure:
         Sigma*)."""
         self._affine("its inverse has the same form")
         parts = (self.means, self.covariances, self.slopes, self.intercepts, self.noise)
-        return LocatedMeasure(self.weights, *inverse(*parts), degrees_of_freedom=self.degrees_of_freedom)
+        try:
+            turned = inverse(*parts)
+        except np.linalg.LinAlgError as error:
+            raise DataError(
+                "the covariance of an expert is singular to rounding, and the fit cannot be turned round: "
+                "rescale the columns, use fewer experts or a simpler covariance, or direction='direct'"
+            ) from error
+        return LocatedMeasure(self.weights, *turned, degrees_of_freedom=self.degrees_of_freedom)
 
     def _affine(self, what: str) -> None:
         if self.degree != 1:

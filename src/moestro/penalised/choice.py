@@ -70,6 +70,8 @@ def table(
 
 
 def log_likelihood(likelihood: Likelihood, a: Solution) -> float:
-    """Of other rows, given a fit."""
+    """Of other rows, given a fit; 0 where they have no weight."""
+    if likelihood.n == 0:
+        return 0.0
     part, v = on_support(likelihood, a.point)
     return -part.evaluate(v, Order.VALUE)[0] * likelihood.n

@@ -117,9 +117,10 @@ Parts = list[tuple[np.ndarray, np.ndarray]]  # rows to fit on, rows left out
 
 
 def _folds(likelihood: Likelihood, folds: Any, rng: np.random.Generator) -> Parts:
-    """The folds, each with a row to fit on for every parameter that no penalty holds."""
+    """The folds, each with a row of positive weight to fit on for every parameter that no penalty holds."""
     parts, least = splits(likelihood.rows.n, folds, rng), likelihood.n_free
-    few = min((np.size(inside) for inside, _ in parts), default=0)
+    present = likelihood.rows.weights > 0
+    few = min((int(present[np.asarray(at)].sum()) for at, _ in parts), default=0)
     if few < least:
         raise DataError(
             f"{likelihood.k} experts need at least {least} rows, and a fold of the cross-validation leaves "

@@ -260,6 +260,40 @@ def test_a_closed_pipe_ends_a_command_without_files():
     assert (done.stderr, done.stdout) == ("", "141\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_what_is_printed_may_find_no_space(tmp_path):
+    """One line instead of a traceback, and the files are written all the same."""
+    fit = f"{sys.executable} -m moestro fit {TONE} -f 'tuned ~ stretchratio' -k 1"
+    for files in ("", f" --out {tmp_path / 'm.json'}"):
+        done = subprocess.run(
+            ["bash", "-c", f"{fit}{files} > /dev/full"], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (2, "Error: standard output: No space left on device\n")
+    assert load_model(tmp_path / "m.json").n_experts_ == 1
+
+
+def test_no_file_takes_the_place_of_another(tmp_path):
+    pytest.importorskip("matplotlib")
+    data, model = tmp_path / "d.csv", tmp_path / "m.json"
+    data.write_bytes(Path(TONE).read_bytes())
+    fit = ("fit", data, "-f", "tuned ~ stretchratio", "-k", 1, "-q")
+    (tmp_path / "link.svg").symlink_to(tmp_path / "p.svg")
+    refuses(
+        *fit, "--plot", tmp_path / "p.svg", "--out", tmp_path / "link.svg", match="is given for two files"
+    )
+    refuses(*fit, "--out", "-", "--plot", "-", match="is given for two files")
+    refuses(*fit, "--out", data, match="d.csv: is a file that the command reads: write to another")
+    for name in ("m.xlsx", "m.csv", "m"):
+        refuses(*fit, "--out", tmp_path / name, match=f"{name}: the name must end in .json")
+    assert call(*fit, "--out", model).exit_code == 0
+    refuses("predict", model, data, "--out", data, match="is a file that the command reads")
+    refuses(
+        "predict", model, TONE, "--history", data, "--groups", "id", "--out", data,
+        match="is a file that the command reads",
+    )  # fmt: skip
+    assert data.read_bytes() == Path(TONE).read_bytes()
+
+
 FIT = ("fit", TONE, "-f", "tuned ~ stretchratio", "-k", "1-2")
 
 
@@ -359,7 +393,7 @@ class TestFiles:
                 "holds numbers, but text in row 31: '?'"
             )),
             ("y,x\n" + "".join(f"{i},2020-01-{i:02}\n" for i in range(1, 31)), (
-                "such as '2020-01-01': too many for categories"
+                "'x' holds dates, such as '2020-01-01': turn it into a number"
             )),
             ("y,x\n" + "".join(f"{i},{10**30 + i}\n" for i in range(30)), "different numbers as text"),
         ],

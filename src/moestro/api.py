@@ -86,7 +86,8 @@ def fit_located_design(
     data.refuse_beside("located models")
     if data.z is not None:
         raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
-    located = LocatedModels(data.x, data.y, models, data.w, contrast)
+    names = (*data.design.expert_names, *data.responses)
+    located = LocatedModels(data.x, data.y, models, data.w, contrast, names)
     found = sweep(located, ks, options, criterion, started, finished, n_folds)
     model = LocatedModel(
         data.design, data.responses, data.y.ndim == 1, found.chosen,

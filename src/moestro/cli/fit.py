@@ -8,7 +8,7 @@ import click
 
 from ..errors import DataError
 from .errors import Printer, one_line_errors
-from .files import check_picture, check_writable, draw, read_data
+from .files import check_model, check_picture, check_writable, draw, read_data
 from .located import located_given, located_options
 from .options import criterion_option, fit_options, refuse_given
 from .penalised import fit_penalised
@@ -34,7 +34,7 @@ from .sweep import run_sweep
 )
 @click.option("--alpha", type=click.FloatRange(0), help="Strength of the penalty.")
 @click.option(
-    "--out", type=click.Path(dir_okay=False), help='Write the model here, as JSON; "-" is standard output.'
+    "--out", type=click.Path(dir_okay=False), help='Write the model here (.json); "-" is standard output.'
 )
 @click.option("--plot", type=click.Path(dir_okay=False), help="Write a picture here (.png, .pdf, .svg, ...).")
 @click.option(
@@ -79,7 +79,8 @@ def _fit(
     quiet: bool,
     options: dict[str, Any],
 ) -> None:
-    check_writable(out, plot, report)
+    check_writable(out, plot, report, read=[options["data"]])
+    check_model(out)
     check_picture(plot)
     check_report(report)
     say = Printer(out, plot, report)

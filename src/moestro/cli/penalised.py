@@ -39,7 +39,8 @@ def fit_penalised(
     refuse_given(["cov"], "does not go with --penalty: there are no standard errors after selection")
     refuse_given(["offset"], "does not go with --penalty: penalised predictors take no offset")
     refuse_given(
-        ["groups", "gate_at"], "does not go with --penalty: rows of a penalised fit have an expert each"
+        ["groups", "gate_at"],
+        "does not go with --penalty: each row of a penalised fit has an expert of its own",
     )
     refuse_given(
         ["common", "fixed", "order_by", "variances", "partial"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from functools import partial
 from typing import Any
@@ -100,7 +101,11 @@ def _predict(
     from ..fitted import model_from_dict
     from ..reading import read_json
 
-    check_writable(None if is_stored(data_path) else out)
+    if is_stored(data_path):
+        if out and os.path.realpath(out) == os.path.realpath(data_path):
+            raise FileError(f"{out}: is the folder that is predicted: write to another")
+    else:
+        check_writable(out, read=[model_path, data_path, seen[1]])
     if out and not is_stream(out) and not is_stored(data_path):
         check_kind(out, (".csv", *PARQUET))
     groups, history = seen

@@ -72,9 +72,7 @@ def _read_csv(path: str, separator: str | None, decimal: str) -> Any:
     # A separator that no text has: the first line as it is.
     head = pandas.read_csv(source(), header=None, nrows=1, sep="\x1f", dtype=str, quoting=csv.QUOTE_NONE)
     line = str(head.iloc[0, 0])
-    if separator is None:
-        present = [s for s in ",;\t" if s in line]
-        separator = present[0] if len(present) == 1 else ","
+    separator = separator_of(line) if separator is None else separator
     names = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
     twice = [name for name, times in Counter(names).items() if name and times > 1]
     if twice:
@@ -97,6 +95,13 @@ def _read_csv(path: str, separator: str | None, decimal: str) -> Any:
             "name every column, and quote fields with commas"
         )
     return frame
+
+
+def separator_of(line: str) -> str:
+    """What stands between the fields of the first line of a CSV file: the one of comma, semicolon and tab
+    that it has, where it has one of them only; the comma elsewhere."""
+    present = [s for s in ",;\t" if s in line]
+    return present[0] if len(present) == 1 else ","
 
 
 def _refuse_nul(path: str, source: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from .frames import which_rows
+from .frames import refuse_dates, which_rows
 
 WEIGHTS = 1e100  # the largest sum of weights: its square and its products with sums of squares are doubles
 
@@ -103,6 +103,7 @@ def numeric_response(
 ) -> np.ndarray:
     """The response as finite floats; with `holes` NaN where it is missing, with `open_ends` infinite where an
     interval has no end."""
+    refuse_dates(f"the response '{name}'", np.asarray(y))
     try:
         out = np.ascontiguousarray(y, dtype=float)
     except (TypeError, ValueError) as error:
@@ -119,6 +120,8 @@ def numeric_response(
 
 def finite_numbers(values: Any, n: int, name: str, hint: str) -> np.ndarray:
     """Finite numbers (n,); `hint` says to a person who gave text, or another shape, what they are."""
+    if values is not None:
+        refuse_dates(name, np.asarray(values))
     try:
         out = np.ascontiguousarray(values, dtype=float)
     except (TypeError, ValueError) as error:

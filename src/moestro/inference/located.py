@@ -10,7 +10,7 @@ from scipy.linalg import block_diag
 
 from ..errors import DataError, quiet
 from ..located import LocatedFit, LocatedMeasure
-from ..located.data import columns_of
+from ..located.checks import columns_of
 from ..located.holes import has_holes
 from ..located.spread import Structure
 from ..located.statistics import NU_BOX, Shape

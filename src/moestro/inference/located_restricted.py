@@ -10,7 +10,7 @@ from scipy.linalg import null_space
 
 from ..errors import DataError, quiet
 from ..located import LocatedFit, LocatedMeasure
-from ..located.data import columns_of
+from ..located.checks import columns_of
 from ..tables import Table
 from .atoms import Atom, Moved
 from .hypotheses import Hypotheses, HypothesisTest

@@ -258,8 +258,10 @@ def _weights(name: str | None, columns: dict[str, np.ndarray]) -> np.ndarray | N
     """Of a block, all of whose rows may have none."""
     if name is None:
         return None
-    w = np.asarray(columns[name], dtype=float)
-    return w if not w.any() and not np.isnan(w).any() else check_weights(w, len(w), f"column '{name}'")
+    w = columns[name]
+    if w.dtype.kind in "biuf" and not w.any():
+        return w.astype(float)
+    return check_weights(w, len(w), f"column '{name}'")
 
 
 def _scan(

@@ -303,7 +303,8 @@ class TestOptionsDoWhatTheySay:
         given = () if criterion is None else ("--criterion", criterion)
         done = call(*FIT[:4], "-k", 1, "--penalty", "l1", "--alpha", "0.01", *given)
         assert done.exit_code == 0, done.output
-        assert f"chosen by {(criterion or 'ebic').upper()}\n" in done.output
+        said = "held-out likelihood" if criterion == "cv" else (criterion or "ebic").upper()
+        assert f"chosen by {said}\n" in done.output
 
     @pytest.mark.parametrize("criterion", ["icl", "slope", "djump", "ddse", "dendrogram"])
     def test_criteria_that_penalised_fits_have_not(self, criterion):
@@ -332,10 +333,24 @@ class TestOptionsDoWhatTheySay:
         ],
     )  # fmt: skip
     def test_options_that_located_models_do_not_read(self, given):
-        refuses("select", *FIT[1:], "--model", "located", *given, match="softmax")
+        if given[0] != "--gate":
+            for command in ("fit", "select"):
+                refuses(command, *FIT[1:], "--gate", "gaussian", *given, match="no meaning for --gate")
+        refuses("select", *FIT[1:], "--model", "located", *given, match="--gate gaussian")
+
+    def test_fit_and_select_compare_the_same_located_models(self):
+        words = ("--starts", 2, "-c", "full", "-c", "diagonal", "-d", 1, "-d", 2, "--gate-tied")
+        given = (TONE, "-f", "tuned ~ stretchratio", "-k", "1-2", *words)
+        gate = ("--gate", "gaussian")
+        commands = (("fit", "-q", *gate), ("select", *gate), ("select", "--model", "located"))
+        outputs = [call(*command, *given).output for command in commands]
+        assert outputs[1] == outputs[2]
+        assert outputs[1].count("\n") > 20  # two tables of 2 x 2 x 2 models
+        assert outputs[1].partition("\n\nchosen")[0] in outputs[0]
 
     def test_options_that_softmax_models_do_not_read(self, model):
-        refuses("select", *FIT[1:], "--degree", 2, match="applies only to --model located")
+        for option in (("--degree", 2), ("-c", "full"), ("--direction", "direct"), ("--tied",)):
+            refuses("select", *FIT[1:], *option, match="needs --gate gaussian")
         refuses(*FIT, "--rank-on", "logit", match="--top-k")
         refuses(*FIT, "--family", "poisson", "--shared-variance", match="--family gaussian")
         refuses(*FIT, "--alpha", 1, match="give --penalty")
@@ -344,7 +359,7 @@ class TestOptionsDoWhatTheySay:
     def test_slope_is_another_name_of_djump(self):
         rows = [call("select", *FIT[1:4], "-k", "1-4", "--criterion", name) for name in ("djump", "slope")]
         assert rows[0].output == rows[1].output
-        assert "chosen by DJUMP" in rows[0].output
+        assert "chosen by the dimension jump" in rows[0].output
 
 
 class TestFiles:

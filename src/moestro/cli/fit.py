@@ -109,7 +109,7 @@ def _fit_plain(
     from dataclasses import replace
 
     from ..inference import Request
-    from ..summary import summary_text, sweep_text
+    from ..summary import spoken, summary_text, sweep_text
     from ..threads import thread_count
 
     options["criterion"] = options["criterion"] or "bic"
@@ -136,7 +136,7 @@ def _fit_plain(
     table = result.sweep.table()
     if len(table) > 1:
         what = "Number of experts" if located is None else "Models"
-        say(f"\n{what}, chosen by {result.sweep.criterion.upper()}\n{sweep_text(table)}")
+        say(f"\n{what}, chosen by {spoken(result.sweep.criterion)}\n{sweep_text(table)}")
     say("")
     model, covariance = result.model, None
     if cov != "none":

@@ -26,6 +26,7 @@ def fit_penalised(
 
     from ..estimators import MoEClassifierCV, MoERegressorCV
     from ..penalties import make_penalty
+    from ..summary import spoken
 
     criterion = options["criterion"] or "ebic"
     if criterion not in PENALISED_CRITERIA:
@@ -66,7 +67,7 @@ def fit_penalised(
     else:
         how |= {"family": options["family"], "shared_variance": options["shared_variance"]}
         found = MoERegressorCV.from_formula(options["formula"], frame, sample_weight=weights, **how)
-    say(f"Number of experts and strength, chosen by {criterion.upper()}\n{found.selection_.to_text(4)}\n")
+    say(f"Number of experts and strength, chosen by {spoken(criterion)}\n{found.selection_.to_text(4)}\n")
     say(f"Columns with a slope: {', '.join(found.selected_) or 'none'}\n")
     say(found.summary())
     if out:

@@ -146,7 +146,9 @@ class Specification:
             noise = Blocks(self.tied, self._checked_blocks(k, D))
         elif self.covariance == "factors":
             if self.rank >= D:
-                raise DataError(f"rank={self.rank} must be below the {D} columns that the factors explain")
+                raise DataError(
+                    f"rank={self.rank} must be smaller than the number of columns that factors explain, {D}"
+                )
             noise = Factors(self.tied, self.rank)
         elif self.covariance == "isotropic":
             noise = Isotropic(self.tied, units[p:])

@@ -316,7 +316,7 @@ def test_folds_need_a_row_for_every_parameter_that_is_free():
 @pytest.mark.parametrize("penalty", [None, "l1"])
 def test_responses_whose_variance_is_no_double(scale, what, penalty):
     x, y = two_lines(40)
-    with pytest.raises(DataError, match=f"'y' is too {what}: its variance is no double"):
+    with pytest.raises(DataError, match=f"'y' is too {what}: its variance is beyond double precision"):
         MoERegressor(2, penalty=penalty).fit(x, scale * y)
 
 

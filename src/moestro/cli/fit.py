@@ -124,9 +124,9 @@ def _fit_plain(
 
     without = ""
     if options["missing"] == "marginal" and cov != "none":
-        without = "the information of rows with missing values is not there (cov='bootstrap' in Python)"
+        without = "rows with missing values have no information matrix here (cov='bootstrap' in Python)"
         refuse_given(
-            ["cov"], "is not there beside --missing marginal: use --cov none, or bootstrap in Python"
+            ["cov"], "does not go with --missing marginal, except --cov none; in Python cov='bootstrap' does"
         )
         cov = "none"
     frame, weights = read_data(options)

@@ -136,7 +136,7 @@ def _predict(
     if posterior:
         table |= posteriors(model, at, frame)
     if keep is not None:
-        table = {name: _spread(values, keep) for name, values in table.items()}
+        table = {name: _restored(values, keep) for name, values in table.items()}
     if out and out.lower().endswith(PARQUET):
         _write_parquet(table, out)
         return
@@ -159,7 +159,7 @@ def _table(
     table = _predictions(model, at, gate, level, {})
     if posterior:
         table |= posteriors(model, at, frame)
-    return table if keep is None else {name: _spread(values, keep) for name, values in table.items()}
+    return table if keep is None else {name: _restored(values, keep) for name, values in table.items()}
 
 
 def _predictions(
@@ -204,7 +204,7 @@ def _complete(
     return (frame, None) if keep is None else (take_rows(frame, keep), keep)
 
 
-def _spread(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
+def _restored(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
     """Values of the rows that were kept at their places, None elsewhere."""
     out = np.full(len(keep), None, dtype=object)
     out[keep] = values

@@ -172,7 +172,7 @@ class FormulaDesign:
             raise DataError("an offset has no coefficient that could be common: leave out common(...)")
         if any("common(" in part for part in (response, gate or "")):
             raise DataError(
-                "common(...) is of the experts' part: the gate's coefficients are those of each expert"
+                "common(...) belongs to the experts' part: the gate has coefficients of each expert"
             )
         side = FormulaSide.learn(experts, data, holes, found)
         of_gate = None if gate is None else FormulaSide.learn(gate, data, holes, found)

@@ -17,8 +17,8 @@ def encode_classes(y: np.ndarray, known: tuple = (), name: str = "y") -> tuple[n
     y = np.asarray(y)
     if y.ndim == 2:
         raise DataError(
-            f"the response '{name}' has {y.shape[1]} columns, and a class is one: successes and trials are "
-            "of family='binomial'"
+            f"the response '{name}' has {y.shape[1]} columns, a class has one: for successes and trials use "
+            "family='binomial'"
         )
     if y.dtype == object:
         y = y.astype(str) if all(isinstance(v, str) for v in y) else y
@@ -77,7 +77,7 @@ def ordered_classes(
             return stated
         if any(isinstance(v, str) for v in found):
             raise DataError(
-                f"the response '{name}' holds text, whose order no sorting knows: give its classes from the "
+                f"the response '{name}' holds text, which has no order by itself: give its classes from the "
                 "lowest to the highest, levels=['low', 'medium', 'high'] (--levels low,medium,high), or an "
                 "ordered categorical"
             )

@@ -52,7 +52,7 @@ class Regressor(RegressorMixin, MoEBase):
         """
         seen = self._complete(X, offset=offset)
         given = inputs_of(self, seen.take(X), seen.take(groups), history, seen.take(offset))
-        return seen.spread(self._fitted().mean(*given))
+        return seen.restore(self._fitted().mean(*given))
 
     def predict_distribution(
         self, X: Any, *, groups: Any = None, history: Any = None, offset: Any = None
@@ -165,20 +165,20 @@ class Classifier(ClassifierMixin, MoEBase):
         """
         seen = self._complete(X)
         given = inputs_of(self, seen.take(X), seen.take(groups), history)
-        return seen.spread(self._fitted().mean(*given))
+        return seen.restore(self._fitted().mean(*given))
 
     def predict(self, X: Any, *, groups: Any = None, history: Any = None) -> np.ndarray:
         """Most probable class, shape (n,); groups and history as in `predict_proba`."""
         seen = self._complete(X)
         proba = self.predict_proba(seen.take(X), groups=seen.take(groups), history=history)
-        return seen.spread(self.classes_[np.argmax(proba, axis=1)])
+        return seen.restore(self.classes_[np.argmax(proba, axis=1)])
 
     def sample(self, X: Any, random_state: Any = None) -> np.ndarray:
         """One class drawn for each row, shape (n,)."""
         rng, seen = np.random.default_rng(random_state), self._complete(X)
         cumulative = np.cumsum(self.predict_proba(seen.take(X)), axis=1)
         drawn = (cumulative[:, :-1] < rng.random((len(cumulative), 1))).sum(axis=1)
-        return seen.spread(self.classes_[drawn])
+        return seen.restore(self.classes_[drawn])
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Share of the classes that `predict` gets right; y as in `fit`."""

@@ -61,7 +61,7 @@ def make_family(
             Point(m) if isinstance(m, str) and m in POINTS else make_family(m, classes) for m in names
         )
         if len(members) < 2:
-            raise DataError(f"family={name!r} names no two families: one family stands without a list")
+            raise DataError(f"family={name!r} names one family: give it without a list")
         return Mixed(members)
     if not isinstance(name, str):
         if shared_variance:

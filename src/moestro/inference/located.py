@@ -85,7 +85,7 @@ def located_covariance(
     x, y, weights = columns_of(x, y, w, fit.specification.missing == "marginal")
     if has_holes(x, y):
         raise DataError(
-            "the information of rows with missing values is not there: use cov='bootstrap', which refits"
+            "rows with missing values have no information matrix here: use cov='bootstrap', which refits"
         )
     clusters = joint(request, len(x), weights)
     u, v, shape = sides(fit, x, y)

@@ -76,8 +76,8 @@ def enough(n: int, p: int, D: int, spec: Specification, k: int) -> None:
     terms, most = polynomial.count(p, spec.degree), min(max(n - 1, MANY_COLUMNS), MOST_TERMS)
     if terms > most:
         raise DataError(
-            f"experts of degree {spec.degree} in {p} columns have {terms} slopes, of which {n} distinct rows "
-            f"bear {most}: use fewer columns, a lower degree or direction='inverse'"
+            f"experts of degree {spec.degree} in {p} columns have {terms} slopes, and {n} distinct rows "
+            f"allow at most {most}: use fewer columns, a lower degree or direction='inverse'"
         )
 
 

@@ -88,7 +88,7 @@ class Specification:
             )
         if self.student:
             raise DataError(
-                "Student tails beside missing values are not there: leave student out, or " + instead
+                "there are no Student tails where values are missing: leave student out, or " + instead
             )
         if self.learns_blocks:
             raise DataError(

@@ -81,14 +81,14 @@ class LocatedModels:
                 out[i] = fit
         return out
 
-    def score(self, fit: LocatedFit, at: Any) -> float:
+    def held_out(self, fit: LocatedFit, at: Any) -> float:
         value = fit.measure.log_density(self.x[at], self.y[at])
         return float(value.sum() if self.weights is None else self.weights[at] @ value)
 
     def contrasts(self, fits: Sequence[LocatedFit]) -> np.ndarray | None:
         if self.contrast == "joint":
             return None
-        return np.array([-self.score(f, slice(None)) for f in fits])
+        return np.array([-self.held_out(f, slice(None)) for f in fits])
 
     def widest(
         self, k: int, options: Options, started: Started, finished: Finished

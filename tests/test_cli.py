@@ -1,9 +1,7 @@
 """The command line as a person uses it."""
 
-import ast
 import csv
 import errno
-import graphlib
 import io
 import json
 import os
@@ -15,7 +13,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-import moestro.cli
 from conftest import two_lines
 from moestro import DataError, load_model
 from moestro.cli import main
@@ -447,17 +444,3 @@ def test_progress_on_a_terminal_has_the_best_so_far(monkeypatch):
         said = sys.stderr.getvalue()
         assert ("2 experts, search:  30%" in said and "-7.25, found 2 times]" in said) == shown
         assert ("2 experts, polish" in said) == shown
-
-
-def test_commands_import_in_one_direction():
-    """No circle among the files of the command line, imports inside functions included."""
-    folder = Path(moestro.cli.__file__).parent
-    imports = {
-        path.stem: {
-            node.module
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.ImportFrom) and node.level == 1
-        }
-        for path in folder.glob("*.py")
-    }
-    graphlib.TopologicalSorter(imports).prepare()  # raises CycleError

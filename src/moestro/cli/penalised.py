@@ -25,6 +25,7 @@ def fit_penalised(
     from dataclasses import replace
 
     from ..estimators import MoEClassifierCV, MoERegressorCV
+    from ..experts import CLASSES, ORDERED
     from ..penalties import make_penalty
     from ..summary import spoken
 
@@ -50,7 +51,7 @@ def fit_penalised(
     refuse_given(
         ["starts", "solver", "engine"], "does not go with --penalty, which has its own path and solver"
     )
-    if options["family"] == "ordinal":
+    if options["family"] in ORDERED:
         raise DataError("--penalty takes classes without an order: leave it out, or use --family multinomial")
     refuse_given(["levels"], "applies only to --family ordinal")
     if options["family"] != "gaussian":
@@ -62,7 +63,7 @@ def fit_penalised(
         "n_jobs": options["threads"], "missing": options["missing"],
         "penalty": chosen if alpha is None else replace(chosen, alpha=alpha),
     }  # fmt: skip
-    if options["family"] == "multinomial":
+    if options["family"] in CLASSES:
         found: Any = MoEClassifierCV.from_formula(options["formula"], frame, sample_weight=weights, **how)
     else:
         how |= {"family": options["family"], "shared_variance": options["shared_variance"]}

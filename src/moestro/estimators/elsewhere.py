@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from ..errors import DataError
+from ..experts import ORDERED
 from ..rows import Scan, memory_of, refuse_whole, scan_columns, scan_formula
 from .found import Found
 from .plain import fit_plain
@@ -39,7 +40,7 @@ def _scan(
     classes = is_classifier(estimator)
     how = {
         "classes": classes,
-        "ordered": classes and words.get("family") == "ordinal",
+        "ordered": classes and words.get("family") in ORDERED,
         "levels": words.get("levels"),
         "missing": estimator.missing,
         "memory": memory_of(estimator.memory_limit),

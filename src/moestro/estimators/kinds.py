@@ -13,7 +13,7 @@ from ..design.known import ends_of
 from ..design.response import check_repeated, encode_classes, numeric_response, ordered_classes
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
-from ..experts import CLASSES, Family, make_family
+from ..experts import CLASSES, ORDERED, Family, make_family
 from ..located import LocatedLaw
 from .base import MoEBase
 from .groups import inputs_of
@@ -129,9 +129,9 @@ class Classifier(ClassifierMixin, MoEBase):
             check_repeated(np.unique(y).size, len(y), response)
         check_classification_targets(y)
         levels = self.get_params(deep=False).get("levels")
-        if self._family_name() != "ordinal" and levels is not None:
+        ordinal = self._family_name() in ORDERED
+        if levels is not None and not ordinal:
             raise DataError("levels, the order of the classes, belongs to family='ordinal'")
-        ordinal = self._family_name() == "ordinal"
         known = ordered_classes(y, levels, response, stated) if ordinal else ()
         code, labels = encode_classes(y, known, response)
         if len(labels) < 2:

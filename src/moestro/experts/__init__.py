@@ -7,6 +7,7 @@ from .base import Facts, Family
 from .beta import Beta
 from .binomial import Binomial
 from .censored import Censored
+from .classes import OfClasses
 from .gamma import Gamma
 from .gaussian import Gaussian
 from .interval import Interval
@@ -43,7 +44,8 @@ FAMILIES = {
     "interval": Interval,
     "weibull": Weibull,
 }
-CLASSES = ("multinomial", "ordinal")  # families of classes
+CLASSES = tuple(name for name, family in FAMILIES.items() if issubclass(family, OfClasses))
+ORDERED = tuple(name for name, family in FAMILIES.items() if family.ordered)  # of classes in an order
 
 
 def make_family(
@@ -105,6 +107,7 @@ def _kind(name: str) -> str:
 __all__ = [
     "CLASSES",
     "FAMILIES",
+    "ORDERED",
     "POINTS",
     "Beta",
     "Binomial",

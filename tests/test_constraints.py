@@ -403,7 +403,7 @@ def test_criteria_count_what_is_free():
         ({"order_by": "u", "common": ["u"]}, {}, "orders nothing"),
         ({"order_by": "x", "fixed": {"1:u": 0.0}}, {}, "order_by has nothing to order"),
         ({"order_by": "x"}, {"partial": "expert"}, "order_by has nothing to order"),
-        ({"penalty": "l1", "common": ["u"]}, {}, "common is of fits without a penalty"),
+        ({"penalty": "l1", "common": ["u"]}, {}, "common does not go with a penalty"),
         ({"penalty": "l1"}, {"partial": "expert"}, "penalised fits take no partial labels"),
         ({"top_k": 1}, {"partial": "expert"}, "leave out top_k"),
         ({}, {"partial": "nobody"}, "column 'nobody' is missing"),

@@ -386,6 +386,13 @@ class TestFiles:
         refuses("fit", path, *how, match="decimal commas")
         assert call("fit", path, *how, "--decimal", ",").output == call("fit", TONE, *how).output
 
+    @pytest.mark.parametrize("name", ["heart rate", "a,b"])
+    def test_a_file_of_one_column(self, name, tmp_path):
+        path = tmp_path / "d.csv"
+        path.write_text(f'"{name}"\n72\n75\n80\n71\n')
+        done = call("fit", path, "-f", f"`{name}` ~ 1", "-k", 1)
+        assert f"{name}` is about 74.5" in done.output
+
     def test_standard_input(self):
         done = CliRunner().invoke(
             main, ["fit", "-", *map(str, FIT[2:4]), "-k", "1"], input=Path(TONE).read_text()
@@ -396,6 +403,8 @@ class TestFiles:
         ("text", "match"),
         [
             ("x,y,x\n1,2,3\n2,3,4\n", "two columns named 'x'"),
+            ("y x\n1 2\n2 3\n", "separated by spaces: give separator=' '"),
+            ('"y" "x"\n"1" 1 2\n"2" 2 3\n', "separated by spaces"),  # with the names of rows
             ("y,x\n1,5,2\n1,6,3\n", "rows have 3 fields, but the first line names 2"),
             ("y,x\n1,\n2,3\n,4\n", (
                 "'x' has missing values in row 1, "

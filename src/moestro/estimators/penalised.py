@@ -69,7 +69,7 @@ def fit_at(
         raise DataError("penalised fits take experts of one family: leave out the penalty, or name one")
     if family.nuisances and not family.has_variance:
         raise DataError(
-            f"penalised fits do not know {family.name} experts, whose dispersion is no variance: "
+            f"penalised fits take no {family.name} experts, whose dispersion is no variance: "
             "leave out the penalty, or use another family"
         )
     rows, units = read_wide(

@@ -66,6 +66,21 @@ def test_dates_are_no_numbers(kind, where, span):
     if where == "X":
         with pytest.raises(DataError, match="X holds dates"):
             kind(1).fit(x, y).predict(days[:, None])
+        pandas = pytest.importorskip("pandas")
+        with pytest.raises(DataError, match="'a' holds dates"):
+            kind(1).fit(pandas.DataFrame({"a": x[:, 0]}), y).predict(pandas.DataFrame({"a": days}))
+    if where == "response":
+        with pytest.raises(DataError, match="response 'y' holds dates"):
+            kind(1).fit(x, y).score(x, days)
+
+
+def test_text_where_numbers_were_is_told_by_the_column():
+    x, y = two_lines(40)
+    data = {"y": y, "a": x[:, 0]}
+    moe = MoERegressor.from_formula("y ~ a", data, n_experts=1)
+    for text in (["u"] * 40, ["u", "v"] * 20):
+        with pytest.raises(DataError, match="column 'a' holds text, but the model was fitted on numbers"):
+            moe.predict({"a": np.array(text, dtype=object)})
 
 
 def test_infinite_values_are_counted():

@@ -74,6 +74,10 @@ class FormulaSide:
         found = needed(self.text, data, holes)
         if set(self.names) == set(self.variables) and all(v.dtype.kind in "iuf" for v in found.values()):
             return np.array([found[name] for name in self.names], dtype=float).T.copy()
+        for name in self.names:  # a column as it is
+            values = found.get(name)
+            if values is not None and values.dtype.kind == "O" and any(isinstance(v, str) for v in values):
+                raise DataError(f"column '{name}' holds text, but the model was fitted on numbers there")
         for factor, levels in self.levels.items():
             name = factor.removeprefix("C(").removesuffix(")")
             if name in found:

@@ -181,6 +181,7 @@ def read_response(design: Design, data: Any, y: Any = None) -> np.ndarray:
         return design.read_response(data if given is None else given)
     if y is None:
         raise DataError("y is missing: only an estimator with a formula reads its response from a frame")
+    refuse_dates("the response 'y'", np.asarray(y))
     return np.asarray(y)
 
 

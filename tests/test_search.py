@@ -253,16 +253,17 @@ class TestOptima:
 
 
 class TestSure:
-    def stage(self, *counts, refused=()):
+    def stage(self, *counts, refused=(), rows=1000):
         """A search that found usable optima so often, and refused ones."""
 
         def optimum(kind, i, found):
             best = Candidate("x", None, -float(i), key=(kind, -float(i)))
-            return Optimum(best, np.zeros(0), [best] * found)
+            return Optimum(best, np.zeros(0), [best] * found, found)
 
         known = [optimum(2, i, n) for i, n in enumerate(counts)]
         known += [optimum(1, i, n) for i, n in enumerate(refused)]
-        return SimpleNamespace(optima=SimpleNamespace(known=known))
+        problem = SimpleNamespace(n=rows, size=20)
+        return SimpleNamespace(optima=SimpleNamespace(known=known), problem=problem)
 
     def test_a_best_optimum_found_again_and_again_ends_the_search(self):
         assert is_sure(self.stage(5, 4, 3))
@@ -272,6 +273,13 @@ class TestSure:
         assert not is_sure(self.stage(12, *[1] * 9))
         assert not is_sure(self.stage(12, 4, 3, refused=[1] * 9))
         assert is_sure(self.stage(12, 4, 3, refused=[4] * 9))
+
+    def test_the_dearer_a_pass_the_less_is_asked_for(self):
+        many_new = [12, *[1] * 9]  # 43 % of the runs ended in an optimum of their own
+        assert not is_sure(self.stage(*many_new))
+        assert is_sure(self.stage(*many_new, rows=1500))
+        assert not is_sure(self.stage(4, 4, 3, rows=10**6))  # the best one is to be found again all the same
+        assert not is_sure(self.stage(5, *[1] * 20, rows=10**6))  # nor is more than an even chance accepted
 
 
 class TestRanking:
@@ -486,6 +494,12 @@ class TestHopeless:
         assert self.of(needed).budget == usual
         assert self.of(needed - 1).budget == usual / 4
 
+    def test_nothing_is_sought_where_nothing_can_be_found(self):
+        r = np.random.default_rng(0)
+        model = MoERegressor(2, n_starts=1, random_state=0).fit(r.normal(size=(5, 1)), r.normal(size=5))
+        assert not model.status_.usable
+        assert len(model.starts_) < 20
+
     def test_a_long_run_that_has_lost_a_variance_ends(self):
         objective, phi = objective_of("gaussian")
         asked = []
@@ -634,3 +648,13 @@ def test_real_data_from_every_seed(name):
         fit = search._fit(case, frame, [case.k], seed)[-1]
         assert fit.log_likelihood >= best["value"] - search.SAME
         assert fit.log_likelihood >= best["smaller"]
+
+
+def test_what_searches_said_beside_what_they_missed():
+    from moestro.bench.search import reliability
+
+    table = reliability([(0.0, False), (0.04, True), (0.2, False), (1.0, True), (1.0, True), (0.75, False)])
+    assert table["from"] == [0.0, 0.2, 0.75]
+    assert table["fits"] == [2, 1, 3]
+    np.testing.assert_allclose(table["said"], [0.02, 0.2, 2.75 / 3])
+    np.testing.assert_allclose(table["missed"], [0.5, 0.0, 2 / 3])

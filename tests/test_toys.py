@@ -13,8 +13,8 @@ from scipy import optimize, stats
 from moestro import DataError, MoERegressor
 from moestro.experts import Facts
 from moestro.gates.base import LinearGate
-from moestro.search import End, Fit, Options, fit_path, fit_problem
-from moestro.search.starts import ROTATION, STRATEGIES, auto_starts
+from moestro.search import Defaults, End, Fit, Options, fit_path, fit_problem
+from moestro.search.starts import STRATEGIES
 from moestro.selection import sweep
 from moestro.solvers import Status, StatusKind
 from moestro.tables import Table
@@ -137,23 +137,18 @@ class TestGate:
 
 
 @dataclass(frozen=True)
-class Rates:
+class Rates(Defaults):
     """A mixture of k exponential laws of y (n,), without covariates: points are (shares, means)."""
 
     y: np.ndarray
     k: int
 
-    n = at_hand = property(lambda self: len(self.y))
+    n = property(lambda self: len(self.y))
     size = property(lambda self: 2 * self.k - 1)
     weight_sum = property(lambda self: float(len(self.y)))
     weights = None
-    rotation, n_starts = ROTATION, property(lambda self: auto_starts(self.k))
     budget = property(lambda self: 800.0 if self.k > 1 else np.inf)
-    few_steps, at_once, wide = 20, 100, False
-    same_value, search_rows = 0.02, 12_000
-
-    def beside(self, samples):
-        return self
+    few_steps = 20
 
     @cached_property
     def view_(self):
@@ -220,9 +215,6 @@ class Rates:
         at = below.point.copy()
         at[0, 0] /= 2
         return [np.column_stack([at, at[:, 0]])]
-
-    def simpler(self):
-        return None
 
     def shuffled(self, seed, most=None):
         return np.random.default_rng(seed).permutation(self.n)

@@ -9,10 +9,10 @@ import numpy as np
 
 from ..errors import DataError
 from ..reading import flag, sentence, texts
-from .frames import Examined, columns, each, refuse_unusable, row_count
+from .frames import Examined, columns, refuse_unusable, row_count
 from .grammar import offsets, parse, refuse_names, short, split, variables
 from .known import bounded
-from .levels import declared_levels, plain_level, refuse_unseen
+from .levels import declared_levels, refuse_other_kinds
 from .materialise import make_spec, materialise, needed, plain, refuse_state
 from .pairs import plain_names, response_data, response_variables
 
@@ -44,12 +44,21 @@ class FormulaSide:
     def learn(cls, text: str, data: Any, holes: bool = False, found: Any = None) -> FormulaSide:
         """Materialise `text` on `data` and keep what prediction needs; with `holes` numbers may be missing.
         `found` are its columns where they were examined before."""
+        return cls.learn_matrix(text, data, holes, found)[0]
+
+    @classmethod
+    def learn_matrix(
+        cls, text: str, data: Any, holes: bool = False, found: Any = None
+    ) -> tuple[FormulaSide, np.ndarray | None]:
+        """The same, and its `matrix`; none where a transform learned something, which is to be applied as
+        prediction will."""
         parse(text)
         if text.replace(" ", "") == "1":
-            return cls(text, (), (), {}, {})
+            return cls(text, (), (), {}, {}), None
         declared = declared_levels(data, variables(text))
         read = needed(text, data if found is None else found, holes)
-        spec = materialise(make_spec(text, None, None), read, declared).model_spec
+        out = materialise(make_spec(text, None, None), read, declared)
+        spec = out.model_spec
         names = [str(c) for c in spec.column_names]
         if "Intercept" not in names:
             raise DataError(f"'{text}' removes the intercept: experts and gate always have one")
@@ -58,13 +67,10 @@ class FormulaSide:
             for factor, (kind, state) in spec.encoder_state.items()
             if kind.value == "categorical"
         }
-        return cls(
-            text,
-            tuple(n for n in names if n not in ("Intercept", *offsets(text))),
-            tuple(variables(text)),
-            levels,
-            {k: plain(v) for k, v in spec.transform_state.items() if v},
-        )
+        own = tuple(n for n in names if n not in ("Intercept", *offsets(text)))
+        state = {k: plain(v) for k, v in spec.transform_state.items() if v}
+        side = cls(text, own, tuple(variables(text)), levels, state)
+        return side, None if state else side._columns(out)
 
     def matrix(self, data: Any, holes: bool = False) -> np.ndarray:
         """Columns (n, d) of new data, with the remembered levels and transforms, NaN where a value is missing
@@ -74,15 +80,11 @@ class FormulaSide:
         found = needed(self.text, data, holes)
         if set(self.names) == set(self.variables) and all(v.dtype.kind in "iuf" for v in found.values()):
             return np.array([found[name] for name in self.names], dtype=float).T.copy()
-        for name in self.names:  # a column as it is
-            values = found.get(name)
-            if values is not None and values.dtype.kind == "O" and any(isinstance(v, str) for v in values):
-                raise DataError(f"column '{name}' holds text, but the model was fitted on numbers there")
-        for factor, levels in self.levels.items():
-            name = factor.removeprefix("C(").removesuffix(")")
-            if name in found:
-                refuse_unseen(name, list(dict.fromkeys(each(found[name], plain_level))), levels)
-        out = materialise(make_spec(self.text, self.levels, self.state), found, self._categories)
+        refuse_other_kinds(found, self.names, self.levels)
+        spec = make_spec(self.text, self.levels, self.state)
+        return self._columns(materialise(spec, found, self._categories))
+
+    def _columns(self, out: Any) -> np.ndarray:
         got = [str(c) for c in out.model_spec.column_names]
         known = offsets(self.text)
         if [name for name in got if name not in ("Intercept", *known)] != list(self.names):
@@ -144,18 +146,13 @@ class FormulaDesign:
     @classmethod
     def learn(cls, text: str, data: Any, holes: bool = False) -> FormulaDesign:
         """The design that a formula makes of a frame."""
-        return cls._learn(text, data, holes)[0]
+        return cls.learn_matrices(text, data, holes)[0]
 
     @classmethod
     def learn_matrices(
         cls, text: str, data: Any, holes: bool = False
     ) -> tuple[FormulaDesign, np.ndarray, np.ndarray | None]:
         """The design and its `matrices`, from columns that are examined once."""
-        design, found = cls._learn(text, data, holes)
-        return design, *design.matrices(found)
-
-    @classmethod
-    def _learn(cls, text: str, data: Any, holes: bool) -> tuple[FormulaDesign, dict[str, np.ndarray]]:
         response, experts, gate = split(text)
         plain = plain_names(response)
         for part in (None if plain else response, experts, gate):
@@ -178,9 +175,11 @@ class FormulaDesign:
             raise DataError(
                 "common(...) belongs to the experts' part: the gate has coefficients of each expert"
             )
-        side = FormulaSide.learn(experts, data, holes, found)
-        of_gate = None if gate is None else FormulaSide.learn(gate, data, holes, found)
-        return cls(text, response, side, of_gate, holes=holes), found
+        side, x = FormulaSide.learn_matrix(experts, data, holes, found)
+        of_gate, z = (None, None) if gate is None else FormulaSide.learn_matrix(gate, data, holes, found)
+        x = side.matrix(found, holes) if x is None else x
+        z = of_gate.matrix(found, holes) if of_gate is not None and z is None else z
+        return cls(text, response, side, of_gate, holes=holes), x, z
 
     @property
     def expert_names(self) -> tuple[str, ...]:

@@ -123,6 +123,18 @@ def refuse_unseen(name: str, values: list[Any], levels: tuple[Any, ...]) -> None
         )
 
 
+def refuse_other_kinds(found: Mapping[str, np.ndarray], names: Collection[str], levels: Levels) -> None:
+    """Refuse text in columns that a formula reads as they are, and levels that were not seen in fitting."""
+    for name in names:
+        values = found.get(name)
+        if values is not None and values.dtype.kind == "O" and any(isinstance(v, str) for v in values):
+            raise DataError(f"column '{name}' holds text, but the model was fitted on numbers there")
+    for factor, known in levels.items():
+        name = factor.removeprefix("C(").removesuffix(")")
+        if name in found:
+            refuse_unseen(name, list(dict.fromkeys(each(found[name], plain_level))), known)
+
+
 def coded(X: Any, levels: Levels, names: tuple[str, ...] | None = None) -> Any:
     """X with `codes` in the place of its categories: a frame by the names of its columns, an array of objects
     by their place in `names`."""

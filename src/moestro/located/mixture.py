@@ -119,8 +119,11 @@ class LocatedProblem(Defaults):
 
     @property
     def budget(self) -> float:
-        hopeless = self.ranking.hopeless(self.k, self.weight_sum)
-        return DEAR * self.k if self.dear and self.k > 1 else budget_of(self, PASSES, hopeless)
+        return DEAR * self.k if self.dear and self.k > 1 else budget_of(self, PASSES)
+
+    @property
+    def hopeless(self) -> bool:
+        return self.ranking.hopeless(self.k, self.weight_sum)
 
     @property
     def few_steps(self) -> int:

@@ -65,20 +65,25 @@ class Ranking:
 
     def narrow(self, phi: np.ndarray) -> np.ndarray:
         """Boolean (k,): experts with a standard deviation below that of the rounding."""
-        c = self.coordinates
-        if not self.rounding > 0:
-            return np.zeros(c.model.k, dtype=bool)
-        return c.model.family.narrowness(c.model.nuisances(c.expand(phi))) > -np.log(self.rounding)
+        return self._is_narrow(self._narrowness(phi))
 
     def thin(self, phi: np.ndarray, mass: np.ndarray) -> np.ndarray:
         """Boolean (k,): experts with too few rows for their parameters. `mass` (k,) are sums of
         responsibilities."""
+        return self._is_thin(self._narrowness(phi), mass)
+
+    def _narrowness(self, phi: np.ndarray) -> np.ndarray:
+        """log(s / sigma) of each expert (k,)."""
         c = self.coordinates
-        model = c.model
-        if model.k == 1:
+        return c.model.family.narrowness(c.model.nuisances(c.expand(phi)))
+
+    def _is_narrow(self, narrowness: np.ndarray) -> np.ndarray:
+        return narrowness > (-np.log(self.rounding) if self.rounding > 0 else np.inf)
+
+    def _is_thin(self, narrowness: np.ndarray, mass: np.ndarray) -> np.ndarray:
+        if self.coordinates.model.k == 1:
             return np.zeros(1, dtype=bool)
-        narrow = np.maximum(model.family.narrowness(model.nuisances(c.expand(phi))), 0.0)
-        return mass * self.unit < self._own * (ROWS + narrow)
+        return mass * self.unit < self._own * (ROWS + np.maximum(narrowness, 0.0))
 
     @cached_property
     def _own(self) -> np.ndarray:
@@ -107,6 +112,7 @@ class Ranking:
             return -1, -np.inf
         if self.by == "likelihood":
             return 2, float(value)
-        collapsed = self.coordinates.collapsed(phi).any() or self.narrow(phi).any()
-        kind = 0 if collapsed else 1 if self.thin(phi, mass).any() else 2
+        narrowness = self._narrowness(phi)
+        collapsed = self.coordinates.collapsed(phi).any() or self._is_narrow(narrowness).any()
+        kind = 0 if collapsed else 1 if self._is_thin(narrowness, mass).any() else 2
         return kind, float(value)

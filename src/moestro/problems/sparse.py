@@ -49,7 +49,7 @@ class SparseProblem(MixtureProblem):
 
     @property
     def budget(self) -> float:
-        return budget_of(self, PASSES, self.ranking.hopeless(self.rows.row_weight_sum))
+        return budget_of(self, PASSES)
 
     @property
     def search_rows(self) -> int:

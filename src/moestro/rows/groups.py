@@ -52,6 +52,12 @@ class Groups:
         """Rows of each group, (G,)."""
         return np.diff(self.offsets)
 
+    def described(self, w: np.ndarray | None) -> tuple[int, int, int]:
+        """Number, least and most rows of the groups of positive weight w (G,), as they were given."""
+        known = self.given
+        sizes = known.sizes if known is not None else self.sizes if w is None else self.sizes[w > 0]
+        return len(sizes), int(sizes.min()), int(sizes.max())
+
     def sum(self, a: np.ndarray) -> np.ndarray:
         """Sums over the rows of each group: (n, ...) to (G, ...)."""
         return np.add.reduceat(a, self.first, axis=0)

@@ -67,12 +67,14 @@ class Optimum:
     """A local maximum on the rows that are searched: its best run, and all runs that ended in it.
 
     `density` (n,) is the log-density of the rows there: two points with the same one are the same measure,
-    however their experts are named. `same` is the optimum that it turned out to be.
+    however their experts are named. `found` is how often it was: a move that fell back to an optimum that it
+    began from is no finding. `same` is the optimum that it turned out to be.
     """
 
     best: Candidate
     density: np.ndarray
     runs: list[Candidate] = field(default_factory=list)
+    found: int = 0
     same: Optimum | None = None
 
     @property
@@ -83,10 +85,10 @@ class Optimum:
     def itself(self) -> Optimum:
         return self if self.same is None else self.same.itself
 
-    @property
-    def found(self) -> int:
-        """How often it was found; a move that fell back to an optimum that it began from is no finding."""
-        return sum(all(o.itself is not self for o in run.parents) for run in self.runs)
+    def take(self, runs: Sequence[Candidate]) -> None:
+        """Add runs that ended here."""
+        self.runs += runs
+        self.found += sum(all(o.itself is not self for o in run.parents) for run in runs)
 
 
 @dataclass
@@ -103,7 +105,7 @@ class Optima:
             return None
         here = self._place(candidate)
         candidate.note = "ended in an optimum"
-        here.runs.append(candidate)
+        here.take([candidate])
         if candidate.key > here.best.key:
             here.best = candidate
             self.known.remove(here)
@@ -117,8 +119,9 @@ class Optima:
         o.density = self._density(o.best)
         here = self._place(o.best)
         if here in self.known:
-            here.runs += o.runs
             o.same = here
+            everyone, here.runs, here.found = here.runs + o.runs, [], 0
+            here.take(everyone)  # a move from either to the other is no finding now
             if o.best.key <= here.best.key:
                 return
             self.known.remove(here)

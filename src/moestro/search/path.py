@@ -78,7 +78,7 @@ def fit_problem(problem: Problem, options: Options, below: Fit | None = None) ->
         problem = levels[-1]
         if below is not None and _comparable(below, problem) and _is_below(best, below):
             best = _from_below(problem, options, below, best, stage, pool)
-            if _is_below(best, below) and stage.judge is None:
+            if _is_below(best, below) and stage.judge is None and not problem.hopeless:
                 best = _further(problem, options, below, best, stage, pool, search_seed)
         assert best.end is not None and best.status is not None
         share = levels[0].weight_sum / problem.weight_sum

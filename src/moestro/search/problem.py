@@ -27,15 +27,19 @@ ALL = 10**6  # runs, more than there are
 WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
 
 
-def budget_of(problem: Problem, passes: float, hopeless: bool = False) -> float:
+def budget_of(problem: Problem, passes: float) -> float:
     """Passes over its rows that the search of `problem` may take: so many `passes` an expert, or fewer where
-    they are dear, or where it is `hopeless` because there are too few rows for so many experts."""
+    they are dear, or where it is `hopeless`."""
     if problem.k == 1:
         return np.inf
-    passes = passes / HOPELESS if hopeless else passes
+    passes = passes / HOPELESS if problem.hopeless else passes
+    return float(min(max(WORK / price(problem), LEAST), passes * problem.k))
+
+
+def price(problem: Problem) -> float:
+    """Rows x parameters that a pass costs as much as; of many parameters the Hessian is what it costs."""
     n, size = problem.n, problem.size
-    dear = max(n * size, (n * size**2 + size**3 / 3) / DENSE)
-    return float(min(max(WORK / dear, LEAST), passes * problem.k))
+    return max(n * size, (n * size**2 + size**3 / 3) / DENSE)
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,9 @@ class Problem(Protocol):
     def budget(self) -> float: ...  # passes over these rows that a search may take
 
     @property
+    def hopeless(self) -> bool: ...  # too few rows for so many experts, however they are shared out
+
+    @property
     def few_steps(self) -> int: ...  # steps that tell finalists of a subsample apart on all rows
 
     @property
@@ -136,6 +143,10 @@ class Problem(Protocol):
     def settle(self, points: Sequence[Any], pool: Pool) -> Sequence[End]: ...
 
     # runs to near an optimum, near enough to tell optima apart
+
+    def sharpen(self, point: Any, tol: float, pool: Pool) -> Any: ...
+
+    # a point at an optimum, or the same where `advance` is as quick
 
     def advance(
         self, point: Any, *, tol: float, max_iter: int | None, cancel: threading.Event | None
@@ -196,6 +207,10 @@ class Defaults:
         return int(np.clip(SEARCH_SIZE / max(self.size, 1), *SEARCH_ROWS))
 
     @property
+    def hopeless(self) -> bool:
+        return False
+
+    @property
     def few_steps(self) -> int:
         return FEW_STEPS
 
@@ -210,6 +225,9 @@ class Defaults:
     @property
     def wide(self: Problem) -> bool:
         return self.n * self.size > WIDE
+
+    def sharpen(self, point: Any, tol: float, pool: Pool) -> Any:
+        return point
 
     def nested(self, below: Fit) -> Sequence[Any]:
         return ()

@@ -13,12 +13,16 @@ from .candidates import Candidate, Optimum
 from .evidence import Evidence, chance
 from .moves import MOVES, TURNS, cross
 from .options import Options
+from .problem import price
 from .stage import Stage
 
 WAVE = len(TURNS)  # moves tried at once
 ENOUGH = 5  # times that the best optimum is to be found
 SURE = 0.3  # chance of a better optimum below which the search may end
 NEW = 0.3  # chance of an optimum not seen, be it worse, below which it may
+# rows x parameters up to which it is held to these two; where a pass is dearer, so many times more is
+# accepted, but never a chance of a better optimum above UNSURE
+CHEAP, UNSURE = 2e4, 0.5
 STALE = 2  # waves of moves without a better optimum that end the search
 SAME_ON_ALL = 0.05  # log-likelihood within which finalists that took a few steps on all rows are one optimum
 FAMILY = 5  # best optima that moves begin from
@@ -117,13 +121,14 @@ def _simpler(stage: Stage, options: Options, seed: np.random.SeedSequence) -> np
 def is_sure(stage: Stage) -> bool:
     """Whether the best optimum was found often enough, and neither a better one nor a new one is likely: the
     share of the runs that ended in an optimum of their own is Good's estimate (1953) of the probability that
-    the next run does."""
+    the next run does. The dearer a pass is, the less is asked for."""
     known = stage.optima.known
     counts = [o.found for o in known if o.key[0] == known[0].key[0]]
     refused = [o.found for o in known if o.key[0] != known[0].key[0]]
     everyone = [*counts, *refused]
-    few_are_new = everyone.count(1) <= NEW * sum(everyone)
-    return counts[0] >= ENOUGH and chance(counts, refused) <= SURE and few_are_new
+    dear = max(1.0, price(stage.problem) / CHEAP)
+    few_are_new = everyone.count(1) <= NEW * dear * sum(everyone)
+    return counts[0] >= ENOUGH and chance(counts, refused) <= min(SURE * dear, UNSURE) and few_are_new
 
 
 def _wave(stage: Stage, rng: np.random.Generator, crosses: bool) -> None:

@@ -71,6 +71,7 @@ class Stage:
             o = next((o for o in best if o.key[0] == 2 and o.best.status is None), None)
             if o is None:
                 return
+            o.best.point = self.problem.sharpen(o.best.point, options.tol, self.pool)
             o.best.finish(self.problem, options, self.pool)
             assert o.best.end is not None
             self.passes += o.best.end.passes

@@ -19,7 +19,8 @@ struct RowKernel : GateKernel {
         for (int e = 0; e < k; ++e) {
             double* out = joint + size_t(e) * kBlock;
             const size_t first = size_t(G + e * mm) * kBlock;
-            family.density(e, len, b.u + first, b.y, b.s + first, b.p + size_t(e * F::scratch(pr)) * kBlock, out);
+            family.density(e, len, b.u + first, b.y, b.s + first, b.p + size_t(e * F::scratch(pr)) * kBlock,
+                           out);
             const double* log_weight = b.u + size_t(e) * kBlock;
             for (int v = 0; v < len; v += W) {
                 if constexpr (F::linear) store(out + v, load(out + v) * at(b.pi, e, v));
@@ -43,7 +44,8 @@ struct RowKernel : GateKernel {
         if (rq.order >= 2) slots(len);
         if (rq.order >= 1) {
             for (int t = 0; t < G; ++t)
-                for (int v = 0; v < len; v += W) put(b.s, t, v, load(b.w + v) * (at(b.r_j, t, v) - at(b.pi_j, t, v)));
+                for (int v = 0; v < len; v += W)
+                    put(b.s, t, v, load(b.w + v) * (at(b.r_j, t, v) - at(b.pi_j, t, v)));
             for (int e = 0; e < k; ++e)
                 for (int v = 0; v < len; v += W) {
                     const V wr = load(b.w + v) * at(b.r, e, v);
@@ -60,14 +62,17 @@ struct RowKernel : GateKernel {
             V top{};
             if constexpr (!F::linear) {
                 if (pr.sparse()) top = at(b.off, g, v);
-                for (int a = 0; a < g; ++a) top = vmax(top, pr.sparse() ? at(b.u, a, v) + at(b.off, a, v) : at(b.u, a, v));
+                for (int a = 0; a < g; ++a)
+                    top = vmax(top, pr.sparse() ? at(b.u, a, v) + at(b.off, a, v) : at(b.u, a, v));
             }
             store(b.shift + v, top);
         }
         for (int a = 0; a < k; ++a)
             for (int v = 0; v < len; v += W) {
                 if constexpr (F::linear) put(b.pi, a, v, a < g ? exp_core(at(b.u, a, v)) : set1(1.0));
-                else if (pr.soft()) put(b.pi, a, v, exp_any((a < g ? at(b.u, a, v) : V{}) + at(b.off, a, v) - load(b.shift + v)));
+                else if (pr.soft())
+                    put(b.pi, a, v,
+                        exp_any((a < g ? at(b.u, a, v) : V{}) + at(b.off, a, v) - load(b.shift + v)));
                 else put(b.pi, a, v, exp_any((a < g ? at(b.u, a, v) : V{}) - load(b.shift + v)));
                 if (pr.sparse() && !pr.soft()) put(b.pi, a, v, at(b.off, a, v) < V{} ? V{} : at(b.pi, a, v));
             }
@@ -126,7 +131,9 @@ struct RowKernel : GateKernel {
             for (int c = 0; c < mm; ++c)
                 for (int d = c; d < mm; ++d) {
                     const int index = info[(te + c) * T + te + d];
-                    if (index >= 0) slot(index, len, [&](int v) { return load(wr + v) * family.information(e, c, d, s, p, v); });
+                    if (index >= 0)
+                        slot(index, len,
+                             [&](int v) { return load(wr + v) * family.information(e, c, d, s, p, v); });
                 }
             if (rq.order < 3) continue;
             for (int c = 0; c < mm; ++c) {
@@ -136,7 +143,9 @@ struct RowKernel : GateKernel {
                     const double* r_t = b.r_j + size_t(t) * kBlock;
                     const V own = e == t ? one : V{};
                     const bool soft = pr.soft();
-                    slot(index, len, [&](int v) { return load(rs + v) * ((soft ? turned(e, t, v) : own) - load(r_t + v)); });
+                    slot(index, len, [&](int v) {
+                        return load(rs + v) * ((soft ? turned(e, t, v) : own) - load(r_t + v));
+                    });
                 }
                 for (int d = c; d < mm; ++d)
                     slot(curv[(te + c) * T + te + d], len, [&](int v) {
@@ -145,7 +154,8 @@ struct RowKernel : GateKernel {
                     });
                 for (int f = e + 1; f < k; ++f)
                     for (int d = 0; d < mm; ++d) {
-                        const double *s_f = b.s + size_t(G + f * mm + d) * kBlock, *r_f = b.r + size_t(f) * kBlock;
+                        const double *s_f = b.s + size_t(G + f * mm + d) * kBlock,
+                                     *r_f = b.r + size_t(f) * kBlock;
                         slot(curv[(te + c) * T + G + f * mm + d], len,
                              [&](int v) { return -load(rs + v) * load(r_f + v) * load(s_f + v); });
                     }
@@ -155,8 +165,8 @@ struct RowKernel : GateKernel {
 };
 
 // Adds weight[slot] . (feature i * feature j) for the jobs [begin, end) of the plan.
-void add_grams(const Plan& plan, const Buffers& b, int len, double* const* features, double* gram, size_t begin,
-               size_t end) {
+void add_grams(const Plan& plan, const Buffers& b, int len, double* const* features, double* gram,
+               size_t begin, size_t end) {
     for (size_t index = begin; index < end; ++index) {
         const Job& job = plan.jobs[index];
         const Group &ga = plan.groups[job.a], &gb = plan.groups[job.b];
@@ -189,7 +199,8 @@ void add_gradient(const Problem& pr, const Plan& plan, const Buffers& b, int len
     const int g = pr.k - 1, G = pr.gate_logits(), m = pr.m, nu = pr.nu, mm = m + nu;
     const auto add = [&](int t, int count) {
         const int group = plan.group_of[t], f = plan.groups[group].features;
-        dots(len, b.s + size_t(t) * kBlock, count, features[group], f, gradient + plan.first_parameter[t], t < G ? pr.q() : f);
+        dots(len, b.s + size_t(t) * kBlock, count, features[group], f, gradient + plan.first_parameter[t],
+             t < G ? pr.q() : f);
     };
     if (pr.shared && !nu && G == g) return add(0, pr.logits());
     for (int t = 0; t < G; t += g) add(t, g);

@@ -12,11 +12,14 @@ constexpr double kOff = -1e30;  // its exponential is zero, and it stays a numbe
 struct Buffers {
     double *x, *z, *y, *w;      // packed block: features (p x kBlock), response, weight
     double *u, *s;              // logits; scores, weighted in the end (logits x kBlock)
-    double *pi, *r, *p;         // gate weights, responsibilities (k x kBlock), the family's scratch (k scratch x kBlock)
+    double *pi, *r,
+        *p;  // gate weights, responsibilities (k x kBlock), the family's scratch (k scratch x kBlock)
     double *joint;              // log pi_e + log f_e where the responsibilities are given
-    double *inv, *shift, *total;  // one over the gate's sum; what exponents were reduced by; p(y|x), then its log
+    double *inv, *shift,
+        *total;  // one over the gate's sum; what exponents were reduced by; p(y|x), then its log
     double *off;                // sparse gate: added to the experts' scores (k x kBlock)
-    double *slope, *turn;       // soft boundaries: v_a = u_a + log sigma(t_a); sigma(-t_a), and dt_a/du_b (k x (k - 1))
+    double *slope,
+        *turn;  // soft boundaries: v_a = u_a + log sigma(t_a); sigma(-t_a), and dt_a/du_b (k x (k - 1))
     double *pi_j, *r_j;         // sum_a pi_a dv_a and sum_a r_a dv_a of the gate's logits; else pi and r
     double *weights, *products; // curvature pass: slots and feature products
     double *wr, *rs;            // of one expert: weighted responsibilities, and those times a score
@@ -51,7 +54,8 @@ void pack(const Design& d, int64_t first, int rows, int len, double* out) {
         double* o = out + size_t(j + 1) * kBlock;
         for (int i = 0; i < whole; i += 4) {
             V4 x[4];
-            for (int r = 0; r < 4; ++r) x[r] = *reinterpret_cast<const V4u*>(base + (i + r) * d.row_stride + j);
+            for (int r = 0; r < 4; ++r)
+                x[r] = *reinterpret_cast<const V4u*>(base + (i + r) * d.row_stride + j);
             transpose(x[0], x[1], x[2], x[3]);
             for (int c = 0; c < 4; ++c)
                 *reinterpret_cast<V4*>(o + c * kBlock + i) = (x[c] - d.center[j + c]) * d.inv_scale[j + c];
@@ -80,7 +84,8 @@ void pack_weights(const Problem& pr, int64_t first, int units, int len, double* 
 }
 
 // Linear predictors of the experts at a block of rows.
-void predictors(const Problem& pr, const double* theta, int64_t first, int rows, int len, const double* x, double* const* out) {
+void predictors(const Problem& pr, const double* theta, int64_t first, int rows, int len, const double* x,
+                double* const* out) {
     logits(len, theta + pr.gate_size(), pr.k * pr.m, pr.p(), x, out);
     if (!pr.known) return;
     for (int t = 0; t < pr.k * pr.m; ++t)
@@ -88,7 +93,9 @@ void predictors(const Problem& pr, const double* theta, int64_t first, int rows,
 }
 
 // Columns that a gate with soft boundaries needs beside the others.
-size_t soft_columns(const Problem& pr) { return pr.soft() ? size_t(pr.k) * pr.k + 2 * size_t(pr.gate_logits()) : 0; }
+size_t soft_columns(const Problem& pr) {
+    return pr.soft() ? size_t(pr.k) * pr.k + 2 * size_t(pr.gate_logits()) : 0;
+}
 
 // Of a block with its pi and r; logits of a gate with sharp boundaries, or none, are its scores.
 void carve_boundaries(const Problem& pr, Carver& carve, Buffers& b) {

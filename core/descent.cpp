@@ -16,7 +16,8 @@ struct Sweeper {
     std::vector<double> curvature;  // of each group: a bound of the largest eigenvalue of its block
     std::vector<double> trial;
 
-    Sweeper(const Quadratic& q_, double* x_) : q(q_), x(x_), gradient(q_.g, q_.g + q_.size), members(q_.groups), curvature(q_.groups) {
+    Sweeper(const Quadratic& q_, double* x_)
+        : q(q_), x(x_), gradient(q_.g, q_.g + q_.size), members(q_.groups), curvature(q_.groups) {
         for (int j = 0; j < q.size; ++j)
             if (q.group[j] >= 0) members[q.group[j]].push_back(j);
         size_t largest = 0;

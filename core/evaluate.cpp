@@ -53,7 +53,8 @@ const Isa& choose_isa(const char* name) {
         if (std::string(isa->name) == name) return *isa;
     std::string known;
     for (const Isa* isa : found) known += (known.empty() ? "" : ", ") + std::string(isa->name);
-    throw std::invalid_argument("instruction set '" + std::string(name) + "' is not available here; choose one of: " + known);
+    throw std::invalid_argument("instruction set '" + std::string(name) +
+                                "' is not available here; choose one of: " + known);
 }
 
 namespace {
@@ -61,7 +62,8 @@ namespace {
 // Fixed by the shape of the problem alone, so that sums do not depend on the number of threads.
 int64_t chunk_count(int64_t n, size_t doubles) {
     const int64_t by_rows = std::max<int64_t>(1, n / (8 * kBlock));
-    const int64_t by_memory = std::max<int64_t>(2, int64_t(16u << 20) / int64_t(doubles + 1));  // 128 MB of parts
+    const int64_t by_memory =
+        std::max<int64_t>(2, int64_t(16u << 20) / int64_t(doubles + 1));  // 128 MB of parts
     return std::min({by_rows, by_memory, int64_t(64)});
 }
 
@@ -126,7 +128,8 @@ Sums evaluate(const Problem& pr, const Request& rq, const Isa& isa, int threads,
     return evaluate(pr, Plan(pr, rq.order), rq, isa, threads, interrupted);
 }
 
-Sums evaluate(const Problem& pr, const Plan& plan, const Request& rq, const Isa& isa, int threads, bool (*interrupted)()) {
+Sums evaluate(const Problem& pr, const Plan& plan, const Request& rq, const Isa& isa, int threads,
+              bool (*interrupted)()) {
     const size_t P = size_t(pr.parameters());
     const size_t missing = pr.grouped() && rq.order >= 3 ? P * P : 0;
     const int64_t chunks = chunk_count(pr.n, P + plan.gram_size + missing);
@@ -143,7 +146,8 @@ Sums evaluate(const Problem& pr, const Plan& plan, const Request& rq, const Isa&
     each(size_t(chunks), threads, [&](size_t c, bool main, const std::atomic<bool>&) {
         thread_local Workspace ws;  // small problems are called often
         if (stop.load()) return;
-        const int64_t first = chunk_start(pr, int64_t(c), chunks), last = chunk_start(pr, int64_t(c) + 1, chunks);
+        const int64_t first = chunk_start(pr, int64_t(c), chunks),
+                      last = chunk_start(pr, int64_t(c) + 1, chunks);
         isa.pass(pr, plan, rq, first, last, ws, parts[c], &Ticker::call, main ? &of_main : &of_others);
     });
     if (stop.load()) throw std::runtime_error("interrupted");

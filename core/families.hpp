@@ -4,9 +4,11 @@
 //                                        scores in s, what the curvature needs in p
 //   information(e, c, d, s, p, v)        -E[d2 log f / d eta_c d eta_d] of the rows at v
 //   curvature(e, c, d, s, p, v)          d2 log f / d eta_c d eta_d
-//   at_rows(start, rows)                      where the block begins, for families that read the caller's rows
+//   at_rows(start, rows)                      where the block begins, for families that read the caller's
+//   rows
 // and `scratch(problem)`, the columns of p that an expert needs.
-// Each sweep over the block is short and its rows independent: the units, not a chain of latencies, set the pace.
+// Each sweep over the block is short and its rows independent: the units, not a chain of latencies, set the
+// pace.
 #pragma once
 #include <cmath>
 
@@ -32,7 +34,8 @@ struct Multinomial {
     static int scratch(const Problem& pr) { return pr.m; }
     void at_rows(int64_t, int) const {}
 
-    inline void density(int, int len, const double* eta, const double* y, double* s, double* p, double* out) const {
+    inline void density(int, int len, const double* eta, const double* y, double* s, double* p,
+                        double* out) const {
         if constexpr (Linear) {
             for (int c = 0; c < m; ++c)
                 for (int v = 0; v < len; v += W) put(p, c, v, exp_core(at(eta, c, v)));
@@ -96,7 +99,8 @@ struct Gaussian {
             constant.push_back(-0.5 * (log_variance[e] + 1.8378770664093454836));
         }
     }
-    inline void density(int e, int len, const double* eta, const double* y, double* s, double* p, double* out) const {
+    inline void density(int e, int len, const double* eta, const double* y, double* s, double* p,
+                        double* out) const {
         const V tau = set1(precision[e]), c0 = set1(constant[e]), half = set1(0.5);
         for (int v = 0; v < len; v += W) {
             const V r = load(y + v) - load(eta + v), q = r * r * tau;
@@ -119,7 +123,8 @@ struct Poisson {
     Poisson(const Problem&, const Request&) {}
     static int scratch(const Problem&) { return 1; }
     void at_rows(int64_t, int) const {}
-    inline void density(int, int len, const double* eta, const double* y, double* s, double* p, double* out) const {
+    inline void density(int, int len, const double* eta, const double* y, double* s, double* p,
+                        double* out) const {
         for (int v = 0; v < len; v += W) {
             const V u = vmin(load(eta + v), set1(kPoissonCap)), rate = exp_any(u), count = load(y + v);
             const I large = count > set1(kExactCount);
@@ -136,16 +141,18 @@ struct Poisson {
     }
     // exp(d) - 1 - d, below 1/2 by its series: the difference would cancel.
     static inline V excess(V d) {
-        const V q = horner(d, 1.0 / 1307674368000.0, 1.0 / 87178291200.0, 1.0 / 6227020800.0, 1.0 / 479001600.0, 1.0 / 39916800.0,
-                           1.0 / 3628800.0, 1.0 / 362880.0, 1.0 / 40320.0, 1.0 / 5040.0, 1.0 / 720.0,
-                           1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 1.0 / 2.0);
+        const V q =
+            horner(d, 1.0 / 1307674368000.0, 1.0 / 87178291200.0, 1.0 / 6227020800.0, 1.0 / 479001600.0,
+                   1.0 / 39916800.0, 1.0 / 3628800.0, 1.0 / 362880.0, 1.0 / 40320.0, 1.0 / 5040.0,
+                   1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 1.0 / 2.0);
         return vabs(d) < set1(0.5) ? q * d * d : exp_any(d) - set1(1.0) - d;
     }
     inline V information(int, int, int, const double*, const double* p, int v) const { return load(p + v); }
     inline V curvature(int, int, int, const double*, const double* p, int v) const { return -load(p + v); }
 };
 
-// Terms that a family in Python has computed: copied from the caller's arrays, and summed like those of the others.
+// Terms that a family in Python has computed: copied from the caller's arrays, and summed like those of the
+// others.
 struct Outside {
     static constexpr bool linear = false;
     const Terms& terms;
@@ -162,20 +169,25 @@ struct Outside {
     int place(int c, int d) const { return c <= d ? c * mm - c * (c - 1) / 2 + d - c : place(d, c); }
 
     void copy(const Given& from, int e, int c, int d, int len, double* out) const {
-        const double* a = from.data + start * from.strides[0] + e * from.strides[1] + c * from.strides[2] + d * from.strides[3];
+        const double* a = from.data + start * from.strides[0] + e * from.strides[1] + c * from.strides[2] +
+                          d * from.strides[3];
         for (int i = 0; i < rows; ++i) out[i] = a[i * from.strides[0]];
         for (int i = rows; i < len; ++i) out[i] = 0.0;
     }
-    inline void density(int e, int len, const double*, const double*, double* s, double* p, double* out) const {
+    inline void density(int e, int len, const double*, const double*, double* s, double* p,
+                        double* out) const {
         copy(terms.density, e, 0, 0, len, out);
         for (int c = 0; order >= 1 && c < mm; ++c) copy(terms.score, e, c, 0, len, s + size_t(c) * kBlock);
         for (int c = 0; order >= 2 && c < mm; ++c)
             for (int d = c; d < mm; ++d) {
                 copy(terms.information, e, c, d, len, p + size_t(place(c, d)) * kBlock);
-                if (order >= 3) copy(terms.curvature, e, c, d, len, p + size_t(triangle(mm) + place(c, d)) * kBlock);
+                if (order >= 3)
+                    copy(terms.curvature, e, c, d, len, p + size_t(triangle(mm) + place(c, d)) * kBlock);
             }
     }
-    inline V information(int, int c, int d, const double*, const double* p, int v) const { return at(p, place(c, d), v); }
+    inline V information(int, int c, int d, const double*, const double* p, int v) const {
+        return at(p, place(c, d), v);
+    }
     inline V curvature(int, int c, int d, const double*, const double* p, int v) const {
         return at(p, triangle(mm) + place(c, d), v);
     }

@@ -1,5 +1,5 @@
-// The gate at one block of rows: which experts its boundaries let in, how its scores turn with its logits, and its
-// share of the curvature.
+// The gate at one block of rows: which experts its boundaries let in, how its scores turn with its logits,
+// and its share of the curvature.
 #pragma once
 #include "buffers.hpp"
 
@@ -44,8 +44,8 @@ struct GateKernel {
             for (int a = 0; a < pr.k; ++a) put(b.off, a, v, ahead(a, v) >= kept ? set1(kOff) : V{});
     }
 
-    // off_a = log sigma(t_a), t_a = (rank_a - that of the rival of a) / tau: the first expert left out is the rival of
-    // those selected, the last one selected of the others.
+    // off_a = log sigma(t_a), t_a = (rank_a - that of the rival of a) / tau: the first expert left out is the
+    // rival of those selected, the last one selected of the others.
     void soften(int len) const {
         const int k = pr.k, g = k - 1;
         const V one = set1(1.0), out = set1(double(pr.top_k)), in = out - one, tau = set1(pr.tau);
@@ -60,7 +60,8 @@ struct GateKernel {
             for (int a = 0; a < k; ++a) {
                 const V rival = at(b.off, a, v) < out ? out : in;
                 for (int c = 0; c < g; ++c)
-                    put(b.turn, a * g + c, v, ((a == c ? one : V{}) - (at(b.off, c, v) == rival ? one : V{})) / tau);
+                    put(b.turn, a * g + c, v,
+                        ((a == c ? one : V{}) - (at(b.off, c, v) == rival ? one : V{})) / tau);
             }
             for (int a = 0; a < k; ++a) {
                 const V t = (rank(a, v) - (at(b.off, a, v) < out ? first_out : last_in)) / tau;
@@ -133,7 +134,8 @@ struct GateKernel {
                 slot(curv[s * T + t], len, [&](int v) {
                     V p{}, r{}, bent{};
                     for (int a = 0; a < k; ++a) {
-                        const V jj = turned(a, s, v) * turned(a, t, v), pa = at(b.pi, a, v), ra = at(b.r, a, v);
+                        const V jj = turned(a, s, v) * turned(a, t, v), pa = at(b.pi, a, v),
+                                ra = at(b.r, a, v);
                         p += pa * jj;
                         r += ra * jj;
                         if (t >= g) continue;

@@ -8,7 +8,8 @@ namespace moestro {
 namespace MOESTRO_ISA {
 
 constexpr int kRowTile = 4;
-// Accumulators fill the register file; fewer rows take more columns, since one chain of sums waits for itself.
+// Accumulators fill the register file; fewer rows take more columns, since one chain of sums waits for
+// itself.
 constexpr int col_tile(int rows) { return W == 8 ? 6 : rows == 4 ? 3 : rows == 3 ? 4 : 6; }
 
 template <int R, int S>
@@ -39,7 +40,8 @@ static inline void dot_columns(int len, const double* a, const double* b, double
     int j = 0;
     for (; j + S <= columns; j += S) dot_tile<R, S>(len, a, b + j * kBlock, out + j, ld);
     if constexpr (S > 1)
-        if (j < columns) dot_columns<R, (S > 4 ? 3 : S - 1)>(len, a, b + j * kBlock, out + j, ld, columns - j);
+        if (j < columns)
+            dot_columns<R, (S > 4 ? 3 : S - 1)>(len, a, b + j * kBlock, out + j, ld, columns - j);
 }
 
 // out[i][j] += sum_r a[i][r] b[j][r]

@@ -1,12 +1,14 @@
 // Rows that share their expert: the mixture is taken over the sum of a group's log-densities.
 //
-// Per group g with gate logits u, r_e = pi_e exp(sum_i l_e(i) - L) and S_e = sum_i s_e(i) x (features of i), i in g:
+// Per group g with gate logits u, r_e = pi_e exp(sum_i l_e(i) - L) and S_e = sum_i s_e(i) x (features of i),
+// i in g:
 //   L = log sum_e pi_e exp(sum_i l_e(i)),  dL/du = r - pi,  dL/d(expert e) = r_e S_e
 //   d2L/du du'                as for a row
 //   d2L/du_a d(expert e)      = r_e ([a=e] - r_a) z S_e'
 //   d2L/d(expert e) d(expert f)' = [e=f] r_e (S_e S_e' + sum_i C_e(i) x (features of i)^2) - r_e r_f S_e S_f'
-// The terms of single rows and the gate's are weighted Gram sums as elsewhere; those with S_e are products of matrices with
-// a column a group (`missing`). Two passes over the rows of up to kBlock groups: densities, then scores.
+// The terms of single rows and the gate's are weighted Gram sums as elsewhere; those with S_e are products of
+// matrices with a column a group (`missing`). Two passes over the rows of up to kBlock groups: densities,
+// then scores.
 #pragma once
 #include "block.hpp"
 
@@ -20,7 +22,8 @@ void pack_first(const Design& d, const int64_t* offsets, int groups, int len, do
     for (int j = 0; j < d.columns; ++j) {
         const double* column = d.data + j * d.col_stride;
         double* o = out + size_t(j + 1) * kBlock;
-        for (int i = 0; i < groups; ++i) o[i] = (column[offsets[i] * d.row_stride] - d.center[j]) * d.inv_scale[j];
+        for (int i = 0; i < groups; ++i)
+            o[i] = (column[offsets[i] * d.row_stride] - d.center[j]) * d.inv_scale[j];
         for (int i = groups; i < len; ++i) o[i] = 0.0;
     }
 }
@@ -33,17 +36,20 @@ struct GroupPass {
     Partial& part;
     const int k, g, G, m, mm, p, q, of;
     Buffers rows{}, units{};  // a block of rows; a block of groups, whose y holds their sizes
-    double *S, *S_rows, *scaled;  // scores of groups, feature-major and one row a group; features times a weight
+    // scores of groups, feature-major and one row a group; features times a weight
+    double *S, *S_rows, *scaled;
     std::vector<double*> gate_u, expert_u;
     const F family;
 
     GroupPass(const Problem& pr_, const Plan& plan_, const Request& rq_, Workspace& ws, Partial& part_)
-        : pr(pr_), plan(plan_), rq(rq_), part(part_), k(pr.k), g(k - 1), G(pr.gate_logits()), m(pr.m), mm(m + pr.nu), p(pr.p()), q(pr.q()),
-          of(pr.of_expert()), family(pr, rq) {
+        : pr(pr_), plan(plan_), rq(rq_), part(part_), k(pr.k), g(k - 1), G(pr.gate_logits()), m(pr.m),
+          mm(m + pr.nu), p(pr.p()), q(pr.q()), of(pr.of_expert()), family(pr, rq) {
         const size_t T = pr.logits(), slots = plan.slots.size(), strip = rq.order >= 2 ? kStrip : 0;
-        const size_t scores = rq.order >= 3 ? size_t(k) * of : 0, most = rq.order >= 3 ? size_t(std::max(of, q)) : 0;
+        const size_t scores = rq.order >= 3 ? size_t(k) * of : 0,
+                     most = rq.order >= 3 ? size_t(std::max(of, q)) : 0;
         const size_t of_rows = size_t(p) + 3 + 2 * T + k + size_t(k) * F::scratch(pr);
-        const size_t of_units = size_t(q) + 2 + g + G + 2 * k + (rq.responsibilities ? k : 0) + (pr.sparse() ? k : 0) + soft_columns(pr) + 3;
+        const size_t of_units = size_t(q) + 2 + g + G + 2 * k + (rq.responsibilities ? k : 0) +
+                                (pr.sparse() ? k : 0) + soft_columns(pr) + 3;
         Carver carve{ws.take(kBlock * (of_rows + of_units + slots + strip + 2 * scores + most))};
         units.given = rq.responsibilities != nullptr;
         rows.x = carve(p);
@@ -85,7 +91,8 @@ struct GroupPass {
                 densities(start, n, block);
                 for (int i = 0; i < n; ++i) {
                     while (start + i >= offsets[unit + 1]) ++unit;
-                    for (int e = 0; e < k; ++e) joint()[size_t(e) * kBlock + unit] += rows.r[size_t(e) * kBlock + i];
+                    for (int e = 0; e < k; ++e)
+                        joint()[size_t(e) * kBlock + unit] += rows.r[size_t(e) * kBlock + i];
                 }
                 return !(tick && tick(state));
             }))
@@ -137,7 +144,8 @@ struct GroupPass {
         if (units.given) {
             for (int e = 0; e < k; ++e)
                 for (int i = 0; i < len; ++i)
-                    units.r[size_t(e) * kBlock + i] = i < count ? rq.responsibilities[(first + i) * k + e] : 0.0;
+                    units.r[size_t(e) * kBlock + i] =
+                        i < count ? rq.responsibilities[(first + i) * k + e] : 0.0;
             kernel.given_value(len);
         } else {
             kernel.posterior(len);
@@ -154,7 +162,8 @@ struct GroupPass {
                 all += at(units.r, e, v);
             }
             if (pr.soft()) kernel.means(v);
-            for (int t = 0; t < G; ++t) put(units.s, t, v, w * (at(units.r_j, t, v) - all * at(units.pi_j, t, v)));
+            for (int t = 0; t < G; ++t)
+                put(units.s, t, v, w * (at(units.r_j, t, v) - all * at(units.pi_j, t, v)));
         }
         if (rq.order >= 2) kernel.gate_slots(len);
         part.value += hsum(value);
@@ -184,8 +193,8 @@ struct GroupPass {
         family.at_rows(start, n);
         for (int e = 0; e < k; ++e) {
             const size_t first = size_t(G + e * mm) * kBlock;
-            family.density(e, len, rows.u + first, rows.y, rows.s + first, rows.p + size_t(e * F::scratch(pr)) * kBlock,
-                           rows.r + size_t(e) * kBlock);
+            family.density(e, len, rows.u + first, rows.y, rows.s + first,
+                           rows.p + size_t(e * F::scratch(pr)) * kBlock, rows.r + size_t(e) * kBlock);
         }
     }
 
@@ -195,7 +204,8 @@ struct GroupPass {
         for (int i = 0, own = unit; i < len; ++i) {
             while (i < n && start + i >= offsets[own + 1]) ++own;
             rows.w[i] = i < n ? units.w[own] : 0.0;
-            for (int e = 0; e < k; ++e) rows.r[size_t(e) * kBlock + i] = i < n ? units.r[size_t(e) * kBlock + own] : 0.0;
+            for (int e = 0; e < k; ++e)
+                rows.r[size_t(e) * kBlock + i] = i < n ? units.r[size_t(e) * kBlock + own] : 0.0;
         }
         if (rq.order >= 3) add_scores(offsets, start, n, unit);
         for (int e = 0; e < k; ++e) {
@@ -204,16 +214,21 @@ struct GroupPass {
             const double* wr = rows.wr;
             fill(len, rows.wr, [&](int v) { return load(rows.w + v) * at(rows.r, e, v); });
             const auto weigh = [&](int slot, auto term) {
-                if (slot >= 0) fill(len, rows.weights + size_t(slot) * kBlock, [&](int v) { return load(wr + v) * term(v); });
+                if (slot >= 0)
+                    fill(len, rows.weights + size_t(slot) * kBlock,
+                         [&](int v) { return load(wr + v) * term(v); });
             };
             for (int c = 0; rq.order >= 2 && c < mm; ++c)
                 for (int d = c; d < mm; ++d) {
                     const size_t at = size_t(te + c) * T + te + d;
-                    weigh(plan.information_slot[at], [&](int v) { return family.information(e, c, d, s, scratch, v); });
-                    weigh(plan.curvature_slot[at], [&](int v) { return family.curvature(e, c, d, s, scratch, v); });
+                    weigh(plan.information_slot[at],
+                          [&](int v) { return family.information(e, c, d, s, scratch, v); });
+                    weigh(plan.curvature_slot[at],
+                          [&](int v) { return family.curvature(e, c, d, s, scratch, v); });
                 }
             // the scores last: a curvature may read them
-            for (int c = 0; c < mm; ++c) fill(len, s + size_t(c) * kBlock, [&](int v) { return load(wr + v) * at(s, c, v); });
+            for (int c = 0; c < mm; ++c)
+                fill(len, s + size_t(c) * kBlock, [&](int v) { return load(wr + v) * at(s, c, v); });
         }
         alignas(64) double constant[kBlock];
         std::fill_n(constant, kBlock, 1.0);
@@ -227,7 +242,8 @@ struct GroupPass {
                      part.gradient.data() + plan.first_parameter[t], count);
                 c += run - 1;
             }
-        if (rq.order >= 2) add_grams(plan, rows, len, features, part.gram.data(), gate_jobs(), plan.jobs.size());
+        if (rq.order >= 2)
+            add_grams(plan, rows, len, features, part.gram.data(), gate_jobs(), plan.jobs.size());
         if (rq.row_scores)
             for (int i = 0, own = unit; i < n; ++i) {
                 while (start + i >= offsets[own + 1]) ++own;
@@ -280,24 +296,27 @@ struct GroupPass {
             for (int t = 0; t < G; ++t) {
                 const int group = plan.group_of[t], count = plan.groups[group].features;
                 scale(features[group], count, len, [&](int v) {
-                    return at(units.r, e, v) * load(units.w + v) * (kernel.turned(e, t, v) - at(units.r_j, t, v));
+                    return at(units.r, e, v) * load(units.w + v) *
+                           (kernel.turned(e, t, v) - at(units.r_j, t, v));
                 });
-                dots(len, scaled, count, scores_of(e), of, part.missing.data() + size_t(plan.first_parameter[t]) * P + own, int(P));
+                dots(len, scaled, count, scores_of(e), of,
+                     part.missing.data() + size_t(plan.first_parameter[t]) * P + own, int(P));
             }
             for (int f = e; f < k; ++f) {
                 scale(scores_of(e), of, len, [&](int v) {
                     const V r = at(units.r, e, v) * load(units.w + v), rf = at(units.r, f, v);
                     return f == e ? set1(0.5) * r * (set1(1.0) - rf) : -(r * rf);
                 });
-                dots(len, scaled, of, scores_of(f), of, part.missing.data() + own * P + gate + size_t(f) * of, int(P));
+                dots(len, scaled, of, scores_of(f), of, part.missing.data() + own * P + gate + size_t(f) * of,
+                     int(P));
             }
         }
     }
 };
 
 template <class F>
-void group_pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first, int64_t last, Workspace& ws,
-                Partial& part, bool (*tick)(void*), void* state) {
+void group_pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first, int64_t last,
+                Workspace& ws, Partial& part, bool (*tick)(void*), void* state) {
     GroupPass<F> block(pr, plan, rq, ws, part);
     std::vector<V> mass(static_cast<size_t>(pr.k), V{});
     for (int64_t start = first; start < last; start += kBlock)
@@ -305,10 +324,11 @@ void group_pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t 
     for (int e = 0; e < pr.k; ++e) part.mass[e] += hsum(mass[size_t(e)]);
 }
 
-void group_range(const Problem& pr, const Plan& plan, const Request& rq, int64_t first, int64_t last, Workspace& ws,
-                 Partial& part, bool (*tick)(void*), void* state) {
+void group_range(const Problem& pr, const Plan& plan, const Request& rq, int64_t first, int64_t last,
+                 Workspace& ws, Partial& part, bool (*tick)(void*), void* state) {
     switch (pr.family) {
-        case Family::multinomial: return group_pass<Multinomial<false>>(pr, plan, rq, first, last, ws, part, tick, state);
+        case Family::multinomial:
+            return group_pass<Multinomial<false>>(pr, plan, rq, first, last, ws, part, tick, state);
         case Family::gaussian: return group_pass<Gaussian>(pr, plan, rq, first, last, ws, part, tick, state);
         case Family::poisson: return group_pass<Poisson>(pr, plan, rq, first, last, ws, part, tick, state);
         case Family::outside: return group_pass<Outside>(pr, plan, rq, first, last, ws, part, tick, state);

@@ -21,9 +21,12 @@ namespace {
 template <class Careful, class Linear>
 void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first, int64_t last, Workspace& ws,
           Partial& part, bool (*tick)(void*), void* tick_state) {
-    const int k = pr.k, g = k - 1, G = pr.gate_logits(), m = pr.m, mm = m + pr.nu, T = pr.logits(), p = pr.p(), q = pr.q();
+    const int k = pr.k, g = k - 1, G = pr.gate_logits(), m = pr.m, mm = m + pr.nu, T = pr.logits(),
+              p = pr.p(), q = pr.q();
     const size_t slots = plan.slots.size(), strip = rq.order >= 2 ? kStrip : 0;
-    Carver carve{ws.take(kBlock * (size_t(p) + q + 2 + 2 * T + 2 * k + k * Careful::scratch(pr) + 2 * k + soft_columns(pr) + 5 + slots + strip) + size_t(k) * W)};
+    Carver carve{ws.take(kBlock * (size_t(p) + q + 2 + 2 * T + 2 * k + k * Careful::scratch(pr) + 2 * k +
+                                   soft_columns(pr) + 5 + slots + strip) +
+                         size_t(k) * W)};
     Buffers b{};
     b.given = rq.responsibilities != nullptr;
     b.x = carve(p);
@@ -101,18 +104,22 @@ void pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first,
     for (int e = 0; e < k; ++e) part.mass[e] += hsum(mass[e]);
 }
 
-void range_pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first, int64_t last, Workspace& ws,
-                Partial& part, bool (*tick)(void*), void* state) {
+void range_pass(const Problem& pr, const Plan& plan, const Request& rq, int64_t first, int64_t last,
+                Workspace& ws, Partial& part, bool (*tick)(void*), void* state) {
     if (pr.grouped()) return group_range(pr, plan, rq, first, last, ws, part, tick, state);
     switch (pr.family) {
-        case Family::multinomial: return pass<Multinomial<false>, Multinomial<true>>(pr, plan, rq, first, last, ws, part, tick, state);
-        case Family::gaussian: return pass<Gaussian, Gaussian>(pr, plan, rq, first, last, ws, part, tick, state);
+        case Family::multinomial:
+            return pass<Multinomial<false>, Multinomial<true>>(pr, plan, rq, first, last, ws, part, tick,
+                                                               state);
+        case Family::gaussian:
+            return pass<Gaussian, Gaussian>(pr, plan, rq, first, last, ws, part, tick, state);
         case Family::poisson: return pass<Poisson, Poisson>(pr, plan, rq, first, last, ws, part, tick, state);
         case Family::outside: return pass<Outside, Outside>(pr, plan, rq, first, last, ws, part, tick, state);
     }
 }
 
-void predictor_pass(const Problem& pr, const double* theta, int64_t first, int64_t last, Workspace& ws, double* out) {
+void predictor_pass(const Problem& pr, const double* theta, int64_t first, int64_t last, Workspace& ws,
+                    double* out) {
     const int km = pr.k * pr.m, mm = pr.m + pr.nu;
     Carver carve{ws.take(kBlock * (size_t(pr.p()) + km))};
     double* x = carve(pr.p());
@@ -175,7 +182,8 @@ double exp_per_second(double seconds) {
 #define MOESTRO_STRING_(x) #x
 #define MOESTRO_STRING(x) MOESTRO_STRING_(x)
 extern const Isa kIsa;
-const Isa kIsa = {MOESTRO_STRING(MOESTRO_ISA), range_pass, predictor_pass, mixture_pass, fma_per_second, exp_per_second};
+const Isa kIsa = {
+    MOESTRO_STRING(MOESTRO_ISA), range_pass, predictor_pass, mixture_pass, fma_per_second, exp_per_second};
 
 }  // namespace MOESTRO_ISA
 }  // namespace moestro

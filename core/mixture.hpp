@@ -1,5 +1,6 @@
-// A mixture of k densities exp(theta_e . phi(w)), phi the monomials of degree at most two of D columns: the sums of one EM
-// step. E-step and M-step are two products over the same block of monomials, which stays in the cache.
+// A mixture of k densities exp(theta_e . phi(w)), phi the monomials of degree at most two of D columns: the
+// sums of one EM step. E-step and M-step are two products over the same block of monomials, which stays in
+// the cache.
 #pragma once
 #include "gemm.hpp"
 #include "problem.hpp"
@@ -45,7 +46,8 @@ static inline double normalise(int k, int len, double* u, const double* w) {
             sum += p;
         }
         const V weight = load(w + v), scale = weight / sum;
-        for (int e = 0; e < k; ++e) store(u + size_t(e) * kBlock + v, load(u + size_t(e) * kBlock + v) * scale);
+        for (int e = 0; e < k; ++e)
+            store(u + size_t(e) * kBlock + v, load(u + size_t(e) * kBlock + v) * scale);
         total += weight * (top + log_pos(sum));
     }
     return hsum(total);

@@ -75,9 +75,11 @@ struct PyProblem {
     }
 
     PyProblem(Matrix x_, Vector x_center_, Vector x_inv_scale_, std::optional<Matrix> z_, Vector z_center_,
-              Vector z_inv_scale_, Vector y_, std::optional<Vector> w_, double y_center, double y_scale, int family,
-              int k, int m, int nu, int top_k, bool rank_logit, double tau, std::optional<Offsets> offsets_, std::optional<Vector> known_)
-        : x(x_), y(y_), x_center(x_center_), x_inv_scale(x_inv_scale_), z_center(z_center_), z_inv_scale(z_inv_scale_) {
+              Vector z_inv_scale_, Vector y_, std::optional<Vector> w_, double y_center, double y_scale,
+              int family, int k, int m, int nu, int top_k, bool rank_logit, double tau,
+              std::optional<Offsets> offsets_, std::optional<Vector> known_)
+        : x(x_), y(y_), x_center(x_center_), x_inv_scale(x_inv_scale_), z_center(z_center_),
+          z_inv_scale(z_inv_scale_) {
         problem.n = int64_t(x.shape(0));
         problem.x = design(x, x_center, x_inv_scale);
         problem.shared = !z_;
@@ -99,18 +101,22 @@ struct PyProblem {
         }
         if (w_) {
             w = *w_;
-            if (int64_t(w.size()) != problem.units()) throw std::invalid_argument("w needs one entry a row, or a group");
+            if (int64_t(w.size()) != problem.units())
+                throw std::invalid_argument("w needs one entry a row, or a group");
             problem.w = w.data();
         }
         if (known_) {
             known = *known_;
-            if (int64_t(known.size()) != problem.n) throw std::invalid_argument("known needs one entry a row");
+            if (int64_t(known.size()) != problem.n)
+                throw std::invalid_argument("known needs one entry a row");
             problem.known = known.data();
         }
         problem.y_center = y_center;
         problem.y_inv_scale = 1.0 / y_scale;
-        if (family < 0 || family > 3 || k < 1 || m < 1) throw std::invalid_argument("unknown family, k < 1 or m < 1");
-        if (family < 3 && nu != (family == 1)) throw std::invalid_argument("this family has another number of nuisances");
+        if (family < 0 || family > 3 || k < 1 || m < 1)
+            throw std::invalid_argument("unknown family, k < 1 or m < 1");
+        if (family < 3 && nu != (family == 1))
+            throw std::invalid_argument("this family has another number of nuisances");
         if (nu < 0) throw std::invalid_argument("nu < 0");
         problem.family = Family(family);
         problem.k = k;
@@ -119,7 +125,8 @@ struct PyProblem {
         problem.top_k = top_k;
         problem.rank_logit = rank_logit;
         problem.tau = tau;
-        if (problem.family == Family::gaussian && m != 1) throw std::invalid_argument("this family has one linear predictor");
+        if (problem.family == Family::gaussian && m != 1)
+            throw std::invalid_argument("this family has one linear predictor");
     }
 
     Sums run(const Vector& theta, Request request, const std::string& isa, int threads) const {
@@ -151,19 +158,21 @@ struct PyProblem {
         shape.insert(shape.end(), tail.begin(), tail.end());
         bool good = a && a->ndim() == shape.size();
         for (size_t i = 0; good && i < shape.size(); ++i) good = a->shape(i) == shape[i];
-        if (!good) throw std::invalid_argument("terms must be (n, k), (n, k, m), (n, k, m, m) and (n, k, m, m)");
+        if (!good)
+            throw std::invalid_argument("terms must be (n, k), (n, k, m), (n, k, m, m) and (n, k, m, m)");
         out.data = a->data();
         for (size_t i = 0; i < shape.size(); ++i) out.strides[i] = a->stride(i);
     }
 
-    nb::tuple sums(Vector theta, int order, int threads, const std::string& isa, std::optional<Rows> responsibilities,
-                   std::optional<GivenTerms> given) const {
+    nb::tuple sums(Vector theta, int order, int threads, const std::string& isa,
+                   std::optional<Rows> responsibilities, std::optional<GivenTerms> given) const {
         Request request;
         request.order = order;
         const auto terms = terms_of(given, order);
         if (terms) request.terms = &*terms;
         if (responsibilities) {
-            if (int64_t(responsibilities->shape(0)) != problem.units() || int(responsibilities->shape(1)) != problem.k)
+            if (int64_t(responsibilities->shape(0)) != problem.units() ||
+                int(responsibilities->shape(1)) != problem.k)
                 throw std::invalid_argument("responsibilities must be (units, k)");
             request.responsibilities = responsibilities->data();
         }
@@ -178,17 +187,21 @@ struct PyProblem {
     }
 
     // Sums at several thetas (S, P), one thread a theta: the same bits as one after the other.
-    nb::tuple sums_of(Rows thetas, int order, int threads, const std::string& isa, std::optional<Cube> responsibilities,
+    nb::tuple sums_of(Rows thetas, int order, int threads, const std::string& isa,
+                      std::optional<Cube> responsibilities,
                       std::optional<std::vector<GivenTerms>> given) const {
         const size_t S = thetas.shape(0), P = size_t(problem.parameters()), k = size_t(problem.k);
         std::vector<Terms> terms;
         if (given)
             for (const GivenTerms& one : *given) terms.push_back(*terms_of(one, order));
         if (terms.size() != (problem.family == Family::outside ? S : 0))
-            throw std::invalid_argument("a family from outside needs its terms at every theta, and only such a one");
-        if (thetas.shape(1) != P) throw std::invalid_argument("thetas must be (S, " + std::to_string(P) + ")");
-        if (responsibilities && (responsibilities->shape(0) != S || int64_t(responsibilities->shape(1)) != problem.units() ||
-                                 responsibilities->shape(2) != k))
+            throw std::invalid_argument(
+                "a family from outside needs its terms at every theta, and only such a one");
+        if (thetas.shape(1) != P)
+            throw std::invalid_argument("thetas must be (S, " + std::to_string(P) + ")");
+        if (responsibilities &&
+            (responsibilities->shape(0) != S || int64_t(responsibilities->shape(1)) != problem.units() ||
+             responsibilities->shape(2) != k))
             throw std::invalid_argument("responsibilities must be (S, units, k)");
         const double* r = responsibilities ? responsibilities->data() : nullptr;
         const Isa& path = choose_isa(isa.c_str());
@@ -204,22 +217,27 @@ struct PyProblem {
     }
 
     // Newton's method from several points (S, size), each whole on one thread.
-    nb::tuple newton(Rows points, Integers owner, Vector lower, Vector upper, const Region& region, int threads,
-                     const std::string& isa) const {
+    nb::tuple newton(Rows points, Integers owner, Vector lower, Vector upper, const Region& region,
+                     int threads, const std::string& isa) const {
         const size_t S = points.shape(0), size = points.shape(1), k = size_t(problem.k);
-        if (problem.family == Family::outside) throw std::invalid_argument("a family from outside is not evaluated in here");
-        if (owner.shape(0) != size_t(problem.parameters()) || lower.shape(0) != size || upper.shape(0) != size)
-            throw std::invalid_argument("owner needs one entry a parameter, lower and upper one a column of the points");
+        if (problem.family == Family::outside)
+            throw std::invalid_argument("a family from outside is not evaluated in here");
+        if (owner.shape(0) != size_t(problem.parameters()) || lower.shape(0) != size ||
+            upper.shape(0) != size)
+            throw std::invalid_argument(
+                "owner needs one entry a parameter, lower and upper one a column of the points");
         for (size_t i = 0; i < owner.shape(0); ++i)
-            if (owner.data()[i] >= int(size)) throw std::invalid_argument("an owner is not a column of the points");
+            if (owner.data()[i] >= int(size))
+                throw std::invalid_argument("an owner is not a column of the points");
         const Space space{int(size), owner.data(), lower.data(), upper.data()};
         const Isa& path = choose_isa(isa.c_str());
         NewtonEnds out = unlocked([&] {
             return newton_all(problem, space, region, points.data(), S, path, threads, &python_interrupt);
         });
-        return nb::make_tuple(give<OutMatrix>(std::move(out.phi), {S, size}), give<OutVector>(std::move(out.value), {S}),
-                              give<OutMatrix>(std::move(out.mass), {S, k}), give<OutVector>(std::move(out.iterations), {S}),
-                              give<OutVector>(std::move(out.converged), {S}));
+        return nb::make_tuple(
+            give<OutMatrix>(std::move(out.phi), {S, size}), give<OutVector>(std::move(out.value), {S}),
+            give<OutMatrix>(std::move(out.mass), {S, k}), give<OutVector>(std::move(out.iterations), {S}),
+            give<OutVector>(std::move(out.converged), {S}));
     }
 
     // Linear predictors at theta, into out (k, m + nu, n).
@@ -233,7 +251,8 @@ struct PyProblem {
         path.predictors(problem, theta.data(), 0, problem.n, ws, out.data());
     }
 
-    nb::tuple rowwise(Vector theta, bool scores, int threads, const std::string& isa, std::optional<GivenTerms> given) const {
+    nb::tuple rowwise(Vector theta, bool scores, int threads, const std::string& isa,
+                      std::optional<GivenTerms> given) const {
         const size_t n = size_t(problem.n), units = size_t(problem.units()), k = size_t(problem.k);
         const size_t T = size_t(problem.scores());
         std::vector<double> density(units), resp(units * k), score(scores ? n * T : 0);
@@ -246,7 +265,8 @@ struct PyProblem {
         request.row_scores = scores ? score.data() : nullptr;
         run(theta, request, isa, threads);
         nb::object none = nb::none();
-        return nb::make_tuple(give<OutVector>(std::move(density), {units}), give<OutMatrix>(std::move(resp), {units, k}),
+        return nb::make_tuple(give<OutVector>(std::move(density), {units}),
+                              give<OutMatrix>(std::move(resp), {units, k}),
                               scores ? nb::cast(give<OutMatrix>(std::move(score), {n, T})) : none);
     }
 };
@@ -263,20 +283,24 @@ nb::tuple mixture(Rows rows, std::optional<Vector> w, Rows theta, int threads, c
         mx.w = w->data();
     }
     if (mx.n < 1 || mx.k < 1 || int(theta.shape(1)) != mx.monomials())
-        throw std::invalid_argument("theta must be (k, " + std::to_string(mx.monomials()) + "), and rows must not be empty");
+        throw std::invalid_argument("theta must be (k, " + std::to_string(mx.monomials()) +
+                                    "), and rows must not be empty");
     const Isa& path = choose_isa(isa.c_str());
     MixturePart part;
     {
         nb::gil_scoped_release release;
         part = mixture_sums(mx, path, threads);
     }
-    return nb::make_tuple(part.value, give<OutMatrix>(std::move(part.first), {size_t(mx.k), size_t(mx.monomials())}));
+    return nb::make_tuple(part.value,
+                          give<OutMatrix>(std::move(part.first), {size_t(mx.k), size_t(mx.monomials())}));
 }
 
-// p = M^-1 g for each of S symmetric matrices M (S, P, P); where M is not positive definite p is zero and `solved` false.
+// p = M^-1 g for each of S symmetric matrices M (S, P, P); where M is not positive definite p is zero and
+// `solved` false.
 nb::tuple solve_positive(Cube M, Rows g, int threads) {
     const size_t S = M.shape(0), P = M.shape(1);
-    if (M.shape(2) != P || g.shape(0) != S || g.shape(1) != P) throw std::invalid_argument("M must be (S, P, P) and g (S, P)");
+    if (M.shape(2) != P || g.shape(0) != S || g.shape(1) != P)
+        throw std::invalid_argument("M must be (S, P, P) and g (S, P)");
     std::vector<double> p(S * P), solved(S);
     {
         nb::gil_scoped_release release;
@@ -285,22 +309,24 @@ nb::tuple solve_positive(Cube M, Rows g, int threads) {
     return nb::make_tuple(give<OutMatrix>(std::move(p), {S, P}), give<OutVector>(std::move(solved), {S}));
 }
 
-nb::tuple penalised_quadratic(Rows M, Vector g, Vector start, Vector l1, Integers group, Vector weight, Vector lower, Vector upper,
-                              double tol, int max_sweeps) {
+nb::tuple penalised_quadratic(Rows M, Vector g, Vector start, Vector l1, Integers group, Vector weight,
+                              Vector lower, Vector upper, double tol, int max_sweeps) {
     const size_t size = g.shape(0);
-    if (M.shape(0) != size || M.shape(1) != size || start.shape(0) != size || l1.shape(0) != size || group.shape(0) != size ||
-        lower.shape(0) != size || upper.shape(0) != size)
+    if (M.shape(0) != size || M.shape(1) != size || start.shape(0) != size || l1.shape(0) != size ||
+        group.shape(0) != size || lower.shape(0) != size || upper.shape(0) != size)
         throw std::invalid_argument("every argument must have the size of g");
     for (size_t j = 0; j < size; ++j) {
         if (group.data()[j] >= int(weight.shape(0))) throw std::invalid_argument("a group has no weight");
-        if (!(M.data()[j * size + j] > 0.0)) throw std::invalid_argument("the diagonal of M must be positive");
+        if (!(M.data()[j * size + j] > 0.0))
+            throw std::invalid_argument("the diagonal of M must be positive");
     }
     std::vector<double> x(start.data(), start.data() + size);
     int sweeps;
     {
         nb::gil_scoped_release release;
-        const Quadratic q{int(size), M.data(), g.data(), l1.data(), group.data(), int(weight.shape(0)), weight.data(), lower.data(),
-                          upper.data()};
+        const Quadratic q{int(size),     M.data(),     g.data(),
+                          l1.data(),     group.data(), int(weight.shape(0)),
+                          weight.data(), lower.data(), upper.data()};
         sweeps = descend(q, x.data(), tol, max_sweeps);
     }
     return nb::make_tuple(give<OutVector>(std::move(x), {size}), sweeps);
@@ -309,38 +335,47 @@ nb::tuple penalised_quadratic(Rows M, Vector g, Vector start, Vector l1, Integer
 }  // namespace
 
 NB_MODULE(_core, module) {
-    main_thread = nb::cast<unsigned long>(nb::module_::import_("threading").attr("main_thread")().attr("ident"));
+    main_thread =
+        nb::cast<unsigned long>(nb::module_::import_("threading").attr("main_thread")().attr("ident"));
     module.doc() = "Compiled sums over rows for moestro's native engine.";
     nb::class_<Region>(module, "Region")
-        .def("__init__", [](Region* self, double start, double least, double floor, double stuck, double enough, double good, double poor,
-                            double shrink, double raise, double growth, double ridge, double roundoff, double rounding,
-                            double offset, double weight_sum, double tol, int limit) {
-            new (self) Region{start, least, floor, stuck, enough, good, poor, shrink, raise, growth, ridge, roundoff, rounding,
-                              offset, weight_sum, tol, limit};
-        }, nb::kw_only(), nb::arg("start"), nb::arg("least"), nb::arg("floor"), nb::arg("stuck"), nb::arg("enough"), nb::arg("good"), nb::arg("poor"),
-             nb::arg("shrink"), nb::arg("raise_"), nb::arg("growth"), nb::arg("ridge"), nb::arg("roundoff"), nb::arg("rounding"),
-             nb::arg("offset"), nb::arg("weight_sum"), nb::arg("tol"), nb::arg("limit"));
+        .def(
+            "__init__",
+            [](Region* self, double start, double least, double floor, double stuck, double enough,
+               double good, double poor, double shrink, double raise, double growth, double ridge,
+               double roundoff, double rounding, double offset, double weight_sum, double tol, int limit) {
+                new (self) Region{start,  least, floor,    stuck,    enough, good,       poor, shrink, raise,
+                                  growth, ridge, roundoff, rounding, offset, weight_sum, tol,  limit};
+            },
+            nb::kw_only(), nb::arg("start"), nb::arg("least"), nb::arg("floor"), nb::arg("stuck"),
+            nb::arg("enough"), nb::arg("good"), nb::arg("poor"), nb::arg("shrink"), nb::arg("raise_"),
+            nb::arg("growth"), nb::arg("ridge"), nb::arg("roundoff"), nb::arg("rounding"), nb::arg("offset"),
+            nb::arg("weight_sum"), nb::arg("tol"), nb::arg("limit"));
     nb::class_<PyProblem>(module, "Problem")
-        .def(nb::init<Matrix, Vector, Vector, std::optional<Matrix>, Vector, Vector, Vector, std::optional<Vector>,
-                      double, double, int, int, int, int, int, bool, double, std::optional<Offsets>, std::optional<Vector>>(),
-             nb::arg("x"), nb::arg("x_center"), nb::arg("x_inv_scale"), nb::arg("z").none(), nb::arg("z_center"),
-             nb::arg("z_inv_scale"), nb::arg("y"), nb::arg("w").none(), nb::arg("y_center"), nb::arg("y_scale"),
-             nb::arg("family"), nb::arg("k"), nb::arg("m"), nb::arg("nu"), nb::arg("top_k"), nb::arg("rank_logit"),
-             nb::arg("tau"), nb::arg("offsets").none(), nb::arg("known").none())
+        .def(nb::init<Matrix, Vector, Vector, std::optional<Matrix>, Vector, Vector, Vector,
+                      std::optional<Vector>, double, double, int, int, int, int, int, bool, double,
+                      std::optional<Offsets>, std::optional<Vector>>(),
+             nb::arg("x"), nb::arg("x_center"), nb::arg("x_inv_scale"), nb::arg("z").none(),
+             nb::arg("z_center"), nb::arg("z_inv_scale"), nb::arg("y"), nb::arg("w").none(),
+             nb::arg("y_center"), nb::arg("y_scale"), nb::arg("family"), nb::arg("k"), nb::arg("m"),
+             nb::arg("nu"), nb::arg("top_k"), nb::arg("rank_logit"), nb::arg("tau"),
+             nb::arg("offsets").none(), nb::arg("known").none())
         .def("sums", &PyProblem::sums, nb::arg("theta"), nb::arg("order"), nb::arg("threads"), nb::arg("isa"),
              nb::arg("responsibilities").none() = nb::none(), nb::arg("terms").none() = nb::none())
         .def("predictors", &PyProblem::predictors, nb::arg("theta"), nb::arg("out"), nb::arg("isa"))
-        .def("sums_of", &PyProblem::sums_of, nb::arg("thetas"), nb::arg("order"), nb::arg("threads"), nb::arg("isa"),
-             nb::arg("responsibilities").none() = nb::none(), nb::arg("terms").none() = nb::none())
-        .def("newton", &PyProblem::newton, nb::arg("points"), nb::arg("owner"), nb::arg("lower"), nb::arg("upper"),
-             nb::arg("region"), nb::arg("threads"), nb::arg("isa"))
-        .def("rowwise", &PyProblem::rowwise, nb::arg("theta"), nb::arg("scores"), nb::arg("threads"), nb::arg("isa"),
-             nb::arg("terms").none() = nb::none());
-    module.def("mixture_sums", &mixture, nb::arg("rows"), nb::arg("w").none(), nb::arg("theta"), nb::arg("threads"),
-               nb::arg("isa"));
+        .def("sums_of", &PyProblem::sums_of, nb::arg("thetas"), nb::arg("order"), nb::arg("threads"),
+             nb::arg("isa"), nb::arg("responsibilities").none() = nb::none(),
+             nb::arg("terms").none() = nb::none())
+        .def("newton", &PyProblem::newton, nb::arg("points"), nb::arg("owner"), nb::arg("lower"),
+             nb::arg("upper"), nb::arg("region"), nb::arg("threads"), nb::arg("isa"))
+        .def("rowwise", &PyProblem::rowwise, nb::arg("theta"), nb::arg("scores"), nb::arg("threads"),
+             nb::arg("isa"), nb::arg("terms").none() = nb::none());
+    module.def("mixture_sums", &mixture, nb::arg("rows"), nb::arg("w").none(), nb::arg("theta"),
+               nb::arg("threads"), nb::arg("isa"));
     module.def("solve_positive", &solve_positive, nb::arg("M"), nb::arg("g"), nb::arg("threads"));
-    module.def("penalised_quadratic", &penalised_quadratic, nb::arg("M"), nb::arg("g"), nb::arg("start"), nb::arg("l1"),
-               nb::arg("group"), nb::arg("weight"), nb::arg("lower"), nb::arg("upper"), nb::arg("tol"), nb::arg("max_sweeps"));
+    module.def("penalised_quadratic", &penalised_quadratic, nb::arg("M"), nb::arg("g"), nb::arg("start"),
+               nb::arg("l1"), nb::arg("group"), nb::arg("weight"), nb::arg("lower"), nb::arg("upper"),
+               nb::arg("tol"), nb::arg("max_sweeps"));
     module.def("instruction_sets", [] {
         std::vector<std::string> names;
         for (const char* name : available_isas()) names.emplace_back(name);

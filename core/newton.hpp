@@ -14,9 +14,11 @@ struct Space {
     const double* upper = nullptr;
 };
 
-// How the damping of the trust region begins, follows the agreement of gain and prediction, and ends; what rounding is.
+// How the damping of the trust region begins, follows the agreement of gain and prediction, and ends; what
+// rounding is.
 struct Region {
-    double start, least, floor, stuck;      // damping: first, smallest, smallest after a refusal, and where no step is left
+    double start, least, floor,
+        stuck;  // damping: first, smallest, smallest after a refusal, and where no step is left
     double enough, good, poor;              // share of the predicted gain
     double shrink, raise, growth;           // factors
     double ridge, roundoff, rounding;       // of the weight, of the diagonal, of the value
@@ -29,7 +31,7 @@ struct NewtonEnds {
     std::vector<double> iterations, converged;
 };
 
-NewtonEnds newton_all(const Problem&, const Space&, const Region&, const double* phi, size_t count, const Isa&, int threads,
-                      bool (*interrupted)());
+NewtonEnds newton_all(const Problem&, const Space&, const Region&, const double* phi, size_t count,
+                      const Isa&, int threads, bool (*interrupted)());
 
 }  // namespace moestro

@@ -9,18 +9,25 @@
 
 namespace moestro {
 
-constexpr int kBlock = 192;   // rows handled at once; no power of two, so that features spread over cache sets
+constexpr int kBlock = 192;  // rows handled at once; no power of two, so that features spread over cache sets
 constexpr int kStrip = 12;    // feature products formed at once: they stay in the first-level cache
 
-enum class Family { multinomial = 0, gaussian = 1, poisson = 2, outside = 3 };  // outside: its terms come with a request
+enum class Family {
+    multinomial = 0,
+    gaussian = 1,
+    poisson = 2,
+    outside = 3
+};  // outside: its terms come with a request
 
-// Numbers of the rows as the caller holds them: element (row, expert, c, d) at data + row * strides[0] + ..., in doubles.
+// Numbers of the rows as the caller holds them: element (row, expert, c, d) at data + row * strides[0] + ...,
+// in doubles.
 struct Given {
     const double* data = nullptr;
     int64_t strides[4] = {0, 0, 0, 0};
 };
 
-// log-densities (n, k), and their scores (n, k, m), EM information and curvatures (n, k, m, m) in an expert's m logits.
+// log-densities (n, k), and their scores (n, k, m), EM information and curvatures (n, k, m, m) in an expert's
+// m logits.
 struct Terms {
     Given density, score, information, curvature;
 };
@@ -41,7 +48,8 @@ struct Problem {
     const double* y = nullptr;
     const double* w = nullptr;  // of the units; null: every weight is one
     const double* known = nullptr;  // added to the linear predictors of every row; null: nothing is
-    const int64_t* offsets = nullptr;  // of the first row of each group, and n; null: every row is a unit of its own
+    const int64_t* offsets =
+        nullptr;  // of the first row of each group, and n; null: every row is a unit of its own
     int64_t groups = 0;
     double y_center = 0, y_inv_scale = 1;
     Family family = Family::gaussian;
@@ -144,7 +152,8 @@ struct MixturePart {
 using MixturePass = void (*)(const Mixture&, int64_t first, int64_t last, Workspace&, MixturePart&);
 
 // Linear predictors of rows [first, last): out (k, m + nu, n), nuisances left out.
-using PredictorPass = void (*)(const Problem&, const double* theta, int64_t first, int64_t last, Workspace&, double* out);
+using PredictorPass = void (*)(const Problem&, const double* theta, int64_t first, int64_t last, Workspace&,
+                               double* out);
 
 struct Isa {
     const char* name;
@@ -166,17 +175,20 @@ Sums evaluate(const Problem&, const Request&, const Isa&, int threads, bool (*in
 // The same with the plan of the request's order, for small problems that are summed often.
 Sums evaluate(const Problem&, const Plan&, const Request&, const Isa&, int threads, bool (*interrupted)());
 
-// The same at several thetas (count, P), side by side: arrays stacked, zero-sized where the order does not ask for them.
+// The same at several thetas (count, P), side by side: arrays stacked, zero-sized where the order does not
+// ask for them.
 struct Stacked {
     std::vector<double> value, mass, gradient, information, curvature;
 };
-Stacked evaluate_all(const Problem&, const double* thetas, size_t count, int order, const double* responsibilities,
-                     const std::vector<Terms>& terms, const Isa&, int threads, bool (*interrupted)());  // terms: none, or of each theta
-void solve_all(const double* M, const double* g, size_t count, size_t size, int threads, double* p, double* solved);
+Stacked evaluate_all(const Problem&, const double* thetas, size_t count, int order,
+                     const double* responsibilities, const std::vector<Terms>& terms, const Isa&, int threads,
+                     bool (*interrupted)());  // terms: none, or of each theta
+void solve_all(const double* M, const double* g, size_t count, size_t size, int threads, double* p,
+               double* solved);
 // x = M^-1 g, overwriting M (size, size); false, and x = 0, where M is not positive definite.
 bool solve_one(double* M, const double* g, size_t size, double* x);
-// work(i, main, stop) for every i below count, on up to `threads` threads; each i is done whole by one of them. What a work throws
-// sets `stop`, which a long one looks at, and leaves from the caller's thread.
+// work(i, main, stop) for every i below count, on up to `threads` threads; each i is done whole by one of
+// them. What a work throws sets `stop`, which a long one looks at, and leaves from the caller's thread.
 void each(size_t count, int threads, const std::function<void(size_t, bool, const std::atomic<bool>&)>& work);
 
 MixturePart mixture_sums(const Mixture&, const Isa&, int threads);

@@ -9,7 +9,8 @@
 
 namespace moestro {
 
-void each(size_t count, int threads, const std::function<void(size_t, bool, const std::atomic<bool>&)>& work) {
+void each(size_t count, int threads,
+          const std::function<void(size_t, bool, const std::atomic<bool>&)>& work) {
     std::atomic<size_t> next{0};
     std::atomic<bool> stop{false};
     std::exception_ptr thrown;
@@ -37,8 +38,9 @@ void each(size_t count, int threads, const std::function<void(size_t, bool, cons
     if (thrown) std::rethrow_exception(thrown);
 }
 
-Stacked evaluate_all(const Problem& pr, const double* thetas, size_t count, int order, const double* responsibilities,
-                     const std::vector<Terms>& terms, const Isa& isa, int threads, bool (*interrupted)()) {
+Stacked evaluate_all(const Problem& pr, const double* thetas, size_t count, int order,
+                     const double* responsibilities, const std::vector<Terms>& terms, const Isa& isa,
+                     int threads, bool (*interrupted)()) {
     const size_t P = size_t(pr.parameters()), k = size_t(pr.k), n = size_t(pr.n), units = size_t(pr.units());
     Stacked out;
     out.value.resize(count);
@@ -58,15 +60,18 @@ Stacked evaluate_all(const Problem& pr, const double* thetas, size_t count, int 
         out.value[i] = s.value;
         std::copy(s.mass.begin(), s.mass.end(), out.mass.begin() + i * k);
         std::copy(s.gradient.begin(), s.gradient.end(), out.gradient.begin() + (order >= 1 ? i * P : 0));
-        std::copy(s.information.begin(), s.information.end(), out.information.begin() + (order >= 2 ? i * P * P : 0));
-        std::copy(s.curvature.begin(), s.curvature.end(), out.curvature.begin() + (order >= 3 ? i * P * P : 0));
+        std::copy(s.information.begin(), s.information.end(),
+                  out.information.begin() + (order >= 2 ? i * P * P : 0));
+        std::copy(s.curvature.begin(), s.curvature.end(),
+                  out.curvature.begin() + (order >= 3 ? i * P * P : 0));
     });
     return out;
 }
 
 bool solve_one(double* M, const double* g, size_t size, double* x) {
     std::fill(x, x + size, 0.0);
-    for (size_t j = 0; j < size; ++j) {  // Cholesky M = U'U, U in the upper triangle; every loop runs along a row
+    for (size_t j = 0; j < size;
+         ++j) {  // Cholesky M = U'U, U in the upper triangle; every loop runs along a row
         double* row = M + j * size;
         if (!(row[j] > 0.0)) return false;  // NaN too
         row[j] = std::sqrt(row[j]);
@@ -91,7 +96,8 @@ bool solve_one(double* M, const double* g, size_t size, double* x) {
     return true;
 }
 
-void solve_all(const double* M, const double* g, size_t count, size_t size, int threads, double* p, double* solved) {
+void solve_all(const double* M, const double* g, size_t count, size_t size, int threads, double* p,
+               double* solved) {
     const bool small = count * size * size * size < 200000;  // a thread costs more than that many products
     each(count, small ? 1 : threads, [&](size_t s, bool, const std::atomic<bool>&) {
         thread_local std::vector<double> U;

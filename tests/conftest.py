@@ -13,7 +13,7 @@ from moestro.engine import Order
 from moestro.experts import Censored, make_family
 from moestro.gates import SoftmaxGate
 from moestro.model import Model
-from moestro.rows import read
+from moestro.rows import read_rows
 
 pytest_plugins = ("remembered",)
 disturbed.install()
@@ -140,7 +140,7 @@ def problem(name, k, d=2, e=None, n=60, weights=True, seed=0):
         if name in ("interval", "survival"):  # a third seen, a third open, a third between two numbers
             near = y * np.exp(rng.standard_normal(n)) if name == "survival" else y + rng.standard_normal(n)
             trials = np.choose(np.arange(n) % 3, [y, rng.choice([-OPEN, OPEN], n), near])
-        rows, units = read(design, x, z, y, w, family, trials=trials)
+        rows, units = read_rows(design, x, z, y, w, family, trials=trials)
         family = family.on(units.y_center, units.y_scale)
     model = Model(SoftmaxGate(), family, k, rows.q, rows.p)
     theta = 0.6 * rng.standard_normal(model.size)

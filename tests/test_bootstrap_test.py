@@ -147,7 +147,7 @@ def test_what_is_refused(tmp_path):
         ("it must have more", two, one), ("same data", one, MoERegressor(2, **FEW).fit(x + 1, y)),
         ("one kind", one, LocatedMoERegressor(2, **FEW).fit(x, y)), ("training data", load_model(tmp_path /
         "one.json"), two),
-        ("fit without weights", MoERegressor(1).fit(x, y, w), two),
+        ("takes no weights", MoERegressor(1).fit(x, y, w), two),
         ("but for n_experts", one, MoERegressor(2, gate_features=[], **FEW).fit(x, y)),
         ("but for n_experts", MoEClassifier(1).fit(x, y > 0), two),
     ):  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from conftest import two_lines
 from moestro import DataError, MoERegressor, load_model
 from moestro.design import FormulaDesign
-from moestro.design.expressions import FUNCTIONS, numeric_names, read, width
+from moestro.design.expressions import FUNCTIONS, numeric_names, parse_expression, width
 from moestro.design.grammar import COLUMNS, LENGTH, TERMS, parse, refuse_names, variables
 
 pytest.importorskip("formulaic")
@@ -249,7 +249,11 @@ def test_what_people_write_is_read_and_remembered(text):
 
 def test_the_tree_tells_columns_and_widths():
     assert variables("log(x) + C(g) + I(h == 'u') + bs(z, df=7) + a:b") == ["a", "b", "g", "h", "x", "z"]
-    assert numeric_names(read("I(a + (g == 'u') * exp(b))")) == {"a", "b"}
-    assert numeric_names(read("C(a)")) == set()
-    assert [width(read(t)) for t in ("bs(x, df=50)", "poly(x, 7)", "cr(x, knots=[1, 2])")] == [50, 7, 13]
+    assert numeric_names(parse_expression("I(a + (g == 'u') * exp(b))")) == {"a", "b"}
+    assert numeric_names(parse_expression("C(a)")) == set()
+    assert [width(parse_expression(t)) for t in ("bs(x, df=50)", "poly(x, 7)", "cr(x, knots=[1, 2])")] == [
+        50,
+        7,
+        13,
+    ]
     assert {"exp", "bs", "C"} <= FUNCTIONS

@@ -1,9 +1,7 @@
 """The command line as a person uses it."""
 
-import ast
 import csv
 import errno
-import graphlib
 import io
 import json
 import os
@@ -15,7 +13,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-import moestro.cli
 from conftest import two_lines
 from moestro import DataError, load_model
 from moestro.cli import main
@@ -260,6 +257,40 @@ def test_a_closed_pipe_ends_a_command_without_files():
     assert (done.stderr, done.stdout) == ("", "141\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_what_is_printed_may_find_no_space(tmp_path):
+    """One line instead of a traceback, and the files are written all the same."""
+    fit = f"{sys.executable} -m moestro fit {TONE} -f 'tuned ~ stretchratio' -k 1"
+    for files in ("", f" --out {tmp_path / 'm.json'}"):
+        done = subprocess.run(
+            ["bash", "-c", f"{fit}{files} > /dev/full"], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (2, "Error: standard output: No space left on device\n")
+    assert load_model(tmp_path / "m.json").n_experts_ == 1
+
+
+def test_no_file_takes_the_place_of_another(tmp_path):
+    pytest.importorskip("matplotlib")
+    data, model = tmp_path / "d.csv", tmp_path / "m.json"
+    data.write_bytes(Path(TONE).read_bytes())
+    fit = ("fit", data, "-f", "tuned ~ stretchratio", "-k", 1, "-q")
+    (tmp_path / "link.svg").symlink_to(tmp_path / "p.svg")
+    refuses(
+        *fit, "--plot", tmp_path / "p.svg", "--out", tmp_path / "link.svg", match="is given for two files"
+    )
+    refuses(*fit, "--out", "-", "--plot", "-", match="is given for two files")
+    refuses(*fit, "--out", data, match="d.csv: is a file that the command reads: write to another")
+    for name in ("m.xlsx", "m.csv", "m"):
+        refuses(*fit, "--out", tmp_path / name, match=f"{name}: the name must end in .json")
+    assert call(*fit, "--out", model).exit_code == 0
+    refuses("predict", model, data, "--out", data, match="is a file that the command reads")
+    refuses(
+        "predict", model, TONE, "--history", data, "--groups", "id", "--out", data,
+        match="is a file that the command reads",
+    )  # fmt: skip
+    assert data.read_bytes() == Path(TONE).read_bytes()
+
+
 FIT = ("fit", TONE, "-f", "tuned ~ stretchratio", "-k", "1-2")
 
 
@@ -269,7 +300,8 @@ class TestOptionsDoWhatTheySay:
         given = () if criterion is None else ("--criterion", criterion)
         done = call(*FIT[:4], "-k", 1, "--penalty", "l1", "--alpha", "0.01", *given)
         assert done.exit_code == 0, done.output
-        assert f"chosen by {(criterion or 'ebic').upper()}\n" in done.output
+        said = "held-out likelihood" if criterion == "cv" else (criterion or "ebic").upper()
+        assert f"chosen by {said}\n" in done.output
 
     @pytest.mark.parametrize("criterion", ["icl", "slope", "djump", "ddse", "dendrogram"])
     def test_criteria_that_penalised_fits_have_not(self, criterion):
@@ -298,10 +330,24 @@ class TestOptionsDoWhatTheySay:
         ],
     )  # fmt: skip
     def test_options_that_located_models_do_not_read(self, given):
-        refuses("select", *FIT[1:], "--model", "located", *given, match="softmax")
+        if given[0] != "--gate":
+            for command in ("fit", "select"):
+                refuses(command, *FIT[1:], "--gate", "gaussian", *given, match="no meaning for --gate")
+        refuses("select", *FIT[1:], "--model", "located", *given, match="--gate gaussian")
+
+    def test_fit_and_select_compare_the_same_located_models(self):
+        words = ("--starts", 2, "-c", "full", "-c", "diagonal", "-d", 1, "-d", 2, "--gate-tied")
+        given = (TONE, "-f", "tuned ~ stretchratio", "-k", "1-2", *words)
+        gate = ("--gate", "gaussian")
+        commands = (("fit", "-q", *gate), ("select", *gate), ("select", "--model", "located"))
+        outputs = [call(*command, *given).output for command in commands]
+        assert outputs[1] == outputs[2]
+        assert outputs[1].count("\n") > 20  # two tables of 2 x 2 x 2 models
+        assert outputs[1].partition("\n\nchosen")[0] in outputs[0]
 
     def test_options_that_softmax_models_do_not_read(self, model):
-        refuses("select", *FIT[1:], "--degree", 2, match="applies only to --model located")
+        for option in (("--degree", 2), ("-c", "full"), ("--direction", "direct"), ("--tied",)):
+            refuses("select", *FIT[1:], *option, match="needs --gate gaussian")
         refuses(*FIT, "--rank-on", "logit", match="--top-k")
         refuses(*FIT, "--family", "poisson", "--shared-variance", match="--family gaussian")
         refuses(*FIT, "--alpha", 1, match="give --penalty")
@@ -310,7 +356,7 @@ class TestOptionsDoWhatTheySay:
     def test_slope_is_another_name_of_djump(self):
         rows = [call("select", *FIT[1:4], "-k", "1-4", "--criterion", name) for name in ("djump", "slope")]
         assert rows[0].output == rows[1].output
-        assert "chosen by DJUMP" in rows[0].output
+        assert "chosen by the dimension jump" in rows[0].output
 
 
 class TestFiles:
@@ -340,6 +386,13 @@ class TestFiles:
         refuses("fit", path, *how, match="decimal commas")
         assert call("fit", path, *how, "--decimal", ",").output == call("fit", TONE, *how).output
 
+    @pytest.mark.parametrize("name", ["heart rate", "a,b"])
+    def test_a_file_of_one_column(self, name, tmp_path):
+        path = tmp_path / "d.csv"
+        path.write_text(f'"{name}"\n72\n75\n80\n71\n')
+        done = call("fit", path, "-f", f"`{name}` ~ 1", "-k", 1)
+        assert f"{name}` is about 74.5" in done.output
+
     def test_standard_input(self):
         done = CliRunner().invoke(
             main, ["fit", "-", *map(str, FIT[2:4]), "-k", "1"], input=Path(TONE).read_text()
@@ -350,6 +403,8 @@ class TestFiles:
         ("text", "match"),
         [
             ("x,y,x\n1,2,3\n2,3,4\n", "two columns named 'x'"),
+            ("y x\n1 2\n2 3\n", "separated by spaces: give separator=' '"),
+            ('"y" "x"\n"1" 1 2\n"2" 2 3\n', "separated by spaces"),  # with the names of rows
             ("y,x\n1,5,2\n1,6,3\n", "rows have 3 fields, but the first line names 2"),
             ("y,x\n1,\n2,3\n,4\n", (
                 "'x' has missing values in row 1, "
@@ -359,7 +414,7 @@ class TestFiles:
                 "holds numbers, but text in row 31: '?'"
             )),
             ("y,x\n" + "".join(f"{i},2020-01-{i:02}\n" for i in range(1, 31)), (
-                "such as '2020-01-01': too many for categories"
+                "'x' holds dates, such as '2020-01-01': turn it into a number"
             )),
             ("y,x\n" + "".join(f"{i},{10**30 + i}\n" for i in range(30)), "different numbers as text"),
         ],
@@ -398,17 +453,3 @@ def test_progress_on_a_terminal_has_the_best_so_far(monkeypatch):
         said = sys.stderr.getvalue()
         assert ("2 experts, search:  30%" in said and "-7.25, found 2 times]" in said) == shown
         assert ("2 experts, polish" in said) == shown
-
-
-def test_commands_import_in_one_direction():
-    """No circle among the files of the command line, imports inside functions included."""
-    folder = Path(moestro.cli.__file__).parent
-    imports = {
-        path.stem: {
-            node.module
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.ImportFrom) and node.level == 1
-        }
-        for path in folder.glob("*.py")
-    }
-    graphlib.TopologicalSorter(imports).prepare()  # raises CycleError

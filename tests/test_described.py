@@ -172,7 +172,7 @@ class TestDispersion:
         assert ((np.array(p) <= 0.05).mean(axis=0) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60)).all()
 
     def test_what_is_refused(self, softmax):
-        with pytest.raises(DataError, match="of counts"):
+        with pytest.raises(DataError, match="for counts"):
             softmax[0].dispersion()
 
 
@@ -329,7 +329,7 @@ class TestMargins:
         for words, how in (
             ("kind='slope' is unknown", {"kind": "slope"}), ("'u' is not a column", {"variables": ["u"]}),
             ("of='both' is unknown", {"of": "both"}), ("goes with contrasts", {"kind": "contrasts"}),
-            ("'u' is not a column", {"at": {"u": 1}}), ("of no variables", {"kind": "predictions",
+            ("'u' is not a column", {"at": {"u": 1}}), ("takes no variables", {"kind": "predictions",
             "variables": ["x0"]}),
         ):  # fmt: skip
             with pytest.raises(DataError, match=words):

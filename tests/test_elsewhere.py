@@ -263,7 +263,7 @@ class TestRefusals:
         self.fails(str(tmp_path / "no.parquet"), "no such file", FileError)
         self.fails(tmp_path, "is a folder without files", FileError)
         self.fails(Mapped({"y": data["y"], "a": data["a"]}), "column 'b' is missing from the data")
-        with pytest.raises(DataError, match="is a column there"):
+        with pytest.raises(DataError, match="is the name of a column"):
             MoERegressor(2).fit(Mapped(data), data["y"])
         with pytest.raises(DataError, match="memory_limit is too small"):
             MoERegressor(2, memory_limit="300MB").fit(Mapped(data), "y")

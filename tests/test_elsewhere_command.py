@@ -51,7 +51,23 @@ def test_a_folder_is_fitted_and_predicted(rides, tmp_path):
         np.testing.assert_allclose(mine[name].to_numpy(), other[name].to_numpy(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_the_first_line_of_csv_says_its_separator(separator, rides, tmp_path):
+    columns = pq.read_table(rides).to_pydict()
+    rows = zip(*columns.values(), strict=True)
+    lines = [separator.join(columns), *(separator.join(map(str, row)) for row in rows)]
+    (tmp_path / "d.csv").write_text("\n".join(lines))
+    for place, limit in (("whole", ()), ("blocks", ("--memory-limit", "2GB"))):
+        ok("fit", tmp_path / "d.csv", *FIT, *limit, "--out", tmp_path / f"{place}.json")
+    found = [json.loads((tmp_path / f"{place}.json").read_text())["fit"] for place in ("whole", "blocks")]
+    assert found[0]["log_likelihood"] == pytest.approx(found[1]["log_likelihood"], rel=1e-12)
+
+
 def test_what_is_refused(rides, tmp_path):
+    refuses("fit", rides, *FIT, "--weights", "b", match="column 'b' holds text: weights are numbers")
+    model = tmp_path / "m.json"
+    ok("fit", rides, *FIT, "--out", model)
+    refuses("predict", model, rides, "--out", rides, match="is the folder that is predicted")
     refuses("fit", rides, *FIT, "--report", tmp_path / "r.html", match="--report draws every row")
     refuses("fit", rides, *FIT, "--groups", "b", match="groups needs all rows in memory")
     refuses("fit", rides, *FIT, "--separator", ";", match="--separator is of one CSV file")

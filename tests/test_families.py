@@ -230,7 +230,7 @@ class TestTrials:
             (lambda: MoERegressor.from_formula("prop(s, t) ~ a", d), "binomial experts"),
             (lambda: LocatedMoERegressor.from_formula("prop(s, t) ~ a", d), "binomial experts"),
             (lambda: select_experts("prop(s, t) ~ a", d), "binomial experts"),
-            (lambda: select_experts("prop(s, t) ~ a", d, family="multinomial"), "a class is one"),
+            (lambda: select_experts("prop(s, t) ~ a", d, family="multinomial"), "a class has one"),
             (lambda: select_experts("prop(s, t) ~ a", d, model="located"), "located models count no trials"),
             (lambda: MoERegressor.from_formula("prop(s, q) ~ a", d, family="binomial"), "'q' is missing"),
             (

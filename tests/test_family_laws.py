@@ -17,7 +17,7 @@ from moestro.gates import TopKGate
 from moestro.gates.topk import RelaxedTopKGate
 from moestro.measure import from_user, to_user
 from moestro.model import Model
-from moestro.rows import Groups, Rows, read
+from moestro.rows import Groups, Rows, read_rows
 from moestro.solvers import EM, Coordinates, Newton, Objective, run
 
 FIELDS = ("value", "mass", "gradient", "information", "curvature")
@@ -49,7 +49,7 @@ def case(name, grouped, offset, weights, k=2, n=60):
         sizes = np.array([3, 1, 4, 2, 5, 1, 7] * (n // 23 + 1))
         sizes = sizes[np.cumsum(sizes) <= n]
         groups = Groups.of_sizes(np.append(sizes, n - sizes.sum()) if sizes.sum() < n else sizes)
-        z = rows.z[groups.spread(groups.first)]
+        z = rows.z[groups.expand(groups.first)]
         rows = replace(rows, z=z, w=None if rows.w is None else rows.w[groups.first], groups=groups)
     return model, rows, theta
 
@@ -139,9 +139,9 @@ class TestEveryFit:
             if offset:
                 x = np.column_stack([x, c_ * rows.known[:, 0]])
             trials = rows.known[:, 1] if name == "trials" else None
-            ids = None if rows.groups is None else rows.groups.spread(np.arange(rows.n_units))
+            ids = None if rows.groups is None else rows.groups.expand(np.arange(rows.n_units))
             design = ArrayDesign(("a", "b", "c"), (0, 1), (2,), known=int(offset))
-            again, units = read(
+            again, units = read_rows(
                 design, x, rows.z, c_ * rows.y + d_, rows.row_weights, model.family, groups=ids, trials=trials
             )
             law = moved(model.family, c_, d_).on(units.y_center, units.y_scale)

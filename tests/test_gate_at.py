@@ -151,7 +151,7 @@ class TestRefusals:
             with pytest.raises(DataError, match=r"gate_at=.* choose one of constant, first, mean"):
                 MoERegressor.from_formula("y ~ x | age", data, gate_at=word, **HOW)
         for fit in (MoERegressor.from_formula, select_experts):
-            with pytest.raises(DataError, match="gate_at='first' is of groups"):
+            with pytest.raises(DataError, match="gate_at='first' says where the gate reads a group"):
                 fit("y ~ x | age", data, gate_at="first")
         for how in ({}, {"groups": "person"}):
             moe = MoERegressor(formula="y ~ x | age", penalty="l1", gate_at="mean")
@@ -192,6 +192,6 @@ class TestCommand:
             first = float(out.output.splitlines()[1].split(",")[0])
             assert first == pytest.approx(moe.predict(data, groups="person", **history)[0], rel=1e-6)
         out = self.run(*given, "--gate-at", word)
-        assert out.exit_code == 2 and "is of groups" in out.output
+        assert out.exit_code == 2 and "says where the gate reads a group" in out.output
         out = self.run(*given, "--gate", "gaussian", "--gate-at", word)
         assert out.exit_code == 2 and "--gate-at" in out.output

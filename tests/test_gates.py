@@ -31,7 +31,7 @@ from moestro.measure import from_user, measure_of, theta_of, to_user
 from moestro.model import Model
 from moestro.problems import fit_mixture
 from moestro.problems.boundaries import move_boundaries
-from moestro.rows import read
+from moestro.rows import read_rows
 from moestro.search import Options
 from moestro.solvers import EM, Coordinates, Objective, run
 from moestro.studies import find_study
@@ -59,7 +59,7 @@ def small(gate, k=3, seed=0, n=60):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((n, 2)) * [1.0, 3.0] + [0.5, -1.0]
     y, w = rng.standard_normal(n), rng.uniform(0, 2, n)
-    rows, units = read(
+    rows, units = read_rows(
         ArrayDesign(("a", "b"), (0, 1), None), x, None, y, w, Gaussian(), gate_scaling=gate.scaling
     )
     model = Model(gate, Gaussian(), k, rows.q, rows.p)
@@ -217,7 +217,7 @@ def test_boundaries_are_moved_although_the_gradient_does_not_see_them():
     x = rng.uniform(size=(400, 1))
     y = np.where(x[:, 0] > 0.4, 2 - x[:, 0], x[:, 0]) + 0.1 * rng.standard_normal(400)
     gate = TopKGate(1, "logit")
-    rows, units = read(
+    rows, units = read_rows(
         ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian(), gate_scaling=gate.scaling
     )
     start = MixingMeasure([-5.0, 0.0], [[10.0], [0.0]], [[2.0], [0.0]], [[[-1.0]], [[1.0]]],
@@ -246,7 +246,8 @@ def test_a_maximum_at_a_jump_ends_converged():
     x = rng.uniform(size=(1500, 1))
     y, _ = truth.sample(x, rng)
     gate = TopKGate(2, "logit")
-    rows, _ = read(ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian(), gate_scaling=gate.scaling)
+    design = ArrayDesign(("x",), (0,), None)
+    rows, _ = read_rows(design, x, None, y, None, Gaussian(), gate_scaling=gate.scaling)
     model = Model(gate, Gaussian(), 3, rows.q, rows.p)
     kinds = set()
     for seed in range(3):

@@ -13,7 +13,7 @@ from moestro.inference import Request, covariance, refitted
 from moestro.measure import to_user, user_jacobian
 from moestro.model import Model
 from moestro.problems import fit_mixture
-from moestro.rows import read
+from moestro.rows import read_rows
 from moestro.search import Options
 from moestro.selection import bic, icl
 from moestro.selection.mixture import Mixtures
@@ -37,7 +37,7 @@ def persons(name, n, choices, seed=0, k=3):
 
 
 def fitted(name, x, z, y, ids, w=None, k=3, seed=0, **how):
-    rows, units = read(DESIGN, x, z, y, w, family_of(name), groups=ids)
+    rows, units = read_rows(DESIGN, x, z, y, w, family_of(name), groups=ids)
     model = Model(make_gate("softmax"), family_of(name), k, rows.q, rows.p)
     return fit_mixture(model, rows, Options(seed=seed, threads=2, **how)), rows, units
 
@@ -98,7 +98,7 @@ class TestFits:
         fit, rows, _ = fitted(name, x, z, y, ids, k=2)
         models = Mixtures(fit.model, rows)
         assert models.n == 60
-        parts = [models.score(fit, at) for at in np.array_split(np.arange(60), 4)]
+        parts = [models.held_out(fit, at) for at in np.array_split(np.arange(60), 4)]
         assert sum(parts) == pytest.approx(fit.log_likelihood, rel=1e-12)
 
 

@@ -14,7 +14,7 @@ from moestro.experts import Gaussian
 from moestro.gates import TopKGate, make_gate
 from moestro.gates.topk import RelaxedTopKGate
 from moestro.model import Model
-from moestro.rows import Groups, encode_groups, read, sample_rows
+from moestro.rows import Groups, encode_groups, read_rows, sample_rows
 from moestro.solvers import Coordinates, Objective
 
 SIZES = (3, 1, 4, 2, 5, 1, 7)
@@ -32,7 +32,7 @@ def panel(sizes=(3, 1, 4, 2, 5), seed=0, weights=False):
 
 
 def rows_of(x, z, y, w, ids):
-    return read(DESIGN, x, z, y, w, Gaussian(), groups=ids)[0]
+    return read_rows(DESIGN, x, z, y, w, Gaussian(), groups=ids)[0]
 
 
 def content(rows):
@@ -48,7 +48,7 @@ def grouped(name, k, d=2, e=1, sizes=SIZES, weights=True, seed=0, gate="softmax"
     """A problem of conftest whose rows come in groups of these sizes."""
     model, rows, theta = problem(name, k, d, e, n=sum(sizes), weights=weights, seed=seed)
     groups = Groups.of_sizes(np.array(sizes))
-    same = groups.spread(groups.first)
+    same = groups.expand(groups.first)
     x, z = (rows.x[same], None) if e is None else (rows.x, rows.z[same])
     rows = replace(rows, x=x, z=z, w=None if rows.w is None else rows.w[groups.first], groups=groups)
     model = Model(make_gate(gate), model.family, k, rows.q, rows.p)
@@ -115,7 +115,7 @@ class TestRows:
         blocks = list(rows.blocks(size))
         assert all(len(b.z) == len(b.w) == b.groups.count for b in blocks)
         np.testing.assert_array_equal(np.concatenate([np.arange(5)[b.at] for b in blocks]), np.arange(5))
-        z = np.concatenate([b.spread(b.z)[:, 1] for b in blocks])
+        z = np.concatenate([b.expand(b.z)[:, 1] for b in blocks])
         np.testing.assert_allclose(z, rows.z_scaling.apply(rows.z)[:, 1])
 
     def test_take_takes_groups(self):

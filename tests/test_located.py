@@ -11,11 +11,11 @@ from moestro import MixingMeasure, _core
 from moestro.engine import Order
 from moestro.errors import DataError
 from moestro.located import LocatedMeasure, fit_located, to_located, to_softmax
-from moestro.located.climb import climb
 from moestro.located.natural import Monomials
 from moestro.located.polish import Point, ascend
 from moestro.located.problem import JointProblem
 from moestro.located.starts import seeded
+from moestro.solvers.accelerated import accelerated_em
 
 
 def measure(k=3, d=2, q=1, seed=0):
@@ -166,7 +166,7 @@ def test_em_never_decreases_and_newton_ends_above_it():
     rows = np.column_stack([x, y])
     problem = JointProblem((rows - rows.mean(axis=0)) / rows.std(axis=0), None, 3)
     start = problem.statistics(seeded(problem.rows, None, 3, np.random.default_rng(0)))
-    plain, fast = (climb(problem, start, 1e-9, 3000, memory) for memory in (0, 6))
+    plain, fast = (accelerated_em(problem, start, 1e-9, 3000, memory) for memory in (0, 6))
     for ascent in (plain, fast):
         assert (np.diff(ascent.values) >= -1e-9).all()
         assert ascent.converged

@@ -232,8 +232,8 @@ def test_command(tmp_path):
         ({"covariance": "blocks"}, None, "give blocks"),
         ({"n_experts": "dendrogram", "max_experts": 2}, None, "complete rows"),
         ({}, "row", "every value is missing in row 5"),
-        ({}, "column", "column x1 has no value"),
-        ({}, "infinity", "infinity"),
+        ({}, "column", "column 'x1' has no value"),
+        ({}, "infinity", "column 'x0' is infinite in row 4"),
     ],
 )
 def test_refused(options, change, says):

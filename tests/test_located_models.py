@@ -9,7 +9,6 @@ from conftest import DATA, RATES, two_lines
 from moestro import LocatedMoERegressor, load_dataset
 from moestro.errors import DataError
 from moestro.located import LocatedMeasure, Specification, fit_located, polynomial
-from moestro.located.climb import climb, climb_together
 from moestro.located.data import Data
 from moestro.located.fit import fit_data
 from moestro.located.spread import STRUCTURES, Blocks, Factors, Full, factors
@@ -17,6 +16,7 @@ from moestro.located.spread.factors import FactorSpread
 from moestro.located.starts import seeded
 from moestro.located.structured import StructuredProblem
 from moestro.search import Options
+from moestro.solvers.accelerated import accelerated_em, accelerated_em_together
 from moestro.solvers.base import LONG
 
 # One line a structure: options of the fit.
@@ -64,7 +64,7 @@ class TestEveryModel:
     def test_em_never_falls_and_acceleration_reaches_the_same_point(self, covariance, more):
         problem, _, _ = self.problem(covariance, more)
         start = problem.statistics(seeded(problem.rows, None, 2, np.random.default_rng(1)))
-        plain, fast = (climb(problem, start, 1e-8, 4000, memory) for memory in (0, 6))
+        plain, fast = (accelerated_em(problem, start, 1e-8, 4000, memory) for memory in (0, 6))
         for ascent in (plain, fast):
             assert (np.diff(ascent.values) >= -1e-8).all()
         assert fast.converged
@@ -90,8 +90,9 @@ def test_a_long_run_that_is_hopeless_leaves():
     spec = Specification(student=True)
     problem = Data.read(*data(60), None, spec, 2).problem(spec, 2)
     r = np.random.default_rng(2).dirichlet([1.0, 1.0], 60)
+    start = problem.statistics(r)[None]
     ends = [
-        climb_together(problem, problem.statistics(r)[None], 0.0, 2 * LONG, hopeless=hopeless)[0].iterations
+        accelerated_em_together(problem, start, 0.0, 2 * LONG, hopeless=hopeless)[0].iterations
         for hopeless in (None, lambda parameters: parameters is not None, lambda parameters: False)
     ]
     assert ends == [2 * LONG, LONG, 2 * LONG]
@@ -109,9 +110,9 @@ def test_runs_side_by_side_are_runs_alone(how, k):
     rng = np.random.default_rng(2)
     starts = [problem.statistics(rng.dirichlet(np.full(k, a), 60)) for a in (0.05, 1.0, 50.0)]
     starts.insert(1, np.zeros_like(starts[0]))
-    together = climb_together(problem, np.array(starts), 1e-3, 12)
+    together = accelerated_em_together(problem, np.array(starts), 1e-3, 12)
     for start, ascent in zip(starts, together, strict=True):
-        alone = climb(problem, start, 1e-3, 12)
+        alone = accelerated_em(problem, start, 1e-3, 12)
         assert ascent.converged == alone.converged
         np.testing.assert_allclose(ascent.values, alone.values, rtol=1e-9)
         assert (ascent.parameters is None) == (start is starts[1])
@@ -308,7 +309,7 @@ def test_singular_clusters_and_large_blocks_are_named():
     fit = fit_located(t, y, 2, covariance="blocks", blocks=[list(range(8))], rank_by="likelihood", seed=0)
     assert fit.status.kind == "variance collapsed"
     assert fit.status.experts == (int(np.argmin(fit.mass)),)
-    assert f"component {fit.status.experts[0] + 1} is singular" in fit.status.sentence
+    assert f"expert {fit.status.experts[0] + 1} is singular" in fit.status.sentence
     learned = fit_located(t, y, 2, covariance="blocks", seed=0)  # no block as large as its cluster is tried
     assert learned.status.kind == "converged"
     t, y = data(60)
@@ -316,7 +317,7 @@ def test_singular_clusters_and_large_blocks_are_named():
     t, y = np.vstack([t, far]), np.vstack([y, 30 + rng.standard_normal((4, 3))])
     four = fit_located(t, y, 2, covariance="full", initial=_apart(t, y, 60))
     assert four.status.kind == "variance collapsed"
-    assert "component 2" in four.status.sentence
+    assert "expert 2" in four.status.sentence
 
 
 def _apart(t, y, at):
@@ -341,7 +342,7 @@ def test_an_empty_component_keeps_its_name():
 
     status = diagnose(problem, ascend(problem, Point(problem.statistics(r)), 1e-8, 50))
     assert status.kind == "empty component"
-    assert "component 2, 3" in status.sentence
+    assert "experts 2, 3" in status.sentence
 
 
 @pytest.mark.parametrize(
@@ -351,7 +352,7 @@ def test_an_empty_component_keeps_its_name():
         ({"direction": "sideways"}, "unknown"),
         ({"gate_covariance": "blocks"}, "unknown"),
         ({"degree": 0}, "degree"),
-        ({"covariance": "factors", "rank": 3}, "below the 3 columns"),
+        ({"covariance": "factors", "rank": 3}, "that factors explain, 3"),
         ({"covariance": "blocks", "blocks": [[0, 1], [1, 2]]}, "two blocks"),
         ({"covariance": "blocks", "blocks": [[0, 7]]}, "names column 7"),
         ({"covariance": "blocks", "blocks": [[[0, 1]], [[0]], [[1]]]}, "3 partitions for 2"),
@@ -368,9 +369,9 @@ def test_wrong_options_are_refused(options, words):
 
 def test_duplicated_columns_are_refused_by_name():
     t, y = data(60)
-    with pytest.raises(DataError, match="y0 and y3 are multiples"):
+    with pytest.raises(DataError, match="'y0' and 'y3' are multiples"):
         fit_located(t, np.column_stack([y, -2 * y[:, 0]]), 2)
-    with pytest.raises(DataError, match="x0 and x1 are multiples"):
+    with pytest.raises(DataError, match="'x0' and 'x1' are multiples"):
         fit_located(np.column_stack([t, t + 1]), y, 2)
     fit = fit_located(t, np.column_stack([y, -2 * y[:, 0]]), 2, covariance="diagonal", seed=0)
     assert fit.status.usable
@@ -465,9 +466,9 @@ def test_at_least_as_good_as_xllim_from_nearly_every_seed(covariance, theirs, se
 @pytest.mark.parametrize(
     ("n", "p", "degree", "match"),
     [
-        (60, 12, 3, "454 slopes, of which 60 distinct rows bear 59"),
-        (60, 80, 1, "80 slopes, of which 60"),
-        (9000, 59, 3, "37819 slopes, of which 9000 distinct rows bear 5000"),
+        (60, 12, 3, "454 slopes, and 60 distinct rows allow at most 59"),
+        (60, 80, 1, "80 slopes, and 60"),
+        (9000, 59, 3, "37819 slopes, and 9000 distinct rows allow at most 5000"),
     ],
 )
 def test_more_slopes_than_rows_or_memory_bear_are_refused(n, p, degree, match):

@@ -147,7 +147,7 @@ def test_all_rows_and_no_row():
         MoERegressor(missing="omit").fit(frame[["x"]], frame["y"])
     with pytest.raises(DataError, match="'x' is infinite in row 2"):
         MoERegressor(formula="y ~ x", missing="drop").fit(frame.assign(x=np.r_[0.0, np.inf, np.ones(158)]))
-    with pytest.raises(ValueError, match="infinity"):
+    with pytest.raises(DataError, match="column 'x0' is infinite in row 2"):
         MoERegressor(missing="drop").fit(np.r_[0.0, np.inf, np.ones(158)][:, None], frame["y"])
 
 

@@ -294,7 +294,7 @@ class Counts(Facts):
         ({"family": ["gamma", "gaussian"]}, None, "no unit of density in common"),
         ({"family": ["zero", "multinomial"]}, None, "stand alone"),
         ({"family": ["zero", "one"]}, None, "points alone"),
-        ({"family": ["poisson"]}, None, "no two families"),
+        ({"family": ["poisson"]}, None, "names one family"),
         ({"family": "zero"}, None, "beside others"),
         ({"family": ["zero", "poison"]}, None, "choose one of"),
         ({"family": ["zero", "poisson"], "shared_variance": True}, None, "one family"),

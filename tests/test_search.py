@@ -29,7 +29,7 @@ from moestro.search.search import ENOUGH, STALE, is_sure
 from moestro.search.stage import Stage
 from moestro.solvers import Coordinates, Newton, Objective, run
 from moestro.solvers.base import LONG, Info
-from moestro.solvers.em import climb
+from moestro.solvers.em import run_em
 from moestro.solvers.pool import Pool
 from moestro.solvers.status import StatusKind
 from moestro.solvers.together import in_step, newton_together
@@ -103,9 +103,9 @@ class TestTogether:
             asked.append(order)
             return objective.evaluate_all(at, order)
 
-        ends = climb(objective, many, evaluate, steps)
+        ends = run_em(objective, many, evaluate, steps)
         assert asked == [Order.INFORMATION] * steps + [Order.VALUE]
-        whole = climb(objective, many, lambda at, _: objective.evaluate_all(at, Order.CURVATURE), steps)
+        whole = run_em(objective, many, lambda at, _: objective.evaluate_all(at, Order.CURVATURE), steps)
         assert all(np.array_equal(a, b) for a, b in zip(ends, whole, strict=True))
 
     def test_newton_ends_where_newton_ends(self, name):

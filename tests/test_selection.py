@@ -25,7 +25,7 @@ from moestro.located.specification import Specification
 from moestro.measure import measure_of
 from moestro.model import Model
 from moestro.problems import fit_mixture
-from moestro.rows import read
+from moestro.rows import read_rows
 from moestro.search import Options
 from moestro.selection import EVERY, Mixtures, ddse, dendrogram, djump, sweep
 from moestro.selection.atoms import LocatedAtoms, SoftmaxAtoms
@@ -137,7 +137,7 @@ def over_specified(n=20_000, k=4, seed=0):
     rng = np.random.default_rng(seed)
     x = rng.uniform(size=(n, 1))
     y, _ = truth.sample(x, rng)
-    rows, units = read(ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian())
+    rows, units = read_rows(ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian())
     model = Model(SoftmaxGate(), Gaussian(), k, rows.q, rows.p)
     return truth, rows, units, fit_mixture(model, rows, Options(seed=seed, n_starts=8, box=12.0))
 
@@ -251,7 +251,7 @@ def test_folds_are_a_partition():
 
 def test_held_out_likelihood_is_that_of_the_fits_on_the_other_folds():
     x, y = two_lines()
-    rows, _ = read(ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian())
+    rows, _ = read_rows(ArrayDesign(("x",), (0,), None), x, None, y, None, Gaussian())
     model = Model(SoftmaxGate(), Gaussian(), 1, rows.q, rows.p)
     found = sweep(Mixtures(model, rows), [1], Options(seed=3), "cv", n_folds=4)
     draw, _ = np.random.SeedSequence(3).spawn(2)

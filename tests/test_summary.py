@@ -159,7 +159,8 @@ def test_cells():
     assert number(None) == "-"
     assert p_cell(0.0004) == "<0.001"
     assert p_cell(0.0449) == "0.045"
-    assert wrap("a " * 60, 20) == ["a a a a a a a a a a"] * 6 or wrap("aa bb", 2) == ["aa", "bb"]
+    assert wrap("a " * 60, 20) == ["a a a a a a a a a a"] * 6
+    assert wrap("aa bb", 2) == ["aa", "bb"]
     assert wrap("x" * 45, 20) == ["x" * 20, "x" * 20, "x" * 5]
     assert [width_of(s) for s in ("abc", "収入", "e\u0301")] == [3, 4, 1]
     assert width_of(shortened("収" * 100, 48)) <= 48

@@ -14,7 +14,7 @@ from moestro.gates import SoftmaxGate
 from moestro.measure import from_user, measure_of, theta_of, to_user, user_jacobian
 from moestro.model import Model
 from moestro.problems import fit_mixture
-from moestro.rows import read
+from moestro.rows import read_rows
 from moestro.search import Options
 from moestro.solvers import EM, Coordinates, Objective, run
 
@@ -104,7 +104,7 @@ class TestSolvers:
 def test_units_round_trip_and_keep_the_density(name):
     model, rows, theta = problem(name, 3, d=2, e=1, n=50)
     design = ArrayDesign(("a", "b", "c"), (0, 1), (2,))
-    _, units = read(design, rows.x, rows.z, rows.y, rows.w, model.family)
+    _, units = read_rows(design, rows.x, rows.z, rows.y, rows.w, model.family)
     np.testing.assert_allclose(
         from_user(model, units, to_user(model, units, theta)), theta, rtol=1e-10, atol=1e-10
     )
@@ -126,7 +126,7 @@ def test_affine_change_of_y_adds_its_jacobian(lines):
     fits = []
     for factor, shift in ((1.0, 0.0), (1e-9, 5e-9), (1e9, -1e12)):
         family = family_of("gaussian")
-        rows, units = read(design, x, None, factor * y + shift, None, family)
+        rows, units = read_rows(design, x, None, factor * y + shift, None, family)
         fit = fit_mixture(Model(SoftmaxGate(), family, 2, rows.q, rows.p), rows, Options(seed=0, n_starts=6))
         fits.append((fit.log_likelihood + len(y) * np.log(factor), FittedModel(design, units, fit)))
     base = fits[0]
@@ -141,6 +141,6 @@ def test_affine_change_of_columns_changes_nothing(lines):
     x, y = lines
     values = []
     for factor, shift in ((1.0, 0.0), (1e12, 3e12), (1e-12, -2e-12)):
-        rows, _ = read(ArrayDesign(("x",)), factor * x + shift, None, y, None, family_of("gaussian"))
+        rows, _ = read_rows(ArrayDesign(("x",)), factor * x + shift, None, y, None, family_of("gaussian"))
         values.append(fitted("gaussian", rows, 2).log_likelihood)
     np.testing.assert_allclose(values, values[0], atol=1e-7)

@@ -138,7 +138,7 @@ def test_files_sweeps_and_the_command(tmp_path):
     done = CliRunner().invoke(main, ["predict", str(tmp_path / "c.json"), str(path), "--posterior"])
     assert done.exit_code == 0, done.output
     done = CliRunner().invoke(main, [*words, "gamma"])
-    assert done.exit_code == 2 and "may be censored" in done.output
+    assert done.exit_code == 2 and "experts of censored responses" in done.output
 
 
 @pytest.mark.parametrize(
@@ -162,8 +162,8 @@ def test_forms_that_are_refused():
     for family, formula, says in (
         ("weibull", "cens(a, b) ~ x", "in row 4"),
         ("weibull", "prop(a, b) ~ x", "binomial"),
-        ("binomial", "interval(a, b) ~ x", "may be censored"),
-        ("gaussian", "interval(a, b) ~ x", "may be censored"),
+        ("binomial", "interval(a, b) ~ x", "experts of censored responses"),
+        ("gaussian", "interval(a, b) ~ x", "experts of censored responses"),
     ):
         with pytest.raises(DataError, match=says):
             MoERegressor(1, family=family, formula=formula).fit(d)

@@ -60,7 +60,7 @@ class Exponential(Facts):
     def marginal(self, y, w, offset=0.0):
         return np.array([np.log(np.average(y * np.exp(-offset), weights=w))])
 
-    def spread(self, y):
+    def on_link_scale(self, y):
         return np.log(y)
 
     def bounds(self):
@@ -254,7 +254,7 @@ class RateModels:
     def refits(self, at, fits, options):
         return RateModels(self.y[at]).fits([f.k for f in fits], options, None, None)
 
-    def score(self, fit, at):
+    def held_out(self, fit, at):
         shares, means = fit.point
         density = np.exp(-self.y[at, None] / means) / means
         return float(np.log(density @ shares).sum())

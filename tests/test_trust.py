@@ -241,7 +241,7 @@ class TestWald:
         ):
             with pytest.raises(DataError, match=words):
                 moe.wald_test(**how)
-        with pytest.raises(DataError, match="nothing to be equal to"):
+        with pytest.raises(DataError, match="no other coefficient to compare with"):
             MoERegressor(1).fit(*lines).wald_test(equal="x0")
         moe.save(tmp_path / "m.json", cov=["observed"])
         again = load_model(tmp_path / "m.json")
@@ -271,7 +271,7 @@ def test_what_grouped_rows_are_refused():
     x, y = two_lines(60)
     ids = np.repeat(np.arange(30), 2)
     moe = MoERegressor(2, gate_features=[], **{"random_state": 0, "n_starts": 2}).fit(x, y, groups=ids)
-    with pytest.raises(DataError, match="take each group as one already"):
+    with pytest.raises(DataError, match="already treat each group as one"):
         moe.inference("cluster", cluster=ids)
     with pytest.raises(DataError, match="share their expert in groups"):
         moe.classification()

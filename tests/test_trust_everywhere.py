@@ -240,7 +240,7 @@ def test_no_rows_have_no_margins():
     x, y = two_lines(60)
     moe = MoERegressor.from_formula("y ~ x", {"x": x[:, 0], "y": y}, n_experts=1)
     for ask in (moe.margins, moe.bands):
-        with pytest.raises(DataError, match="X is empty"):
+        with pytest.raises(DataError, match="X has no rows"):
             ask({"x": []})
 
 

@@ -64,7 +64,7 @@ def test_what_is_refused():
     two = MoERegressor(2, **FEW).fit(x, y)
     for words, a, b in (
         ("it must have more", two, two),
-        ("fit without weights", MoERegressor(1).fit(x, y, np.ones(60)), two),
+        ("takes no weights", MoERegressor(1).fit(x, y, np.ones(60)), two),
         ("no Vuong test", *(LocatedMoERegressor(k, **FEW).fit(x, y) for k in (1, 2))),
     ):
         with pytest.raises(DataError, match=words):

@@ -33,7 +33,7 @@ _ = ForestDisplay.from_estimator(moe)
 # What is known of a patient helps: with the first three visits as a history the fourth is predicted from the
 # posterior of the patient's group instead of the gate.
 
-frame = visits.to_native("pandas")
+frame = visits.to_frame("pandas")
 before, last = frame[frame.visit < 4], frame[frame.visit == 4]
 early = MoERegressor.from_formula(formula, before, groups="patient", n_experts=2, **how)
 blind = early.predict(last)

@@ -13,7 +13,7 @@ import pandas as pd
 from moestro import MoERegressor, load_dataset
 from moestro.plots import FitDisplay
 
-tone = load_dataset("tone").to_native("pandas")
+tone = load_dataset("tone").to_frame("pandas")
 wrong = pd.DataFrame({"stretchratio": np.zeros(10), "tuned": np.full(10, 4.0)})
 hurt = pd.concat([tone, wrong], ignore_index=True)
 formula = "tuned ~ stretchratio | 1"

@@ -41,7 +41,7 @@ print(bootstrap_test(one, two, n_replicates=49, random_state=0))
 # %%
 # And a bound that holds without any regularity condition, with 95 % confidence:
 
-X, y = tone.to_native("pandas")[["stretchratio"]], tone["tuned"]
+X, y = tone.to_frame("pandas")[["stretchratio"]], tone["tuned"]
 print(confident_lower_bound(MoERegressor(gate_features=[], random_state=0), X, y))
 
 # %%

@@ -9,7 +9,7 @@ Republican. A regression on 1 to 7 takes the steps for equal. Cumulative logits 
 from moestro import MoEClassifier, load_dataset
 from moestro.plots import ExpertDisplay
 
-voters = load_dataset("voters").to_native("pandas")
+voters = load_dataset("voters").to_frame("pandas")
 print(voters.party7.value_counts().to_string())
 
 # %%

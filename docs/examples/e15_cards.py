@@ -12,7 +12,7 @@ import numpy as np
 from moestro import MoERegressor, load_dataset
 from moestro.plots import ForestDisplay
 
-choices = load_dataset("cards").to_native("pandas")
+choices = load_dataset("cards").to_frame("pandas")
 attributes = [c for c in choices if c not in ("customer", "chosen", "age", "income", "female")]
 choices[["customer", "chosen", *attributes[:6]]].head()
 

@@ -11,7 +11,7 @@ from .design import Observations
 from .design.by_formula import NOTHING, Given
 from .design.response import check_constants
 from .errors import DataError
-from .experts import CLASSES, Family, make_family
+from .experts import CLASSES, ORDERED, Family, make_family
 from .fitted import FittedModel, LocatedModel, Sample
 from .fitted.certain import with_names
 from .gates import Gate, SoftmaxGate
@@ -86,7 +86,8 @@ def fit_located_design(
     data.refuse_beside("located models")
     if data.z is not None:
         raise DataError("located experts have one set of columns: leave out the gate's part after '|'")
-    located = LocatedModels(data.x, data.y, models, data.w, contrast)
+    names = (*data.design.expert_names, *data.responses)
+    located = LocatedModels(data.x, data.y, models, data.w, contrast, names)
     found = sweep(located, ks, options, criterion, started, finished, n_folds)
     model = LocatedModel(
         data.design, data.responses, data.y.ndim == 1, found.chosen,
@@ -112,7 +113,7 @@ def fit_formula(
     as in `fit_design`."""
     law = None if family in CLASSES else make_family(family, shared_variance=shared_variance)
     data = read_any(
-        formula, data, given, classes=family in CLASSES, ordered=family == "ordinal",
+        formula, data, given, classes=family in CLASSES, ordered=family in ORDERED,
         k=ks[0] if len(ks) == 1 else None, memory_limit=memory_limit, family=law,
     )  # fmt: skip
     made = make_family(family, classes=len(data.classes), shared_variance=shared_variance)

@@ -41,7 +41,7 @@ class Law(Protocol):
     def sample(self, eta: Any, rng: np.random.Generator) -> Any: ...
 
 
-def spread_nan(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def restored(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """values (n, ...) at the n true entries of boolean rows (m,), NaN elsewhere: (m, ...)."""
     out = np.full((len(rows), *values.shape[1:]), np.nan)
     out[rows] = values
@@ -82,9 +82,9 @@ class PredictiveDistribution:
         """The law of some of the rows."""
         return replace(self, log_weights=self.log_weights[rows], eta=self.eta[rows])
 
-    def spread(self, rows: np.ndarray) -> PredictiveDistribution:
+    def restore(self, rows: np.ndarray) -> PredictiveDistribution:
         """The law of more rows, boolean (m,): these where true, NaN elsewhere."""
-        return replace(self, log_weights=spread_nan(self.log_weights, rows), eta=spread_nan(self.eta, rows))
+        return replace(self, log_weights=restored(self.log_weights, rows), eta=restored(self.eta, rows))
 
     def mean(self) -> np.ndarray:
         """E[Y | x], shape (n,)."""
@@ -172,7 +172,7 @@ class PredictiveDistribution:
         """Draws (n,), or (n, size)."""
         known = ~np.isnan(self.log_weights[:, 0])
         if not known.all():
-            return spread_nan(self.at(known).sample(size, random_state), known)
+            return restored(self.at(known).sample(size, random_state), known)
         rng = np.random.default_rng(random_state)
         n, j = len(self), 1 if size is None else size
         cumulative = np.cumsum(self.weights, axis=1)

@@ -102,12 +102,14 @@ class Table(Sequence[dict[str, Any]]):
         """One dictionary a row."""
         return list(self)
 
-    def to_native(self, backend: str = "pandas") -> Any:
-        """`to_frame` by the name that narwhals has for it."""
+    def to_frame(self, backend: str = "pandas") -> Any:
+        """Return the table as a frame of `backend`: "pandas", "polars" or "pyarrow"."""
         import narwhals as nw
 
         columns = {c: list(v) for c, v in self.columns.items()}
         return nw.from_dict(columns, backend=cast(Any, backend)).to_native()
+
+    to_native = to_frame  # the name that narwhals has for it
 
     def to_text(self, digits: int = 4) -> str:
         """Return aligned plain text of at most `WIDTH` columns: what is wider continues below, beside the
@@ -160,10 +162,6 @@ class Table(Sequence[dict[str, Any]]):
         return self.to_text()
 
     # For papers, pages and notebooks: cells as in the text, whole, and every mark of the language escaped.
-
-    def to_frame(self, backend: str = "pandas") -> Any:
-        """Return the table as a frame of `backend`: "pandas", "polars" or "pyarrow"."""
-        return self.to_native(backend)
 
     def to_markdown(self, digits: int = 4) -> str:
         """Return a table of GitHub's Markdown."""

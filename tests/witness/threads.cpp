@@ -1,5 +1,5 @@
-// The core's threads without Python, for ThreadSanitizer (tests/sanitize.sh): every call on four threads from three callers at once gives
-// the bits of one thread.
+// The core's threads without Python, for ThreadSanitizer (tests/sanitize.sh): every call on four threads from
+// three callers at once gives the bits of one thread.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -27,7 +27,8 @@ std::vector<double> numbers(size_t count, unsigned seed) {  // within [-1, 1)
 }
 
 struct Data {
-    std::vector<double> x = numbers(n * d, 1), y = numbers(n, 2), center = std::vector<double>(d, 0.0), scale = std::vector<double>(d, 1.0);
+    std::vector<double> x = numbers(n * d, 1), y = numbers(n, 2), center = std::vector<double>(d, 0.0),
+                        scale = std::vector<double>(d, 1.0);
     std::vector<int64_t> offsets;
     Problem problem;
 
@@ -45,7 +46,9 @@ struct Data {
     }
 };
 
-void add(std::vector<double>& all, const std::vector<double>& more) { all.insert(all.end(), more.begin(), more.end()); }
+void add(std::vector<double>& all, const std::vector<double>& more) {
+    all.insert(all.end(), more.begin(), more.end());
+}
 
 // Everything that the core computes with threads, one number after the other.
 std::vector<double> everything(const Data& data, int threads) {
@@ -61,18 +64,23 @@ std::vector<double> everything(const Data& data, int threads) {
     request.row_responsibilities = responsibilities.data();
     const Sums one = evaluate(pr, request, isa, threads, nullptr);
     std::vector<double> all{one.value};
-    for (const auto& part : {one.mass, one.gradient, one.information, one.curvature, density, responsibilities}) add(all, part);
+    for (const auto& part :
+         {one.mass, one.gradient, one.information, one.curvature, density, responsibilities})
+        add(all, part);
 
     const Stacked many = evaluate_all(pr, thetas.data(), starts, 3, nullptr, {}, isa, threads, nullptr);
-    for (const auto* part : {&many.value, &many.mass, &many.gradient, &many.information, &many.curvature}) add(all, *part);
+    for (const auto* part : {&many.value, &many.mass, &many.gradient, &many.information, &many.curvature})
+        add(all, *part);
 
     std::vector<int> owner(P);
     for (size_t i = 0; i < P; ++i) owner[i] = int(i);
     const std::vector<double> lower(P, -5.0), upper(P, 5.0);
     const Space space{int(P), owner.data(), lower.data(), upper.data()};
-    const Region region{1.0, 1e-8, 1e-4, 1e8, 1e-4, 0.75, 0.25, 0.3, 4.0, 10.0, 1e-12, 1e-14, 1e-15, 0.0, double(n), 1e-6, 5};
+    const Region region{1.0,  1e-8,  1e-4,  1e8,   1e-4, 0.75,      0.25, 0.3, 4.0,
+                        10.0, 1e-12, 1e-14, 1e-15, 0.0,  double(n), 1e-6, 5};
     const NewtonEnds ends = newton_all(pr, space, region, thetas.data(), starts, isa, threads, nullptr);
-    for (const auto* part : {&ends.phi, &ends.value, &ends.mass, &ends.iterations, &ends.converged}) add(all, *part);
+    for (const auto* part : {&ends.phi, &ends.value, &ends.mass, &ends.iterations, &ends.converged})
+        add(all, *part);
 
     Mixture mixture;
     mixture.n = n;
@@ -86,7 +94,8 @@ std::vector<double> everything(const Data& data, int threads) {
     add(all, part.first);
 
     constexpr size_t systems = 40, size = 30;
-    std::vector<double> M(systems * size * size, 0.0), right = numbers(systems * size, 5), solution(systems * size), solved(systems);
+    std::vector<double> M(systems * size * size, 0.0), right = numbers(systems * size, 5),
+                                                       solution(systems * size), solved(systems);
     for (size_t s = 0; s < systems; ++s)
         for (size_t i = 0; i < size; ++i) M[(s * size + i) * size + i] = 2.0 + double(i);
     solve_all(M.data(), right.data(), systems, size, threads, solution.data(), solved.data());

@@ -12,7 +12,7 @@ from ..design import ArrayDesign, Units
 from ..experts import Family, make_family
 from ..gates import SoftmaxGate
 from ..model import Model
-from ..rows import Rows, read
+from ..rows import Rows, read_rows
 
 SLOPES = {"multinomial": 1.5, "gaussian": 1.0, "poisson": 0.3}  # standard deviation of an expert's slope
 
@@ -65,7 +65,7 @@ def simulate_panel(
 def read_simulated(x: np.ndarray, y: np.ndarray, family: Family) -> tuple[Rows, Units]:
     """Rows and units of a simulated set."""
     design = ArrayDesign(tuple(f"x{j}" for j in range(x.shape[1])))
-    return read(design, x, None, y, None, family, classes=tuple(range(getattr(family, "classes", 0))))
+    return read_rows(design, x, None, y, None, family, classes=tuple(range(getattr(family, "classes", 0))))
 
 
 def rows_of(x: np.ndarray, y: np.ndarray, family: Family) -> Rows:

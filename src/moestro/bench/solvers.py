@@ -11,7 +11,7 @@ from ..design import ArrayDesign
 from ..engine import NativeEngine
 from ..gates import SoftmaxGate
 from ..model import Model
-from ..rows import read
+from ..rows import read_rows
 from ..solvers import LBFGS, Coordinates, Newton, Objective, run
 from ..tables import Table
 from ..threads import one_blas_thread, thread_count
@@ -29,7 +29,7 @@ def report() -> str:
     }
     for d, k in SIZES:
         x, y, law = simulate("gaussian", N, d, k)
-        rows, _ = read(ArrayDesign(tuple(f"x{j}" for j in range(d))), x, None, y, None, law)
+        rows, _ = read_rows(ArrayDesign(tuple(f"x{j}" for j in range(d))), x, None, y, None, law)
         model = Model(SoftmaxGate(), law, k, rows.q, rows.p)
         c = Coordinates.of(model, rows.x_scaling, rows.z_scaling)
         objective = Objective(NativeEngine(model, rows, thread_count(None)), c)

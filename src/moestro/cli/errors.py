@@ -36,34 +36,45 @@ def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         except BrokenPipeError:
             _mute()
             sys.exit(PIPE_CLOSED)
+        except OSError as error:
+            if error.filename is None:  # what was printed: files say their name themselves
+                _mute()
+            raise BadInput(_told(error)) from error
 
     return run
 
 
 class Printer:
     """Prints, to standard error where one of the files is standard output; where files are to be written, the
-    work goes on after the reader of the pipe has gone."""
+    work goes on after the reader of the pipe has gone, or the disk that is printed to is full."""
 
     def __init__(self, *files: str | None) -> None:
         self.has_files = any(files)
         self.aside = any(file is not None and descriptor(file) == 1 for file in files)
-        self.gone = False
+        self.gone: OSError | None = None
 
     def __call__(self, text: str) -> None:
         if self.gone:
             return
         try:
             click.echo(text, err=self.aside)
-        except BrokenPipeError:
+        except OSError as error:
             if not self.has_files:
                 raise
-            self.gone = True
+            self.gone = error
             _mute()
 
     def close(self) -> None:
-        """End the command as a closed pipe does."""
-        if self.gone:
+        """End the command as a closed pipe does, or say why nothing more was printed."""
+        if isinstance(self.gone, BrokenPipeError):
             sys.exit(PIPE_CLOSED)
+        if self.gone:
+            raise BadInput(_told(self.gone))
+
+
+def _told(error: OSError) -> str:
+    where = "standard output" if error.filename is None else error.filename
+    return f"{where}: {error.strerror or error}"
 
 
 def _mute() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -43,11 +43,18 @@ def read_data(options: dict[str, Any]) -> tuple[Any, Any]:
     return frame, check_weights(weights, len(weights), f"column '{name}' (--weights)")
 
 
-def check_writable(*paths: str | None) -> None:
-    """Say before the work, not after it, that a file cannot be written."""
-    for path in paths:
-        if path is not None:
-            check_target(path)
+def check_writable(*paths: str | None, read: Iterable[str | None] = ()) -> None:
+    """Say before the work, not after it, that a file cannot be written, that two have one name, or that one
+    would take the place of what the command has to `read`."""
+    given = [path for path in paths if path is not None]
+    for path in given:
+        check_target(path)
+    places = [os.path.realpath(path) for path in given]
+    for i, place in enumerate(places):
+        if place in places[:i]:
+            raise FileError(f"{given[i]}: is given for two files: give each a name of its own")
+        if place in [os.path.realpath(path) for path in read if path is not None and path != "-"]:
+            raise FileError(f"{given[i]}: is a file that the command reads: write to another")
 
 
 def check_picture(path: str | None) -> None:
@@ -65,7 +72,14 @@ def check_picture(path: str | None) -> None:
 def check_kind(path: str, kinds: tuple[str, ...]) -> None:
     """Refuse a file whose name does not end in one of `kinds`."""
     if os.path.splitext(path)[1].lower() not in kinds:
-        raise FileError(f"{path}: the name must end in one of {', '.join(kinds)}")
+        which = "one of " if len(kinds) > 1 else ""
+        raise FileError(f"{path}: the name must end in {which}{', '.join(kinds)}")
+
+
+def check_model(path: str | None) -> None:
+    """Refuse a name by which a model would be taken for another kind of file."""
+    if path and not is_stream(path):
+        check_kind(path, (".json",))
 
 
 def draw(save: Callable[[str], Any], path: str) -> None:

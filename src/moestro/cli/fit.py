@@ -8,7 +8,7 @@ import click
 
 from ..errors import DataError
 from .errors import Printer, one_line_errors
-from .files import check_picture, check_writable, draw, read_data
+from .files import check_model, check_picture, check_writable, draw, read_data
 from .located import located_given, located_options
 from .options import criterion_option, fit_options, refuse_given
 from .penalised import fit_penalised
@@ -34,7 +34,7 @@ from .sweep import run_sweep
 )
 @click.option("--alpha", type=click.FloatRange(0), help="Strength of the penalty.")
 @click.option(
-    "--out", type=click.Path(dir_okay=False), help='Write the model here, as JSON; "-" is standard output.'
+    "--out", type=click.Path(dir_okay=False), help='Write the model here (.json); "-" is standard output.'
 )
 @click.option("--plot", type=click.Path(dir_okay=False), help="Write a picture here (.png, .pdf, .svg, ...).")
 @click.option(
@@ -79,7 +79,8 @@ def _fit(
     quiet: bool,
     options: dict[str, Any],
 ) -> None:
-    check_writable(out, plot, report)
+    check_writable(out, plot, report, read=[options["data"]])
+    check_model(out)
     check_picture(plot)
     check_report(report)
     say = Printer(out, plot, report)
@@ -108,7 +109,7 @@ def _fit_plain(
     from dataclasses import replace
 
     from ..inference import Request
-    from ..summary import summary_text, sweep_text
+    from ..summary import spoken, summary_text, sweep_text
     from ..threads import thread_count
 
     options["criterion"] = options["criterion"] or "bic"
@@ -123,9 +124,9 @@ def _fit_plain(
 
     without = ""
     if options["missing"] == "marginal" and cov != "none":
-        without = "the information of rows with missing values is not there (cov='bootstrap' in Python)"
+        without = "rows with missing values have no information matrix here (cov='bootstrap' in Python)"
         refuse_given(
-            ["cov"], "is not there beside --missing marginal: use --cov none, or bootstrap in Python"
+            ["cov"], "does not go with --missing marginal, except --cov none; in Python cov='bootstrap' does"
         )
         cov = "none"
     frame, weights = read_data(options)
@@ -135,7 +136,7 @@ def _fit_plain(
     table = result.sweep.table()
     if len(table) > 1:
         what = "Number of experts" if located is None else "Models"
-        say(f"\n{what}, chosen by {result.sweep.criterion.upper()}\n{sweep_text(table)}")
+        say(f"\n{what}, chosen by {spoken(result.sweep.criterion)}\n{sweep_text(table)}")
     say("")
     model, covariance = result.model, None
     if cov != "none":

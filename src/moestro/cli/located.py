@@ -1,4 +1,4 @@
-"""Options of `moestro fit --gate gaussian`, and which others go with them."""
+"""Options of `--gate gaussian`, and which others go with them."""
 
 from __future__ import annotations
 
@@ -54,12 +54,9 @@ def located_given(options: dict[str, Any]) -> dict[str, Any] | None:
     if options["gate"] != "gaussian":
         refuse_given(names, "needs --gate gaussian")
         return None
-    refuse_softmax(options["family"], "has no meaning for --gate gaussian")
+    # Located experts are Gaussian, which may be said.
+    unread = SOFTMAX_ONLY if options["family"] == "gaussian" else ("family", *SOFTMAX_ONLY)
+    refuse_given(unread, "has no meaning for --gate gaussian")
     if "factors" not in found["covariance"]:
         refuse_given(["rank"], "applies only to --covariance factors")
     return {n: v for n, v in found.items() if v not in (None, False, ())}
-
-
-def refuse_softmax(family: str, why: str) -> None:
-    """Options that located experts do not read; they are Gaussian, which may be said."""
-    refuse_given(SOFTMAX_ONLY if family == "gaussian" else ("family", *SOFTMAX_ONLY), why)

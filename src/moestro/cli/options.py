@@ -135,7 +135,8 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             )),
             click.option("--shared-variance", is_flag=True, help="One variance for all Gaussian experts."),
             click.option("--gate", default="softmax", show_default=True, metavar="GATE", help=(
-                "softmax, sigmoid, laplace, temperature, activated-temperature, cosine or perturbed-cosine."
+                "softmax, sigmoid, laplace, temperature, activated-temperature, cosine, perturbed-cosine, or "
+                "gaussian: each expert where its columns are normal."
             )),
             click.option("--top-k", type=int, help="Sparse softmax gate: experts selected at each row."),
             click.option("--rank-on", type=click.Choice(["score", "logit"]),

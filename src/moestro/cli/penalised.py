@@ -25,7 +25,9 @@ def fit_penalised(
     from dataclasses import replace
 
     from ..estimators import MoEClassifierCV, MoERegressorCV
+    from ..experts import CLASSES, ORDERED
     from ..penalties import make_penalty
+    from ..summary import spoken
 
     criterion = options["criterion"] or "ebic"
     if criterion not in PENALISED_CRITERIA:
@@ -39,7 +41,8 @@ def fit_penalised(
     refuse_given(["cov"], "does not go with --penalty: there are no standard errors after selection")
     refuse_given(["offset"], "does not go with --penalty: penalised predictors take no offset")
     refuse_given(
-        ["groups", "gate_at"], "does not go with --penalty: rows of a penalised fit have an expert each"
+        ["groups", "gate_at"],
+        "does not go with --penalty: each row of a penalised fit has an expert of its own",
     )
     refuse_given(
         ["common", "fixed", "order_by", "variances", "partial"],
@@ -48,7 +51,7 @@ def fit_penalised(
     refuse_given(
         ["starts", "solver", "engine"], "does not go with --penalty, which has its own path and solver"
     )
-    if options["family"] == "ordinal":
+    if options["family"] in ORDERED:
         raise DataError("--penalty takes classes without an order: leave it out, or use --family multinomial")
     refuse_given(["levels"], "applies only to --family ordinal")
     if options["family"] != "gaussian":
@@ -60,12 +63,12 @@ def fit_penalised(
         "n_jobs": options["threads"], "missing": options["missing"],
         "penalty": chosen if alpha is None else replace(chosen, alpha=alpha),
     }  # fmt: skip
-    if options["family"] == "multinomial":
+    if options["family"] in CLASSES:
         found: Any = MoEClassifierCV.from_formula(options["formula"], frame, sample_weight=weights, **how)
     else:
         how |= {"family": options["family"], "shared_variance": options["shared_variance"]}
         found = MoERegressorCV.from_formula(options["formula"], frame, sample_weight=weights, **how)
-    say(f"Number of experts and strength, chosen by {criterion.upper()}\n{found.selection_.to_text(4)}\n")
+    say(f"Number of experts and strength, chosen by {spoken(criterion)}\n{found.selection_.to_text(4)}\n")
     say(f"Columns with a slope: {', '.join(found.selected_) or 'none'}\n")
     say(found.summary())
     if out:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from functools import partial
 from typing import Any
@@ -100,7 +101,11 @@ def _predict(
     from ..fitted import model_from_dict
     from ..reading import read_json
 
-    check_writable(None if is_stored(data_path) else out)
+    if is_stored(data_path):
+        if out and os.path.realpath(out) == os.path.realpath(data_path):
+            raise FileError(f"{out}: is the folder that is predicted: write to another")
+    else:
+        check_writable(out, read=[model_path, data_path, seen[1]])
     if out and not is_stream(out) and not is_stored(data_path):
         check_kind(out, (".csv", *PARQUET))
     groups, history = seen
@@ -131,7 +136,7 @@ def _predict(
     if posterior:
         table |= posteriors(model, at, frame)
     if keep is not None:
-        table = {name: _spread(values, keep) for name, values in table.items()}
+        table = {name: _restored(values, keep) for name, values in table.items()}
     if out and out.lower().endswith(PARQUET):
         _write_parquet(table, out)
         return
@@ -154,7 +159,7 @@ def _table(
     table = _predictions(model, at, gate, level, {})
     if posterior:
         table |= posteriors(model, at, frame)
-    return table if keep is None else {name: _spread(values, keep) for name, values in table.items()}
+    return table if keep is None else {name: _restored(values, keep) for name, values in table.items()}
 
 
 def _predictions(
@@ -199,7 +204,7 @@ def _complete(
     return (frame, None) if keep is None else (take_rows(frame, keep), keep)
 
 
-def _spread(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
+def _restored(values: np.ndarray, keep: np.ndarray) -> np.ndarray:
     """Values of the rows that were kept at their places, None elsewhere."""
     out = np.full(len(keep), None, dtype=object)
     out[keep] = values

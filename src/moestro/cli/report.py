@@ -42,7 +42,7 @@ def _report(model: str, data: str, out: str, groups: str | None, options: dict[s
     from ..design.frames import columns
     from ..estimators.files import load_model
 
-    check_writable(out)
+    check_writable(out, read=[model, data])
     check_report(out)
     found = load_model(model)
     frame, weights = read_data({"data": data, **options})

@@ -35,7 +35,9 @@ def posteriors(model: Any, at: tuple[Any, Any], frame: Any) -> dict[str, Any]:
     from ..fitted import FittedModel, assigned, posterior
 
     if isinstance(model, FittedModel) and model.fit.group_sizes is not None:
-        raise DataError("--posterior is of single rows, and this model's rows share their expert in groups")
+        raise DataError(
+            "--posterior needs single rows, and the rows of this model share their expert in groups"
+        )
     x, y = with_response(model, at[0], frame)
     return assigned(posterior(model.log_joint(x, at[1], y)))
 

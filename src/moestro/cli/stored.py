@@ -23,7 +23,7 @@ def predict_stored(model: Any, path: str, out: str | None, table: Callable[[dict
         raise FileError(f"{out}: is no folder, and predictions of several files go into one")
     source = source_of(path)
     if not isinstance(source, Files):
-        raise FileError(f"{path}: files of Parquet, Arrow or CSV are predicted")
+        raise FileError(f"{path}: only files of Parquet, Arrow or CSV can be predicted")
     read = set(getattr(model.design, "variables", None) or model.design.names) | _response(model)
     wanted = [name for name in source.names if name in read]
     try:

@@ -35,7 +35,7 @@ def load_dataset(name: str) -> Table:
     Returns
     -------
     Table
-        Columns as NumPy arrays; ``to_native("pandas")`` makes a frame.
+        Columns as NumPy arrays; ``to_frame("pandas")`` makes a frame.
 
     Examples
     --------

@@ -27,7 +27,7 @@ class CustomExperts(nn.Module):
     def forward(self, x: Tensor, assignment: Assignment, backend: str = "auto") -> Tensor:
         """The module's output, in the type of x."""
         if backend != "auto":
-            raise DataError(f"experts of one's own compute as they do: leave backend={backend!r} out")
+            raise DataError(f"custom experts do their own computing: leave backend={backend!r} out")
         k = assignment.per_token
         if k is None:
             raise DataError(

@@ -84,7 +84,7 @@ def sequence_balance_loss(
     """
     t, E = logits.shape
     if assignment.per_token is None:
-        raise DataError("a loss within sequences needs tokens that choose as many experts each")
+        raise DataError("a loss within sequences needs every token to choose the same number of experts")
     if sequences < 1 or t % sequences:
         raise DataError(f"{t} tokens cannot be cut into {sequences} sequences of equal length")
     kept = torch.ones(t, dtype=torch.bool, device=logits.device) if mask is None else mask

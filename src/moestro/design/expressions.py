@@ -96,7 +96,7 @@ _SIGNS = (ast.UAdd, ast.USub)
 
 
 @lru_cache(maxsize=256)
-def read(text: str) -> ast.expr:
+def parse_expression(text: str) -> ast.expr:
     """The syntax tree of an expression that a formula may hold; refused with a sentence otherwise."""
     if len(text) > LENGTH:
         raise DataError(f"'{_short(text)}' in the formula has {len(text)} characters: at most {LENGTH}")

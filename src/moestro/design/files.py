@@ -70,25 +70,27 @@ def _read_csv(path: str, separator: str | None, decimal: str) -> Any:
     if (os.path.getsize(path) if whole is None else len(whole)) == 0:
         raise FileError(f"{path}: is empty")
     # A separator that no text has: the first line as it is.
-    head = pandas.read_csv(source(), header=None, nrows=1, sep="\x1f", dtype=str, quoting=csv.QUOTE_NONE)
-    line = str(head.iloc[0, 0])
-    if separator is None:
-        present = [s for s in ",;\t" if s in line]
-        separator = present[0] if len(present) == 1 else ","
+    how: dict[str, Any] = {"header": None, "nrows": 2, "sep": "\x1f", "dtype": str}
+    head = pandas.read_csv(source(), quoting=csv.QUOTE_NONE, **how)
+    line, *second = map(str, head.iloc[:, 0])
+    separator = separator_of(line) if separator is None else separator
     names = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
     twice = [name for name, times in Counter(names).items() if name and times > 1]
     if twice:
         raise FileError(f"{path}: has two columns named '{twice[0]}': rename one")
-    other = [s for s in OTHER_SEPARATORS if s in line]
+    other = [s for s in OTHER_SEPARATORS if s in line and s != separator]
     if len(names) == 1 and other:
         what = OTHER_SEPARATORS[other[0]]
         raise FileError(f"{path}: seems to be separated by {what}: give separator={other[0]!r} (--separator)")
+    fields = len(line.split())
+    if len(names) == 1 < fields and second and len(second[0].split()) in (fields, fields + 1):
+        raise FileError(f"{path}: seems to be separated by spaces: give separator=' ' (--separator)")
     if len(names) > COLUMNS:
         raise FileError(
             f"{path}: names {len(names)} columns, at most {COLUMNS} are read: give a matrix in Python"
         )
     _refuse_nul(path, source())
-    how: dict[str, Any] = {"sep": separator, "decimal": decimal, "skipinitialspace": True}
+    how = {"sep": separator, "decimal": decimal, "skipinitialspace": True}
     frame = pandas.read_csv(source(), **how)
     first = pandas.read_csv(source(), header=None, skiprows=1, nrows=1, **how) if len(frame) else frame
     if first.shape[1] > frame.shape[1]:  # pandas took the first fields for the names of the rows
@@ -97,6 +99,13 @@ def _read_csv(path: str, separator: str | None, decimal: str) -> Any:
             "name every column, and quote fields with commas"
         )
     return frame
+
+
+def separator_of(line: str) -> str:
+    """What stands between the fields of the first line of a CSV file: the one of comma, semicolon and tab
+    that it has, where it has one of them only; the comma elsewhere."""
+    present = [s for s in ",;\t" if s in line]
+    return present[0] if len(present) == 1 else ","
 
 
 def _refuse_nul(path: str, source: Any) -> None:

@@ -9,10 +9,10 @@ import numpy as np
 
 from ..errors import DataError
 from ..reading import flag, sentence, texts
-from .frames import Examined, columns, each, refuse_unusable, row_count
+from .frames import Examined, columns, refuse_unusable, row_count
 from .grammar import offsets, parse, refuse_names, short, split, variables
 from .known import bounded
-from .levels import declared_levels, plain_level, refuse_unseen
+from .levels import declared_levels, refuse_other_kinds
 from .materialise import make_spec, materialise, needed, plain, refuse_state
 from .pairs import plain_names, response_data, response_variables
 
@@ -80,10 +80,7 @@ class FormulaSide:
         found = needed(self.text, data, holes)
         if set(self.names) == set(self.variables) and all(v.dtype.kind in "iuf" for v in found.values()):
             return np.array([found[name] for name in self.names], dtype=float).T.copy()
-        for factor, levels in self.levels.items():
-            name = factor.removeprefix("C(").removesuffix(")")
-            if name in found:
-                refuse_unseen(name, list(dict.fromkeys(each(found[name], plain_level))), levels)
+        refuse_other_kinds(found, self.names, self.levels)
         spec = make_spec(self.text, self.levels, self.state)
         return self._columns(materialise(spec, found, self._categories))
 
@@ -176,7 +173,7 @@ class FormulaDesign:
             raise DataError("an offset has no coefficient that could be common: leave out common(...)")
         if any("common(" in part for part in (response, gate or "")):
             raise DataError(
-                "common(...) is of the experts' part: the gate's coefficients are those of each expert"
+                "common(...) belongs to the experts' part: the gate has coefficients of each expert"
             )
         side, x = FormulaSide.learn_matrix(experts, data, holes, found)
         of_gate, z = (None, None) if gate is None else FormulaSide.learn_matrix(gate, data, holes, found)

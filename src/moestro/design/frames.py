@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from numbers import Number
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..errors import DataError
 from ..tables import Table
 
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+DATE = re.compile(r"\s*\d{4}-\d\d-\d\d")
 NO_VALUES = (list, tuple, dict, set, bytes, np.ndarray)  # what Parquet and frames may hold in a cell
 MANY_LEVELS = 20  # up to so many different texts are categories, whatever they are
 MANY_GAPS = 4  # columns with missing values that are told by name
@@ -83,10 +84,7 @@ def refuse_unusable(found: dict[str, np.ndarray], holes: bool = False) -> None:
     """Refuse dates, missing and infinite values, and texts that were meant as numbers; with `holes` numbers
     may be missing."""
     for name, values in found.items():
-        if values.dtype.kind in "mM" or any(isinstance(v, date) for v in values[:100].tolist()):
-            raise DataError(
-                f"column '{name}' holds dates: turn it into a number, such as days since a fixed date"
-            )
+        refuse_dates(f"column '{name}'", values)
     for name, values in found.items():
         kinds = set(map(type, values.tolist())) if values.dtype.kind == "O" else set()
         odd = [kind.__name__ for kind in kinds if issubclass(kind, NO_VALUES)]
@@ -103,6 +101,13 @@ def refuse_unusable(found: dict[str, np.ndarray], holes: bool = False) -> None:
     for name, values in found.items():
         if values.dtype.kind not in "biuf":
             refuse_numbers_as_text(name, values)
+
+
+def refuse_dates(name: str, values: np.ndarray) -> None:
+    """Refuse dates, times and spans of time, of which NumPy makes numbers in a unit that nobody chose."""
+    first = values.ravel()[:100].tolist() if values.dtype.kind == "O" else ()
+    if values.dtype.kind in "mM" or any(isinstance(v, date | timedelta) for v in first):
+        raise DataError(f"{name} holds dates: turn it into a number, such as days since a fixed date")
 
 
 def gaps(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -174,6 +179,11 @@ def refuse_numbers_as_text(name: str, values: np.ndarray) -> None:
     if numbers.mean() > 0.5:
         raise DataError(
             f"column '{name}' holds numbers, but text in {which_rows(~numbers)}: '{texts[~numbers][0]}'"
+        )
+    if all(map(DATE.match, texts)):
+        raise DataError(
+            f"column '{name}' holds dates, such as '{texts[0]}': turn it into a number, such as days since a "
+            "fixed date"
         )
     if levels > len(texts) / 2:
         raise DataError(

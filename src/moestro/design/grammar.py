@@ -55,7 +55,7 @@ def parse(text: str) -> Any:
     try:
         for token in tokenize(text):
             if token.kind is Token.Kind.PYTHON:
-                expressions.read(token.token)
+                expressions.parse_expression(token.token)
         _refuse_many(text, DefaultFormulaParser().get_ast(text, context={}))
         formula: Any = formulaic.Formula(text)  # pyright: ignore[reportAbstractUsage]
     except DataError:
@@ -176,7 +176,7 @@ def _makes(factors: Sequence[str], name: str) -> bool:
 
 def syntax(factor: Any) -> ast.expr | None:
     """The tree of a factor that is an expression; None for a column and a number."""
-    return expressions.read(factor.expr) if factor.eval_method.value == "python" else None
+    return expressions.parse_expression(factor.expr) if factor.eval_method.value == "python" else None
 
 
 def short(text: str) -> str:

@@ -25,7 +25,7 @@ def check_gate_at(gate_at: Any, groups: Any) -> str:
     if not isinstance(gate_at, str) or gate_at not in GATE_AT:
         raise DataError(f"gate_at={gate_at!r} is unknown: choose one of {', '.join(GATE_AT)}")
     if groups is None and gate_at != "constant":
-        raise DataError(f"gate_at={gate_at!r} is of groups of rows that share their expert: give groups too")
+        raise DataError(f"gate_at={gate_at!r} says where the gate reads a group of rows: give groups too")
     return gate_at
 
 
@@ -59,16 +59,12 @@ def known_experts(partial: Any, data: Any, n: int, k: int | None) -> np.ndarray 
 def refuse_partial(partial: Any, common: tuple[str, ...], what: str) -> None:
     """Where no row can say which expert it has, and no coefficient be common."""
     if partial is not None:
-        raise DataError(
-            f"partial labels are not known to {what}: leave them out, or use a softmax gate alone"
-        )
+        raise DataError(f"{what} take no partial labels: leave them out, or use a softmax gate alone")
     if common:
-        raise DataError(f"common(...) is not known to {what}: write the column without it")
+        raise DataError(f"{what} take no common(...): write the column without it")
 
 
 def refuse_groups(groups: Any, what: str) -> None:
     """Where rows cannot share their expert yet."""
     if groups is not None:
-        raise DataError(
-            f"groups are not known to {what}: leave them out, or use MoERegressor or MoEClassifier"
-        )
+        raise DataError(f"{what} take no groups: leave them out, or use MoERegressor or MoEClassifier")

@@ -45,7 +45,7 @@ def with_trials(known: np.ndarray | None, y: np.ndarray, trials: np.ndarray | No
     if trials is not None:
         bad = (trials < 1) | (trials != np.floor(trials))
         if bad.any():
-            raise DataError(f"trials are whole numbers of at least 1, and are not in {which_rows(bad)}")
+            raise DataError(f"trials must be whole numbers of at least 1, and are not in {which_rows(bad)}")
     if (y > n).any():
         row = int(np.argmax(y > n))
         more = ": give two columns, successes and trials" if trials is None else ""
@@ -90,8 +90,8 @@ def bounded(times: np.ndarray, name: str = "y") -> np.ndarray:
     odd = ~np.isin(status, (0.0, 1.0, 2.0))
     if odd.any():
         raise DataError(
-            f"the status in '{name}' is 1 (seen), 0 (not until then) or 2 (before then), and is none of them "
-            f"in {which_rows(odd)}"
+            f"the status in '{name}' must be 1 (the event at that time), 0 (later) or 2 (earlier), and is "
+            f"not in {which_rows(odd)}"
         )
     return np.column_stack([np.where(status == 2, -np.inf, time), np.where(status == 0, np.inf, time)])
 
@@ -112,4 +112,4 @@ def check_offset(offset: Any, n: int) -> np.ndarray:
 def refuse_offset(known: int, what: str) -> None:
     """Where predictors take no offset yet."""
     if known:
-        raise DataError(f"an offset is not known to {what}: leave it out, or use MoERegressor")
+        raise DataError(f"{what} take no offset: leave it out, or use MoERegressor")

@@ -84,11 +84,8 @@ def learn_levels(data: Any) -> dict[str, tuple[Any, ...]]:
     if frame is None:
         return out
     declared = declared_levels(data, frame.columns)
+    refuse_dated(frame)
     for name, dtype in frame.schema.items():
-        if isinstance(dtype, nw.Date | nw.Datetime | nw.Duration):
-            raise DataError(
-                f"column '{name}' holds dates: turn it into a number, such as days since a fixed date"
-            )
         if name in declared:
             out[name] = declared[name]
         elif isinstance(dtype, nw.String | nw.Categorical):
@@ -126,6 +123,18 @@ def refuse_unseen(name: str, values: list[Any], levels: tuple[Any, ...]) -> None
         )
 
 
+def refuse_other_kinds(found: Mapping[str, np.ndarray], names: Collection[str], levels: Levels) -> None:
+    """Refuse text in columns that a formula reads as they are, and levels that were not seen in fitting."""
+    for name in names:
+        values = found.get(name)
+        if values is not None and values.dtype.kind == "O" and any(isinstance(v, str) for v in values):
+            raise DataError(f"column '{name}' holds text, but the model was fitted on numbers there")
+    for factor, known in levels.items():
+        name = factor.removeprefix("C(").removesuffix(")")
+        if name in found:
+            refuse_unseen(name, list(dict.fromkeys(each(found[name], plain_level))), known)
+
+
 def coded(X: Any, levels: Levels, names: tuple[str, ...] | None = None) -> Any:
     """X with `codes` in the place of its categories: a frame by the names of its columns, an array of objects
     by their place in `names`."""
@@ -138,6 +147,7 @@ def coded(X: Any, levels: Levels, names: tuple[str, ...] | None = None) -> Any:
     extra = [n for n, t in frame.schema.items() if isinstance(t, texts) and n not in levels]
     if extra and (names is None or extra[0] in names):
         raise DataError(f"column '{extra[0]}' holds text, but the model was fitted on numbers there")
+    refuse_dated(frame, names)
     own = frame.implementation.to_native_namespace()
     new = [
         nw.new_series(name, codes(name, np.asarray(frame[name].to_numpy()), known), nw.Float64, backend=own)
@@ -145,6 +155,17 @@ def coded(X: Any, levels: Levels, names: tuple[str, ...] | None = None) -> Any:
         if name in frame.columns
     ]
     return X if not new else frame.with_columns(*(_aligned(s, frame) for s in new)).to_native()
+
+
+def refuse_dated(frame: Any, names: Collection[str] | None = None) -> None:
+    """Refuse a frame of narwhals with dates in its columns `names`, None for all."""
+    import narwhals as nw
+
+    for name, kind in frame.schema.items():
+        if isinstance(kind, nw.Datetime | nw.Date | nw.Duration | nw.Time) and (not names or name in names):
+            raise DataError(
+                f"column '{name}' holds dates: turn it into a number, such as days since a fixed date"
+            )
 
 
 def _aligned(series: Any, frame: Any) -> Any:

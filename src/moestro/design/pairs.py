@@ -38,10 +38,10 @@ def check_form(response: str, family: TwoColumns | None) -> None:
     """Refuse a response of two columns that a family does not take; None takes none."""
     kind = response.partition("(")[0]
     if kind == "prop" and not (family and family.takes_trials):
-        raise DataError(f"the response '{short(response)}' is of binomial experts: family='binomial'")
+        raise DataError(f"the response '{short(response)}' is for binomial experts: use family='binomial'")
     if kind != "prop" and not (family and family.takes_bounds):
         raise DataError(
-            f"the response '{short(response)}' is of experts that may be censored: family='weibull' or "
+            f"the response '{short(response)}' is for experts of censored responses: use family='weibull' or "
             "'interval'"
         )
 

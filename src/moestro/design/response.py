@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from .frames import which_rows
+from .frames import refuse_dates, which_rows
 
 WEIGHTS = 1e100  # the largest sum of weights: its square and its products with sums of squares are doubles
 
@@ -17,8 +17,8 @@ def encode_classes(y: np.ndarray, known: tuple = (), name: str = "y") -> tuple[n
     y = np.asarray(y)
     if y.ndim == 2:
         raise DataError(
-            f"the response '{name}' has {y.shape[1]} columns, and a class is one: successes and trials are "
-            "of family='binomial'"
+            f"the response '{name}' has {y.shape[1]} columns, a class has one: for successes and trials use "
+            "family='binomial'"
         )
     if y.dtype == object:
         y = y.astype(str) if all(isinstance(v, str) for v in y) else y
@@ -77,7 +77,7 @@ def ordered_classes(
             return stated
         if any(isinstance(v, str) for v in found):
             raise DataError(
-                f"the response '{name}' holds text, whose order no sorting knows: give its classes from the "
+                f"the response '{name}' holds text, which has no order by itself: give its classes from the "
                 "lowest to the highest, levels=['low', 'medium', 'high'] (--levels low,medium,high), or an "
                 "ordered categorical"
             )
@@ -103,6 +103,7 @@ def numeric_response(
 ) -> np.ndarray:
     """The response as finite floats; with `holes` NaN where it is missing, with `open_ends` infinite where an
     interval has no end."""
+    refuse_dates(f"the response '{name}'", np.asarray(y))
     try:
         out = np.ascontiguousarray(y, dtype=float)
     except (TypeError, ValueError) as error:
@@ -119,6 +120,8 @@ def numeric_response(
 
 def finite_numbers(values: Any, n: int, name: str, hint: str) -> np.ndarray:
     """Finite numbers (n,); `hint` says to a person who gave text, or another shape, what they are."""
+    if values is not None:
+        refuse_dates(name, np.asarray(values))
     try:
         out = np.ascontiguousarray(values, dtype=float)
     except (TypeError, ValueError) as error:

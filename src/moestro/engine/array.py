@@ -56,7 +56,7 @@ class ArrayEngine:
             pi = np.exp(log_pi)
             # Given responsibilities need not sum to one: those of a part of the rows are zero elsewhere.
             d = (r - r.sum(axis=1, keepdims=True) * pi) * block.w[:, None]
-            wr = block.spread(r * block.w[:, None])
+            wr = block.expand(r * block.w[:, None])
             s = model.family.score(eta, block.y[:, None])
             gate = model.gate.features(model.gate_coefficients(theta), model.gate_shared(theta), block.z)
             experts = expert_features(model, block.x)
@@ -106,7 +106,7 @@ class ArrayEngine:
             if scores:
                 d = np.zeros((len(block.y), model.n_gate))
                 d[block.first] = block.w[:, None] * (r - np.exp(log_pi))[:, : model.n_gate]
-                wr = block.spread(block.w[:, None] * r)
+                wr = block.expand(block.w[:, None] * r)
                 s = wr[:, :, None] * model.family.score(eta, block.y[:, None])
                 score.append(np.concatenate([d, s.reshape(len(d), -1)], axis=1))
         return Rowwise(

@@ -40,8 +40,7 @@ class ElsewhereEngine:
 
     def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
         raise DataError(
-            "results of every row of rows that are elsewhere are made block by block: predict them, or give "
-            "a frame of some"
+            "rows outside memory have no results of all rows at once: predict them, or give a frame of some"
         )
 
 
@@ -61,4 +60,4 @@ def _both(a: Evaluation, b: Evaluation) -> Evaluation:
 
 def _refuse(responsibilities: np.ndarray | None) -> None:
     if responsibilities is not None:
-        raise DataError("memberships are of rows in memory: give a frame of them, or of a sample")
+        raise DataError("memberships need rows in memory: give a frame of them, or of a sample")

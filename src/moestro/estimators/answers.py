@@ -105,7 +105,7 @@ class Answers(Margined):
         seen, design = self._complete(X), self._fitted().design
         X = seen.take(X)
         anything = None if isinstance(design, FormulaDesign) or not design.known else np.zeros(len(X))
-        return seen.spread(np.exp(self._fitted().log_gate(*self._matrices(X, anything))))
+        return seen.restore(np.exp(self._fitted().log_gate(*self._matrices(X, anything))))
 
     def responsibilities(
         self, X: Any, y: Any = None, groups: Any = None, per: str = "row", *, offset: Any = None
@@ -121,10 +121,10 @@ class Answers(Margined):
         seen = self._complete(X, y, response=True, offset=offset)
         ids, data = ids_of(self, groups, X), self._with_response(*(seen.take(a) for a in (X, y, offset)))
         if groups is None:
-            return seen.spread(posterior(self._fitted().log_joint(*data)))
+            return seen.restore(posterior(self._fitted().log_joint(*data)))
         joint, of_row = group_joint(self._fitted(), *data, seen.take(ids))
         r = posterior(joint)
-        return seen.spread_groups(r, ids) if per == "group" else seen.spread(r[of_row])
+        return seen.restore_groups(r, ids) if per == "group" else seen.restore(r[of_row])
 
     def log_density(self, X: Any, y: Any = None, groups: Any = None, *, offset: Any = None) -> np.ndarray:
         """log p(y | x) in the user's units, shape (n,); y as in `responsibilities`.
@@ -138,6 +138,6 @@ class Answers(Margined):
         seen = self._complete(X, y, response=True, offset=offset)
         ids, data = ids_of(self, groups, X), self._with_response(*(seen.take(a) for a in (X, y, offset)))
         if groups is None:
-            return seen.spread(self._fitted().log_density(*data))
+            return seen.restore(self._fitted().log_density(*data))
         joint = group_joint(self._fitted(), *data, seen.take(ids))[0]
-        return seen.spread_groups(np.logaddexp.reduce(joint, axis=1), ids)
+        return seen.restore_groups(np.logaddexp.reduce(joint, axis=1), ids)

@@ -103,7 +103,7 @@ def _tested(smaller: Any, larger: Any, what: str) -> tuple[Any, Any, Any, Any]:
     if not all(map(np.array_equal, _data(rows), _data(other))):
         raise DataError("both estimators must be fitted to the same data and columns")
     if rows.w is not None or other.w is not None:
-        raise DataError("weighted rows cannot be drawn, and have no such law: fit without weights")
+        raise DataError(f"{what} takes no weights: fit without them")
     return a, b, rows, other
 
 
@@ -149,7 +149,7 @@ def compare(
 def _models(fits: Sequence[Any]) -> list[Any]:
     for fit in fits:
         if not isinstance(fit, Trust):
-            raise DataError(f"fitted estimators are compared, got {type(fit).__name__}")
+            raise DataError(f"only fitted estimators can be compared, got {type(fit).__name__}")
     return [fit._fitted() for fit in fits]
 
 

@@ -120,7 +120,9 @@ class Described(Tested):
         """McFadden's R² of classes and counts, against the constant and against one expert."""
         model = self._fitted()
         if not isinstance(model, FittedModel) or self._found.penalised is not None:
-            raise DataError("McFadden's R² is of unpenalised fits of classes and counts: use score()")
+            raise DataError(
+                "McFadden's R² is defined for unpenalised fits of classes and counts: use score()"
+            )
         if self._found.rows is None:
             raise DataError("McFadden's R² needs the training data, which a file does not carry: fit again")
         return pseudo_r2(model.fit, self._found.rows, self._found.engine, thread_count(self.n_jobs))
@@ -132,7 +134,7 @@ class Described(Tested):
         on the training data or on other rows; check, observed, expected, ratio, z, p."""
         model = self._fitted()
         if not isinstance(model, FittedModel) or model.classes or not model.fit.model.family.discrete:
-            raise DataError("dispersion is checked of counts: look at quantile_residuals(X, y)")
+            raise DataError("dispersion is checked for counts only: look at quantile_residuals(X, y)")
         x, z, counts, w = self._rows(X, y, sample_weight, offset, "dispersion")
         law = model.distribution(x, z)
         parameters = model.fit.n_parameters if X is None else 0
@@ -148,4 +150,4 @@ class Described(Tested):
         """
         seen = self._complete(X, y, response=True, offset=offset)
         x, z, y = self._with_response(*(seen.take(a) for a in (X, y, offset)))
-        return seen.spread(residuals(self._fitted(), x, z, y, random_state))
+        return seen.restore(residuals(self._fitted(), x, z, y, random_state))

@@ -45,7 +45,7 @@ def effects_of(
         raise DataError("kind='contrasts' goes with contrasts={column: (from, to)}")
     if kind == "predictions":
         if variables is not None:
-            raise DataError("predictions are of no variables: leave them out")
+            raise DataError("kind='predictions' takes no variables: leave them out")
         return [Effect("", "", ((1.0, matrices(design, data)),))]
     wanted = [n for n in data if n != OFFSET] if variables is None else list(variables)
     unknown = [n for n in (*wanted, *(contrasts or ())) if n not in data]

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from ..errors import DataError
+from ..experts import ORDERED
 from ..rows import Scan, memory_of, refuse_whole, scan_columns, scan_formula
 from .found import Found
 from .plain import fit_plain
@@ -33,14 +34,13 @@ def _scan(
     words = estimator.get_params(deep=False)
     if "memory_limit" not in words or words.get("penalty") is not None:
         raise DataError(
-            "rows that are elsewhere are fitted by MoERegressor and MoEClassifier without a penalty: give a "
-            "frame"
+            "rows outside memory are fitted by MoERegressor and MoEClassifier without a penalty: give a frame"
         )
     refuse_whole(groups, partial, estimator.gate_at)
     classes = is_classifier(estimator)
     how = {
         "classes": classes,
-        "ordered": classes and words.get("family") == "ordinal",
+        "ordered": classes and words.get("family") in ORDERED,
         "levels": words.get("levels"),
         "missing": estimator.missing,
         "memory": memory_of(estimator.memory_limit),
@@ -48,9 +48,9 @@ def _scan(
     sides = tuple(words.get(n) for n in ("expert_features", "gate_features", "gate_transform"))
     if estimator.formula is None:
         if not isinstance(y, str):
-            raise DataError("the response of rows that are elsewhere is a column there: fit(path, 'y')")
+            raise DataError("for rows outside memory the response is the name of a column: fit(path, 'y')")
         if offset is not None:
-            raise DataError("an offset of rows that are elsewhere belongs to a formula: + offset(column)")
+            raise DataError("for rows outside memory an offset belongs in the formula: + offset(column)")
         return scan_columns(data, y, sample_weight, sides=sides, **how)
     if any(side is not None for side in sides):
         raise DataError("columns cannot be named beside a formula: write the gate's part after '|'")

@@ -14,12 +14,13 @@ from sklearn.utils.validation import validate_data
 
 from ..design import ArrayDesign, Design, FormulaDesign, check_offset
 from ..design.formula import read_by
-from ..design.frames import frame_names
+from ..design.frames import frame_names, refuse_dates, which_rows
 from ..design.grammar import with_offset
 from ..design.levels import coded, learn_levels
 from ..design.pairs import check_form, response_data
 from ..errors import DataError, SearchWarning, quiet
 from ..search import Evidence, Options
+from ..tables import clean
 from ..threads import thread_count
 
 
@@ -29,6 +30,8 @@ def read_arrays(
     """What `fit` reads without a formula: the design, the experts' columns with the offset last where there
     is one, the gate's (None: the same), the response (n,), or (n, q) where the estimator takes several, and
     its names."""
+    if y is not None:
+        refuse_dates("the response 'y'", np.asarray(y))
     several = get_tags(estimator).target_tags.multi_output or estimator._takes_trials
     responses = frame_names(y) if several else []
     numbers = not is_classifier(estimator)
@@ -94,16 +97,49 @@ def checked(estimator: Any, X: Any, **fitting: Any) -> Any:
     """Numbers from X, and from y where `fitting`, as scikit-learn checks them; a penalised fit takes sparse
     matrices and never makes them dense, and where values may be missing NaN stays."""
     sparse = ["csc", "csr"] if get_tags(estimator).input_tags.sparse else False
-    with quiet():  # it adds all entries up to look for NaN
-        return validate_data(
-            estimator,
-            X,
-            dtype=np.float64,
-            accept_sparse=sparse,
-            reset=bool(fitting),
-            ensure_all_finite="allow-nan" if estimator._holes else True,
-            **fitting,
-        )
+    if getattr(getattr(X, "dtype", None), "kind", "f") in "mM":
+        refuse_dates("X", X)
+    try:
+        with quiet():  # it adds all entries up to look for NaN
+            return validate_data(
+                estimator,
+                X,
+                dtype=np.float64,
+                accept_sparse=sparse,
+                reset=bool(fitting),
+                ensure_all_finite="allow-nan" if estimator._holes else True,
+                **fitting,
+            )
+    except (TypeError, ValueError):
+        _refuse_columns(X)
+        raise
+
+
+def _refuse_columns(X: Any) -> None:
+    """Say which columns of a matrix hold text, dates or infinite values, and in how many rows: scikit-learn
+    says only that there are some."""
+    if sp.issparse(X):
+        return
+    names, values = frame_names(X), np.asarray(X)
+    if values.ndim != 2 or values.dtype.kind == "c":
+        return
+    for j, column in enumerate(values.T):
+        name = f"column '{names[j] if names else f'x{j}'}'"
+        refuse_dates(name, column)
+        try:
+            numbers = column.astype(float)
+        except ValueError:
+            text = next((v for v in column.tolist() if isinstance(v, str)), None)
+            if text is None:
+                continue
+            raise DataError(
+                f"{name} holds text, such as '{clean(text)}': of a frame text becomes categories, an array "
+                "has numbers only"
+            ) from None
+        except TypeError:
+            continue
+        if np.isinf(numbers).any():
+            raise DataError(f"{name} is infinite in {which_rows(np.isinf(numbers))}")
 
 
 def read_formula(
@@ -145,6 +181,7 @@ def read_response(design: Design, data: Any, y: Any = None) -> np.ndarray:
         return design.read_response(data if given is None else given)
     if y is None:
         raise DataError("y is missing: only an estimator with a formula reads its response from a frame")
+    refuse_dates("the response 'y'", np.asarray(y))
     return np.asarray(y)
 
 

@@ -39,7 +39,7 @@ class Seen:
         """The rows that are seen; None and the name of a column stay."""
         return data if self.keep is None or isinstance(data, str) else take_rows(data, self.keep)
 
-    def spread(self, out: np.ndarray) -> np.ndarray:
+    def restore(self, out: np.ndarray) -> np.ndarray:
         """Results (m, ...) of the rows that are seen as results of all rows, NaN elsewhere."""
         if self.keep is None:
             return out
@@ -50,9 +50,9 @@ class Seen:
 
     def law(self, law: Any) -> Any:
         """A predictive distribution of all rows."""
-        return law if self.keep is None else law.spread(self.keep)
+        return law if self.keep is None else law.restore(self.keep)
 
-    def spread_groups(self, out: np.ndarray, ids: Any) -> np.ndarray:
+    def restore_groups(self, out: np.ndarray, ids: Any) -> np.ndarray:
         """Results of the groups with a row that is seen as results of all groups, in the order in which they
         first appear."""
         if self.keep is None:

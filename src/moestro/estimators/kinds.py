@@ -13,7 +13,7 @@ from ..design.known import ends_of
 from ..design.response import check_repeated, encode_classes, numeric_response, ordered_classes
 from ..distribution import PredictiveDistribution
 from ..errors import DataError
-from ..experts import CLASSES, Family, make_family
+from ..experts import CLASSES, ORDERED, Family, make_family
 from ..located import LocatedLaw
 from .base import MoEBase
 from .groups import inputs_of
@@ -52,7 +52,7 @@ class Regressor(RegressorMixin, MoEBase):
         """
         seen = self._complete(X, offset=offset)
         given = inputs_of(self, seen.take(X), seen.take(groups), history, seen.take(offset))
-        return seen.spread(self._fitted().mean(*given))
+        return seen.restore(self._fitted().mean(*given))
 
     def predict_distribution(
         self, X: Any, *, groups: Any = None, history: Any = None, offset: Any = None
@@ -129,9 +129,9 @@ class Classifier(ClassifierMixin, MoEBase):
             check_repeated(np.unique(y).size, len(y), response)
         check_classification_targets(y)
         levels = self.get_params(deep=False).get("levels")
-        if self._family_name() != "ordinal" and levels is not None:
+        ordinal = self._family_name() in ORDERED
+        if levels is not None and not ordinal:
             raise DataError("levels, the order of the classes, belongs to family='ordinal'")
-        ordinal = self._family_name() == "ordinal"
         known = ordered_classes(y, levels, response, stated) if ordinal else ()
         code, labels = encode_classes(y, known, response)
         if len(labels) < 2:
@@ -165,20 +165,20 @@ class Classifier(ClassifierMixin, MoEBase):
         """
         seen = self._complete(X)
         given = inputs_of(self, seen.take(X), seen.take(groups), history)
-        return seen.spread(self._fitted().mean(*given))
+        return seen.restore(self._fitted().mean(*given))
 
     def predict(self, X: Any, *, groups: Any = None, history: Any = None) -> np.ndarray:
         """Most probable class, shape (n,); groups and history as in `predict_proba`."""
         seen = self._complete(X)
         proba = self.predict_proba(seen.take(X), groups=seen.take(groups), history=history)
-        return seen.spread(self.classes_[np.argmax(proba, axis=1)])
+        return seen.restore(self.classes_[np.argmax(proba, axis=1)])
 
     def sample(self, X: Any, random_state: Any = None) -> np.ndarray:
         """One class drawn for each row, shape (n,)."""
         rng, seen = np.random.default_rng(random_state), self._complete(X)
         cumulative = np.cumsum(self.predict_proba(seen.take(X)), axis=1)
         drawn = (cumulative[:, :-1] < rng.random((len(cumulative), 1))).sum(axis=1)
-        return seen.spread(self.classes_[drawn])
+        return seen.restore(self.classes_[drawn])
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Share of the classes that `predict` gets right; y as in `fit`."""

@@ -81,7 +81,7 @@ class LocatedMoERegressor(Regressor):
         Joint: sum of log p(x, y).
     status_ : Status
     starts_, history_, selection_ : Table
-        One row a start; one row an iteration of the final climb; one row a model that was compared.
+        One row a start; one row an iteration of the final run; one row a model that was compared.
     n_experts_, n_parameters_, n_iter_, n_features_in_ : int
     aic_, bic_, icl_ : float
     dendrogram_ : Dendrogram or None
@@ -179,7 +179,7 @@ class LocatedMoERegressor(Regressor):
         """log p(x, y), shape (n,): what the fit maximises the sum of."""
         seen = self._complete(X, y, response=True)
         x, _, y = self._with_response(seen.take(X), seen.take(y))
-        return seen.spread(self.measure_.joint_log_density(x, y))
+        return seen.restore(self.measure_.joint_log_density(x, y))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

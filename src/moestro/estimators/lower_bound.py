@@ -62,10 +62,8 @@ def confident_lower_bound(
         fresh: Any = clone(estimator)
         return fresh.set_params(n_experts=k).fit(*part(rows))
 
-    def score(fitted: Any, rows: np.ndarray) -> float:
+    def held_out(fitted: Any, rows: np.ndarray) -> float:
         return float(np.nansum(fitted.log_density(*part(rows))))  # NaN where missing="drop" left rows out
 
-    seed = int(check_random_state(random_state).randint(2**31 - 1))
-    return lower_bound(
-        len(X), fit, score, alpha=alpha, max_experts=max_experts, extra=extra, rng=np.random.default_rng(seed)
-    )
+    rng = np.random.default_rng(int(check_random_state(random_state).randint(2**31 - 1)))
+    return lower_bound(len(X), fit, held_out, alpha=alpha, max_experts=max_experts, extra=extra, rng=rng)

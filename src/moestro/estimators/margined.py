@@ -177,7 +177,9 @@ class Margined(Described):
         try:
             from .marginal_effects import MarginalEffectsModel
         except ImportError as error:
-            raise DataError(f"marginaleffects is not there ({error}): pip install marginaleffects") from error
+            raise DataError(
+                f"marginaleffects is not installed ({error}): pip install marginaleffects"
+            ) from error
         data, _ = self._columns(X, offset)
         return MarginalEffectsModel(self._fitted(), self._covariance(cov, **how), data, self._quantities(of))
 
@@ -188,7 +190,7 @@ class Margined(Described):
         given = X if isinstance(design, FormulaDesign) else self._numbers(X, offset)
         data = columns_of(design, given)
         if any(len(column) == 0 for column in data.values()):
-            raise DataError("there are no rows to speak of: X is empty")
+            raise DataError("X has no rows")
         return data, sample_weight
 
     def _quantities(self, of: Any) -> list[Quantity]:

@@ -34,14 +34,14 @@ def fit_one_penalty(estimator: Any, data: Observations) -> Found:
     for name, default in WITHOUT.items():
         if getattr(estimator, name) != default:
             raise DataError(
-                f"{name}={getattr(estimator, name)!r} says nothing about a penalised fit, "
+                f"{name}={getattr(estimator, name)!r} does not apply to a penalised fit, "
                 "which has a solver and a ranking of its own: leave it out"
             )
     words = estimator.get_params(deep=False)
     for name in WORDS:
         if words.get(name) is not None:
             raise DataError(
-                f"{name} is of fits without a penalty, which shrinks each coefficient by itself: leave it out"
+                f"{name} does not go with a penalty, which shrinks each coefficient by itself: leave it out"
             )
     data = replace(data, gate_at=estimator.gate_at)  # of groups, which are refused
     ks, _ = number_of_experts(estimator.n_experts, estimator.max_experts)
@@ -69,7 +69,7 @@ def fit_at(
         raise DataError("penalised fits take experts of one family: leave out the penalty, or name one")
     if family.nuisances and not family.has_variance:
         raise DataError(
-            f"penalised fits do not know {family.name} experts, whose dispersion is no variance: "
+            f"penalised fits take no {family.name} experts, whose dispersion is no variance: "
             "leave out the penalty, or use another family"
         )
     rows, units = read_wide(

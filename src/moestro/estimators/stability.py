@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..experts import CLASSES
 from ..penalised import N_ALPHAS
 from ..penalised.fit import FOLD_TOL
 from .cross_validated import MoEClassifierCV, MoERegressorCV
@@ -60,7 +61,7 @@ def alpha_path(
         "n_experts": n_experts, "penalty": penalty, "alphas": alphas, "criterion": criterion,
         "random_state": random_state, "n_jobs": n_jobs,
     }  # fmt: skip
-    if family == "multinomial":
+    if family in CLASSES:
         return MoEClassifierCV(**how).fit(X, y, sample_weight).path_
     return MoERegressorCV(family=family, **how).fit(X, y, sample_weight).path_
 

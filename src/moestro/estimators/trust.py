@@ -92,9 +92,13 @@ class Trust(FitAttributes):
             the logarithmic one, and z and p belong to coefficients and covariances.
         """
         if interval != "normal" and cov != "bootstrap":
-            raise DataError(f"interval={interval!r} needs cov='bootstrap', whose draws it is made of")
+            raise DataError(
+                f"interval={interval!r} needs cov='bootstrap', since it is computed from its draws"
+            )
         if simultaneous and interval != "normal":
-            raise DataError(f"simultaneous intervals are of standard errors: leave out interval={interval!r}")
+            raise DataError(
+                f"simultaneous intervals are made from standard errors: leave out interval={interval!r}"
+            )
         covariance = self._covariance(
             cov, cluster=cluster, strata=strata, fpc=fpc, n_bootstrap=n_bootstrap, resample=resample,
             random_state=random_state, correction=correction,

@@ -7,6 +7,7 @@ from .base import Facts, Family
 from .beta import Beta
 from .binomial import Binomial
 from .censored import Censored
+from .classes import OfClasses
 from .gamma import Gamma
 from .gaussian import Gaussian
 from .interval import Interval
@@ -43,7 +44,8 @@ FAMILIES = {
     "interval": Interval,
     "weibull": Weibull,
 }
-CLASSES = ("multinomial", "ordinal")  # families of classes
+CLASSES = tuple(name for name, family in FAMILIES.items() if issubclass(family, OfClasses))
+ORDERED = tuple(name for name, family in FAMILIES.items() if family.ordered)  # of classes in an order
 
 
 def make_family(
@@ -61,7 +63,7 @@ def make_family(
             Point(m) if isinstance(m, str) and m in POINTS else make_family(m, classes) for m in names
         )
         if len(members) < 2:
-            raise DataError(f"family={name!r} names no two families: one family stands without a list")
+            raise DataError(f"family={name!r} names one family: give it without a list")
         return Mixed(members)
     if not isinstance(name, str):
         if shared_variance:
@@ -105,6 +107,7 @@ def _kind(name: str) -> str:
 __all__ = [
     "CLASSES",
     "FAMILIES",
+    "ORDERED",
     "POINTS",
     "Beta",
     "Binomial",

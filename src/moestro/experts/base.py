@@ -177,7 +177,7 @@ class Family(Protocol):
         law of y beside the offset: where every start begins."""
         ...
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
+    def on_link_scale(self, y: np.ndarray) -> np.ndarray:
         """y (n,) on the scale on which linear predictors move it, for starts that cut or cluster it."""
         ...
 
@@ -249,7 +249,7 @@ class Facts:
         """None: all experts are of this law."""
         return None
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
+    def on_link_scale(self, y: np.ndarray) -> np.ndarray:
         """y itself."""
         return y
 

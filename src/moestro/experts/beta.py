@@ -37,7 +37,7 @@ class Beta(Facts):
             wrong = y[(y <= 0) | (y >= 1)][0]
             raise DataError(
                 f"a beta response lies strictly between 0 and 1, and this one has {wrong:g}: "
-                "a share of counts is binomial, each trial a row"
+                "for a share of counts use family='binomial'"
             )
 
     def check_variety(self, y: np.ndarray) -> None:
@@ -121,7 +121,7 @@ class Beta(Facts):
         phi = np.clip(mean * (1 - mean) / squared - 1, 0.1, 100.0)
         return np.array([np.log(mean / (1 - mean)) - np.mean(offset), -np.log(phi)])
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
+    def on_link_scale(self, y: np.ndarray) -> np.ndarray:
         return np.log(y) - np.log1p(-y)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:

@@ -41,8 +41,8 @@ class Binomial(Facts):
         if (y < 0).any() or (y != np.floor(y)).any():
             wrong = y[(y < 0) | (y != np.floor(y))][0]
             raise DataError(
-                f"a binomial response counts successes, and this one has {wrong:g}: of a proportion give two "
-                "columns, successes and trials"
+                f"a binomial response counts successes, and this one has {wrong:g}: for a proportion give "
+                "two columns, successes and trials"
             )
 
     @staticmethod

@@ -138,13 +138,13 @@ class Mixed(Facts):
                 out[e, : len(start)] = start
         return out
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
+    def on_link_scale(self, y: np.ndarray) -> np.ndarray:
         """On the scale of the first member with a predictor; what it cannot have stands below the rest."""
         leading = next(m for m in self.members if m.predictors)
         at = np.broadcast_to(leading.supports(y), y.shape)
         if not at.any():
             return np.zeros(y.shape)
-        own = leading.spread(y[at])
+        own = leading.on_link_scale(y[at])
         out = np.full(y.shape, own.min() - max(float(own.std()), 1e-6))
         out[at] = own
         return out

@@ -114,7 +114,7 @@ class NegativeBinomial(Facts):
     def marginal(self, y: np.ndarray, w: np.ndarray, offset: np.ndarray | float = 0.0) -> np.ndarray:
         return Poisson().marginal(y, w, offset)
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
+    def on_link_scale(self, y: np.ndarray) -> np.ndarray:
         return np.log1p(y)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:

@@ -94,7 +94,7 @@ class Poisson(Facts):
         exposure = np.average(np.broadcast_to(np.exp(np.minimum(offset, ETA_CAP)), y.shape), weights=w)
         return np.array([np.log(max(float(np.average(y, weights=w)), 1e-3) / exposure)])
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
+    def on_link_scale(self, y: np.ndarray) -> np.ndarray:
         return np.log1p(y)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:

@@ -29,7 +29,7 @@ class Positive(Facts):
     def log_base(self, y: np.ndarray) -> np.ndarray:
         return -np.log(y)
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
+    def on_link_scale(self, y: np.ndarray) -> np.ndarray:
         return np.log(y)
 
     def narrowness(self, nuisances: np.ndarray) -> np.ndarray:

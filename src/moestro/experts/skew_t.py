@@ -68,12 +68,12 @@ class Half:
         # ln c and its first and second derivative in m
         level = (gammaln(a) - gammaln(b) - 0.5 * np.log(np.pi))[which]
         slope = (0.5 * (digamma(a) - digamma(b)))[which]
-        bend = (0.25 * (polygamma(1, a) - polygamma(1, b)))[which]
+        fall = (0.25 * (polygamma(1, a) - polygamma(1, b)))[which]
         length = np.log1p(s**2)
         integral, mean, variance = _tails(0.5 * m * length, m)
         # ln of the tail T_m(-|s| sqrt(m)), and its first and second derivative in m
         tail = level - 0.5 * m * length + np.log(2 * integral / m)
-        tail_m, tail_mm = slope - 0.5 * length - mean / m, bend + variance / m**2
+        tail_m, tail_mm = slope - 0.5 * length - mean / m, fall + variance / m**2
         below = s <= 0
         rest = np.where(below, 0.0, np.exp(np.where(below, -1.0, tail)))  # of one, where s is positive
         odds = rest / (1 - rest)

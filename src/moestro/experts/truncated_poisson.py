@@ -89,8 +89,8 @@ class TruncatedPoisson(Facts):
             rate = mean * -np.expm1(-rate)
         return np.array([np.log(rate / exposure)])
 
-    def spread(self, y: np.ndarray) -> np.ndarray:
-        return PLAIN.spread(y)
+    def on_link_scale(self, y: np.ndarray) -> np.ndarray:
+        return PLAIN.on_link_scale(y)
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         return predictor_bounds(LOG_RATE_BOUND)

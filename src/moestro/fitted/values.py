@@ -65,7 +65,8 @@ def encode(value: Any, what: str) -> Any:
         parts = {f.name: encode(getattr(value, f.name), what) for f in fields(value)}
         return {"$record": kind.__name__, "fields": parts}
     raise DataError(
-        f"{what} holds an object of type {kind.__name__}, which JSON cannot: pickle the estimator instead"
+        f"{what} holds an object of type {kind.__name__}, which JSON cannot hold: pickle the estimator "
+        "instead"
     )
 
 

@@ -55,7 +55,7 @@ class Gate(ABC):
     shared_bound: ClassVar[float] = 7.0
 
     @property
-    def bends(self) -> bool:
+    def curved(self) -> bool:
         """Whether scores are not linear in the gate's vector: `score_curvature` is stated."""
         return type(self).score_curvature is not Gate.score_curvature
 

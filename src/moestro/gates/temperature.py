@@ -39,7 +39,7 @@ class TemperatureGate(LinearGate):
         v, q = self.scores(rows, shared, z), z.shape[1]
         out = np.zeros((rows.size + 1, rows.size + 1))
         for t in range(len(rows)):
-            _bend_temperature(out, slice(t * q, (t + 1) * q), z * np.exp(-shared[0]), v[:, t], d[:, t])
+            _add_curvature(out, slice(t * q, (t + 1) * q), z * np.exp(-shared[0]), v[:, t], d[:, t])
         return out
 
 
@@ -97,7 +97,7 @@ class ActivatedTemperatureGate(Gate):
         second = self._activate(z[:, 1:] @ rows[:, 1:].T)[2] * np.exp(-shared[0])
         out = np.zeros((rows.size + 1, rows.size + 1))
         for t, columns in enumerate(self._slopes(rows, shared, z)):
-            _bend_temperature(out, slice(t * q, (t + 1) * q), columns, v[:, t], d[:, t])
+            _add_curvature(out, slice(t * q, (t + 1) * q), columns, v[:, t], d[:, t])
             at = slice(t * q + 1, (t + 1) * q)
             out[at, at] += (z[:, 1:] * (d[:, t] * second[:, t])[:, None]).T @ z[:, 1:]
         return out
@@ -114,7 +114,7 @@ def _with_temperature(
     ]
 
 
-def _bend_temperature(out: np.ndarray, at: slice, columns: np.ndarray, v: np.ndarray, d: np.ndarray) -> None:
+def _add_curvature(out: np.ndarray, at: slice, columns: np.ndarray, v: np.ndarray, d: np.ndarray) -> None:
     """d2 v / d row d log(tau) = -dv/drow and d2 v / d log(tau)^2 = v."""
     cross = -(columns.T @ d)
     out[at, -1] += cross

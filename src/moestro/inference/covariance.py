@@ -119,7 +119,7 @@ def covariance(
         inverse = inverse @ _meat(objective, fit, rows, engine, threads, joint) @ inverse
         units = rows.units_present
         inverse *= request.small_sample(units, fit.n_parameters)
-    matrix = c.map.spread(inverse * np.outer(identified, identified))
+    matrix = c.map.covariance(inverse * np.outer(identified, identified))
     lost = abs(c.map.A) @ (~identified).astype(float) > 0
     matrix[lost], matrix[:, lost] = 0.0, 0.0
     shares = _shares(fit, rows, matrix, ~lost)
@@ -157,8 +157,8 @@ def joint_of(rows: Rows, request: Request) -> Clusters | Survey | None:
         return None
     if rows.groups is not None:
         raise DataError(
-            "clusters are of fits without groups: the sandwich and the bootstrap of grouped rows take "
-            "each group as one already"
+            "a fit with groups takes no clusters: its sandwich and its bootstrap already treat "
+            "each group as one"
         )
     return joint(request, rows.n, rows.w)
 

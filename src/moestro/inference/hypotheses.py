@@ -74,7 +74,7 @@ class Hypotheses:
                     texts.append(f"{estimates.terms[a].label} = {estimates.terms[b].label}")
                     rows.append(row)
         if not rows:
-            raise DataError("one expert has nothing to be equal to")
+            raise DataError("a fit of one expert has no other coefficient to compare with")
         return cls(tuple(texts), np.array(rows), np.zeros(len(rows)))
 
 

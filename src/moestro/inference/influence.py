@@ -7,7 +7,7 @@ import numpy as np
 from ..design import Units
 from ..errors import DataError
 from ..located import LocatedFit
-from ..located.data import columns_of
+from ..located.checks import columns_of
 from ..measure import relevelled, user_jacobian
 from ..problems import MixtureFit
 from ..rows import Rows

@@ -10,7 +10,7 @@ from scipy.linalg import block_diag
 
 from ..errors import DataError, quiet
 from ..located import LocatedFit, LocatedMeasure
-from ..located.data import columns_of
+from ..located.checks import columns_of
 from ..located.holes import has_holes
 from ..located.spread import Structure
 from ..located.statistics import NU_BOX, Shape
@@ -85,7 +85,7 @@ def located_covariance(
     x, y, weights = columns_of(x, y, w, fit.specification.missing == "marginal")
     if has_holes(x, y):
         raise DataError(
-            "the information of rows with missing values is not there: use cov='bootstrap', which refits"
+            "rows with missing values have no information matrix here: use cov='bootstrap', which refits"
         )
     clusters = joint(request, len(x), weights)
     u, v, shape = sides(fit, x, y)

@@ -71,7 +71,7 @@ def _samples(
             "the parametric bootstrap draws complete rows: resample='weights' keeps the missing values"
         )
     if w is not None or request.cluster is not None:
-        raise DataError("the parametric bootstrap draws single rows: without weights and clusters only")
+        raise DataError("the parametric bootstrap draws single rows: it takes no weights or clusters")
     for rng in generators(request):
         own_x, own_y, _ = fit.measure.sample(len(x), rng)
         yield own_x, own_y, None

@@ -10,7 +10,7 @@ from scipy.linalg import null_space
 
 from ..errors import DataError, quiet
 from ..located import LocatedFit, LocatedMeasure
-from ..located.data import columns_of
+from ..located.checks import columns_of
 from ..tables import Table
 from .atoms import Atom, Moved
 from .hypotheses import Hypotheses, HypothesisTest
@@ -77,9 +77,11 @@ class LocatedRestricted:
         spec = fit.specification
         if spec.direction == "inverse" or spec.covariance == "factors":
             what = "inverse regression" if spec.direction == "inverse" else "covariance='factors'"
-            raise DataError(f"no likelihood is profiled under {what}: use wald_test, or cov='bootstrap'")
+            raise DataError(
+                f"the likelihood cannot be profiled under {what}: use wald_test, or cov='bootstrap'"
+            )
         if not fit.status.usable:
-            raise DataError(f"no likelihood is profiled from this fit ({fit.status.kind})")
+            raise DataError(f"the likelihood cannot be profiled from this fit ({fit.status.kind})")
         x, y, weights = columns_of(x, y, w)
         return cls(fit, x, y, np.ones(len(x)) if weights is None else weights)
 
@@ -91,7 +93,7 @@ class LocatedRestricted:
         found = information(atoms, self.x, self.y, self.w)
         link, score_curvature, bound = free_of(atoms, shape, found.gradient)
         if bound.any():
-            raise DataError("no likelihood is profiled where a parameter is at its bound")
+            raise DataError("the likelihood cannot be profiled where a parameter is at its bound")
         complete = np.diag(link.T @ found.complete @ link - score_curvature)
         return Point(
             measure, found.value, link.T @ found.gradient, link.T @ found.observed @ link - score_curvature,
@@ -184,4 +186,6 @@ def _refuse_curved(terms: Terms, R: np.ndarray) -> None:
     names = terms.names([f"x{j}" for j in range(terms.d)], [f"y{j}" for j in range(terms.q)])
     for term, column in zip(names, R.T, strict=True):
         if column.any() and term.term in ("share", "degrees of freedom"):
-            raise DataError(f"no likelihood is profiled for a {term.term}: use wald_test, or cov='bootstrap'")
+            raise DataError(
+                f"the likelihood cannot be profiled for a {term.term}: use wald_test, or cov='bootstrap'"
+            )

@@ -23,7 +23,7 @@ def codes_of(request: Request, clusters: Joint | None, n: int) -> np.ndarray:
     """What is drawn, or left out, together, (n,)."""
     groupings = () if clusters is None else clusters.groupings
     if len(groupings) > 1:
-        raise DataError(f"cov={request.kind!r} takes clusters in one dimension")
+        raise DataError(f"cov={request.kind!r} takes one-way clusters only")
     return groupings[0].codes if groupings else np.arange(n)
 
 

@@ -58,8 +58,8 @@ def _samples(fit: MixtureFit, rows: Rows, request: Request) -> Iterator[Rows]:
         return
     if any(a is not None for a in (rows.w, rows.groups, rows.labels, request.cluster)):
         raise DataError(
-            "the parametric bootstrap draws single rows: without weights, groups, clusters and known "
-            "experts only"
+            "the parametric bootstrap draws single rows: it takes no weights, groups, clusters or known "
+            "experts"
         )
     for rng in generators(request):
         yield simulated(fit, rows, rng)

@@ -50,7 +50,7 @@ class Restricted:
         c = fit.coordinates
         phi = c.collapse(fit.theta)
         if not fit.status.usable or ((phi <= c.lower) | (phi >= c.upper)).any():
-            raise DataError(f"no likelihood is profiled from this fit ({fit.status.kind})")
+            raise DataError(f"the likelihood cannot be profiled from this fit ({fit.status.kind})")
         return cls(fit, units, Objective(make_engine(fit.model, rows, engine, threads), c))
 
     def matrix(self, R: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

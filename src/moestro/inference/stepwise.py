@@ -54,8 +54,8 @@ def stepwise_p(
     usable."""
     if not all(isinstance(fit, LocatedFit) or fit.model.constraints.symmetric for fit in fits):
         raise DataError(
-            "numbers of experts are tested where all experts are alike: leave out blrt, or values fixed for "
-            "one expert"
+            "the number of experts is tested only where all experts are alike: leave out blrt, or values "
+            "fixed for one expert"
         )
     out: list[float | None] = []
     for fit in fits:

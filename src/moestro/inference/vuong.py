@@ -103,7 +103,7 @@ def exceeds(weights: np.ndarray, q: float) -> float:
     that the probability of what it folds back, beyond 2 pi / STEP, is nil.
     """
     if not len(weights):
-        raise DataError("no parameter of these fits has a standard error, and the test has no law")
+        raise DataError("no parameter of these fits has a standard error, so the test has no distribution")
     scale = np.abs(weights).max()
     lam, q = weights / scale, q / scale
     step = 2.0 * np.pi / (abs(q) + REACH + 4.0 * np.abs(lam).sum())

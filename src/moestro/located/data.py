@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..design.frames import which_rows
 from ..errors import DataError
 from ..rows import MERGE_LIMIT, merge_rows, row_keys, shuffled
 from . import polynomial
+from .checks import columns_of, enough, names_of, no_twins
 from .marginal import MarginalProblem, pooled
 from .measure import LocatedMeasure
 from .natural import Monomials
@@ -22,10 +23,7 @@ from .statistics import Parameters, Shape
 from .structured import StructuredProblem
 
 JOINT_COLUMNS = 24  # columns up to which a full joint mixture is summed as one product of monomials
-MANY_COLUMNS = 50  # columns beyond which a covariance or a mean without enough rows is refused, not fitted
-MOST_TERMS = 5000  # slopes of an expert: its matrix of their second moments has this to the square
 LARGEST = 1e150  # a standard deviation whose square is a double
-ALIASED = 1e-10  # 1 - |correlation| below which two columns count as one
 
 
 @dataclass(frozen=True)
@@ -55,12 +53,16 @@ class Data:
     pooled: MarginalProblem | None = None
 
     @classmethod
-    def read(cls, x: Any, y: Any, weights: Any, spec: Specification, k: int, threads: int = 1) -> Data:
-        """Check and standardise; one sentence says what is wrong."""
-        x, y, w = columns_of(x, y, weights, spec.missing == "marginal")
+    def read(
+        cls, x: Any, y: Any, weights: Any, spec: Specification, k: int, threads: int = 1,
+        names: Sequence[str] = (),
+    ) -> Data:  # fmt: skip
+        """Check and standardise; one sentence says what is wrong, with the `names` of the columns of x and y,
+        x0, x1, ..., y0, ... where they have none."""
+        x, y, w = columns_of(x, y, weights, spec.missing == "marginal", names)
+        names = names_of(x, y, names)
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
             raise DataError(f"the number of experts must be a whole number of at least 1, got {k!r}")
-        names = [f"x{j}" for j in range(x.shape[1])] + [f"y{j}" for j in range(y.shape[1])]
         if len(x) <= MERGE_LIMIT:  # so that a weight of 2 is a row written twice, to the bit
             x, y, w = _merged(x, y, w)
         u, v = (x, y) if spec.direction == "direct" else (y, x)
@@ -70,23 +72,23 @@ class Data:
             raise DataError("the experts have no columns to explain")
         rows = np.concatenate([u, v], axis=1)
         n = len(rows) if w is None else int(np.count_nonzero(w))
-        _enough(n, u.shape[1], v.shape[1], spec, k)
+        enough(n, u.shape[1], v.shape[1], spec, k)
         gaps = np.isnan(rows)
         with np.errstate(over="ignore", invalid="ignore"):
             center = _average(rows, w, gaps)
             scale = np.sqrt(_average((rows - center) ** 2, w, gaps))
         for j in np.flatnonzero(~(scale < LARGEST)):
-            raise DataError(f"column {names[j]} is too large for double precision: rescale it")
+            raise DataError(f"column '{names[j]}' is too large for double precision: rescale it")
         flat = np.flatnonzero(scale <= 1e-13 * np.nanmax(np.abs(rows), axis=0))
         if len(flat):
-            raise DataError(f"column {names[flat[0]]} is constant: its variance is zero")
+            raise DataError(f"column '{names[flat[0]]}' is constant: its variance is zero")
         rows, p = (rows - center) / scale, u.shape[1]
         one = pooled(rows, w, p) if gaps.any() else None
         rows = rows if one is None else one.rows
         if spec.gate_covariance == "full":
-            _no_twins(rows[:, :p], w, names[:p], "gate_covariance")
+            no_twins(rows[:, :p], w, names[:p], "gate_covariance")
         if spec.covariance == "full" and v.shape[1] <= 200:
-            _no_twins(rows[:, p:], w, names[p:], "covariance")
+            no_twins(rows[:, p:], w, names[p:], "covariance")
         total = len(rows) if w is None else float(w.sum())
         offset = -float(total) * float(np.log(scale).sum())
         if one is not None:  # each column counts where it is seen
@@ -203,38 +205,6 @@ class Data:
         )
 
 
-def columns_of(
-    x: Any, y: Any, weights: Any, holes: bool = False
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """x (n, d), y (n, q) and weights as finite numbers; with `holes` NaN says that a value is missing."""
-    if len(x) != len(y):
-        raise DataError(f"x has {len(x)} rows, y has {len(y)}")
-    try:
-        x, y = (np.asarray(a, dtype=float).reshape(len(a), -1) for a in (x, y))
-    except (TypeError, ValueError) as error:
-        raise DataError("x and y must hold numbers only") from error
-    if holes and not (np.isinf(x).any() or np.isinf(y).any()):
-        _refuse_unseen(np.concatenate([x, y], axis=1), x.shape[1])
-    elif not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise DataError("x or y contains NaN or infinity: remove those rows first")
-    w = None if weights is None else np.asarray(weights, dtype=float)
-    n = len(x)
-    if w is not None and (w.shape != (n,) or (w < 0).any() or not np.isfinite(w).all() or w.sum() <= 0):
-        raise DataError(f"weights must be {n} finite numbers of at least 0 with a positive sum")
-    return x, y, w
-
-
-def _refuse_unseen(rows: np.ndarray, d: int) -> None:
-    """Refuse rows and columns without a value."""
-    gaps = np.isnan(rows)
-    empty = np.asarray(gaps.all(axis=1))
-    if empty.any():
-        raise DataError(f"every value is missing in {which_rows(empty)}: leave such rows out")
-    for j in np.flatnonzero(gaps.all(axis=0)):
-        name = f"x{j}" if j < d else f"y{j - d}"
-        raise DataError(f"column {name} has no value in any row: leave it out")
-
-
 def _average(rows: np.ndarray, w: np.ndarray | None, gaps: np.ndarray) -> np.ndarray:
     """Weighted means of the columns, of what is seen."""
     if not gaps.any():
@@ -253,45 +223,3 @@ def _merged(
         columns = np.concatenate([gaps, np.where(gaps, 0.0, columns)], axis=1)
     index, w = merge_rows(columns[:, :-1], None, columns[:, -1], w)
     return x[index], y[index], w
-
-
-def _enough(n: int, p: int, D: int, spec: Specification, k: int) -> None:
-    """Refuse fewer distinct rows than components, many columns with too few rows for even one full covariance
-    or for the mean of one expert, and more monomials than matrices of them can be held.
-
-    Few columns with too few rows are fitted, and the status names the components whose covariance is
-    singular.
-    """
-    if n < k:
-        raise DataError(f"{k} located experts need at least {k} distinct rows, got {n}")
-    if spec.covariance == "full" and n < p + D + 1 and D > MANY_COLUMNS:
-        raise DataError(
-            f"a full covariance of {p + D} columns needs at least {p + D + 1} distinct rows, got {n}: "
-            "covariance='diagonal', 'blocks' or 'factors' need fewer"
-        )
-    if spec.gate_covariance == "full" and n < p + 1 and p > MANY_COLUMNS:
-        raise DataError(
-            f"a full gate covariance of {p} columns needs at least {p + 1} distinct rows, got {n}: "
-            "gate_covariance='diagonal' or direction='inverse' need fewer"
-        )
-    terms, most = polynomial.count(p, spec.degree), min(max(n - 1, MANY_COLUMNS), MOST_TERMS)
-    if terms > most:
-        raise DataError(
-            f"experts of degree {spec.degree} in {p} columns have {terms} slopes, of which {n} distinct rows "
-            f"bear {most}: use fewer columns, a lower degree or direction='inverse'"
-        )
-
-
-def _no_twins(rows: np.ndarray, w: np.ndarray | None, names: list[str], option: str) -> None:
-    """Refuse columns of which one is a multiple of another: their full covariance is singular in every
-    component."""
-    if rows.shape[1] < 2:
-        return
-    weighted = rows if w is None else rows * w[:, None]
-    correlation = np.abs(weighted.T @ rows) / (len(rows) if w is None else w.sum())
-    i, j = np.nonzero(np.triu(correlation > 1.0 - ALIASED, 1))
-    if len(i):
-        raise DataError(
-            f"columns {names[i[0]]} and {names[j[0]]} are multiples of each other, so that a full covariance "
-            f"is singular: leave one out, or use {option}='diagonal'"
-        )

@@ -37,4 +37,4 @@ def _refuse(measure: LocatedMeasure) -> None:
             f"experts of degree {measure.degree} have no law in closed form where a value of x is missing"
         )
     if measure.degrees_of_freedom is not None:
-        raise DataError("atoms with Student tails say nothing of rows with missing values")
+        raise DataError("measures with Student tails take no rows with missing values")

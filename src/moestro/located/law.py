@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from ..distribution import PredictiveDistribution, spread_nan
+from ..distribution import PredictiveDistribution, restored
 from ..errors import DataError
 from ..experts import Gaussian
 from ..gates import log_sum_exp
@@ -45,11 +45,11 @@ class LocatedLaw:
         """g_i(x), shape (n, k)."""
         return np.exp(self.log_weights)
 
-    def spread(self, rows: np.ndarray) -> LocatedLaw:
+    def restore(self, rows: np.ndarray) -> LocatedLaw:
         """The law of more rows, boolean (m,): these where true, NaN elsewhere."""
-        scale = None if self.scale is None else spread_nan(self.scale, rows)
-        weights, means = spread_nan(self.log_weights, rows), spread_nan(self.means, rows)
-        noise = self.noise if self.noise.ndim == 3 else spread_nan(self.noise, rows)
+        scale = None if self.scale is None else restored(self.scale, rows)
+        weights, means = restored(self.log_weights, rows), restored(self.means, rows)
+        noise = self.noise if self.noise.ndim == 3 else restored(self.noise, rows)
         return replace(self, log_weights=weights, means=means, noise=noise, scale=scale)
 
     def mean(self) -> np.ndarray:

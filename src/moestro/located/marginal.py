@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..gates import log_sum_exp
-from .climb import climb
+from ..solvers.accelerated import accelerated_em
 from .holes import Patterns, conditional
 from .spread import Full
 from .statistics import Parameters, Shape, Statistics, m_step, possible
@@ -77,7 +77,8 @@ class MarginalProblem:
     def weight_sum(self) -> float:
         return float(len(self.z) if self.weights is None else self.weights.sum())
 
-    # EM, as `climb` and the search ask for it: statistics are one vector a run, components those of all runs
+    # EM, as `accelerated_em` and the search ask for it: statistics are one vector a run, components those of
+    # all runs
 
     def em(
         self, flat: np.ndarray, previous: Sequence[Parameters] | None
@@ -206,6 +207,6 @@ def pooled(z: np.ndarray, weights: np.ndarray | None, p: int) -> MarginalProblem
     """One Gaussian of rows z (n, P) with NaN, by EM: a problem with its mean and covariance."""
     P = z.shape[1]
     one = MarginalProblem(z, weights, Shape(1, p, Full(), Full()), P - p, np.zeros(P), np.eye(P))
-    end = climb(one, one.statistics(np.ones((len(z), 1))), POOLED_TOL, POOLED_LIMIT)
+    end = accelerated_em(one, one.statistics(np.ones((len(z), 1))), POOLED_TOL, POOLED_LIMIT)
     mean, covariance = _joint(end.parameters)
     return replace(one, mean=mean[0], covariance=covariance[0])

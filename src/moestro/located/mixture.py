@@ -32,7 +32,7 @@ PART = 65536  # rows looked at together once the fit is found
 RUN_TOL, RUN_EM = 1e-4, 80  # of runs, by EM: near enough to tell optima apart
 PASSES = 1000  # an expert, that a search may take
 DEAR, DEAR_EM = 50.0, 25  # passes an expert and steps of a run where M-steps are dear
-TOGETHER, MOST_TOGETHER = 1_000_000, 16  # rows x statistics of runs that climb side by side, and their number
+TOGETHER, MOST_TOGETHER = 1_000_000, 16  # rows x statistics of runs that go on side by side, and their number
 SHARP, GENTLE = 2.0, 0.1  # slope, per standard deviation, of the cut that makes two components of one
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..engine import Evaluation
 from ..solvers import Info, Newton, Status, StatusKind, run
-from .climb import Ascent, climb, climb_together
+from ..solvers.accelerated import Ascent, accelerated_em, accelerated_em_together
+from ..solvers.status import named
 from .problem import JointProblem
 from .spread import SPREAD_FLOOR
 from .statistics import EMPTY, NU_BOX, Parameters
@@ -88,7 +89,7 @@ def ascend(
         phi = start.parameters
         if phi is None:
             assert start.statistics is not None
-            phi = climb(problem, start.statistics, tol, WARM, memory=0, cancel=cancel).parameters
+            phi = accelerated_em(problem, start.statistics, tol, WARM, memory=0, cancel=cancel).parameters
         if phi is None:
             return _nothing(problem)
         end = run(Newton(), problem, phi, tol=tol, max_iter=limit, cancel=cancel)
@@ -132,7 +133,7 @@ def by_em_together(
     begun = [i for i, start in enumerate(starts) if start.statistics is not None]
     if begun:
         S = np.array([starts[i].statistics for i in begun])
-        ends = climb_together(problem, S, tol, limit, cancel=cancel, hopeless=lost)
+        ends = accelerated_em_together(problem, S, tol, limit, cancel=cancel, hopeless=lost)
         for i, end in zip(begun, ends, strict=True):
             if end.parameters is not None and np.isfinite(end.value):
                 out[i] = _found(problem, end)
@@ -204,9 +205,7 @@ def _joint_status(
         return Status(StatusKind.LIMIT, f"stopped after {iterations} iterations: {sentence}")
     flat = () if evaluation is None else _flat_atoms(evaluation, problem.k)
     if flat:
-        return Status(
-            StatusKind.FLAT, (f"the likelihood is flat around components {_names(flat)}: {sentence}"), flat
-        )
+        return Status(StatusKind.FLAT, (f"the likelihood is flat around {named(flat)}: {sentence}"), flat)
     return Status(StatusKind.CONVERGED, sentence)
 
 
@@ -218,7 +217,7 @@ def _structured_status(found: Parameters, converged: bool, iterations: int, mism
     nu = found.degrees_of_freedom
     if nu is not None and (nu <= NU_BOX[0]).any():
         heavy = tuple(int(e) for e in np.flatnonzero(nu <= NU_BOX[0]))
-        sentence += f"; the degrees of freedom of component {_names(heavy)} are at their bound of {NU_BOX[0]}"
+        sentence += f"; the degrees of freedom of {named(heavy)} are at their bound of {NU_BOX[0]}"
     if not converged:
         return Status(StatusKind.LIMIT, f"stopped after {iterations} iterations: {sentence}")
     return Status(StatusKind.CONVERGED, sentence)
@@ -227,17 +226,11 @@ def _structured_status(found: Parameters, converged: bool, iterations: int, mism
 def _degenerate(log_weights: np.ndarray, least: np.ndarray, what: str) -> Status | None:
     empty = tuple(int(e) for e in np.flatnonzero(log_weights < np.log(EMPTY)))
     if empty:
-        return Status(StatusKind.EMPTY, f"no row belongs to component {_names(empty)}", empty)
+        return Status(StatusKind.EMPTY, f"no row belongs to {named(empty)}", empty)
     collapsed = tuple(int(e) for e in np.flatnonzero(least <= 10 * SPREAD_FLOOR))
     if collapsed:
-        return Status(
-            StatusKind.COLLAPSED, (f"the {what} of component {_names(collapsed)} is singular"), collapsed
-        )
+        return Status(StatusKind.COLLAPSED, f"the {what} of {named(collapsed)} is singular", collapsed)
     return None
-
-
-def _names(components: tuple[int, ...]) -> str:
-    return ", ".join(str(e + 1) for e in components)
 
 
 def _flat_atoms(e: Evaluation, k: int) -> tuple[int, ...]:

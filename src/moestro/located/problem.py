@@ -164,7 +164,7 @@ class JointProblem:
         return self.rowwise(phi)[0]
 
     # EM in closed form: the M-step matches moments. Statistics are sum w r phi / N as one vector a run: see
-    # `climb`.
+    # `accelerated_em`.
 
     def m_step(self, first: np.ndarray) -> np.ndarray:
         """phi (R, k size) whose Gaussians have the moments `first` (R, k, size) of R runs, masses positive.

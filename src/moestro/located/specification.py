@@ -88,7 +88,7 @@ class Specification:
             )
         if self.student:
             raise DataError(
-                "Student tails beside missing values are not there: leave student out, or " + instead
+                "there are no Student tails where values are missing: leave student out, or " + instead
             )
         if self.learns_blocks:
             raise DataError(
@@ -146,7 +146,9 @@ class Specification:
             noise = Blocks(self.tied, self._checked_blocks(k, D))
         elif self.covariance == "factors":
             if self.rank >= D:
-                raise DataError(f"rank={self.rank} must be below the {D} columns that the factors explain")
+                raise DataError(
+                    f"rank={self.rank} must be smaller than the number of columns that factors explain, {D}"
+                )
             noise = Factors(self.tied, self.rank)
         elif self.covariance == "isotropic":
             noise = Isotropic(self.tied, units[p:])

@@ -30,7 +30,7 @@ EMPTY = 1e-6  # share of the rows below which a component counts as empty
 @dataclass(frozen=True)
 class Statistics:
     """Sums (K, ...) over the rows, divided by the sum of the weights; K is the components of all runs that
-    climb side by side."""
+    go on side by side."""
 
     mass: np.ndarray
     gram: np.ndarray
@@ -162,7 +162,7 @@ def _regress(spread: np.ndarray, cross: np.ndarray) -> np.ndarray:
 
 def _degrees(tail: np.ndarray) -> np.ndarray:
     """nu with log(nu / 2) - digamma(nu / 2) = -1 - tail, within its box, by Newton's method in 1 / nu: the
-    left side is 1 / nu + 1 / (3 nu^2) - ..., hardly bent."""
+    left side is 1 / nu + 1 / (3 nu^2) - ..., nearly a line."""
     aim, (low, high) = -1.0 - tail, NU_BOX
     inverse = np.clip(aim, 1.0 / high, 1.0 / low)
     for _ in range(NEWTON):

@@ -72,7 +72,7 @@ class StructuredProblem:
         """Whether second moments are large matrices."""
         return self.shape.noise.needs_matrix and self.v.shape[1] > WIDE_COLUMNS
 
-    # EM. Statistics travel as one vector a run: see `climb`.
+    # EM. Statistics travel as one vector a run: see `accelerated_em`.
 
     def em(
         self, flat: np.ndarray, previous: Sequence[Parameters] | None

@@ -34,7 +34,7 @@ def from_responsibilities(likelihood: Likelihood, r: np.ndarray) -> np.ndarray:
         if slopes.shape[1]:
             chosen[np.argsort(-slopes.max(axis=1), kind="stable")[:SCREENED]] = True
         sides.append(chosen)
-    few = Restricted(likelihood, np.flatnonzero(likelihood.spread(*sides) & likelihood.usable))
+    few = Restricted(likelihood, np.flatnonzero(likelihood.expand(*sides) & likelihood.usable))
     objective = _objective(few)
     phi = from_memberships(objective, [r], likelihood.threads)[0]
     return few.point(objective.coordinates.expand(phi))

@@ -21,7 +21,7 @@ from .solve import Solution
 CRITERIA = ("ebic", "bic", "aic", "cv")
 
 
-def score(likelihood: Likelihood, a: Solution, criterion: str) -> float:
+def criterion_of(likelihood: Likelihood, a: Solution, criterion: str) -> float:
     """A criterion of one fit; smaller is better."""
     base, slopes = -2.0 * a.log_likelihood, len(a.support)
     df = likelihood.n_free + slopes
@@ -56,7 +56,7 @@ def table(
         "log_likelihood": [p.log_likelihood for p in points],
         "df": [pr.n_free + len(p.support) for p in points],
         "columns": [len(names_of(pr, p.slopes)) for p in points],
-        **{name: [score(pr, p, name) for p in points] for name in ("aic", "bic", "ebic")},
+        **{name: [criterion_of(pr, p, name) for p in points] for name in ("aic", "bic", "ebic")},
     }
     if held_out is not None:
         columns["cv"] = held_out[: len(points)].tolist()

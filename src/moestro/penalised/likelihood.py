@@ -153,9 +153,9 @@ class Likelihood:
     @cached_property
     def usable(self) -> np.ndarray:
         """Boolean (size,): slopes of columns that vary."""
-        return self.spread(self.gate.scaling.used, self.experts.scaling.used)
+        return self.expand(self.gate.scaling.used, self.experts.scaling.used)
 
-    def spread(self, gate: np.ndarray, experts: np.ndarray) -> np.ndarray:
+    def expand(self, gate: np.ndarray, experts: np.ndarray) -> np.ndarray:
         """One value a slope from one a column: (q,) and (p,) to (size,)."""
         return np.concatenate([np.repeat(gate, self.scores), np.repeat(experts, self.predictors)])
 

@@ -101,7 +101,7 @@ class PenalisedProblem(Defaults):
         return tuple(side.columns(relevant(self.likelihood, side)) for side in sides)
 
     def view(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        y, count = self.likelihood.family.spread(self.likelihood.rows.scaled_y), rng.choice(VIEWED)
+        y, count = self.likelihood.family.on_link_scale(self.likelihood.rows.scaled_y), rng.choice(VIEWED)
         y = (y - np.average(y, weights=self.weights)) / max(float(y.std()), 1e-300)
         return np.column_stack([side[:, :count] for side in self._columns]), y
 

@@ -60,7 +60,7 @@ class Layout:
         """All slopes."""
         return self.n_gate + len(self.expert_names) * self.predictors
 
-    def spread(self, gate: np.ndarray, experts: np.ndarray) -> np.ndarray:
+    def expand(self, gate: np.ndarray, experts: np.ndarray) -> np.ndarray:
         """One value a slope from one a column: (q,) and (p,) to (size,)."""
         return np.concatenate([np.repeat(gate, self.scores), np.repeat(experts, self.predictors)])
 
@@ -71,7 +71,7 @@ class Layout:
         number = {name: i for i, name in enumerate(names)}
         gate = np.array([number[n] for n in self.gate_names], dtype=int)
         experts = np.array([number[n] for n in self.expert_names], dtype=int)
-        return self.spread(gate, experts), names
+        return self.expand(gate, experts), names
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ class TwoStrengths(Penalty):
 
     def weights(self, layout: Layout) -> np.ndarray:
         """Weight of each slope: its unit, times gate_ratio in the gate."""
-        return layout.spread(self.gate_ratio * layout.gate_unit, layout.expert_unit)
+        return layout.expand(self.gate_ratio * layout.gate_unit, layout.expert_unit)
 
 
 def check_strength(alpha: Any, name: str = "alpha", none: bool = True) -> None:

@@ -30,5 +30,5 @@ class ElasticNet(TwoStrengths):
 
     def terms(self, layout: Layout) -> Terms:
         first = self.weights(layout)
-        second = first * layout.spread(layout.gate_unit, layout.expert_unit)
+        second = first * layout.expand(layout.gate_unit, layout.expert_unit)
         return Terms.of(layout.size, l1=self.l1_ratio * first, l2=(1 - self.l1_ratio) * second)

@@ -45,6 +45,6 @@ class GroupLasso(Penalty):
         group = number[column]
         weight = np.sqrt(np.bincount(group, minlength=len(groups)))
         if not self.standardize:  # one norm has one unit: the mean of its columns'
-            unit = layout.spread(layout.gate_unit, layout.expert_unit)
+            unit = layout.expand(layout.gate_unit, layout.expert_unit)
             weight = weight * np.bincount(group, weights=unit, minlength=len(groups)) / np.bincount(group)
         return Terms(np.zeros(layout.size), np.zeros(layout.size), group, weight)

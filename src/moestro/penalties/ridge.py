@@ -21,5 +21,5 @@ class Ridge(TwoStrengths):
     sparse: ClassVar[bool] = False
 
     def terms(self, layout: Layout) -> Terms:
-        unit = layout.spread(layout.gate_unit, layout.expert_unit)
+        unit = layout.expand(layout.gate_unit, layout.expert_unit)
         return Terms.of(layout.size, l2=self.weights(layout) * unit)

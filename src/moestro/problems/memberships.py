@@ -11,7 +11,7 @@ from ..engine import Evaluation, Order
 from ..model import Model
 from ..rows import Rows
 from ..solvers.coordinates import Objective
-from ..solvers.em import climb
+from ..solvers.em import run_em
 
 
 def pooled(objective: Objective) -> np.ndarray:
@@ -65,4 +65,4 @@ def from_memberships(objective: Objective, memberships: Sequence[np.ndarray], th
     def evaluate(at: np.ndarray, order: Order) -> Evaluation:
         return objective.evaluate_all(at, order, given, threads)
 
-    return climb(objective, phi, evaluate, 2, ridge=1e-3, held=held)[0]
+    return run_em(objective, phi, evaluate, 2, ridge=1e-3, held=held)[0]

@@ -17,7 +17,7 @@ from ..search import Defaults, End, Fit, Said, audited, budget_of, entropy, hist
 from ..search.starts import STRATEGIES
 from ..solvers import Coordinates, Objective, Sampled, Solver, Status, narrow_status, run, thin_status
 from ..solvers.base import Cancelled
-from ..solvers.em import climb
+from ..solvers.em import run_em
 from ..solvers.pool import Pool
 from ..solvers.together import newton_together
 from .curvature import MANY_ROWS, from_first, status_of
@@ -184,7 +184,7 @@ class MixtureProblem(Defaults):
         """Short EM, then Newton, of all points side by side."""
         many = self.size > MANY
         steps = LONG_EM if many else SHORT_EM
-        phi, value = self.climbed(np.array(points), steps, pool.threads, pool.cancel)
+        phi, value = self.em_steps(np.array(points), steps, pool.threads, pool.cancel)
         further, passes = np.zeros(len(phi), dtype=int), steps + 1
         if many:
             mass = self.objective.evaluate_all(phi, Order.VALUE, threads=pool.threads).mass
@@ -202,7 +202,7 @@ class MixtureProblem(Defaults):
         far = self.size > MANY
         return point if far else newton_together(self.objective, point[None], tol, RUN_LIMIT, pool).phi[0]
 
-    def climbed(
+    def em_steps(
         self, phi: np.ndarray, steps: int, threads: int, cancel: threading.Event | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """`steps` of EM from each of phi (S, P), side by side: where they end, and the values there."""
@@ -212,7 +212,7 @@ class MixtureProblem(Defaults):
                 raise Cancelled
             return self.objective.evaluate_all(at, order, threads=threads)
 
-        return climb(self.objective, phi, evaluate, steps)
+        return run_em(self.objective, phi, evaluate, steps)
 
     def advance(
         self, point: np.ndarray, *, tol: float, max_iter: int | None, cancel: threading.Event | None

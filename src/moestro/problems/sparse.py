@@ -93,8 +93,8 @@ class SparseProblem(MixtureProblem):
         place = [kept.index(same[i // 2]) if i % 2 == 0 else len(kept) + i // 2 for i in range(len(points))]
         phi = np.array([*(warm[i].point for i in kept), *(end.point for end in cold)])
         for problem in soft:
-            phi, _ = problem.climbed(phi, STEPS, pool.threads, pool.cancel)
-        phi, value = self.climbed(phi, STEPS, pool.threads, pool.cancel)
+            phi, _ = problem.em_steps(phi, STEPS, pool.threads, pool.cancel)
+        phi, value = self.em_steps(phi, STEPS, pool.threads, pool.cancel)
         mass = self.objective.evaluate_all(phi, Order.VALUE, threads=pool.threads).mass
         gates, out = len(self._easier), []
         for i, at in enumerate(place):
@@ -109,7 +109,7 @@ class SparseProblem(MixtureProblem):
         """A few steps under the dense gate, from each point."""
         if not len(points):
             return []
-        phi, value = dense.climbed(np.array(points), STEPS, pool.threads, pool.cancel)
+        phi, value = dense.em_steps(np.array(points), STEPS, pool.threads, pool.cancel)
         return [End(p, float(v), np.empty(0), STEPS, STEPS + 1) for p, v in zip(phi, value, strict=True)]
 
     def advance(
@@ -141,7 +141,7 @@ class SparseProblem(MixtureProblem):
         """The point after steps under the hardest of the soft gates: all boundaries move at once."""
         phi = point[None]
         for problem in (*self._easier[-SOFTENED:], self):
-            phi, _ = problem.climbed(phi, STEPS, self.threads, cancel)
+            phi, _ = problem.em_steps(phi, STEPS, self.threads, cancel)
         return phi[0]
 
     def _at_an_edge(self, end: End, how: dict[str, Any]) -> tuple[End, int]:

@@ -11,7 +11,7 @@ from ..experts import Gaussian
 from ..model import Model
 from ..rows import Rows
 from ..solvers import Coordinates, Objective
-from ..solvers.em import climb
+from ..solvers.em import run_em
 from .memberships import pooled
 
 AXES = 6  # directions of the groups' scores that are looked at
@@ -23,7 +23,7 @@ def view_of(model: Model, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarra
     if rows.groups is None:
         block = next(rows.blocks(rows.n))
         x = block.x[:, 1:] if rows.shared else np.column_stack([block.x[:, 1:], block.z[:, 1:]])
-        y, w = model.family.spread(block.y), block.w
+        y, w = model.family.on_link_scale(block.y), block.w
         if block.known is not None:
             counted = model.family.takes_trials and block.known.shape[1] > 1
             y = (y / block.known[:, 1] if counted else y) - block.known[:, 0]
@@ -42,7 +42,7 @@ def _groups(model: Model, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarra
     """
     one = replace(model, k=1)
     if model.family.members:  # no one of their laws is that of all rows
-        y = model.family.spread(rows.y)
+        y = model.family.on_link_scale(rows.y)
         one = replace(one, family=Gaussian())
         center, scale = float(y.mean()), max(float(y.std()), 1e-300)
         rows = replace(rows, y=y, known=None, y_center=center, y_scale=scale)
@@ -50,7 +50,7 @@ def _groups(model: Model, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarra
     objective = Objective(
         engine, Coordinates.of(one, rows.x_scaling, rows.z_scaling, None, rows.response_scaling)
     )
-    phi, _ = climb(objective, pooled(objective)[None], objective.evaluate_all, POOLED_STEPS)
+    phi, _ = run_em(objective, pooled(objective)[None], objective.evaluate_all, POOLED_STEPS)
     theta = objective.coordinates.expand(phi[0])
     information = engine.evaluate(theta, Order.INFORMATION).information
     assert information is not None and rows.groups is not None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..design import ArrayDesign, FormulaDesign
-from ..design.expressions import ELEMENTWISE, function, read
+from ..design.expressions import ELEMENTWISE, function, parse_expression
 from ..design.formula import FormulaSide
 from ..errors import DataError
 
@@ -140,7 +140,7 @@ def _factor(text: str, side: FormulaSide, inputs: Inputs) -> Tree:
 
 def _read(text: str) -> ast.expr:
     try:
-        return read(text)
+        return parse_expression(text)
     except DataError as error:
         raise NotHere(f"'{text}' is more than a page evaluates") from error
 

@@ -3,7 +3,7 @@
 from .elsewhere import Reader, RowsElsewhere, read_elsewhere
 from .groups import Groups, encode_groups, sort_groups
 from .order import MERGE_LIMIT, merge_rows, row_keys, shuffled
-from .read import read
+from .read import read_rows
 from .rows import Block, Rows, sample_rows
 from .scan import Scan, memory_of, read_any, read_given, refuse_whole, scan_columns, scan_formula
 from .sources import is_elsewhere
@@ -25,10 +25,10 @@ __all__ = [
     "is_elsewhere",
     "memory_of",
     "merge_rows",
-    "read",
     "read_any",
     "read_elsewhere",
     "read_given",
+    "read_rows",
     "read_wide",
     "refuse_whole",
     "row_keys",

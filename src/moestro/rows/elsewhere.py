@@ -65,7 +65,7 @@ class Reader:
             if known is not None and not family.takes_offset:
                 raise DataError(f"{family.name} experts take no offset: it belongs to one linear predictor")
             if trials is not None and not (family.takes_trials or family.takes_bounds):
-                raise DataError(f"{family.name} experts count no trials: these are of family='binomial'")
+                raise DataError(f"{family.name} experts take no trials: use family='binomial'")
             known = with_second(known, y, trials, family)
             if self.gate_scaling != "affine" and z is None:
                 z = x

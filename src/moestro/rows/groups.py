@@ -62,14 +62,14 @@ class Groups:
         """Sums over the rows of each group: (n, ...) to (G, ...)."""
         return np.add.reduceat(a, self.first, axis=0)
 
-    def spread(self, a: np.ndarray) -> np.ndarray:
+    def expand(self, a: np.ndarray) -> np.ndarray:
         """What a group has, at each of its rows: (G, ...) to (n, ...)."""
         return np.repeat(a, self.sizes, axis=0)
 
     def take(self, index: np.ndarray) -> tuple[np.ndarray, Groups]:
         """Rows of the groups `index`, one group after the other, and these groups."""
         taken = Groups.of_sizes(self.sizes[index])
-        rows = np.arange(taken.offsets[-1]) + taken.spread(self.first[index] - taken.first)
+        rows = np.arange(taken.offsets[-1]) + taken.expand(self.first[index] - taken.first)
         return rows, taken
 
     def part(self, at: slice) -> Groups:
@@ -136,7 +136,7 @@ def check_constant(z: np.ndarray, groups: Groups, names: Sequence[str], labels: 
     gate has one say."""
     for j, name in enumerate(names):
         column = np.asarray(z[:, j])
-        varies = groups.sum((column != groups.spread(column[groups.first])).astype(np.int64)) > 0
+        varies = groups.sum((column != groups.expand(column[groups.first])).astype(np.int64)) > 0
         if varies.any():
             raise DataError(
                 f"the gate's column '{name}' varies within the group {labels[int(np.argmax(varies))]!r}, "
@@ -161,7 +161,7 @@ def gate_of_groups(
     if gate_at != "mean":
         return first
     with quiet():
-        mean = first + groups.sum(z - groups.spread(first)) / groups.sizes[:, None]
+        mean = first + groups.sum(z - groups.expand(first)) / groups.sizes[:, None]
     large = np.flatnonzero(~np.isfinite(mean).all(axis=0))
     if len(large):
         raise DataError(f"column '{names[large[0]]}' is too large for double precision: rescale it")
@@ -172,7 +172,7 @@ def group_weights(w: np.ndarray, groups: Groups, labels: Sequence) -> np.ndarray
     """Weights of groups, (G,), from those of their rows (n,): weight 2 is a group twice, 0 one that is left
     out."""
     own = w[groups.first]
-    varies = groups.sum((w != groups.spread(own)).astype(np.int64)) > 0
+    varies = groups.sum((w != groups.expand(own)).astype(np.int64)) > 0
     if varies.any():
         raise DataError(
             f"sample_weight varies within the group {labels[int(np.argmax(varies))]!r}: "
@@ -189,7 +189,7 @@ def merge_groups(
 
     Two groups are equal that have the same rows (n, c), whatever their order.
     """
-    sorted_within = np.lexsort((*columns.T[::-1], groups.spread(np.arange(groups.count))))
+    sorted_within = np.lexsort((*columns.T[::-1], groups.expand(np.arange(groups.count))))
     content = np.ascontiguousarray(columns[sorted_within]) + 0.0  # no negative zeros
     weights = np.ones(groups.count) if w is None else w
     found: dict[bytes, list[int]] = {}

@@ -53,7 +53,7 @@ class Given(NamedTuple):
         return Rows.plain(self.x, self.z, self.y, self.w, groups, self.known, self.labels)
 
 
-def read(
+def read_rows(
     design: Design,
     x: np.ndarray,
     z: np.ndarray | None,
@@ -97,7 +97,7 @@ def read(
         raise DataError(f"{family.name} experts take no offset: it belongs to one linear predictor")
     if trials is not None and not (family.takes_trials or family.takes_bounds):
         raise DataError(
-            f"{family.name} experts count no trials: successes and trials are of family='binomial'"
+            f"{family.name} experts take no trials: for successes and trials use family='binomial'"
         )
     known = with_second(known, y, trials, family)
     if gate_scaling != "affine" and z is None:
@@ -138,13 +138,15 @@ def check_units(response: str, scale: float, names: tuple[str, ...], x: Scaling)
     """Refuse a response whose variance, and columns whose slopes, are no doubles in the user's units."""
     if not 1 / LARGEST <= scale <= LARGEST:
         what = "large" if scale > 1 else "small"
-        raise DataError(f"the response '{response}' is too {what}: its variance is no double. Rescale it")
+        raise DataError(
+            f"the response '{response}' is too {what}: its variance is beyond double precision. Rescale it"
+        )
     with quiet():
         steep = np.flatnonzero(scale * x.inv_scale > SLOPE)
     if len(steep):
         raise DataError(
-            f"column '{names[steep[0]]}' is too small beside the response '{response}': its slope is no "
-            "double. Rescale it"
+            f"column '{names[steep[0]]}' is too small beside the response '{response}': its slope is beyond "
+            "double precision. Rescale it"
         )
 
 
@@ -169,7 +171,7 @@ def _grouped(design: Design, given: Given, ids: Any, gate_at: str) -> Rows:
         z, w, known, labels = (None if a is None else a[order] for a in (z, w, known, labels))
     gate = gate_of_groups(x if z is None else z, groups, gate_at, design.gate_names, names)
     if gate_at != "constant":
-        z = groups.spread(gate)
+        z = groups.expand(gate)
     if labels is not None:
         check_constant(labels[:, None].astype(float), groups, ("partial",), names)
         labels = labels[groups.first]

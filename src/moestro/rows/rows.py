@@ -32,9 +32,9 @@ class Block:
         """Sums over the rows of each unit: (b, ...) to (u, ...)."""
         return a if self.groups is None else self.groups.sum(a)
 
-    def spread(self, a: np.ndarray) -> np.ndarray:
+    def expand(self, a: np.ndarray) -> np.ndarray:
         """What a unit has, at each of its rows: (u, ...) to (b, ...)."""
-        return a if self.groups is None else self.groups.spread(a)
+        return a if self.groups is None else self.groups.expand(a)
 
     @property
     def first(self) -> slice | np.ndarray:
@@ -154,7 +154,7 @@ class Rows:
     @cached_property
     def row_weights(self) -> np.ndarray | None:
         """Weights of the rows, (n,): each has its unit's; None means one each."""
-        return self.w if self.w is None or self.groups is None else self.groups.spread(self.w)
+        return self.w if self.w is None or self.groups is None else self.groups.expand(self.w)
 
     @property
     def row_weight_sum(self) -> float:
@@ -250,7 +250,7 @@ class Rows:
     def _merged(self) -> Rows:
         labels = None if self.labels is None else self.labels.astype(float)
         if self.groups is not None:
-            own = None if labels is None else self.groups.spread(labels)
+            own = None if labels is None else self.groups.expand(labels)
             columns = np.column_stack([a for a in (self.y, self.inputs, self.z, own) if a is not None])
             rows, groups, w = merge_groups(columns, self.groups, self.w)
             kept = None if own is None else own[rows[groups.first]].astype(int)

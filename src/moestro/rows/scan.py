@@ -19,7 +19,7 @@ from ..design.levels import plain_level
 from ..design.response import check_weights, encode_classes, numeric_response, ordered_classes
 from ..errors import DataError
 from .elsewhere import BLOCK, Reader, RowsElsewhere, read_elsewhere
-from .read import read
+from .read import read_rows
 from .rows import Rows
 from .sources import Batch, Complete, is_elsewhere, source_of
 from .survey import Survey
@@ -76,7 +76,7 @@ def read_given(data: Observations | Scan, family: Any, gate_scaling: str) -> tup
     """The rows of what a fit is given with their scaling, and their units."""
     if isinstance(data, Scan):
         return data.read(family, gate_scaling)
-    return read(
+    return read_rows(
         data.design, data.x, data.z, data.y, data.w, family, data.response, data.classes, gate_scaling,
         data.groups, data.trials, data.partial, data.gate_at,
     )  # fmt: skip
@@ -109,7 +109,7 @@ def refuse_whole(groups: Any, partial: Any, gate_at: str) -> None:
         if given is not None:
             raise DataError(f"{word} needs all rows in memory at once: give a frame, or leave it out")
     if gate_at != "constant":
-        raise DataError("gate_at is of groups of rows: leave it out")
+        raise DataError("gate_at needs groups of rows: leave it out")
 
 
 def scan_formula(
@@ -215,7 +215,7 @@ def _source(data: Any, missing: str) -> Any:
 
 def _with(wanted: tuple[str, ...], weights: str | None) -> tuple[str, ...]:
     if weights is not None and not isinstance(weights, str):
-        raise DataError("sample_weight of rows that are elsewhere is the name of a column there")
+        raise DataError("for rows outside memory sample_weight is the name of a column")
     return wanted if weights is None or weights in wanted else (*wanted, weights)
 
 
@@ -258,8 +258,10 @@ def _weights(name: str | None, columns: dict[str, np.ndarray]) -> np.ndarray | N
     """Of a block, all of whose rows may have none."""
     if name is None:
         return None
-    w = np.asarray(columns[name], dtype=float)
-    return w if not w.any() and not np.isnan(w).any() else check_weights(w, len(w), f"column '{name}'")
+    w = columns[name]
+    if w.dtype.kind in "biuf" and not w.any():
+        return w.astype(float)
+    return check_weights(w, len(w), f"column '{name}'")
 
 
 def _scan(

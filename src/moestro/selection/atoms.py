@@ -52,7 +52,7 @@ class SoftmaxAtoms:
             joint = model.log_gate(fit.theta, block.z) + block.sum(density)
             r = np.exp(joint - log_sum_exp(joint)) * block.w[:, None]
             sums[0] += r.T @ block.z
-            sums[1] += block.spread(r).T @ block.x
+            sums[1] += block.expand(r).T @ block.x
         mass, of_rows = (np.maximum(s[:, :1], 1e-300) for s in sums)
         return cls(
             model,

@@ -48,9 +48,9 @@ def check_criterion(name: str, what: str = "criterion") -> str:
     return name
 
 
-def scores(fits: Sequence[Scored]) -> dict[str, list[Any]]:
+def criteria_of(fits: Sequence[Scored]) -> dict[str, list[Any]]:
     """AIC, BIC and ICL of every fit, by name."""
-    return {name: [score(f) for f in fits] for name, score in CRITERIA.items()}
+    return {name: [criterion(f) for f in fits] for name, criterion in CRITERIA.items()}
 
 
 def choose(
@@ -77,7 +77,7 @@ def choose(
         What the account of a slope heuristic calls the fits; their places by default.
     """
     criterion = check_criterion(criterion)
-    columns = scores(fits)
+    columns = criteria_of(fits)
     sound = np.array([f.status.usable for f in fits])
     if not sound.any():
         sound[:] = True

@@ -35,18 +35,18 @@ def held_out(
     count: int,
     rng: np.random.Generator,
     fit: Callable[[np.ndarray], Sequence[Any]],
-    score: Callable[[Any, np.ndarray], float],
+    held_out: Callable[[Any, np.ndarray], float],
 ) -> np.ndarray:
     """-2 sum of held-out log-likelihoods of each candidate.
 
     Parameters
     ----------
     fit : callable (rows to fit on) -> one fit a candidate, always in the same order
-    score : callable (fit, rows left out) -> log-likelihood of these rows
+    held_out : callable (fit, rows left out) -> log-likelihood of these rows
     """
     total: np.ndarray | None = None
     for inside, out in splits(n, count, rng):
-        values = np.array([score(found, out) for found in fit(inside)])
+        values = np.array([held_out(found, out) for found in fit(inside)])
         total = values if total is None else total + values
     assert total is not None
     return -2.0 * total

@@ -31,6 +31,8 @@ class LocatedModels:
     specifications : sequence of Specification
         Where one learns its blocks, each partition of its path is a model.
     weights : ndarray of shape (n,) or None
+    names : sequence of str
+        What the columns of x and y are called.
     contrast : {"joint", "conditional"}
         What slope heuristics penalise: minus the joint log-likelihood, or minus that of y given x (as GLoME
         does).
@@ -41,6 +43,7 @@ class LocatedModels:
     specifications: Sequence[Specification]
     weights: np.ndarray | None = None
     contrast: str = "joint"
+    names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.contrast not in CONTRASTS:
@@ -54,7 +57,7 @@ class LocatedModels:
 
     def _data(self, spec: Specification, k: int, options: Options, at: Any = slice(None)) -> Data:
         w = None if self.weights is None else self.weights[at]
-        return Data.read(self.x[at], self.y[at], w, spec, k, options.threads)
+        return Data.read(self.x[at], self.y[at], w, spec, k, options.threads, self.names)
 
     def fits(
         self, ks: Sequence[int], options: Options, started: Started, finished: Finished
@@ -78,14 +81,14 @@ class LocatedModels:
                 out[i] = fit
         return out
 
-    def score(self, fit: LocatedFit, at: Any) -> float:
+    def held_out(self, fit: LocatedFit, at: Any) -> float:
         value = fit.measure.log_density(self.x[at], self.y[at])
         return float(value.sum() if self.weights is None else self.weights[at] @ value)
 
     def contrasts(self, fits: Sequence[LocatedFit]) -> np.ndarray | None:
         if self.contrast == "joint":
             return None
-        return np.array([-self.score(f, slice(None)) for f in fits])
+        return np.array([-self.held_out(f, slice(None)) for f in fits])
 
     def widest(
         self, k: int, options: Options, started: Started, finished: Finished

@@ -46,7 +46,7 @@ class LowerBound:
 def lower_bound(
     n: int,
     fit: Callable[[int, np.ndarray], Any],
-    score: Callable[[Any, np.ndarray], float],
+    held_out: Callable[[Any, np.ndarray], float],
     *,
     alpha: float = 0.05,
     max_experts: int = 6,
@@ -61,7 +61,7 @@ def lower_bound(
         Rows.
     fit : callable (k, rows) -> fit
         The maximum-likelihood fit of k experts on these rows.
-    score : callable (fit, rows) -> total log-likelihood
+    held_out : callable (fit, rows) -> total log-likelihood
     alpha : float
         In (0, 1).
     extra : int
@@ -85,7 +85,7 @@ def lower_bound(
     rows: dict[str, list[Any]] = {"k": [], "log_ratio": [], "p_at_most": [], "rejected": []}
     for g in range(1, max_experts + 1):
         logs = [
-            score(fitted(g + extra, 1 - half), halves[half]) - score(fitted(g, half), halves[half])
+            held_out(fitted(g + extra, 1 - half), halves[half]) - held_out(fitted(g, half), halves[half])
             for half in (0, 1)
         ]
         log_u = float(np.logaddexp(logs[0], logs[1]) - np.log(2.0))

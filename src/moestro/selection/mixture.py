@@ -41,7 +41,7 @@ class Mixtures:
     def refits(self, at: np.ndarray, fits: Sequence[MixtureFit], options: Options) -> list[MixtureFit]:
         return fit_mixtures(self.model, self.rows.take(at), [f.k for f in fits], options)
 
-    def score(self, fit: MixtureFit, at: np.ndarray) -> float:
+    def held_out(self, fit: MixtureFit, at: np.ndarray) -> float:
         return make_engine(fit.model, self.rows.take(at)).evaluate(fit.theta, Order.VALUE).value
 
     def contrasts(self, fits: Sequence[MixtureFit]) -> None:

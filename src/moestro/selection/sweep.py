@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import DataError
 from ..search import Fit, Options, seed_sequence
 from ..tables import Table
-from .choice import SLOPES, Choice, check_criterion, choose, scores
+from .choice import SLOPES, Choice, check_criterion, choose, criteria_of
 from .criteria import SHOWN, entropy_r2
 from .cross_validation import held_out
 from .dendrogram import Atoms, Dendrogram, dendrogram
@@ -37,7 +37,7 @@ class Models(Protocol):
 
     # the models of `fits` on the units `at`, in the same order
 
-    def score(self, fit: Any, at: np.ndarray) -> float: ...  # log-likelihood of the units `at`
+    def held_out(self, fit: Any, at: np.ndarray) -> float: ...  # log-likelihood of the units `at`
 
     def contrasts(self, fits: Sequence[Any]) -> np.ndarray | None: ...
 
@@ -126,7 +126,7 @@ def sweep(
             n_folds,
             np.random.default_rng(draw),
             lambda at: models.refits(at, fits, quiet),
-            models.score,
+            models.held_out,
         )
     contrast = models.contrasts(fits) if criterion in SLOPES else None
     return Sweep(
@@ -151,4 +151,4 @@ def _merged(models: Models, largest: int, options: Options, started: Started, fi
         fits.append(widest)
         if finished is not None:
             finished(fit)
-    return Sweep(tuple(fits), Choice(0, "dendrogram", scores(fits)), tree)
+    return Sweep(tuple(fits), Choice(0, "dendrogram", criteria_of(fits)), tree)

@@ -15,8 +15,9 @@ from ..engine import Evaluation, Order
 # A gain below this share of |log-likelihood| + 1 drowns in the rounding of the sum over rows.
 ROUNDING = 1e-14
 # What stands beside the diagonal of EM's information D. Of the weight: an expert without mass has no
-# information of its own. Of the diagonal: an expert on fewer rows than coefficients; and where scores bend.
-RIDGE, ROUNDOFF, BENT = 1e-9, 1e-10, 1e-2
+# information of its own. Of the diagonal: an expert on fewer rows than coefficients; and where scores are
+# curved.
+RIDGE, ROUNDOFF, CURVED = 1e-9, 1e-10, 1e-2
 LONG = 200  # steps after which a run that has not arrived is asked whether it can
 # Gradient per weight at which a solver that finds no better point has arrived, to rounding.
 ARRIVED = 1e-5

@@ -13,7 +13,7 @@ import numpy as np
 from ..design.scaling import Scaling
 from ..engine import Engine, Evaluation, Order, stacked
 from ..model import Model
-from .base import BENT, ROUNDOFF
+from .base import CURVED, ROUNDOFF
 from .elimination import eliminated
 from .linear import LinearMap
 
@@ -224,9 +224,9 @@ class Objective:
 
     @property
     def diagonal_share(self) -> float:
-        """Of scores that bend, two rows may move against each other so that no score does to first order: D
+        """Of curved scores, two rows may move against each other so that no score does to first order: D
         says nothing there, and only its diagonal holds a step."""
-        return BENT if self.engine.model.gate.bends else ROUNDOFF
+        return CURVED if self.engine.model.gate.curved else ROUNDOFF
 
     @property
     def unit(self) -> str:

@@ -10,7 +10,7 @@ from ..engine import Evaluation
 from .base import Outcome
 from .coordinates import Coordinates, Objective
 from .recession import receding
-from .status import Status, StatusKind
+from .status import Status, StatusKind, named
 
 FLAT = 1e-6  # observed over complete-data information below which a direction is not identified
 RUNAWAY = 0.05  # a Newton step that is still this long, at a vanishing gradient, leads to infinity
@@ -27,7 +27,7 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
     if collapsed:
         return Status(
             StatusKind.COLLAPSED,
-            f"the variance of {_experts(collapsed)} reached its lower bound: a few rows are fitted exactly. "
+            f"the variance of {named(collapsed)} reached its lower bound: a few rows are fitted exactly. "
             "Use fewer experts or a shared variance",
             collapsed,
         )
@@ -49,7 +49,7 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
         lost = at_bound | runaway
         where = ["the gate"] * bool((lost & (c.block == 0)).any())
         experts = c.experts_of(lost & (c.block > 0))
-        where += [_experts(experts)] * bool(experts)
+        where += [named(experts)] * bool(experts)
         edge = (
             "at the bound of the parameter space" if at_bound.any() else "still growing where no gain is left"
         )
@@ -70,12 +70,12 @@ def diagnose(objective: Objective, outcome: Outcome, curvature: Evaluation | Non
     become = c.boundary(phi)
     if become:
         experts = tuple(sorted({e for those in become.values() for e in c.experts_of(those)}))
-        said = "; ".join(f"{_experts(c.experts_of(those))}: {words}" for words, those in become.items())
+        said = "; ".join(f"{named(c.experts_of(those))}: {words}" for words, those in become.items())
         return Status(StatusKind.BOUNDARY, said, experts)
     if flat:
         return Status(
             StatusKind.FLAT,
-            f"the likelihood is flat around {_experts(flat)}: the data do not tell them apart or do not "
+            f"the likelihood is flat around {named(flat)}: the data do not tell them apart or do not "
             "reach them. Use fewer experts",
             flat,
         )
@@ -145,8 +145,3 @@ def _flat(c: Coordinates, found: Directions) -> tuple[int, ...]:
     for vector in found.null.T:
         experts.update(c.experts_of(np.abs(vector) >= 0.3 * np.abs(vector).max()))
     return tuple(sorted(experts))
-
-
-def _experts(which: tuple[int, ...]) -> str:
-    names = ", ".join(str(e + 1) for e in which)
-    return f"expert {names}" if len(which) == 1 else f"experts {names}"

@@ -25,7 +25,7 @@ def eliminated(C: np.ndarray, d: np.ndarray, last: np.ndarray) -> tuple[np.ndarr
         if not len(present):
             if abs(value) > ZERO * max(size, 1.0) * (1.0 + np.abs(d).max()):
                 raise DataError(
-                    "what is to be fixed or common contradicts itself, or is about a column that is not "
+                    "fixed and common coefficients contradict each other, or belong to a column that is not "
                     "estimated"
                 )
             continue

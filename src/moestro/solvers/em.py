@@ -84,7 +84,7 @@ def _nuisances(
     return exact(phi[..., at], mass @ own, g[..., at], gain @ own)
 
 
-def climb(
+def run_em(
     objective: Objective,
     phi: np.ndarray,
     evaluate: Callable[[np.ndarray, Order], Evaluation],

@@ -100,6 +100,6 @@ class LinearMap:
         """A' h A."""
         return h if self.is_identity else self._transposed @ (self._transposed @ h.T).T
 
-    def spread(self, h: np.ndarray) -> np.ndarray:
+    def covariance(self, h: np.ndarray) -> np.ndarray:
         """A h A', for h (size, size)."""
         return h if self.is_identity else self.A @ (self.A @ h.T).T

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from html import escape
@@ -59,6 +60,11 @@ class Status:
 
     def _repr_html_(self) -> str:
         return f"<p><strong>{escape(str(self.kind))}</strong>: {escape(clean(self.sentence))}</p>"
+
+
+def named(experts: Collection[int]) -> str:
+    """ "expert 2", "experts 1, 3": counted from 1, as people see them."""
+    return f"expert{'s' if len(experts) > 1 else ''} {', '.join(str(e + 1) for e in experts)}"
 
 
 def thin_status(status: Status, thin: np.ndarray, rows: np.ndarray, what: str, remedy: str) -> Status:

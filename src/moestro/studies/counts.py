@@ -20,7 +20,7 @@ from ..gates import SoftmaxGate
 from ..measure import MixingMeasure, measure_of, theta_of
 from ..model import Model
 from ..problems import MixtureFit, fit_mixture
-from ..rows import read
+from ..rows import read_rows
 from ..search import Options
 from ..solvers import Coordinates, Objective
 from ..theory import voronoi_loss
@@ -94,7 +94,7 @@ def maximise_counts(
     design = ArrayDesign(tuple(f"x{j}" for j in at), at, None if z is None else at)
     gate, family = SoftmaxGate(), Multinomial(K)
     weights = data.counts.ravel().astype(float)
-    rows, units = read(design, x, z, y, weights, family, gate_scaling=gate.scaling)
+    rows, units = read_rows(design, x, z, y, weights, family, gate_scaling=gate.scaling)
     model = Model(gate, family.on(units.y_center, units.y_scale), k, rows.q, rows.p)
     tight = Options(
         seed=seed, tol=min(1e-8, TOLERANCE * data.n**-0.75), max_iter=STEPS, box=box, only_initial=True

@@ -15,7 +15,7 @@ from ..gates import SoftmaxGate
 from ..located import LocatedMeasure, Specification
 from ..measure import MixingMeasure, measure_of
 from ..model import Model
-from ..rows import read
+from ..rows import read_rows
 from ..search import Options
 from ..selection import LocatedModels, Mixtures, choose, sweep
 from ..theory import parameter_errors, voronoi_loss
@@ -79,7 +79,7 @@ class Softmax:
     def of(cls, x: np.ndarray, y: np.ndarray) -> Softmax:
         d = x.shape[1]
         design = ArrayDesign(tuple(f"x{j}" for j in range(d)), tuple(range(d)), None)
-        rows, units = read(design, x, None, y, None, Gaussian())
+        rows, units = read_rows(design, x, None, y, None, Gaussian())
         return cls(Mixtures(Model(SoftmaxGate(), Gaussian(), 1, rows.q, rows.p), rows), units)
 
     def measure(self, atoms: Any) -> MixingMeasure:

@@ -14,7 +14,7 @@ from ..located import LocatedFit
 from ..measure import MixingMeasure, measure_of, theta_of
 from ..model import Model
 from ..problems import MixtureFit, fit_mixture
-from ..rows import read
+from ..rows import read_rows
 from ..search import Options
 from ..solvers import Status
 
@@ -86,7 +86,7 @@ def maximise(
     names = tuple(f"x{j}" for j in range(d))
     at = tuple(range(d))
     design = ArrayDesign(names, at, None if z is None else at)
-    rows, units = read(design, x, z, y, weights, family, gate_scaling=gate.scaling)
+    rows, units = read_rows(design, x, z, y, weights, family, gate_scaling=gate.scaling)
     model = Model(gate, family.on(units.y_center, units.y_scale), k, rows.q, rows.p)
     informed = () if start is None else (theta_of(start, units),)
     sizes = [n]

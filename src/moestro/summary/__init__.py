@@ -7,7 +7,7 @@ from .coefficients import coefficients
 from .comparison import Comparison, comparison
 from .glance import glance
 from .parts import Parts, parts_of
-from .sweep import sweep_text
+from .sweep import spoken, sweep_text
 from .text import summary_text
 
 
@@ -17,4 +17,6 @@ def tidy(model: Any, covariance: Any = None, level: float = 0.95, simultaneous: 
     return coefficients(model.estimates(covariance), level, simultaneous)
 
 
-__all__ = ["Comparison", "Parts", "comparison", "glance", "parts_of", "summary_text", "sweep_text", "tidy"]
+__all__ = [
+    "Comparison", "Parts", "comparison", "glance", "parts_of", "spoken", "summary_text", "sweep_text", "tidy",
+]  # fmt: skip

@@ -38,7 +38,7 @@ def wrap(text: str, width: int) -> list[str]:
             word = word[len(lines[-1]) :]
             lines.append("")
         lines[-1] = word
-    return lines
+    return [line.rstrip() for line in lines]
 
 
 def paragraph(label: str, text: str) -> list[str]:

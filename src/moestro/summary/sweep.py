@@ -17,6 +17,16 @@ HEADS = {
     "blrt_p": "BLRT p",
 }
 
+SPOKEN = {
+    "djump": "the dimension jump", "ddse": "the data-driven slope", "cv": "held-out likelihood",
+    "dendrogram": "the dendrogram",
+}  # fmt: skip
+
+
+def spoken(criterion: str) -> str:
+    """A criterion as a sentence names it: BIC, the dimension jump."""
+    return SPOKEN.get(criterion, criterion.upper())
+
 
 def sweep_text(table: Table) -> str:
     """One row a fit; a star marks the chosen one.

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...design.files import separator_of
 from ...errors import DataError, FileError
 from .base import Batch, arrays_of, check_names
 
@@ -42,7 +43,7 @@ class Files:
         import pyarrow.dataset as ds
 
         try:
-            return cls(ds.dataset(found, format=kind, partitioning="hive"), path)
+            return cls(ds.dataset(found, format=_format(kind, found), partitioning="hive"), path)
         except (OSError, ValueError, ArithmeticError) as error:
             raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
 
@@ -131,17 +132,29 @@ def _scanning(fragment: Any) -> dict[str, Any]:
     return {}
 
 
+def _files(found: Any) -> list[str]:
+    if isinstance(found, list) or not os.path.isdir(found):
+        return found if isinstance(found, list) else [found]
+    return sorted(
+        os.path.join(at, f) for at, _, fs in os.walk(found) for f in fs if not f.startswith((".", "_"))
+    )
+
+
+def _format(kind: str, found: Any) -> Any:
+    """As pyarrow takes it: of CSV with the separator that the first line of the first file has."""
+    if kind != "csv":
+        return kind
+    import pyarrow.csv
+    import pyarrow.dataset as ds
+
+    with open(_files(found)[0], encoding="utf-8", errors="replace") as file:
+        separator = separator_of(file.readline())
+    return ds.CsvFileFormat(parse_options=pyarrow.csv.ParseOptions(delimiter=separator))
+
+
 def _kind(path: str, found: Any) -> str:
     """The format of files by the ending of their names, which has to be one."""
-    if isinstance(found, list):
-        files = found
-    elif os.path.isdir(found):
-        files = [
-            os.path.join(at, f) for at, _, fs in os.walk(found) for f in fs if not f.startswith((".", "_"))
-        ]
-    else:
-        files = [found]
-    endings = {os.path.splitext(file)[1].lower() for file in files}
+    endings = {os.path.splitext(file)[1].lower() for file in _files(found)}
     if not endings:
         raise FileError(f"{path}: is a folder without files")
     kinds = {KINDS.get(ending) for ending in endings}

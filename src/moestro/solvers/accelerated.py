@@ -8,7 +8,7 @@ to the next statistics is at most `reach` |f|, and `reach` grows where the resid
 where it grew: extrapolation is trusted as far as EM was linear. Statistics are the right space: any M-step,
 tied or structured, starts from them.
 
-Runs climb side by side, each as if it were alone: a step of small data costs little more for all of them than
+Runs go on side by side, each as if it were alone: a step of small data costs little more for all of them than
 for one. A run whose long step falls takes the plain one in the next round, and leaves when it has converged.
 """
 
@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..solvers.base import LONG, Cancelled, Info
+from .base import LONG, Cancelled, Info
 
 MEMORY = 6
 WIDE = 300_000  # numbers in the statistics beyond which differences are not kept
@@ -78,7 +78,7 @@ class Ascent:
         return tuple(info.value for info in self.trace)
 
 
-def climb(
+def accelerated_em(
     problem: Mapping,
     start: np.ndarray,
     tol: float,
@@ -87,10 +87,10 @@ def climb(
     cancel: threading.Event | None = None,
 ) -> Ascent:
     """EM from statistics `start` (s,) until a step changes none by more than `tol` per row."""
-    return climb_together(problem, start[None], tol, limit, memory, cancel)[0]
+    return accelerated_em_together(problem, start[None], tol, limit, memory, cancel)[0]
 
 
-def climb_together(
+def accelerated_em_together(
     problem: Mapping,
     starts: np.ndarray,
     tol: float,

@@ -264,6 +264,18 @@ def blocks_of_an_expert_without_parameters() -> Case:
 
 
 @once
+def a_polish_that_ends_at_no_finite_value() -> Case:
+    x = np.array([-9.17685403e-02, 1.8946376, -1.19002456e-02, 1.84042977e-01, 1.20766184, -5.19661031e-01,
+                  2.24562698e-01, -2.11812124e-02, 7.96470239e-01, 1e-154, -8.78570296e-01, 8.06513565e-01,
+                  5.70242133e-03])[:, None]  # fmt: skip
+    y = -1000.0 + np.array([9.687187e-02, 1.0, 1.256203e-02, 9.713886e-02, 6.374104e-01, 5.485486e-01,
+                            1.185254e-01, 2.235912e-02, 4.203813e-01, 0.0, 9.274283e-01, 4.256822e-01,
+                            3.009770e-03])  # fmt: skip
+    words = {"n_experts": 3, "covariance": "diagonal", "gate_covariance": "isotropic", "gate_tied": True}
+    return made(LocatedMoERegressor, words | {"random_state": 1}, x, y)
+
+
+@once
 def a_column_whose_variance_is_no_double() -> Case:
     X = np.array([[0.0, 0.0, 1.0], [2e-160, 1.0, 0.0]])
     words = {"n_experts": 2, "n_starts": 3, "covariance": "factors", "rank": 2, "rank_by": "likelihood"}

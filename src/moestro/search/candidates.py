@@ -44,9 +44,11 @@ class Candidate:
         return self if self.same is None else self.same.became
 
     def advance(self, problem: Problem, **how: Any) -> None:
-        """Go on from here on the rows of `problem`."""
+        """Go on from here on the rows of `problem`; what ends at no finite value stays where it was, and
+        moves may begin there."""
         end = problem.advance(self.point, **how)
-        self.point, self.value, self.end = end.point, end.value, end
+        self.point = end.point if np.isfinite(end.value) else self.point
+        self.value, self.end = end.value, end
         self.iterations += end.iterations
         self.rows = problem.n
         self.key = problem.key(end.point, end.value, end.mass)

@@ -10,7 +10,7 @@ transformers = pytest.importorskip("transformers")
 from torch import nn  # noqa: E402
 
 from moestro import DataError  # noqa: E402
-from moestro.deep import RoutingStats, load_swapped, set_top_k, swap_routers  # noqa: E402
+from moestro.deep import LinearRouter, RoutingStats, load_swapped, set_top_k, swap_routers  # noqa: E402
 from moestro.deep.callbacks import Watcher  # noqa: E402
 from moestro.deep.huggingface import find_routers  # noqa: E402
 from moestro.deep.stats import COLUMNS  # noqa: E402
@@ -103,15 +103,27 @@ class TestEveryFamily:
         assert gate.router.embedding.grad.abs().sum() > 0
         assert [n for n, p in gate.router.named_parameters() if p.requires_grad] == ["embedding"]
         assert "scored by" in repr(gate)
-        for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(gate))):
-            if again.__class__ is type(model):
-                assert torch.equal(again(input_ids=IDS).logits, out.logits)
+        for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+            assert torch.equal(again(input_ids=IDS).logits, out.logits)
         model.save_pretrained(tmp_path)
         loaded = load_swapped(type(model), tmp_path).eval()
         assert type(loaded) is type(model)
         torch.testing.assert_close(loaded(input_ids=IDS).logits, out.logits, rtol=0, atol=1e-6)
         model.init_weights()
         assert model(input_ids=IDS).logits.isfinite().all()
+
+    def test_a_linear_router_begins_with_what_was_there_before(self, family, tmp_path):
+        """A trained HyperRouter becomes a plain linear one, which is kept and loaded."""
+        model = model_of(family)
+        swap_routers(model, "hyper", hidden=6, init="unit_logit")
+        before = model(input_ids=IDS).logits.detach()
+        for _ in range(2):
+            names = swap_routers(model, "linear")
+            assert type(model.get_submodule(names[0]).router) is LinearRouter
+            torch.testing.assert_close(model(input_ids=IDS).logits, before, rtol=0, atol=1e-6)
+        model.save_pretrained(tmp_path)
+        loaded = load_swapped(type(model), tmp_path).eval()
+        torch.testing.assert_close(loaded(input_ids=IDS).logits, before, rtol=0, atol=1e-6)
 
     def test_statistics_and_numbers_of_experts(self, family):
         model = model_of(family)
@@ -150,6 +162,8 @@ def test_callbacks_watch_and_schedule_such_models():
         found = watcher.after(model, step + 1)
         assert len(found) == 2 * len(COLUMNS[3:])
         assert [layer.top_k for layer in find_routers(model).values()] == [1 + step] * 2
+    with pytest.raises(DataError, match="between 1 and 8 experts, got 9"):
+        watcher.before(8)
     watcher.end()
     assert not watcher.stats
 

@@ -271,6 +271,32 @@ def test_layers_compile_without_a_break(name, masked):
     torch.testing.assert_close(found[1], found[0])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("autocast", [False, True], ids=["plain", "autocast"])
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ROUTERS)
+def test_layers_compile_in_every_precision(name, backend, kind, autocast):
+    if name == "random":
+        pytest.skip("draws anew at every call")
+    if backend == "grouped_mm" and kind is not torch.bfloat16:
+        pytest.skip("refused: see below")
+    layer, x, ids = layer_of(name, backend=backend), torch.randn(21, 16), torch.randint(50, (21,))
+    if not autocast:
+        layer, x = layer.to(kind), x.to(kind)
+    x.requires_grad_()
+    found = []
+    for call in (layer, torch.compile(layer, backend="aot_eager", fullgraph=True)):
+        layer.zero_grad()
+        x.grad = None
+        with torch.autocast("cpu", kind, enabled=autocast and kind is not torch.float32):
+            out, info = call(x, ids=ids)
+        (out.float().square().mean() + sum(info.losses.values())).backward()
+        found.append([out.detach(), x.grad, *(p.grad for p in layer.parameters() if p.grad is not None)])
+    tolerance = 8 * torch.finfo(kind).eps
+    torch.testing.assert_close(found[1], found[0], rtol=2 * tolerance, atol=tolerance)
+
+
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16], ids=str)
 def test_an_exported_layer_takes_any_number_of_tokens(kind):
     layer = layer_of("hyper", returns="output").eval().to(kind)

@@ -347,15 +347,18 @@ def test_the_grouped_product_is_refused_where_the_compiler_cannot_take_it():
 
 
 def test_auto_takes_the_grouped_product_for_few_pairs_an_expert():
-    for tokens, E, k, expected in (
-        (1, 4, 1, "sorted"),
-        (1, 4, 2, "grouped_mm"),
-        (511, 4, 2, "grouped_mm"),
-        (512, 4, 2, "sorted"),
-        (1, 64, 4, "sorted"),  # the product walks through the sixty experts without a pair
-        (1, 64, 5, "grouped_mm"),
+    single, half = torch.float32, torch.bfloat16
+    for tokens, E, k, kind, expected in (
+        (1, 4, 1, single, "sorted"),
+        (1, 4, 2, single, "grouped_mm"),
+        (512, 4, 2, single, "grouped_mm"),
+        (513, 4, 2, single, "sorted"),
+        (1024, 4, 2, half, "grouped_mm"),  # half the bytes, twice the pairs
+        (1025, 4, 2, half, "sorted"),
+        (1, 64, 4, single, "sorted"),  # the product walks through the sixty experts without a pair
+        (1, 64, 5, single, "grouped_mm"),
     ):
-        experts, x = MLPExperts(16, 24, E), torch.randn(tokens, 16)
+        experts, x = MLPExperts(16, 24, E), torch.randn(tokens, 16).to(kind)
         assert experts._backend(x, x.dtype, choose_experts(torch.randn(tokens, E), k), "auto") == expected
     odd = MLPExperts(7, 24, 4)
     x = torch.randn(9, 7)

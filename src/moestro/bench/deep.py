@@ -27,6 +27,7 @@ HOPELESS = 3.0  # times the fastest: measured once, and not again
 DENSE = 4  # all experts are E / k times the work of the chosen ones: raced up to this
 ROUGH = 1.1  # what `auto` may cost beside the best back end
 BACKENDS = ("dense", "sorted", "grouped_mm", "auto")
+CHOICE = BACKENDS[1:]  # what `auto` takes, and itself: always raced
 COLUMNS = (
     "type", "t", "E", "k", *(f"{name}_ms" for name in BACKENDS), "eager_ms", "grouped_ms", "bare_ms",
     "auto_vs_best", "auto_vs_transformers", "auto_vs_bare",
@@ -150,7 +151,7 @@ def medians(runs: dict[str, Callable[[], None]], rounds: int) -> dict[str, float
             turn(name)
     first = {name: min(values) for name, values in times.items()}
     fastest = min(first[name] for name in runs if name in BACKENDS)
-    racing = [name for name in runs if first[name] <= HOPELESS * fastest or name == "auto"]
+    racing = [name for name in runs if name in CHOICE or first[name] <= HOPELESS * fastest]
     order = random.Random(0)
     for _ in range(max(rounds, int(LONG / sum(first[name] for name in racing)))):
         for name in order.sample(racing, len(racing)):

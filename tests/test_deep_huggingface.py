@@ -58,6 +58,9 @@ FAMILIES = {
     },
     "Lfm2Moe": {**EIGHT, "num_dense_layers": 0, "layer_types": ["full_attention"] * 2},
     "HunYuanMoEV1": {"num_experts": 8, "moe_topk": 2},
+    "Afmoe": {**EIGHT, "num_dense_layers": 0},  # its routers take sequences of tokens
+    "Cohere2Moe": EIGHT,
+    "MiniMax": LOCAL,
 }  # fmt: skip
 IDS = torch.arange(3, 17).view(2, 7)
 
@@ -194,10 +197,18 @@ def test_what_cannot_be_swapped_is_refused_and_left_alone():
             logits = (2.0 * x) @ self.weight.T + x.sum(1, keepdim=True)
             return logits, *logits.topk(2)
 
-    strange = nn.Sequential(DoubledRouter())
-    with pytest.raises(DataError, match=r"cannot be (swapped|kept)"):
-        swap_routers(strange)
-    assert type(strange[0]) is DoubledRouter
+    class HashRouter(DoubledRouter):
+        """Reads token ids besides."""
+
+        def forward(self, x, ids):
+            logits = x @ self.weight.T
+            return logits, *logits.topk(2)[:1], torch.arange(4)[ids]
+
+    for made in (DoubledRouter, HashRouter):
+        strange = nn.Sequential(made())
+        with pytest.raises(DataError, match=r"cannot be (swapped|kept)"):
+            swap_routers(strange)
+        assert type(strange[0]) is made
 
 
 def test_a_path_without_swapped_routers_is_refused(tmp_path):

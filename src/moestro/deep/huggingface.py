@@ -187,7 +187,7 @@ def _subclass(cls: type[nn.Module], biased: bool) -> type[nn.Module]:
 
         def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Any:
             router: Any = self.router
-            logits = router(hidden_states.reshape(-1, router.d_model))
+            logits = router(hidden_states)
             with full_precision(logits):
                 return super().forward(logits, *args, **kwargs)
 
@@ -260,11 +260,16 @@ def _check_scoring(name: str, old: nn.Module) -> None:
     x = torch.randn(5, width, generator=generator).to(weight.device)
     names = list(inspect.signature(plain.forward).parameters)[1:]
     further = [torch.zeros(experts, device=weight.device) for _ in names]  # a bias an expert
-    try:
-        pairs = list(zip(plain(x, *further), swapped(x.clone(), *further), strict=True))
-        same = len(pairs) == 3 and all(torch.allclose(wide(a), wide(b), atol=1e-5) for a, b in pairs)
-    except (TypeError, RuntimeError, AttributeError) as error:
-        raise DataError(f"the scoring of {type(old).__name__} ({name}) cannot be kept: {error}") from error
+    same, reason = False, None
+    for given in (x, x[None]):  # tokens, or sequences of them
+        try:
+            pairs = list(zip(plain(given, *further), swapped(given.clone(), *further), strict=True))
+            same = len(pairs) == 3 and all(torch.allclose(wide(a), wide(b), atol=1e-5) for a, b in pairs)
+            break
+        except (TypeError, RuntimeError, AttributeError, ValueError, LookupError) as error:
+            reason = reason or error
+    else:
+        raise DataError(f"the scoring of {type(old).__name__} ({name}) cannot be kept: {reason}") from reason
     if not same:
         raise DataError(
             f"{type(old).__name__} ({name}) is more than a linear map and a scoring: "

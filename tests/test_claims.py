@@ -1,6 +1,7 @@
 """Paired claims, the corpora with a known floor, and the character model of the router study."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -279,6 +280,15 @@ def test_the_first_sentence_says_the_primary_claims():
     assert "the two primary claims, holds at k = 1 and is open at k = 2." in text
     assert "At k = 2 it needs 1.8 bits; trained routers and a dense layer, dense 1.5." in text
     assert lead([]) == ""
+    one = lead([row for row in rows if row["replicate"] == 0])
+    assert "differs by -0.100 and +0.000 bits" in one
+    assert "(of one seed): that it needs fewer" in one
+
+
+def test_the_stored_page_says_what_the_study_says_today():
+    page = (Path(__file__).parents[1] / "docs/studies/hyper-router-as_defined/report.md").read_text()
+    study = find_study("hyper-router")
+    assert f"\n\n{study.differences}\n\n{study.note([], 'as_defined')}\n\n" in page
 
 
 def test_a_study_on_a_file(tmp_path):

@@ -414,6 +414,49 @@ def test_balance_moves_in_a_layer_with_the_output_alone():
     assert layer.balancer.bias.abs().max() > 0
 
 
+def test_the_benchmark_of_layers_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from moestro.bench import deep
+    from moestro.cli import main
+
+    measured = []
+
+    def contestants(case):
+        measured.append(case.name)
+        if len(measured) == 3:
+            raise KeyboardInterrupt
+        return dict.fromkeys(("sorted", "auto", "bare"), lambda: None)
+
+    monkeypatch.setattr(deep, "contestants", contestants)
+    monkeypatch.setattr(deep, "LONG", 0.0)
+    path = tmp_path / "cases.jsonl"
+    how = ["bench", "deep", "--quick", "--only", "t=1 ", "--out", str(path)]
+    assert CliRunner().invoke(main, how).exit_code != 0
+    assert path.read_text().count("\n") == 2
+    path.write_text(path.read_text() + '{"case": "half of a l')
+    done = CliRunner().invoke(main, how)
+    assert done.exit_code == 0, done.output
+    names = [case.name for case in deep.grid(quick=True) if case.tokens == 1]
+    assert measured == [*names[:3], *names[2:]]
+    rows = [line.split()[:4] for line in done.output.splitlines() if "float" in line.split("=")[0]]
+    assert [" ".join(row) for row in rows[:4]] == [
+        f"{kind} 1 16 {k}" for kind in ("float32", "bfloat16") for k in (1, 2)
+    ]
+    assert "at worst, in " in done.output
+    assert CliRunner().invoke(main, how).output == done.output
+    assert len(measured) == 5
+    for wrong, words in (
+        (["bench", "deep", "--only", "t=1 ", "--out", str(path)], "was measured with"),
+        (["bench", "deep", "--only", "t=2 "], "no case has"),
+    ):
+        done = CliRunner().invoke(main, wrong)
+        assert done.exit_code == 2
+        assert words in done.output
+    path.write_text("[1]\n")
+    assert "holds no measured cases" in CliRunner().invoke(main, how).output
+
+
 def test_the_benchmark_of_layers_compares_equal_experts():
     """Those of transformers give what ours give, and the grid is the one that is told."""
     from moestro.bench import deep
@@ -425,6 +468,7 @@ def test_the_benchmark_of_layers_compares_equal_experts():
     assert {"dense", "sorted", "grouped_mm", "auto", "bare"} <= set(runs)
     ms = deep.medians({name: run for name, run in runs.items() if name in ("auto", "bare", "sorted")}, 1)
     assert all(value > 0 for value in ms.values())
+    assert deep.row_of(case, ms)["auto_vs_best"] >= 1
     pytest.importorskip("transformers")
     for theirs in deep.transformers_experts(case).values():
         with torch.no_grad():

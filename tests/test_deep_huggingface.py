@@ -10,7 +10,7 @@ transformers = pytest.importorskip("transformers")
 from torch import nn  # noqa: E402
 
 from moestro import DataError  # noqa: E402
-from moestro.deep import RoutingStats, load_swapped, set_top_k, swap_routers  # noqa: E402
+from moestro.deep import LinearRouter, RoutingStats, load_swapped, set_top_k, swap_routers  # noqa: E402
 from moestro.deep.callbacks import Watcher  # noqa: E402
 from moestro.deep.huggingface import find_routers  # noqa: E402
 from moestro.deep.stats import COLUMNS  # noqa: E402
@@ -58,6 +58,9 @@ FAMILIES = {
     },
     "Lfm2Moe": {**EIGHT, "num_dense_layers": 0, "layer_types": ["full_attention"] * 2},
     "HunYuanMoEV1": {"num_experts": 8, "moe_topk": 2},
+    "Afmoe": {**EIGHT, "num_dense_layers": 0},  # its routers take sequences of tokens
+    "Cohere2Moe": EIGHT,
+    "MiniMax": LOCAL,
 }  # fmt: skip
 IDS = torch.arange(3, 17).view(2, 7)
 
@@ -103,15 +106,27 @@ class TestEveryFamily:
         assert gate.router.embedding.grad.abs().sum() > 0
         assert [n for n, p in gate.router.named_parameters() if p.requires_grad] == ["embedding"]
         assert "scored by" in repr(gate)
-        for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(gate))):
-            if again.__class__ is type(model):
-                assert torch.equal(again(input_ids=IDS).logits, out.logits)
+        for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+            assert torch.equal(again(input_ids=IDS).logits, out.logits)
         model.save_pretrained(tmp_path)
         loaded = load_swapped(type(model), tmp_path).eval()
         assert type(loaded) is type(model)
         torch.testing.assert_close(loaded(input_ids=IDS).logits, out.logits, rtol=0, atol=1e-6)
         model.init_weights()
         assert model(input_ids=IDS).logits.isfinite().all()
+
+    def test_a_linear_router_begins_with_what_was_there_before(self, family, tmp_path):
+        """A trained HyperRouter becomes a plain linear one, which is kept and loaded."""
+        model = model_of(family)
+        swap_routers(model, "hyper", hidden=6, init="unit_logit")
+        before = model(input_ids=IDS).logits.detach()
+        for _ in range(2):
+            names = swap_routers(model, "linear")
+            assert type(model.get_submodule(names[0]).router) is LinearRouter
+            torch.testing.assert_close(model(input_ids=IDS).logits, before, rtol=0, atol=1e-6)
+        model.save_pretrained(tmp_path)
+        loaded = load_swapped(type(model), tmp_path).eval()
+        torch.testing.assert_close(loaded(input_ids=IDS).logits, before, rtol=0, atol=1e-6)
 
     def test_statistics_and_numbers_of_experts(self, family):
         model = model_of(family)
@@ -150,6 +165,8 @@ def test_callbacks_watch_and_schedule_such_models():
         found = watcher.after(model, step + 1)
         assert len(found) == 2 * len(COLUMNS[3:])
         assert [layer.top_k for layer in find_routers(model).values()] == [1 + step] * 2
+    with pytest.raises(DataError, match="between 1 and 8 experts, got 9"):
+        watcher.before(8)
     watcher.end()
     assert not watcher.stats
 
@@ -180,10 +197,18 @@ def test_what_cannot_be_swapped_is_refused_and_left_alone():
             logits = (2.0 * x) @ self.weight.T + x.sum(1, keepdim=True)
             return logits, *logits.topk(2)
 
-    strange = nn.Sequential(DoubledRouter())
-    with pytest.raises(DataError, match=r"cannot be (swapped|kept)"):
-        swap_routers(strange)
-    assert type(strange[0]) is DoubledRouter
+    class HashRouter(DoubledRouter):
+        """Reads token ids besides."""
+
+        def forward(self, x, ids):
+            logits = x @ self.weight.T
+            return logits, *logits.topk(2)[:1], torch.arange(4)[ids]
+
+    for made in (DoubledRouter, HashRouter):
+        strange = nn.Sequential(made())
+        with pytest.raises(DataError, match=r"cannot be (swapped|kept)"):
+            swap_routers(strange)
+        assert type(strange[0]) is made
 
 
 def test_a_path_without_swapped_routers_is_refused(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
+from torch.autograd import forward_ad  # noqa: E402
 
 from moestro import DataError  # noqa: E402
 from moestro.deep import (  # noqa: E402
@@ -146,6 +147,20 @@ def test_torch_func():
             torch.testing.assert_close(found[name], parameter.grad, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # of torch's own rules
+def test_derivatives_in_forward_mode_and_per_sample():
+    layer, x = layer_of("linear"), torch.randn(4, 16)
+    direction = torch.randn_like(x)
+    with forward_ad.dual_level():
+        forward = forward_ad.unpack_dual(layer(forward_ad.make_dual(x, direction))[0]).tangent
+    found = torch.func.jvp(lambda v: layer(v)[0], (x,), (direction,))[1]
+    torch.testing.assert_close(forward, found)
+    each = torch.func.vmap(lambda v: layer(v[None])[0][0])(x)
+    torch.testing.assert_close(each, layer(x)[0])
+    with pytest.raises(DataError, match="backend='dense'"):
+        torch.func.grad(lambda v: layer_of("linear", backend="sorted")(v)[0].sum())(x)
+
+
 # No token, padding, k = 1, whole numbers, no device
 
 
@@ -256,6 +271,42 @@ def test_layers_compile_without_a_break(name, masked):
     torch.testing.assert_close(found[1], found[0])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("autocast", [False, True], ids=["plain", "autocast"])
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ROUTERS)
+def test_layers_compile_in_every_precision(name, backend, kind, autocast):
+    if name == "random":
+        pytest.skip("draws anew at every call")
+    if backend == "grouped_mm" and kind is not torch.bfloat16:
+        pytest.skip("refused: see below")
+    layer, x, ids = layer_of(name, backend=backend), torch.randn(21, 16), torch.randint(50, (21,))
+    if not autocast:
+        layer, x = layer.to(kind), x.to(kind)
+    x.requires_grad_()
+    found = []
+    for call in (layer, torch.compile(layer, backend="aot_eager", fullgraph=True)):
+        layer.zero_grad()
+        x.grad = None
+        with torch.autocast("cpu", kind, enabled=autocast and kind is not torch.float32):
+            out, info = call(x, ids=ids)
+        (out.float().square().mean() + sum(info.losses.values())).backward()
+        found.append([out.detach(), x.grad, *(p.grad for p in layer.parameters() if p.grad is not None)])
+    tolerance = 8 * torch.finfo(kind).eps
+    torch.testing.assert_close(found[1], found[0], rtol=2 * tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16], ids=str)
+def test_an_exported_layer_takes_any_number_of_tokens(kind):
+    layer = layer_of("hyper", returns="output").eval().to(kind)
+    tokens = torch.export.Dim("tokens", min=2)
+    graph = torch.export.export(layer, (torch.randn(6, 16).to(kind),), dynamic_shapes=({0: tokens},)).module()
+    for n in (2, 9, 3000):  # few pairs an expert, and many
+        x = torch.randn(n, 16).to(kind)
+        torch.testing.assert_close(graph(x), layer(x), rtol=0, atol=8 * torch.finfo(kind).eps)
+
+
 def test_a_layer_compiles_under_autocast():
     layer = layer_of("hyper")
     x = torch.randn(21, 16)
@@ -296,15 +347,19 @@ def test_the_grouped_product_is_refused_where_the_compiler_cannot_take_it():
 
 
 def test_auto_takes_the_grouped_product_for_few_pairs_an_expert():
-    experts = MLPExperts(16, 24, 4)
-    for tokens, k, expected in (
-        (1, 1, "sorted"),
-        (1, 2, "grouped_mm"),
-        (511, 2, "grouped_mm"),
-        (512, 2, "sorted"),
+    single, half = torch.float32, torch.bfloat16
+    for tokens, E, k, kind, expected in (
+        (1, 4, 1, single, "sorted"),
+        (1, 4, 2, single, "grouped_mm"),
+        (512, 4, 2, single, "grouped_mm"),
+        (513, 4, 2, single, "sorted"),
+        (1024, 4, 2, half, "grouped_mm"),  # half the bytes, twice the pairs
+        (1025, 4, 2, half, "sorted"),
+        (1, 64, 4, single, "sorted"),  # the product walks through the sixty experts without a pair
+        (1, 64, 5, single, "grouped_mm"),
     ):
-        x = torch.randn(tokens, 16)
-        assert experts._backend(x, x.dtype, choose_experts(torch.randn(tokens, 4), k), "auto") == expected
+        experts, x = MLPExperts(16, 24, E), torch.randn(tokens, 16).to(kind)
+        assert experts._backend(x, x.dtype, choose_experts(torch.randn(tokens, E), k), "auto") == expected
     odd = MLPExperts(7, 24, 4)
     x = torch.randn(9, 7)
     assert odd._backend(x, x.dtype, choose_experts(torch.randn(9, 4), 2), "auto") == "sorted"

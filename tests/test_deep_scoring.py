@@ -73,6 +73,8 @@ def test_rules_that_make_no_sense_are_refused():
         ({"kind": "argmax"}, "unknown"),
         ({"normalise": True}, "as they are"),
         ({"scale": 0.0}, "positive"),
+        ({"scale": math.inf}, "finite"),
+        ({"groups": 2.0}, "groups must be a whole number"),
         ({"groups": 2, "top_groups": 3}, "between 1 and 2"),
         ({"group_by": "mean"}, "top2 or max"),
     ):

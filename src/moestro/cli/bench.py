@@ -50,6 +50,11 @@ from .errors import one_line_errors
 )
 @click.option("--quick", is_flag=True, help="`deep`: eight small cases, a few seconds.")
 @click.option(
+    "--out",
+    type=click.Path(dir_okay=False),
+    help="`deep`: a file that takes each case as it is measured; a run that was stopped goes on from it.",
+)
+@click.option(
     "--seeds", type=click.IntRange(1), help="Fits of each data set: 20 in `search`, 5 in `simulated`."
 )
 @click.option("--memory-limit", metavar="SIZE", default="2GB", show_default=True, help="Of a fit of `scale`.")
@@ -69,6 +74,7 @@ def bench(
     memory_limit: str,
     record: bool,
     quick: bool,
+    out: str | None,
 ) -> None:
     """Measure this machine: WHAT is one of these, or all (but instructions, scale, search, simulated, deep).
 
@@ -133,7 +139,7 @@ def bench(
         if what == "deep":
             from ..bench import deep
 
-            click.echo(deep.report(quick, only))
+            click.echo(deep.report(quick, only, out))
         if what in ("start-up", "all"):
             click.echo(startup.report())
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..errors import DataError
 from .precision import wide
+from .routers.base import check_positive
 from .scoring import SCORES, Scoring, preference, scoring_of, weights_of
 
 __all__ = ["SCORES", "Assignment", "check_top_k", "choose_experts", "choose_tokens", "limit"]
@@ -101,7 +102,7 @@ def choose_experts(
     with torch.no_grad():
         expert = preference(rule, logits, probabilities, select, bias).topk(top_k, dim=1).indices
     weight = weights_of(rule, logits, probabilities, expert)
-    token = torch.arange(len(logits), device=logits.device)[:, None].expand_as(expert).reshape(-1)
+    token = torch.arange(logits.shape[0], device=logits.device)[:, None].expand_as(expert).reshape(-1)
     expert, weight = expert.reshape(-1), weight.reshape(-1)
     if mask is None:
         return Assignment(token, expert, weight, probabilities, top_k)
@@ -147,11 +148,10 @@ def limit(assignment: Assignment, factor: float, drop: str = "position") -> Assi
     k = assignment.per_token
     if k is None:
         raise DataError("experts that choose their tokens have a capacity of their own")
-    if not factor > 0:
-        raise DataError(f"capacity must be positive, got {factor!r}")
+    check_positive("capacity", factor)
     if drop not in ("position", "weight"):
         raise DataError(f"drop={drop!r} is unknown: choose position or weight")
-    m, E = len(assignment.expert), assignment.probabilities.shape[1]
+    m, E = assignment.expert.shape[0], assignment.probabilities.shape[1]
     t = m // k
     capacity = math.ceil(factor * m / E)
     counted = assignment.counted().bool()

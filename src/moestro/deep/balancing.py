@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import DataError
 from .assignment import Assignment
+from .routers.base import check_positive
 
 
 class LoadBalancer(nn.Module):
@@ -35,9 +36,7 @@ class LoadBalancer(nn.Module):
 
     def __init__(self, n_experts: int, rate: float):
         super().__init__()
-        if not rate > 0:
-            raise DataError(f"balance_rate must be positive, got {rate!r}")
-        self.rate = rate
+        self.rate = check_positive("balance_rate", rate)
         self.register_buffer("bias", torch.zeros(n_experts, dtype=torch.float32))
         self.register_buffer("load", torch.zeros(n_experts, dtype=torch.float32), persistent=False)
 

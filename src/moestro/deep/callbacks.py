@@ -11,7 +11,8 @@ from torch import nn
 
 from ..errors import DataError
 from .balancing import LoadBalancer, step_balance
-from .model import sparse_layers
+from .model import check_layer_top_k, sparse_layers
+from .routers.base import check_size
 from .stats import COLUMNS, RoutingStats
 
 Schedule = Callable[[int], int]
@@ -29,9 +30,7 @@ class Watcher:
     """
 
     def __init__(self, every: int, schedule: Schedule | None):
-        if every < 1:
-            raise DataError(f"every must be at least 1, got {every!r}")
-        self.every, self.schedule = every, schedule
+        self.every, self.schedule = check_size("every", every), schedule
         self.stats: RoutingStats | None = None
         self._balanced = False
         self._layers: list[Any] = []
@@ -46,8 +45,9 @@ class Watcher:
     def before(self, step: int) -> None:
         """Set the number of experts of the step (from 0)."""
         if self.schedule is not None:
+            k = self.schedule(step)
             for layer in self._layers:
-                layer.top_k = self.schedule(step)
+                layer.top_k = check_layer_top_k(k, layer)
 
     def after(self, model: nn.Module, step: int) -> dict[str, float]:
         """Move the biases of a model that has them; every so many steps, what was seen since the last line,

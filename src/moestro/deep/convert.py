@@ -21,6 +21,7 @@ from .assignment import choose_experts
 from .experts import MLPExperts
 from .fused import ACTIVATIONS
 from .layer import SparseMoE
+from .routers.base import check_positive, check_size
 
 
 class Network(NamedTuple):
@@ -69,9 +70,9 @@ def upcycle(
     for name in ("expert", "hidden", "expert_options"):
         if name in options:
             raise DataError(f"the experts are copies of the network: leave {name} out")
-    if not noise >= 0:
-        raise DataError(f"noise must be at least 0, got {noise!r}")
-    experts = read_experts([mlp] * n_experts)
+    if noise != 0:
+        check_positive("noise, where it is not 0,", noise)
+    experts = read_experts([mlp] * check_size("n_experts", n_experts))
     layer = SparseMoE(experts.d_model, n_experts, top_k, expert=experts, **options)
     with torch.no_grad():
         for weight in (experts.w1, experts.w2) if noise else ():

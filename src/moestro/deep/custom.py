@@ -33,16 +33,21 @@ class CustomExperts(nn.Module):
             raise DataError(
                 "experts that choose their tokens need MLPExperts: their tokens have no k experts"
             )
-        weights, indices = assignment.weight.view(len(x), k), assignment.expert.view(len(x), k)
+        weights, indices = assignment.weight.view(-1, k), assignment.expert.view(-1, k)
         out = self.module(x, weights.to(x.dtype), indices)
-        if not isinstance(out, Tensor) or out.shape != x.shape:
-            shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
-            raise DataError(f"experts must give a tensor of shape {tuple(x.shape)}, these gave {shape}")
-        return out.to(x.dtype)
+        return check_output(out, x, "a module of experts")
 
     def reset_parameters(self) -> None:
         """Draw anew what knows how to."""
         reset_all(self.module)
+
+
+def check_output(out: object, x: Tensor, who: str) -> Tensor:
+    """The output in the type of x, where it has its shape."""
+    if not isinstance(out, Tensor) or out.shape != x.shape:
+        shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise DataError(f"{who} must give a tensor of shape {tuple(x.shape)}, got {shape}")
+    return out.to(x.dtype)
 
 
 def reset_all(module: nn.Module) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from ..errors import DataError
@@ -16,7 +17,8 @@ from .fused import ACTIVATIONS, ChosenExperts, Operands, activate
 from .precision import autocast_type, full_precision
 from .routers.base import check_size
 
-FEW = 256  # pairs an expert: on a CPU the grouped product is the faster one below (docs/deep.md)
+FEW = 1024  # bytes an expert, one number a pair (256 pairs in float32, 512 in bfloat16), and
+IDLE = 16  # experts a pair: on a CPU the grouped product is the faster one between (docs/deep.md)
 BACKENDS = ("auto", "dense", "sorted", "grouped_mm")
 Weights = tuple[Tensor, Tensor | None, Tensor, Tensor | None]
 
@@ -94,12 +96,27 @@ class MLPExperts(nn.Module):
                 "grouped_mm needs float32, bfloat16 or float16 (in torch.compile bfloat16 alone), widths "
                 "that are multiples of 8 and torch >= 2.10: use backend='sorted'"
             )
+        if backend == "sorted" and _transformed():
+            raise DataError(
+                "torch.func and forward mode go through backend='dense', which 'auto' takes there"
+            )
         if backend != "auto":
             return backend
         if _transformed():
             return "dense"  # torch.func differentiates operations of its own alone
-        few = 1 < len(assignment.expert) < FEW * self.n_experts
-        return "grouped_mm" if groups and (x.is_cuda or few) else "sorted"
+        grouped = groups and (x.is_cuda or self._suits(assignment.expert.shape[0], kind.itemsize))
+        return "grouped_mm" if grouped else "sorted"
+
+    def _suits(self, pairs: int, itemsize: int) -> bool:
+        """Whether a CPU is faster with the grouped product.
+
+        It calls fewer operations for each expert that has pairs, but walks through all experts, with pairs or
+        without, and goes over every pair a few times more, in memory instead of in the cache: half as long
+        where numbers have half the bytes.
+        """
+        if torch.compiler.is_exporting():
+            return False  # the graph is for any number of tokens
+        return pairs > max(1.0, self.n_experts / IDLE) and pairs * itemsize <= FEW * self.n_experts
 
     def act(self, h: Tensor) -> Tensor:
         """Activation of the first layer's output (..., inner)."""
@@ -118,8 +135,10 @@ class MLPExperts(nn.Module):
 
 
 def _transformed() -> bool:
-    """Whether a transform of torch.func is at work."""
-    return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
+    """Whether a transform of torch.func, or a derivative in forward mode, is at work."""
+    if torch.compiler.is_compiling():
+        return False
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 def can_group(experts: MLPExperts, kind: torch.dtype) -> bool:
@@ -136,8 +155,8 @@ def dense(experts: MLPExperts, x: Tensor, assignment: Assignment, weights: Weigh
     E, inner, d = w1.shape
     gates = assignment.gates().to(x.dtype)
     h = F.linear(x, w1.reshape(E * inner, d), None if b1 is None else b1.reshape(-1))
-    h = experts.act(h.view(len(x), E, inner)) * gates[:, :, None]
-    out = h.reshape(len(x), E * experts.hidden) @ w2.transpose(1, 2).reshape(E * experts.hidden, d)
+    h = experts.act(h.view(x.shape[0], E, inner)) * gates[:, :, None]
+    out = h.reshape(x.shape[0], E * experts.hidden) @ w2.transpose(1, 2).reshape(E * experts.hidden, d)
     return out if b2 is None else out + gates @ b2
 
 
@@ -174,10 +193,10 @@ def combine(y: Tensor, x: Tensor, order: Tensor, assignment: Assignment) -> Tens
     if assignment.per_token is None:
         return torch.zeros_like(x).index_add(0, assignment.token[order], weighted)
     inverse = torch.empty_like(order)
-    inverse[order] = torch.arange(len(order), device=order.device)
+    inverse[order] = torch.arange(order.shape[0], device=order.device)
     back = weighted.index_select(0, inverse)
     k = assignment.per_token
-    return back if k == 1 else back.view(len(x), k, x.shape[1]).sum(dim=1)
+    return back if k == 1 else back.view(x.shape[0], k, x.shape[1]).sum(dim=1)
 
 
 COMPUTE: dict[str, Callable[[MLPExperts, Tensor, Assignment, Weights], Tensor]] = {

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ..errors import DataError
 from .precision import full_precision, wide
-from .routers import LinearRouter, Router, make_router
+from .routers import HyperRouter, LinearRouter, Router, make_router
 
 NOTE = "moestro_router"  # of a model's config: what its routers were swapped for
 ENDS = ("Router", "Gate", "Gating")  # of the names of router classes
@@ -38,7 +38,8 @@ def swap_routers(model: nn.Module, router: str = "hyper", **options: Any) -> lis
         OLMoE, DeepSeek-V2 and V3, GPT-OSS, GraniteMoe, Ernie 4.5, PhiMoE, MiniMax-M2, Jamba, LFM2, ...
     router : str
         One of `moestro.deep.ROUTERS` that reads no token ids. "linear" without options begins with the
-        model's own weights, so that nothing changes.
+        weights of what it replaces, so that nothing changes: the model's own, and those of a linear router or
+        a HyperRouter that was put there before.
     **options
         Of the router.
 
@@ -55,17 +56,19 @@ def swap_routers(model: nn.Module, router: str = "hyper", **options: Any) -> lis
     found = find_routers(model)
     for name, old in found.items():
         _check_scoring(name, old)
+    note = options
     for old in found.values():
         width, experts, weight, bias = _map_of(old)
         own = router == "linear" and not options and weight is not None
         made: Router = make_router(router, width, experts, **({"bias": bias is not None} if own else options))
         if own and weight is not None:
             _copy(made, weight, bias)
-        known = weight if weight is not None else _tensor_of(old, next(model.parameters()))
+            note = {"bias": bias is not None}
+        known = _tensor_of(old, next(model.parameters())) if is_swapped(old) or weight is None else weight
         _put(old, made.to(known.device, known.dtype))
     config = getattr(model, "config", None)
     if config is not None:
-        setattr(config, NOTE, {"router": router, "options": options})
+        setattr(config, NOTE, {"router": router, "options": note})
     return list(found)
 
 
@@ -134,10 +137,15 @@ def _own_map(module: nn.Module) -> nn.Module | None:
 
 
 def _map_of(module: nn.Module) -> tuple[int, int, Tensor | None, Tensor | None]:
-    """Width, number of experts, and the model's own W and b while it has them."""
+    """Width, number of experts, and W and b where the router is linear."""
     if is_swapped(module):
         router: Any = module.router
-        return router.d_model, router.n_experts, None, None
+        W, b = None, None
+        if isinstance(router, HyperRouter):
+            W, b = router.weights()
+        elif isinstance(router, LinearRouter):
+            W, b = router.weight, router.bias
+        return router.d_model, router.n_experts, W, b
     holder: Any = _own_map(module)
     experts, width = holder.weight.shape
     return width, experts, holder.weight, getattr(holder, "bias", None)
@@ -179,7 +187,7 @@ def _subclass(cls: type[nn.Module], biased: bool) -> type[nn.Module]:
 
         def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Any:
             router: Any = self.router
-            logits = router(hidden_states.reshape(-1, router.d_model))
+            logits = router(hidden_states)
             with full_precision(logits):
                 return super().forward(logits, *args, **kwargs)
 
@@ -234,7 +242,7 @@ def _copy(router: Any, weight: Tensor, bias: Tensor | None) -> None:
 def _check_scoring(name: str, old: nn.Module) -> None:
     """Refuse a class that does something else before or beside its product, by an example."""
     width, experts, weight, bias = _map_of(old)
-    if weight is None or weight.is_meta:
+    if is_swapped(old) or weight is None or weight.is_meta:
         return
     if getattr(old, "input_jitter_noise", 0):
         raise DataError(
@@ -252,11 +260,16 @@ def _check_scoring(name: str, old: nn.Module) -> None:
     x = torch.randn(5, width, generator=generator).to(weight.device)
     names = list(inspect.signature(plain.forward).parameters)[1:]
     further = [torch.zeros(experts, device=weight.device) for _ in names]  # a bias an expert
-    try:
-        pairs = list(zip(plain(x, *further), swapped(x.clone(), *further), strict=True))
-        same = len(pairs) == 3 and all(torch.allclose(wide(a), wide(b), atol=1e-5) for a, b in pairs)
-    except (TypeError, RuntimeError, AttributeError) as error:
-        raise DataError(f"the scoring of {type(old).__name__} ({name}) cannot be kept: {error}") from error
+    same, reason = False, None
+    for given in (x, x[None]):  # tokens, or sequences of them
+        try:
+            pairs = list(zip(plain(given, *further), swapped(given.clone(), *further), strict=True))
+            same = len(pairs) == 3 and all(torch.allclose(wide(a), wide(b), atol=1e-5) for a, b in pairs)
+            break
+        except (TypeError, RuntimeError, AttributeError, ValueError, LookupError) as error:
+            reason = reason or error
+    else:
+        raise DataError(f"the scoring of {type(old).__name__} ({name}) cannot be kept: {reason}") from reason
     if not same:
         raise DataError(
             f"{type(old).__name__} ({name}) is more than a linear map and a scoring: "

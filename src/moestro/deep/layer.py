@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from ..errors import DataError
 from .assignment import Assignment, check_top_k, choose_experts, choose_tokens, limit
 from .balancing import LoadBalancer
-from .custom import CustomExperts, reset_all
+from .custom import CustomExperts, check_output, reset_all
 from .experts import BACKENDS, MLPExperts
 from .losses import balance_loss, z_loss
 from .precision import autocast_type
 from .routers import Router, make_router
-from .routers.base import check_size
+from .routers.base import check_positive, check_size
 from .scoring import Scoring, scoring_of
 
 
@@ -121,8 +121,8 @@ class SparseMoE(nn.Module):
                 "experts that choose their tokens weigh by softmax over all and are even by themselves: "
                 f"leave {beside[0]} out"
             )
-        if capacity is not None and not capacity > 0:
-            raise DataError(f"capacity must be positive, got {capacity!r}")
+        if capacity is not None:
+            check_positive("capacity", capacity)
         self.score = self.router.score if score is None else score
         self.scoring = scoring_of(self.score)
         self.scoring.check(n_experts, self.top_k)
@@ -210,7 +210,7 @@ class SparseMoE(nn.Module):
             self.balancer.observe(assignment)
         out = self.experts(tokens, assignment, self.backend)
         if self.shared is not None:
-            every = self.shared(tokens).to(out.dtype)
+            every = check_output(self.shared(tokens), tokens, "the shared expert")
             out = out + (every if kept is None else every.masked_fill(~kept[:, None], 0.0))
         losses: dict[str, Tensor] = {}
         if self.training:
@@ -235,6 +235,9 @@ class SparseMoE(nn.Module):
         return {**self.__dict__, "info_": None}  # of a graph, which is neither copied nor kept
 
     def _check(self, x: Tensor, mask: Tensor | None, ids: Tensor | None) -> None:
+        for name, given in (("x", x), ("mask", mask), ("ids", ids)):
+            if given is not None and not isinstance(given, Tensor):
+                raise DataError(f"{name} must be a tensor, got {type(given).__name__}")
         weight = next(self.experts.parameters(), x)
         if not x.is_floating_point() or (x.dtype != weight.dtype and autocast_type(x) is None):
             raise DataError(f"x is {x.dtype}, the experts are {weight.dtype}: convert one of them")

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..errors import DataError
 from .assignment import Assignment
 from .precision import wide
+from .routers.base import check_size
 
 TINY = 1e-6  # below any mean number of tokens of a rank: with none at all losses are zero
 
@@ -85,7 +86,7 @@ def sequence_balance_loss(
     t, E = logits.shape
     if assignment.per_token is None:
         raise DataError("a loss within sequences needs every token to choose the same number of experts")
-    if sequences < 1 or t % sequences:
+    if t % check_size("sequences", sequences):
         raise DataError(f"{t} tokens cannot be cut into {sequences} sequences of equal length")
     kept = torch.ones(t, dtype=torch.bool, device=logits.device) if mask is None else mask
     score = wide(logits).sigmoid()
@@ -112,7 +113,7 @@ def masked_mean(values: Tensor, mask: Tensor | None, over_ranks: bool = False) -
 def _tokens(values: Tensor, mask: Tensor | None, over_ranks: bool = False) -> Tensor:
     """Tokens that are not padding, or their mean number over ranks."""
     if mask is None:
-        count = torch.full((), len(values), dtype=values.dtype, device=values.device)
+        count = torch.full((), values.shape[0], dtype=values.dtype, device=values.device)
     else:
         count = mask.sum().to(values.dtype)
     return _mean_of_ranks(count) if over_ranks else count

@@ -23,6 +23,11 @@ def sparse_layers(model: nn.Module) -> dict[str, nn.Module]:
     return found or find_routers(model)
 
 
+def check_layer_top_k(k: int, layer: Any) -> int:
+    """k as a whole number, where a sparse layer or a Hugging Face model's router has as many experts."""
+    return check_top_k(k, layer.n_experts if isinstance(layer, SparseMoE) else layer.num_experts)
+
+
 def sum_losses(model: nn.Module, **weights: float) -> Tensor:
     """sum over layers and names of weight * loss, of the last call of every layer with returns="output".
 
@@ -66,7 +71,7 @@ def set_top_k(model: nn.Module, k: int) -> Iterator[None]:
     layers: list[Any] = list(sparse_layers(model).values())
     before = [layer.top_k for layer in layers]
     for layer in layers:
-        check_top_k(k, layer.n_experts if isinstance(layer, SparseMoE) else layer.num_experts)
+        check_layer_top_k(k, layer)
     try:
         for layer in layers:
             layer.top_k = k

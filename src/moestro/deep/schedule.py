@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 from ..errors import DataError
+from .routers.base import check_size
 
 MODES = (
     "constant",
@@ -40,8 +41,10 @@ class TopKSchedule:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise DataError(f"mode={self.mode!r} is unknown: choose one of {', '.join(MODES)}")
-        if not 1 <= self.low <= self.high or self.steps < 1:
-            raise DataError("a schedule needs 1 <= low <= high and at least 1 step")
+        for name in ("low", "high", "steps"):
+            check_size(name, getattr(self, name))
+        if self.low > self.high:
+            raise DataError("a schedule needs low <= high")
 
     def __call__(self, step: int) -> int:
         """k at a step; steps outside of the schedule take its ends."""

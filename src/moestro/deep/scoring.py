@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
+from .routers.base import check_positive, check_size
 
 KINDS = ("topk_softmax", "softmax_topk", "sigmoid")
 SCORES = ("topk_softmax", "softmax_topk_renorm", "softmax_topk", "sigmoid")
@@ -51,8 +52,9 @@ class Scoring:
             raise DataError(f"score={self.kind!r} is unknown: choose one of {', '.join(KINDS)}")
         if self.normalise and self.kind == "topk_softmax":
             raise DataError("topk_softmax weights sum to 1 as they are: leave normalise out")
-        if not self.scale > 0:
-            raise DataError(f"scale must be positive, got {self.scale!r}")
+        check_positive("scale", self.scale)
+        for name in ("groups", "top_groups"):
+            check_size(name, getattr(self, name))
         if not 1 <= self.top_groups <= self.groups:
             raise DataError(
                 f"top_groups must lie between 1 and {self.groups} groups, got {self.top_groups!r}"

@@ -61,18 +61,22 @@ def _sentences(corpus: str, rows: Sequence[dict[str, Any]], names: list[str]) ->
         return list(claims_table(claims, rows).rows())
 
     def told(found: list[dict[str, Any]]) -> str:
-        return " and ".join(f"{r['difference']:+.3f} [{r['low']:.3f}, {r['high']:.3f}]" for r in found)
+        return " and ".join(
+            f"{r['difference']:+.3f}" + (f" [{r['low']:.3f}, {r['high']:.3f}]" if r["pairs"] > 1 else "")
+            for r in found
+        )
 
     matched, released = against("SMoE-Dropout, matched"), against("SMoE-Dropout")
     if matched:
         answers = " and ".join(
             f"{SAID[r['answer']]} at k = {k}" for k, r in zip((1, 2), matched, strict=True)
         )
+        pairs = matched[0]["pairs"]
+        of = f"mean and 95 % interval over {pairs} paired seeds" if pairs > 1 else "of one seed"
         yield (
             f"On the {corpus}, with one and two experts, HyperRouter differs by {told(matched)} bits per "
-            "character from a frozen random router whose logits have the same spread at the start (mean and "
-            f"95 % interval over {matched[0]['pairs']} paired seeds): that it needs fewer, the two primary "
-            f"claims, {answers}."
+            f"character from a frozen random router whose logits have the same spread at the start ({of}): "
+            f"that it needs fewer, the two primary claims, {answers}."
         )
     if released:
         yield (

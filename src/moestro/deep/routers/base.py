@@ -3,8 +3,9 @@ elsewhere."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from numbers import Integral
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor, nn
@@ -69,12 +70,19 @@ def check_size(name: str, value: object) -> int:
     return int(value)
 
 
+def check_positive(name: str, value: object) -> float:
+    """A finite number above 0, Python's or NumPy's."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
+        raise DataError(f"{name} must be positive and finite, got {value!r}")
+    return float(value)
+
+
 def check_init(init: str, logit_std: float | None) -> None:
     """Refuse an unknown initialisation, and two that contradict each other."""
     if init not in INITS:
         raise DataError(f"init={init!r} is unknown: choose one of {', '.join(INITS)}")
-    if logit_std is not None and not logit_std > 0:
-        raise DataError(f"logit_std must be positive, got {logit_std!r}")
+    if logit_std is not None:
+        check_positive("logit_std", logit_std)
     if logit_std is not None and init == "unit_logit":
         raise DataError("init='unit_logit' is logit_std=1: give one of them")
 

@@ -111,7 +111,7 @@ def read_rows(
     if one.z is not None:
         z_scaling = fit_scaling(one.z, design.gate_names, one.row_weights, gate_scaling)
     if gate_scaling == "none" and one.z is not None:
-        _refuse_large(one.z, design.gate_names)
+        refuse_large(np.abs(one.z).max(axis=0, initial=0.0), design.gate_names)
     center, scale = 0.0, 1.0
     if family.scales_response:
         own, weights = _less_offset(plain), plain.row_weights
@@ -150,9 +150,10 @@ def check_units(response: str, scale: float, names: tuple[str, ...], x: Scaling)
         )
 
 
-def _refuse_large(z: np.ndarray, names: tuple[str, ...]) -> None:
-    """Columns that no gate may scale, whose squares are no doubles."""
-    large = np.flatnonzero(np.abs(z).max(axis=0, initial=0.0) > LARGEST)
+def refuse_large(reach: np.ndarray, names: tuple[str, ...]) -> None:
+    """Refuse columns that no gate may scale, whose squares are no doubles; `reach` (d,) is their largest
+    size."""
+    large = np.flatnonzero(reach > LARGEST)
     if len(large):
         raise DataError(
             f"the gate reads column '{names[large[0]]}' in its own units, in which it is too large for "

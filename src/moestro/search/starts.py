@@ -28,7 +28,8 @@ def kmeans(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray
         nearest = np.minimum(nearest, distance(centers[-1]))
         d = nearest * w
         total = d.sum()
-        pick = rng.choice(len(points), p=d / total) if total > 0 else rng.integers(len(points))
+        told = 0 < total < np.inf  # squares of columns that a gate does not centre may be no doubles
+        pick = rng.choice(len(points), p=d / total) if told else rng.integers(len(points))
         centers = np.vstack([centers, points[pick]])
     label = np.zeros(len(points), dtype=int)
     for _ in range(5):

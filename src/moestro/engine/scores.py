@@ -194,8 +194,8 @@ class GateSums:
             self.bent += bent
 
     def matrices(self) -> tuple[np.ndarray, ...]:
-        """sum w ([a=b] pi_a - pi_a pi_b) f_a f_b' and the same of r, (G, G), G entries of the gate's vector, and
-        sum w ([a=e] - r_a) f_a (r_e S_e)', (G, E), E entries of the experts."""
+        """sum w ([a=b] pi_a - pi_a pi_b) f_a f_b' and the same of r, (G, G), and
+        sum w ([a=e] - r_a) f_a (r_e S_e)', (G, E), G entries of the gate's vector, E of the experts."""
         size = self.model.gate_size
         if not self._places:
             return np.zeros((size, size)), np.zeros((size, size)), np.zeros((size, self.model.size - size))

@@ -190,11 +190,12 @@ def merge_groups(
     Two groups are equal that have the same rows (n, c), whatever their order.
     """
     sorted_within = _within(columns, groups)
-    content = np.ascontiguousarray(columns[sorted_within]) + 0.0  # no negative zeros
+    content = (np.ascontiguousarray(columns[sorted_within]) + 0.0).tobytes()  # no negative zeros
+    ends = (groups.offsets * (len(content) // len(columns))).tolist()
     weights = np.ones(groups.count) if w is None else w
     found: dict[bytes, list[int]] = {}
-    for g in np.flatnonzero(weights > 0):
-        found.setdefault(content[groups.offsets[g] : groups.offsets[g + 1]].tobytes(), []).append(int(g))
+    for g in np.flatnonzero(weights > 0).tolist():
+        found.setdefault(content[ends[g] : ends[g + 1]], []).append(g)
     equal = [found[key] for key in sorted(found, key=lambda key: (len(key), key))]
     rows, kept = groups.take(np.array([same[0] for same in equal], dtype=np.int64))
     kept = replace(kept, given=Groups.of_sizes(groups.sizes[weights > 0]))

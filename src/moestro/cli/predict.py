@@ -231,19 +231,19 @@ def _matrices(model: Any, frame: Any) -> tuple[Any, Any]:
 def _weights(model: Any, at: tuple[Any, Any], frame: Any, groups: str, seen: Any) -> np.ndarray:
     """log of the experts' weights (n, k), given what was seen of the groups, None if nothing was."""
     from ..design import FormulaDesign
-    from ..design.groups import group_ids
+    from ..design.groups import beside_rows
     from ..fitted.groups import log_weights_after
 
     if seen is None:
-        return log_weights_after(model, *at, group_ids(groups, frame))
+        return log_weights_after(model, *at, beside_rows(groups, frame))
     if not isinstance(model.design, FormulaDesign):
         raise DataError(
             "--history needs a model that was fitted by a formula, which says what the response is"
         )
     past_x, past_z = _matrices(model, seen)
     past_x, past_y = with_response(model, past_x, seen)
-    past = (past_x, past_z, past_y, group_ids(groups, seen))
-    return log_weights_after(model, *at, group_ids(groups, frame), past)
+    past = (past_x, past_z, past_y, beside_rows(groups, seen))
+    return log_weights_after(model, *at, beside_rows(groups, frame), past)
 
 
 def _csv(table: dict[str, Any]) -> str:

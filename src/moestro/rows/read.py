@@ -94,7 +94,7 @@ def read_rows(
     """
     x, known = split_known(x, design.known)
     if known is not None and not family.takes_offset:
-        raise DataError(f"{family.name} experts take no offset: it belongs to one linear predictor")
+        raise DataError(f"{family.name} experts take no offset: leave it out")
     if trials is not None and not (family.takes_trials or family.takes_bounds):
         raise DataError(
             f"{family.name} experts take no trials: for successes and trials use family='binomial'"

@@ -35,7 +35,7 @@ class Given:
     partial : object
         Which experts rows are known to have.
     levels : sequence or None
-        In which order the classes of an ordinal response stand.
+        In which order the classes of a response stand: from the lowest to the highest, or the reference last.
     gate_at : {"constant", "first", "mean"}
         Where the gate reads a group.
     """
@@ -85,7 +85,9 @@ def read_formula(
         check_form(name, family)
         if family is not None and family.takes_bounds:
             raw = ends_of(numeric_response(raw, name, open_ends=True), family.lowest, name)
-    known = ordered_classes(raw, given.levels, name, stated_order(data, name)) if ordered else ()
+    stated = stated_order(data, name) if ordered else None
+    told = ordered or (classes and given.levels is not None)
+    known = ordered_classes(raw, given.levels, name, stated) if told else ()
     y, labels = encode_classes(raw, known, name) if classes else (numeric_response(raw, name, holes), ())
     check_repeated(len(labels), len(y), name)
     y, trials = split_trials(y)

@@ -181,6 +181,20 @@ def group_weights(w: np.ndarray, groups: Groups, labels: Sequence) -> np.ndarray
     return own
 
 
+def group_labels(labels: np.ndarray, groups: Groups, names: Sequence) -> np.ndarray:
+    """The expert (G,) that each group is known to have, -1 where none of its rows (n,) says: rows of a group
+    share their expert, so one that knows it speaks for all."""
+    most = np.maximum.reduceat(labels, groups.first)
+    other = (labels >= 0) & (labels != groups.expand(most))
+    if other.any():
+        g = int(np.searchsorted(groups.offsets, np.argmax(other), side="right")) - 1
+        raise DataError(
+            f"partial names experts {labels[other][0] + 1} and {most[g] + 1} in the group {names[g]!r}, "
+            "whose rows share their expert"
+        )
+    return most
+
+
 def merge_groups(
     columns: np.ndarray, groups: Groups, w: np.ndarray | None
 ) -> tuple[np.ndarray, Groups, np.ndarray | None]:

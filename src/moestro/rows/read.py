@@ -8,7 +8,7 @@ import numpy as np
 
 from ..design import Design, Scaling, Units, fit_scaling, split_known, with_second
 from ..errors import DataError, quiet
-from .groups import Groups, check_constant, encode_groups, gate_of_groups, group_weights, sort_groups
+from .groups import Groups, encode_groups, gate_of_groups, group_labels, group_weights, sort_groups
 from .order import MERGE_LIMIT
 from .rows import Rows
 
@@ -173,7 +173,6 @@ def _grouped(design: Design, given: Given, ids: Any, gate_at: str) -> Rows:
     if gate_at != "constant":
         z = groups.expand(gate)
     if labels is not None:
-        check_constant(labels[:, None].astype(float), groups, ("partial",), names)
-        labels = labels[groups.first]
+        labels = group_labels(labels, groups, names)
     w = None if w is None else group_weights(w, groups, names)
     return Given(x, z, y, w, known, labels).rows(groups)

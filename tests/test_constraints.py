@@ -351,7 +351,7 @@ def test_classes():
     assert both.n_parameters_ == 1 + 4 + 2
 
 
-def test_the_reference_class_is_the_last_that_levels_names():
+def test_the_reference_class_is_the_last_that_levels_names(tmp_path):
     d = data()
     d["c"] = np.array(["a", "b", "c"])[np.random.default_rng(0).integers(0, 3, N)]
     how = {"n_experts": 1}
@@ -366,6 +366,15 @@ def test_the_reference_class_is_the_last_that_levels_names():
     held = MoEClassifier.from_formula("c ~ x", d, n_experts=1, fixed={"c:x": 0.0}, levels=["c", "a", "b"])
     proba = held.predict_proba({"x": np.array([-2.0, 2.0])})
     assert proba[0, 0] / proba[0, 2] == pytest.approx(proba[1, 0] / proba[1, 2])
+    (tmp_path / "c.csv").write_text(
+        "c,x\n" + "\n".join(f"{c},{x}" for c, x in zip(d["c"], d["x"], strict=True)) + "\n"
+    )
+    words = ["fit", str(tmp_path / "c.csv"), "-f", "c ~ x", "--family", "multinomial", "-k", "1"]
+    done = CliRunner().invoke(main, [*words, "--levels", "c,a,b", "--out", str(tmp_path / "c.json")])
+    assert done.exit_code == 0, done.output
+    again = load_model(tmp_path / "c.json")
+    assert again.levels == ["c", "a", "b"]
+    assert (again.predict(d) == usual.predict(d)).all()
     number = MoEClassifier(1, formula="n ~ x", levels=["2", "0", "1"]).fit(d | {"n": d["id"] % 3})
     assert number.classes_.tolist() == [2, 0, 1]
     arrays = MoEClassifier(1, levels=["c", "a", "b"])

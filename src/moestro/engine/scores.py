@@ -116,13 +116,18 @@ class ScoresEngine:
         model, within = self.model, self._within(theta)
         log_pi = self._score(piece, theta)
         r = None if responsibilities is None else np.ascontiguousarray(responsibilities[piece.units])
-        core = piece.core.evaluate(within, order, r)
-        if core.gradient is None:
-            return core
-        scores = None
-        if r is None:
-            of_units = piece.core.rowwise(within, scores=order == Order.CURVATURE)
+        scores, both = None, order == Order.CURVATURE
+        if r is not None or order == Order.VALUE:
+            core = piece.core.evaluate(within, order, r)
+        else:
+            if isinstance(piece.core, TermsEngine):
+                core, of_units = piece.core.evaluate_rows(within, order, both)
+            else:
+                core = piece.core.evaluate(within, order)
+                of_units = piece.core.rowwise(within, scores=both)
             r, scores = of_units.responsibilities, of_units.scores
+        if core.gradient is None or r is None:
+            return core
         gate, start = GateSums(model, theta, order, piece.rows.w is not None), 0
         for block in piece.rows.blocks(BLOCK):
             rows = slice(start, start + len(block.x))

@@ -63,7 +63,7 @@ class Reader:
                 y = ends_of(y, family.lowest)
             y, trials = split_trials(y)
             if known is not None and not family.takes_offset:
-                raise DataError(f"{family.name} experts take no offset: it belongs to one linear predictor")
+                raise DataError(f"{family.name} experts take no offset: leave it out")
             if trials is not None and not (family.takes_trials or family.takes_bounds):
                 raise DataError(f"{family.name} experts take no trials: use family='binomial'")
             known = with_second(known, y, trials, family)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..design import Design, Scaling, Units, fit_scaling, split_known, with_second
 from ..errors import DataError, quiet
-from .groups import Groups, check_constant, encode_groups, gate_of_groups, group_weights, sort_groups
+from .groups import Groups, encode_groups, gate_of_groups, group_labels, group_weights, sort_groups
 from .order import MERGE_LIMIT
 from .rows import Rows
 
@@ -94,7 +94,7 @@ def read_rows(
     """
     x, known = split_known(x, design.known)
     if known is not None and not family.takes_offset:
-        raise DataError(f"{family.name} experts take no offset: it belongs to one linear predictor")
+        raise DataError(f"{family.name} experts take no offset: leave it out")
     if trials is not None and not (family.takes_trials or family.takes_bounds):
         raise DataError(
             f"{family.name} experts take no trials: for successes and trials use family='binomial'"
@@ -174,7 +174,6 @@ def _grouped(design: Design, given: Given, ids: Any, gate_at: str) -> Rows:
     if gate_at != "constant":
         z = groups.expand(gate)
     if labels is not None:
-        check_constant(labels[:, None].astype(float), groups, ("partial",), names)
-        labels = labels[groups.first]
+        labels = group_labels(labels, groups, names)
     w = None if w is None else group_weights(w, groups, names)
     return Given(x, z, y, w, known, labels).rows(groups)

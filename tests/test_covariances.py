@@ -238,7 +238,7 @@ class TestBootstrap:
             with pytest.raises(DataError, match=words):
                 moe.inference("bootstrap", **how)
         two = Request("bootstrap", (np.arange(4), np.arange(4) % 2))
-        with pytest.raises(DataError, match="one dimension"):
+        with pytest.raises(DataError, match="one-way clusters only"):
             codes_of(two, two_way(), 4)
 
 

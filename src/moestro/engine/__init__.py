@@ -9,17 +9,20 @@ from .elsewhere import ElsewhereEngine
 from .labelled import labelled
 from .native import ISA_VARIABLE, NativeEngine, is_compiled, supports
 from .terms import TermsEngine
+from .torch import TorchEngine
 
-ENGINES = ("auto", "native", "array")
+ENGINES = ("auto", "native", "array", "torch")
 
 
 def make_engine(model: Model, rows: Rows | RowsElsewhere, name: str = "auto", threads: int = 1) -> Engine:
     """The engine called `name`; "auto" is native where the core has the gate. The terms of a family that it
-    has not come from NumPy."""
-    if name not in ENGINES:
+    has not come from NumPy. The device of "torch" may stand in the name: "torch:cuda:0"."""
+    if name not in ENGINES and not name.startswith("torch:"):
         raise DataError(f"engine={name!r} is unknown: choose one of {', '.join(ENGINES)}")
 
     def make(model: Model, rows: Rows) -> Engine:
+        if name.startswith("torch"):
+            return TorchEngine(model, rows, name)
         if name == "array" or (name == "auto" and not is_compiled(model)):
             return ArrayEngine(model, rows)
         if is_compiled(model) and not supports(model):
@@ -41,6 +44,7 @@ __all__ = [
     "Order",
     "Rowwise",
     "TermsEngine",
+    "TorchEngine",
     "is_compiled",
     "make_engine",
     "stacked",

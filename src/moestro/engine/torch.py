@@ -1,0 +1,261 @@
+"""Sums over rows on torch's tensors, on the device of one's choice, in float64.
+
+The rows go to the device once, scaled, columns first: X (p, n) and Z (q, n), each with a one for the
+intercept. With the logits V of the gate (the last is zero) and eta of the experts, a nuisance counted as a
+logit of the constant,
+
+    V = G Z,  pi = softmax(V),  eta = B X,  L = log sum_e pi_e exp(l_e),  r_e = pi_e exp(l_e - L)
+
+the gradient is (r - pi) diag(w) Z' and (r_e s_e) diag(w) X', a product each, or one where X = Z. Logits t and
+t', of the experts e and e', have the block X diag(w W_tt') X' of the Hessian, where h is 1 for a gate's logit
+and the score s for an expert's:
+
+    W_tt' = [e = e'] r_e h_t h_t'  -  r_e h_t r_e' h_t'  +  [both of the gate] (pi_t pi_t' - [t = t'] pi_t)
+            + [both of an expert] r_e d2l_e / deta_t deta_t'
+
+All these blocks are one product, of W (pairs of logits, n) and the weighted pairs of features. So is EM's
+information: W_tt' is [t = t'] pi_t - pi_t pi_t' of the gate, r_e times the family's information of an expert.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import DataError
+from ..experts import known_as
+from ..gates import SoftmaxGate
+from ..model import Model
+from ..rows import Block, Rows
+from .base import IMPOSSIBLE, Evaluation, Order, Rowwise, base_of, log_base_sum, stacked
+from .layout import Layout, diagonal, row, triangle
+from .torch_laws import LAWS, Law, closed
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+# Bytes of a block's products: what a core's caches hold, or what a device of its own memory can spare.
+ON_CPU, ELSEWHERE = 2**23, 2**31
+FEWEST = 256  # rows of a block
+
+
+class TorchEngine:
+    """Engine over `rows` on a torch device: softmax gates; multinomial, Gaussian and Poisson experts.
+
+    The device holds a copy of the rows, 8 bytes a number. On the CPU a pass repeats its bits; its threads are
+    torch's own, ``torch.set_num_threads``.
+
+    Parameters
+    ----------
+    model : Model
+    rows : Rows
+    name : str
+        "torch" for torch's default device, "torch:cuda:0" for one by its name.
+
+    Raises
+    ------
+    DataError
+        Without torch, for a device that is not here or has no float64, for other gates and families, and for
+        groups of rows.
+    """
+
+    def __init__(self, model: Model, rows: Rows, name: str = "torch"):
+        self._law = law_of(model)
+        if rows.groups is not None:
+            raise DataError("engine='torch' has no groups of rows that share their expert: use engine='auto'")
+        self.model, self.rows, self.device = model, rows, device_of(name)
+        self._offset = log_base_sum(model, rows)
+        self._layout = Layout(model, rows.shared)
+        logits = self._layout.n_gate + self._layout.n_experts
+        numbers = triangle(logits) + triangle(model.p) + 4 * logits + model.p + model.q
+        work = ON_CPU if self.device.type == "cpu" else ELSEWHERE
+        self._parts = [self._part(block) for block in rows.blocks(max(FEWEST, work // (8 * numbers)))]
+
+    def evaluate(
+        self, theta: np.ndarray, order: Order, responsibilities: np.ndarray | None = None
+    ) -> Evaluation:
+        at, total = self._parameters(theta), None
+        for part in self._parts:
+            given = None if responsibilities is None else self._tensor(responsibilities[part.at].T)
+            sums = self._sums(part, at, order, given)
+            total = sums if total is None else [a + b for a, b in zip(total, sums, strict=True)]
+        assert total is not None
+        value, mass, *products = (a.cpu().numpy() for a in total)
+        sides, lay = 1 if self.rows.shared else 2, self._layout
+        return Evaluation(
+            float(value) + self._offset,
+            mass,
+            lay.gradient(products[:sides]) if order >= Order.GRADIENT else None,
+            lay.information(products[sides : 2 * sides]) if order >= Order.INFORMATION else None,
+            lay.curvature(products[2 * sides :]) if order >= Order.CURVATURE else None,
+        )
+
+    def evaluate_all(
+        self, thetas: np.ndarray, order: Order, responsibilities: np.ndarray | None = None, threads: int = 1
+    ) -> Evaluation:
+        given = [None] * len(thetas) if responsibilities is None else responsibilities
+        return stacked([self.evaluate(theta, order, r) for theta, r in zip(thetas, given, strict=True)])
+
+    def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
+        at, found = self._parameters(theta), []
+        for part in self._parts:
+            terms, log_pi, joint = self._terms(part, at, Order.GRADIENT if scores else Order.VALUE)
+            L = joint.logsumexp(0)
+            r = (joint - L).exp()
+            found.append([L, r])
+            if scores:
+                of_gate = (r - log_pi.exp())[: self._layout.n_gate] * part.w
+                found[-1] += [of_gate, (terms[1] * (r * part.w)[:, None]).flatten(0, 1)]
+        density, r, *of_logits = (
+            np.concatenate([a.cpu().numpy() for a in parts], axis=-1) for parts in zip(*found, strict=True)
+        )
+        return Rowwise(
+            density + self._base,
+            np.ascontiguousarray(r.T),
+            np.ascontiguousarray(np.concatenate(of_logits).T) if scores else None,
+        )
+
+    @cached_property
+    def _base(self) -> np.ndarray:
+        return base_of(self.model, self.rows)
+
+    def _tensor(self, a: np.ndarray) -> Tensor:
+        import torch
+
+        return torch.tensor(np.ascontiguousarray(a), dtype=torch.float64, device=self.device)
+
+    def _part(self, block: Block) -> Part:
+        x = self._tensor(block.x.T)
+        z = x if self.rows.shared else self._tensor(block.z.T)
+        known = None if block.known is None else self._tensor(block.known[:, 0])
+        return Part(x, z, self._tensor(block.y), self._tensor(block.w), known, block.at)
+
+    def _parameters(self, theta: np.ndarray) -> tuple[Tensor, ...]:
+        """Coefficients of the gate (k - 1, q) and of the experts (k m, p), nuisances (k, nu, 1)."""
+        m = self.model
+        experts = m.expert_coefficients(theta).reshape(-1, m.p)
+        return tuple(map(self._tensor, (m.gate_coefficients(theta), experts, m.nuisances(theta)[:, :, None])))
+
+    def _terms(self, part: Part, at: tuple[Tensor, ...], order: Order) -> tuple[Any, Tensor, Tensor]:
+        """The family's terms, log pi_e and log pi_e + l_e, (k, b)."""
+        gate, experts, nuisances = at
+        eta = (experts @ part.x).unflatten(0, (self.model.k, self.model.m))
+        terms = self._law(eta if part.known is None else eta + part.known, nuisances, part.y, order)
+        log_pi = closed(gate @ part.z).log_softmax(0)
+        return terms, log_pi, log_pi + terms[0].clamp(min=IMPOSSIBLE)
+
+    def _sums(self, part: Part, at: tuple[Tensor, ...], order: Order, given: Tensor | None) -> list[Tensor]:
+        """Value, mass and the products that gradient, information and curvature are laid out from."""
+        (_, s, information, curvature), log_pi, joint = self._terms(part, at, order)
+        w, n_gate = part.w, self._layout.n_gate
+        L = joint.logsumexp(0)
+        r = (joint - L).exp() if given is None else given
+        out = [w @ (L if given is None else (r * joint).sum(0)), r @ w]
+        if order == Order.VALUE:
+            return out
+        # Given responsibilities need not sum to one: those of a part of the rows are zero elsewhere.
+        rest = w.new_zeros(()) if given is None else 1 - r.sum(0)
+        pi, rs = log_pi[:n_gate].exp(), (r[:, None] * s).flatten(0, 1)
+        gate = r[:n_gate] + rest * pi
+        out += self._by_side(gate - pi, rs, part.z * w, part.x * w, part)
+        if order == Order.GRADIENT:
+            return out
+        of_z = _pairs(part.z * w, part.z)
+        of_x = of_z if part.x is part.z else _pairs(part.x * w, part.x)
+        W = _pairs(-pi, pi)
+        W[diagonal(n_gate)] += pi
+        out += self._by_side(W, (r[:, None] * information).flatten(0, 1), of_z, of_x, part)
+        if order == Order.INFORMATION:
+            return out
+        W = _weights(gate, rs, r, s, curvature)
+        for t in range(n_gate):
+            W[row(t)] += (1 + rest) * pi[t] * pi[: t + 1]
+        W[diagonal(n_gate)] += r[:n_gate] - pi
+        if part.x is part.z:
+            return [*out, W @ of_x.T]
+        of_both = ((part.x * w)[:, None] * part.z).flatten(0, 1)
+        across, within = self._layout.sides
+        return [*out, W[: triangle(n_gate)] @ of_z.T, W[within] @ of_x.T, W[across] @ of_both.T]
+
+    def _by_side(self, gate: Tensor, experts: Tensor, z: Tensor, x: Tensor, part: Part) -> list[Tensor]:
+        """gate z' and experts x', as one product where z is x."""
+        import torch
+
+        return [torch.cat([gate, experts]) @ x.T] if part.x is part.z else [gate @ z.T, experts @ x.T]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows on a device: x (p, b), z (q, b), which may be x, y, w and offsets (b,); `at` is their slice."""
+
+    x: Tensor
+    z: Tensor
+    y: Tensor
+    w: Tensor
+    known: Tensor | None
+    at: slice
+
+
+def _weights(gate: Tensor, rs: Tensor, r: Tensor, s: Tensor, curvature: Tensor) -> Tensor:
+    """W (pairs, b) less what only the gate's logits have: - r h r' h' and what an expert's have with its
+    own."""
+    import torch
+
+    n_gate, each = len(gate), s.shape[1]
+    rh = torch.cat([gate, rs])
+    W = _pairs(-rh, rh)
+    for t in range(n_gate, len(rh)):
+        e, j = divmod(t - n_gate, each)
+        of_t = W[row(t)]
+        of_t[t - j :] += rs[t - n_gate] * s[e, : j + 1] + r[e] * curvature[e, row(j)]
+        if e < n_gate:
+            of_t[e] += rs[t - n_gate]
+    return W
+
+
+def _pairs(a: Tensor, b: Tensor) -> Tensor:
+    """a_t b_t' of the pairs t >= t', (pairs, b) of (T, b)."""
+    import torch
+
+    out = a.new_empty((triangle(len(a)), a.shape[1]))
+    for t in range(len(a)):
+        torch.mul(b[: t + 1], a[t], out=out[row(t)])
+    return out
+
+
+def device_of(name: str) -> torch.device:
+    """The device that an engine's name speaks of, "torch" or "torch:cuda:0"; it is here and has float64."""
+    try:
+        import torch
+    except ImportError as error:
+        raise DataError("engine='torch' needs an extra: pip install 'moestro[deep]'") from error
+    told = name.partition(":")[2]
+    try:
+        device = torch.device(told) if ":" in name else torch.get_default_device()
+        held = torch.zeros(1, dtype=torch.float32, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise DataError(f"engine={name!r}: torch has no device {told or 'by default'!r} here") from error
+    if held.is_meta:
+        raise DataError(f"engine={name!r}: torch's device 'meta' holds no numbers")
+    try:
+        return held.double().device
+    except (TypeError, RuntimeError) as error:  # TypeError: Apple's mps
+        raise DataError(
+            f"engine={name!r}: torch's device {str(device)!r} has no float64: use engine='auto'"
+        ) from error
+
+
+def law_of(model: Model) -> Law:
+    """The twin of the model's family."""
+    name = known_as(model.family)
+    law = LAWS.get(name) if isinstance(name, str) else None
+    if law is None or type(model.gate) is not SoftmaxGate:
+        raise DataError(
+            f"engine='torch' has no {model.gate.name} gate with {model.family.name} experts, only softmax "
+            f"with {', '.join(LAWS)}: use engine='auto'"
+        )
+    return law

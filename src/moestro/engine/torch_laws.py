@@ -1,0 +1,80 @@
+"""Families on torch's tensors: twins of `experts`, with experts first and rows last.
+
+A law takes eta (k, m, b), nuisances (k, nu, 1), y (b,) and an order, and gives the log-densities less their
+base (k, b); from order 1 scores (k, m + nu, b); from 2 information and curvature in the pairs (0, 0), (1, 0),
+(1, 1), (2, 0), ... of predictors and nuisances, (k, pairs, b); None before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..experts.gaussian import LOG_2PI
+from ..experts.poisson import ETA_CAP, LARGE
+from .base import Order
+from .layout import diagonal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Law = Callable[["Tensor", "Tensor", "Tensor", Order], tuple[Any, ...]]
+
+
+def closed(logits: Tensor, axis: int = 0) -> Tensor:
+    """Logits with those of the last, zeros, along an axis."""
+    import torch
+
+    shape = [1 if i == axis else size for i, size in enumerate(logits.shape)]
+    return torch.cat([logits, logits.new_zeros(shape)], axis)
+
+
+def gaussian(eta: Tensor, nuisances: Tensor, y: Tensor, order: Order) -> tuple[Any, ...]:
+    """A mean, and the log-variance as a nuisance."""
+    import torch
+
+    residual, precision = y - eta[:, 0], (-nuisances[:, 0]).exp()
+    slope = residual * precision
+    square = residual * slope
+    density, score, information, curvature = -0.5 * (LOG_2PI + nuisances[:, 0] + square), None, None, None
+    if order >= Order.GRADIENT:
+        score = torch.stack([slope, 0.5 * (square - 1)], 1)
+    if order >= Order.INFORMATION:
+        of_all = torch.stack([precision, torch.zeros_like(precision), torch.full_like(precision, 0.5)], 1)
+        information = of_all.expand(-1, -1, len(y))
+        curvature = torch.stack([-information[:, 0], -slope, -0.5 * square], 1)
+    return density, score, information, curvature
+
+
+def poisson(eta: Tensor, nuisances: Tensor, y: Tensor, order: Order) -> tuple[Any, ...]:
+    """A log-rate; counts above `LARGE` are split as `experts.poisson` says."""
+    eta = eta[:, 0].clamp(max=ETA_CAP)
+    rate = eta.exp()
+    density, score, large = y * eta - rate, y - rate, y > LARGE
+    if large.any():
+        d = eta - y.clamp(min=LARGE).log()
+        density = density.where(~large, y * (d - d.expm1()))
+        score = score.where(~large, -y * d.expm1())
+    rate = rate[:, None]
+    return (density, score[:, None], rate, -rate) if order >= Order.GRADIENT else (density, None, None, None)
+
+
+def multinomial(eta: Tensor, nuisances: Tensor, y: Tensor, order: Order) -> tuple[Any, ...]:
+    """Logits of all classes but the last; y holds their indices."""
+    import torch
+
+    m = eta.shape[1]
+    log_p = closed(eta, 1).log_softmax(1)
+    density = log_p.gather(1, y.long().expand(len(eta), 1, -1))[:, 0]
+    if order == Order.VALUE:
+        return density, None, None, None
+    p, classes = log_p[:, :m].exp(), torch.arange(m, dtype=y.dtype, device=y.device)
+    score = (y == classes[:, None]).to(p.dtype) - p
+    if order == Order.GRADIENT:
+        return density, score, None, None
+    information = torch.cat([-p[:, t, None] * p[:, : t + 1] for t in range(m)], 1)
+    information[:, diagonal(m)] += p
+    return density, score, information, -information
+
+
+LAWS: dict[str, Law] = {"multinomial": multinomial, "gaussian": gaussian, "poisson": poisson}

@@ -210,6 +210,16 @@ class TestRefusals:
             make_engine(model, replace(rows, groups=Groups.of_sizes(np.full(20, 3))), "torch")
 
 
+@pytest.mark.slow
+def test_the_benchmark():
+    wrong = CliRunner().invoke(main, ["bench", "torch", "--device", "abacus"])
+    assert wrong.exit_code
+    assert "torch has no device 'abacus' here" in wrong.output
+    done = CliRunner().invoke(main, ["bench", "torch", "--rows", "1000", "--only", "poisson"])
+    assert done.exit_code == 0, done.output
+    assert done.output.count("poisson") == 5
+
+
 def test_importing_moestro_imports_no_torch():
     import subprocess
 

@@ -19,6 +19,7 @@ information: W_tt' is [t = t'] pi_t - pi_t pi_t' of the gate, r_e times the fami
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ class TorchEngine:
         if rows.groups is not None:
             raise DataError("engine='torch' has no groups of rows that share their expert: use engine='auto'")
         self.model, self.rows, self.device = model, rows, device_of(name)
-        self._offset = log_base_sum(model, rows)
+        self._offset, self._kept = log_base_sum(model, rows), threading.local()
         self._layout = Layout(model, rows.shared)
         logits = self._layout.n_gate + self._layout.n_experts
         numbers = triangle(logits) + triangle(model.p) + 4 * logits + model.p + model.q
@@ -150,6 +151,8 @@ class TorchEngine:
 
     def _sums(self, part: Part, at: tuple[Tensor, ...], order: Order, given: Tensor | None) -> list[Tensor]:
         """Value, mass and the products that gradient, information and curvature are laid out from."""
+        import torch
+
         (_, s, information, curvature), log_pi, joint = self._terms(part, at, order)
         w, n_gate = part.w, self._layout.n_gate
         L = joint.logsumexp(0)
@@ -164,22 +167,35 @@ class TorchEngine:
         out += self._by_side(gate - pi, rs, part.z * w, part.x * w, part)
         if order == Order.GRADIENT:
             return out
-        of_z = _pairs(part.z * w, part.z)
-        of_x = of_z if part.x is part.z else _pairs(part.x * w, part.x)
-        W = _pairs(-pi, pi)
-        W[diagonal(n_gate)] += pi
-        out += self._by_side(W, (r[:, None] * information).flatten(0, 1), of_z, of_x, part)
+        W = self._room("weights", triangle(n_gate + len(rs)), w)
+        of_z = of_x = _pairs(part.x * w, part.x, self._room("x", triangle(len(part.x)), w))
+        if part.x is not part.z:
+            of_z = _pairs(part.z * w, part.z, self._room("z", triangle(len(part.z)), w))
+        first = triangle(n_gate)
+        of_gate, of_experts = W[:first], W[first : first + information.shape[1] * len(r)]
+        _pairs(-pi, pi, of_gate)
+        of_gate[diagonal(n_gate)] += pi
+        torch.mul(r[:, None], information, out=of_experts.unflatten(0, information.shape[:2]))
+        out += self._by_side(of_gate, of_experts, of_z, of_x, part)
         if order == Order.INFORMATION:
             return out
-        W = _weights(gate, rs, r, s, curvature)
+        _weigh(W, gate, rs, r, s, curvature)
         for t in range(n_gate):
             W[row(t)] += (1 + rest) * pi[t] * pi[: t + 1]
-        W[diagonal(n_gate)] += r[:n_gate] - pi
+        of_gate[diagonal(n_gate)] += r[:n_gate] - pi
         if part.x is part.z:
             return [*out, W @ of_x.T]
         of_both = ((part.x * w)[:, None] * part.z).flatten(0, 1)
         across, within = self._layout.sides
-        return [*out, W[: triangle(n_gate)] @ of_z.T, W[within] @ of_x.T, W[across] @ of_both.T]
+        return [*out, of_gate @ of_z.T, W[within] @ of_x.T, W[across] @ of_both.T]
+
+    def _room(self, name: str, rows: int, like: Tensor) -> Tensor:
+        """(rows, b) of this thread for what `name` says, from one block to the next: pages of the memory that
+        a system takes back and gives anew cost as much as the sums in them."""
+        kept, size = vars(self._kept), rows * len(like)
+        if name not in kept or len(kept[name]) < size:
+            kept[name] = like.new_empty(size)
+        return kept[name][:size].view(rows, len(like))
 
     def _by_side(self, gate: Tensor, experts: Tensor, z: Tensor, x: Tensor, part: Part) -> list[Tensor]:
         """gate z' and experts x', as one product where z is x."""
@@ -200,28 +216,26 @@ class Part:
     at: slice
 
 
-def _weights(gate: Tensor, rs: Tensor, r: Tensor, s: Tensor, curvature: Tensor) -> Tensor:
-    """W (pairs, b) less what only the gate's logits have: - r h r' h' and what an expert's have with its
-    own."""
+def _weigh(W: Tensor, gate: Tensor, rs: Tensor, r: Tensor, s: Tensor, curvature: Tensor) -> None:
+    """Write W (pairs, b) less what only the gate's logits have: - r h r' h', and what an expert's have with
+    its own."""
     import torch
 
     n_gate, each = len(gate), s.shape[1]
     rh = torch.cat([gate, rs])
-    W = _pairs(-rh, rh)
+    _pairs(-rh, rh, W)
     for t in range(n_gate, len(rh)):
         e, j = divmod(t - n_gate, each)
         of_t = W[row(t)]
         of_t[t - j :] += rs[t - n_gate] * s[e, : j + 1] + r[e] * curvature[e, row(j)]
         if e < n_gate:
             of_t[e] += rs[t - n_gate]
-    return W
 
 
-def _pairs(a: Tensor, b: Tensor) -> Tensor:
-    """a_t b_t' of the pairs t >= t', (pairs, b) of (T, b)."""
+def _pairs(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
+    """Write a_t b_t' of the pairs t >= t', (pairs, b) of (T, b)."""
     import torch
 
-    out = a.new_empty((triangle(len(a)), a.shape[1]))
     for t in range(len(a)):
         torch.mul(b[: t + 1], a[t], out=out[row(t)])
     return out

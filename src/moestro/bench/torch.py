@@ -77,7 +77,7 @@ def report(n: int, device: str = "cpu", only: str | None = None) -> str:
             "",
             Table(passes).to_text(4),
             "",
-            "whole fits, default search; there_s: the rows' way to the device, once; difference: relative, of",
+            "whole fits, default search; there_s: the rows' way to the device; difference: relative, of",
             "log-likelihoods",
             "",
             Table(fits).to_text(4),

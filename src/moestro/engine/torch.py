@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 # Bytes of a block's products: what a core's caches hold, or what a device of its own memory can spare.
-ON_CPU, ELSEWHERE = 2**23, 2**31
+ON_CPU, ELSEWHERE = 2**23, 2**30
 FEWEST = 256  # rows of a block
 
 

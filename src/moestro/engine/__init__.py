@@ -16,7 +16,7 @@ ENGINES = ("auto", "native", "array", "torch")
 
 def make_engine(model: Model, rows: Rows | RowsElsewhere, name: str = "auto", threads: int = 1) -> Engine:
     """The engine called `name`; "auto" is native where the core has the gate. The terms of a family that it
-    has not come from NumPy. The device of "torch" may stand in the name: "torch:cuda:0"."""
+    has not come from NumPy. "torch" is torch's CPU, "torch:cuda:0" another device."""
     if name not in ENGINES and not name.startswith("torch:"):
         raise DataError(f"engine={name!r} is unknown: choose one of {', '.join(ENGINES)}")
 

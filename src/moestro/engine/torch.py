@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 # Bytes of a block's products: what a core's caches hold, or what a device of its own memory can spare.
 ON_CPU, ELSEWHERE = 2**23, 2**30
-FEWEST = 256  # rows of a block
+FEWEST = 64  # rows of a block
 
 
 class TorchEngine:
@@ -55,7 +55,8 @@ class TorchEngine:
     model : Model
     rows : Rows
     name : str
-        "torch" for torch's default device, "torch:cuda:0" for one by its name.
+        "torch:cuda:0" for the device of this name, "torch" for the CPU, whatever torch's default device is:
+        that is a thread's own, and searches have several.
 
     Raises
     ------
@@ -242,24 +243,23 @@ def _pairs(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
 
 
 def device_of(name: str) -> torch.device:
-    """The device that an engine's name speaks of, "torch" or "torch:cuda:0"; it is here and has float64."""
+    """The device that an engine's name speaks of, "torch:cuda:0"; it is here and has float64."""
     try:
         import torch
     except ImportError as error:
         raise DataError("engine='torch' needs an extra: pip install 'moestro[deep]'") from error
-    told = name.partition(":")[2]
+    told = name.partition(":")[2] if ":" in name else "cpu"
     try:
-        device = torch.device(told) if ":" in name else torch.get_default_device()
-        held = torch.zeros(1, dtype=torch.float32, device=device)
+        held = torch.zeros(1, dtype=torch.float32, device=told)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise DataError(f"engine={name!r}: torch has no device {told or 'by default'!r} here") from error
+        raise DataError(f"engine={name!r}: torch has no device {told!r} here") from error
     if held.is_meta:
         raise DataError(f"engine={name!r}: torch's device 'meta' holds no numbers")
     try:
         return held.double().device
     except (TypeError, RuntimeError) as error:  # TypeError: Apple's mps
         raise DataError(
-            f"engine={name!r}: torch's device {str(device)!r} has no float64: use engine='auto'"
+            f"engine={name!r}: torch's device {told!r} has no float64: use engine='auto'"
         ) from error
 
 

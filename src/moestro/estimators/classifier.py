@@ -51,7 +51,7 @@ class MoEClassifier(Classifier):
     solver : {"auto", "newton", "em", "lbfgs"}, default="auto"
         Trust-region Newton up to 1500 parameters, L-BFGS beyond.
     engine : {"auto", "native", "array", "torch"}, default="auto"
-        What sums over the rows. "torch" does on torch's default device, "torch:cuda:0" on that one, for
+        What sums over the rows. "torch:cuda:0" does on that device of torch, "torch" on torch's CPU, for
         softmax gates with multinomial, Gaussian or Poisson experts and without groups.
     n_starts : int or "auto"
         "auto" searches until the best optimum was found again and again, or a budget is spent; `search_` says

@@ -55,7 +55,7 @@ class MoERegressor(SoftmaxRegressor):
         number, and `solver`, `engine`, `rank_by` and `rank_on` are refused.
     solver : {"auto", "newton", "em", "lbfgs"}, default="auto"
     engine : {"auto", "native", "array", "torch"}, default="auto"
-        What sums over the rows. "torch" does on torch's default device, "torch:cuda:0" on that one, for
+        What sums over the rows. "torch:cuda:0" does on that device of torch, "torch" on torch's CPU, for
         softmax gates with multinomial, Gaussian or Poisson experts and without groups.
     n_starts : int or "auto"
         "auto" searches until the best optimum was found again and again, or a budget is spent; `search_` says

@@ -47,8 +47,8 @@ FEWEST = 64  # rows of a block
 class TorchEngine:
     """Engine over `rows` on a torch device: softmax gates; multinomial, Gaussian and Poisson experts.
 
-    The device holds a copy of the rows, 8 bytes a number. On the CPU a pass repeats its bits; its threads are
-    torch's own, ``torch.set_num_threads``.
+    The device holds a copy of the rows, 8 bytes a number. On the CPU the threads are torch's own,
+    ``torch.set_num_threads``; with the same number of them a pass repeats its bits.
 
     Parameters
     ----------

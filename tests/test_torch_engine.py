@@ -82,16 +82,20 @@ def test_extreme_parameters(family, size):
     assert all(close(getattr(a, f), getattr(b, f), 1e-9) for f in FIELDS)
 
 
-def test_known_experts_and_several_thetas():
-    model, rows, theta = problem("gaussian", 2, n=80)
+@pytest.mark.parametrize("work", [0, 100_000, 2**23])  # a block: some rows, all rows at some thetas or at all
+@pytest.mark.parametrize("e", [None, 2])
+def test_known_experts_and_several_thetas(work, e, monkeypatch):
+    monkeypatch.setattr(module, "ON_CPU", work)
+    model, rows, theta = problem("gaussian", 2, 2, e, n=80)
     labels = np.where(np.arange(80) % 4 == 0, np.arange(80) % 2, -1)
-    thetas = theta * np.array([[1.0], [0.5], [-1.0]])
-    for given in (rows, replace(rows, labels=labels)):
-        a, b = (
-            make_engine(model, given, name).evaluate_all(thetas, Order.CURVATURE)
-            for name in ("array", "torch")
-        )
-        assert all(close(getattr(a, f), getattr(b, f), 1e-10) for f in FIELDS)
+    thetas = theta * np.linspace(-1, 1, 7)[:, None]
+    shares = np.random.default_rng(1).dirichlet(np.ones(2), (7, rows.n))
+    for given, its in ((rows, shares), (replace(rows, labels=labels), None)):
+        for order, r in ((Order.VALUE, None), (Order.CURVATURE, None), (Order.INFORMATION, its)):
+            a, b = (
+                make_engine(model, given, name).evaluate_all(thetas, order, r) for name in ("array", "torch")
+            )
+            assert all(close(getattr(a, f), getattr(b, f), 1e-10) for f in FIELDS)
 
 
 def test_the_default_device_does_not_matter():

@@ -51,34 +51,34 @@ class Layout:
         return near[:, : self.n_gate].ravel(), near[:, self.n_gate :][np.tril_indices(len(near))]
 
     def gradient(self, sides: list[np.ndarray]) -> np.ndarray:
-        """(P,) of sums (logits, features) of each side."""
-        return np.concatenate([a.ravel() for a in sides])[self._place]
+        """(S, P) of sums (S, logits, features) of each side."""
+        return np.concatenate([a.reshape(len(a), -1) for a in sides], axis=1)[:, self._place]
 
     def information(self, sides: list[np.ndarray]) -> np.ndarray:
-        """(P, P) of the pairs of the gate's logits and of those of each expert."""
-        first = triangle(self.n_gate)
-        gate, experts = (sides[0][:first], sides[0][first:]) if self.shared else sides
+        """(S, P, P) of the pairs of the gate's logits and of those of each expert."""
+        first, k = triangle(self.n_gate), self.model.k
+        gate, experts = (sides[0][:, :first], sides[0][:, first:]) if self.shared else sides
         blocks = [_laid(gate, self.n_gate, self.model.q)]
-        blocks += [
-            _laid(a, self.each, self.model.p) for a in experts.reshape(self.model.k, -1, experts.shape[1])
-        ]
-        ends = np.cumsum([0, *(len(b) for b in blocks)])
-        out = np.zeros((ends[-1], ends[-1]))
+        blocks += [_laid(a, self.each, self.model.p) for a in np.split(experts, k, axis=1)]
+        ends = np.cumsum([0, *(b.shape[1] for b in blocks)])
+        out = np.zeros((len(gate), ends[-1], ends[-1]))
         for b, start, stop in zip(blocks, ends[:-1], ends[1:], strict=True):
-            out[start:stop, start:stop] = b
-        return out[np.ix_(self._place, self._place)]
+            out[:, start:stop, start:stop] = b
+        return self._placed(out)
 
     def curvature(self, sides: list[np.ndarray]) -> np.ndarray:
-        """(P, P) of the pairs of all logits, or of gate, experts, and both."""
+        """(S, P, P) of the pairs of all logits, or of gate, experts, and both."""
         logits, q, p = self.n_experts, self.model.q, self.model.p
         if self.shared:
-            out = _laid(sides[0], self.n_gate + logits, p)
-        else:
-            gate, experts, both = sides
-            lower = both.reshape(logits, self.n_gate, p, q).transpose(0, 2, 1, 3)
-            lower = lower.reshape(logits * p, self.n_gate * q)
-            out = np.block([[_laid(gate, self.n_gate, q), lower.T], [lower, _laid(experts, logits, p)]])
-        return out[np.ix_(self._place, self._place)]
+            return self._placed(_laid(sides[0], self.n_gate + logits, p))
+        gate, experts, both = sides
+        lower = both.reshape(len(both), logits, self.n_gate, p, q).transpose(0, 1, 3, 2, 4)
+        lower = lower.reshape(len(gate), logits * p, self.n_gate * q)
+        of_gate, of_experts = _laid(gate, self.n_gate, q), _laid(experts, logits, p)
+        return self._placed(np.block([[of_gate, lower.transpose(0, 2, 1)], [lower, of_experts]]))
+
+    def _placed(self, matrix: np.ndarray) -> np.ndarray:
+        return matrix[:, self._place[:, None], self._place]
 
 
 def _near(size: int) -> np.ndarray:
@@ -89,6 +89,7 @@ def _near(size: int) -> np.ndarray:
 
 
 def _laid(products: np.ndarray, logits: int, features: int) -> np.ndarray:
-    """The symmetric matrix (logits x features, the same) of products (pairs of logits, pairs of features)."""
-    blocks = products[_near(logits)][..., _near(features)]
-    return blocks.transpose(0, 2, 1, 3).reshape(logits * features, logits * features)
+    """The symmetric matrices (logits x features, the same) of products (S, pairs of logits, of features)."""
+    blocks = products[:, _near(logits)][..., _near(features)]
+    size = logits * features
+    return blocks.transpose(0, 1, 3, 2, 4).reshape(len(products), size, size)

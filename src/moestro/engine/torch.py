@@ -15,6 +15,8 @@ and the score s for an expert's:
 
 All these blocks are one product, of W (pairs of logits, n) and the weighted pairs of features. So is EM's
 information: W_tt' is [t = t'] pi_t - pi_t pi_t' of the gate, r_e times the family's information of an expert.
+Sums at several thetas of few rows, as searches ask for, are made together: tensors of logits have the thetas
+first, (S, logits, rows).
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from ..experts import known_as
 from ..gates import SoftmaxGate
 from ..model import Model
 from ..rows import Block, Rows
-from .base import IMPOSSIBLE, Evaluation, Order, Rowwise, base_of, log_base_sum, stacked
+from .base import IMPOSSIBLE, Evaluation, Order, Rowwise, base_of, joined, log_base_sum
 from .layout import Layout, diagonal, row, triangle
 from .torch_laws import LAWS, Law, closed
 
@@ -75,43 +77,58 @@ class TorchEngine:
         logits = self._layout.n_gate + self._layout.n_experts
         numbers = triangle(logits) + triangle(model.p) + 4 * logits + model.p + model.q
         work = ON_CPU if self.device.type == "cpu" else ELSEWHERE
-        self._parts = [self._part(block) for block in rows.blocks(max(FEWEST, work // (8 * numbers)))]
+        self._most = max(FEWEST, work // (8 * numbers))  # rows of a block, times thetas
+        self._parts = [self._part(block) for block in rows.blocks(self._most)]
 
     def evaluate(
         self, theta: np.ndarray, order: Order, responsibilities: np.ndarray | None = None
     ) -> Evaluation:
-        at, total = self._parameters(theta), None
+        given = None if responsibilities is None else responsibilities[None]
+        return self.evaluate_all(theta[None], order, given).each()[0]
+
+    def evaluate_all(
+        self, thetas: np.ndarray, order: Order, responsibilities: np.ndarray | None = None, threads: int = 1
+    ) -> Evaluation:
+        together = max(1, self._most // self.rows.n)  # of few rows several thetas make a block
+        found = []
+        for start in range(0, len(thetas), together):
+            at = slice(start, start + together)
+            found.append(
+                self._all(thetas[at], order, None if responsibilities is None else responsibilities[at])
+            )
+        return joined(found)
+
+    def _all(self, thetas: np.ndarray, order: Order, responsibilities: np.ndarray | None) -> Evaluation:
+        """The sums at each of thetas (S, P), stacked."""
+        at, total = self._parameters(thetas), None
         for part in self._parts:
-            given = None if responsibilities is None else self._tensor(responsibilities[part.at].T)
+            given = None
+            if responsibilities is not None:
+                given = self._tensor(responsibilities[:, part.at].transpose(0, 2, 1))
             sums = self._sums(part, at, order, given)
             total = sums if total is None else [a + b for a, b in zip(total, sums, strict=True)]
         assert total is not None
         value, mass, *products = (a.cpu().numpy() for a in total)
         sides, lay = 1 if self.rows.shared else 2, self._layout
+        every: Any = value + self._offset
         return Evaluation(
-            float(value) + self._offset,
+            every,
             mass,
             lay.gradient(products[:sides]) if order >= Order.GRADIENT else None,
             lay.information(products[sides : 2 * sides]) if order >= Order.INFORMATION else None,
             lay.curvature(products[2 * sides :]) if order >= Order.CURVATURE else None,
         )
 
-    def evaluate_all(
-        self, thetas: np.ndarray, order: Order, responsibilities: np.ndarray | None = None, threads: int = 1
-    ) -> Evaluation:
-        given = [None] * len(thetas) if responsibilities is None else responsibilities
-        return stacked([self.evaluate(theta, order, r) for theta, r in zip(thetas, given, strict=True)])
-
     def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
-        at, found = self._parameters(theta), []
+        at, found = self._parameters(theta[None]), []
         for part in self._parts:
             terms, log_pi, joint = self._terms(part, at, Order.GRADIENT if scores else Order.VALUE)
-            L = joint.logsumexp(0)
-            r = (joint - L).exp()
-            found.append([L, r])
+            L = joint.logsumexp(1)
+            r = (joint - L[:, None]).exp()
+            found.append([L[0], r[0]])
             if scores:
-                of_gate = (r - log_pi.exp())[: self._layout.n_gate] * part.w
-                found[-1] += [of_gate, (terms[1] * (r * part.w)[:, None]).flatten(0, 1)]
+                of_gate = (r - log_pi.exp())[0, : self._layout.n_gate] * part.w
+                found[-1] += [of_gate, (terms[1] * (r * part.w)[:, :, None])[0].flatten(0, 1)]
         density, r, *of_logits = (
             np.concatenate([a.cpu().numpy() for a in parts], axis=-1) for parts in zip(*found, strict=True)
         )
@@ -136,18 +153,24 @@ class TorchEngine:
         known = None if block.known is None else self._tensor(block.known[:, 0])
         return Part(x, z, self._tensor(block.y), self._tensor(block.w), known, block.at)
 
-    def _parameters(self, theta: np.ndarray) -> tuple[Tensor, ...]:
-        """Coefficients of the gate (k - 1, q) and of the experts (k m, p), nuisances (k, nu, 1)."""
-        m = self.model
-        experts = m.expert_coefficients(theta).reshape(-1, m.p)
-        return tuple(map(self._tensor, (m.gate_coefficients(theta), experts, m.nuisances(theta)[:, :, None])))
+    def _parameters(self, thetas: np.ndarray) -> tuple[Tensor, ...]:
+        """Coefficients of the gates (S, k - 1, q) and of the experts (S, k m, p), nuisances (S, k, nu, 1)."""
+        m, every = self.model, len(thetas)
+        gate, of_gate = m.n_gate * m.q, m.gate_size
+        experts, nuisances = np.split(thetas[:, of_gate:], [m.k * m.m * m.p], axis=1)
+        shaped = (
+            thetas[:, :gate].reshape(every, m.n_gate, m.q),
+            experts.reshape(every, m.k * m.m, m.p),
+            nuisances.reshape(every, m.k, m.family.nuisances, 1),
+        )
+        return tuple(map(self._tensor, shaped))
 
     def _terms(self, part: Part, at: tuple[Tensor, ...], order: Order) -> tuple[Any, Tensor, Tensor]:
-        """The family's terms, log pi_e and log pi_e + l_e, (k, b)."""
+        """The family's terms, log pi_e and log pi_e + l_e, (S, k, b)."""
         gate, experts, nuisances = at
-        eta = (experts @ part.x).unflatten(0, (self.model.k, self.model.m))
+        eta = (experts @ part.x).unflatten(1, (self.model.k, self.model.m))
         terms = self._law(eta if part.known is None else eta + part.known, nuisances, part.y, order)
-        log_pi = closed(gate @ part.z).log_softmax(0)
+        log_pi = closed(gate @ part.z).log_softmax(1)
         return terms, log_pi, log_pi + terms[0].clamp(min=IMPOSSIBLE)
 
     def _sums(self, part: Part, at: tuple[Tensor, ...], order: Order, given: Tensor | None) -> list[Tensor]:
@@ -156,53 +179,54 @@ class TorchEngine:
 
         (_, s, information, curvature), log_pi, joint = self._terms(part, at, order)
         w, n_gate = part.w, self._layout.n_gate
-        L = joint.logsumexp(0)
-        r = (joint - L).exp() if given is None else given
-        out = [w @ (L if given is None else (r * joint).sum(0)), r @ w]
+        L = joint.logsumexp(1)
+        r = (joint - L[:, None]).exp() if given is None else given
+        out = [(L if given is None else (r * joint).sum(1)) @ w, r @ w]
         if order == Order.VALUE:
             return out
         # Given responsibilities need not sum to one: those of a part of the rows are zero elsewhere.
-        rest = w.new_zeros(()) if given is None else 1 - r.sum(0)
-        pi, rs = log_pi[:n_gate].exp(), (r[:, None] * s).flatten(0, 1)
-        gate = r[:n_gate] + rest * pi
+        rest = w.new_zeros((1, 1, 1)) if given is None else 1 - r.sum(1, keepdim=True)
+        pi, rs = log_pi[:, :n_gate].exp(), (r[:, :, None] * s).flatten(1, 2)
+        gate = r[:, :n_gate] + rest * pi
         out += self._by_side(gate - pi, rs, part.z * w, part.x * w, part)
         if order == Order.GRADIENT:
             return out
-        W = self._room("weights", triangle(n_gate + len(rs)), w)
-        of_z = of_x = _pairs(part.x * w, part.x, self._room("x", triangle(len(part.x)), w))
+        every, each = len(r), information.shape[2]
+        W = self._room("weights", every, triangle(n_gate + rs.shape[1]), w)
+        of_z = of_x = _pairs(part.x * w, part.x, self._room("x", 1, triangle(len(part.x)), w)[0])
         if part.x is not part.z:
-            of_z = _pairs(part.z * w, part.z, self._room("z", triangle(len(part.z)), w))
+            of_z = _pairs(part.z * w, part.z, self._room("z", 1, triangle(len(part.z)), w)[0])
         first = triangle(n_gate)
-        of_gate, of_experts = W[:first], W[first : first + information.shape[1] * len(r)]
+        of_gate, of_experts = W[:, :first], W[:, first : first + each * self.model.k]
         _pairs(-pi, pi, of_gate)
-        of_gate[diagonal(n_gate)] += pi
-        torch.mul(r[:, None], information, out=of_experts.unflatten(0, information.shape[:2]))
+        of_gate[:, diagonal(n_gate)] += pi
+        torch.mul(r[:, :, None], information, out=of_experts.unflatten(1, (self.model.k, each)))
         out += self._by_side(of_gate, of_experts, of_z, of_x, part)
         if order == Order.INFORMATION:
             return out
         _weigh(W, gate, rs, r, s, curvature)
         for t in range(n_gate):
-            W[row(t)] += (1 + rest) * pi[t] * pi[: t + 1]
-        of_gate[diagonal(n_gate)] += r[:n_gate] - pi
+            W[:, row(t)] += (1 + rest) * pi[:, t : t + 1] * pi[:, : t + 1]
+        of_gate[:, diagonal(n_gate)] += r[:, :n_gate] - pi
         if part.x is part.z:
             return [*out, W @ of_x.T]
         of_both = ((part.x * w)[:, None] * part.z).flatten(0, 1)
         across, within = self._layout.sides
-        return [*out, of_gate @ of_z.T, W[within] @ of_x.T, W[across] @ of_both.T]
+        return [*out, of_gate @ of_z.T, W[:, within] @ of_x.T, W[:, across] @ of_both.T]
 
-    def _room(self, name: str, rows: int, like: Tensor) -> Tensor:
-        """(rows, b) of this thread for what `name` says, from one block to the next: pages of the memory that
-        a system takes back and gives anew cost as much as the sums in them."""
-        kept, size = vars(self._kept), rows * len(like)
+    def _room(self, name: str, every: int, rows: int, like: Tensor) -> Tensor:
+        """(S, rows, b) of this thread for what `name` says, from one block to the next: pages of the memory
+        that a system takes back and gives anew cost as much as the sums in them."""
+        kept, size = vars(self._kept), every * rows * len(like)
         if name not in kept or len(kept[name]) < size:
             kept[name] = like.new_empty(size)
-        return kept[name][:size].view(rows, len(like))
+        return kept[name][:size].view(every, rows, len(like))
 
     def _by_side(self, gate: Tensor, experts: Tensor, z: Tensor, x: Tensor, part: Part) -> list[Tensor]:
         """gate z' and experts x', as one product where z is x."""
         import torch
 
-        return [torch.cat([gate, experts]) @ x.T] if part.x is part.z else [gate @ z.T, experts @ x.T]
+        return [torch.cat([gate, experts], 1) @ x.T] if part.x is part.z else [gate @ z.T, experts @ x.T]
 
 
 @dataclass(frozen=True)
@@ -218,27 +242,27 @@ class Part:
 
 
 def _weigh(W: Tensor, gate: Tensor, rs: Tensor, r: Tensor, s: Tensor, curvature: Tensor) -> None:
-    """Write W (pairs, b) less what only the gate's logits have: - r h r' h', and what an expert's have with
-    its own."""
+    """Write W (S, pairs, b) less what only the gate's logits have: - r h r' h', and what an expert's have
+    with its own."""
     import torch
 
-    n_gate, each = len(gate), s.shape[1]
-    rh = torch.cat([gate, rs])
+    n_gate, each = gate.shape[1], s.shape[2]
+    rh = torch.cat([gate, rs], 1)
     _pairs(-rh, rh, W)
-    for t in range(n_gate, len(rh)):
+    for t in range(n_gate, rh.shape[1]):
         e, j = divmod(t - n_gate, each)
-        of_t = W[row(t)]
-        of_t[t - j :] += rs[t - n_gate] * s[e, : j + 1] + r[e] * curvature[e, row(j)]
+        of_t, own = W[:, row(t)], rs[:, t - n_gate]
+        of_t[:, t - j :] += own[:, None] * s[:, e, : j + 1] + r[:, e, None] * curvature[:, e, row(j)]
         if e < n_gate:
-            of_t[e] += rs[t - n_gate]
+            of_t[:, e] += own
 
 
 def _pairs(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
-    """Write a_t b_t' of the pairs t >= t', (pairs, b) of (T, b)."""
+    """Write a_t b_t' of the pairs t >= t', (..., pairs, b) of (..., T, b)."""
     import torch
 
-    for t in range(len(a)):
-        torch.mul(b[: t + 1], a[t], out=out[row(t)])
+    for t in range(a.shape[-2]):
+        torch.mul(b[..., : t + 1, :], a[..., t : t + 1, :], out=out[..., row(t), :])
     return out
 
 

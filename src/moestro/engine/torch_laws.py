@@ -1,8 +1,8 @@
 """Families on torch's tensors: twins of `experts`, with experts first and rows last.
 
-A law takes eta (k, m, b), nuisances (k, nu, 1), y (b,) and an order, and gives the log-densities less their
-base (k, b); from order 1 scores (k, m + nu, b); from 2 information and curvature in the pairs (0, 0), (1, 0),
-(1, 1), (2, 0), ... of predictors and nuisances, (k, pairs, b); None before.
+A law takes eta (..., k, m, b), nuisances (..., k, nu, 1), y (b,) and an order, and gives the log-densities
+less their base (..., k, b); from order 1 scores (..., k, m + nu, b); from 2 information and curvature in the
+pairs (0, 0), (1, 0), (1, 1), (2, 0), ... of predictors and nuisances, (..., k, pairs, b); None before.
 """
 
 from __future__ import annotations
@@ -21,59 +21,61 @@ if TYPE_CHECKING:
 Law = Callable[["Tensor", "Tensor", "Tensor", Order], tuple[Any, ...]]
 
 
-def closed(logits: Tensor, axis: int = 0) -> Tensor:
-    """Logits with those of the last, zeros, along an axis."""
+def closed(logits: Tensor) -> Tensor:
+    """Logits (..., T, b) with those of the last, zeros, (..., T + 1, b)."""
     import torch
 
-    shape = [1 if i == axis else size for i, size in enumerate(logits.shape)]
-    return torch.cat([logits, logits.new_zeros(shape)], axis)
+    return torch.cat([logits, logits.new_zeros((*logits.shape[:-2], 1, logits.shape[-1]))], -2)
 
 
 def gaussian(eta: Tensor, nuisances: Tensor, y: Tensor, order: Order) -> tuple[Any, ...]:
     """A mean, and the log-variance as a nuisance."""
     import torch
 
-    residual, precision = y - eta[:, 0], (-nuisances[:, 0]).exp()
+    residual, precision = y - eta[..., 0, :], (-nuisances[..., 0, :]).exp()
     slope = residual * precision
     square = residual * slope
-    density, score, information, curvature = -0.5 * (LOG_2PI + nuisances[:, 0] + square), None, None, None
+    density = -0.5 * (LOG_2PI + nuisances[..., 0, :] + square)
+    score, information, curvature = None, None, None
     if order >= Order.GRADIENT:
-        score = torch.stack([slope, 0.5 * (square - 1)], 1)
+        score = torch.stack([slope, 0.5 * (square - 1)], -2)
     if order >= Order.INFORMATION:
-        of_all = torch.stack([precision, torch.zeros_like(precision), torch.full_like(precision, 0.5)], 1)
-        information = of_all.expand(-1, -1, len(y))
-        curvature = torch.stack([-information[:, 0], -slope, -0.5 * square], 1)
+        of_all = torch.stack([precision, torch.zeros_like(precision), torch.full_like(precision, 0.5)], -2)
+        information = of_all.expand(*of_all.shape[:-1], len(y))
+        curvature = torch.stack([-information[..., 0, :], -slope, -0.5 * square], -2)
     return density, score, information, curvature
 
 
 def poisson(eta: Tensor, nuisances: Tensor, y: Tensor, order: Order) -> tuple[Any, ...]:
     """A log-rate; counts above `LARGE` are split as `experts.poisson` says."""
-    eta = eta[:, 0].clamp(max=ETA_CAP)
+    eta = eta[..., 0, :].clamp(max=ETA_CAP)
     rate = eta.exp()
     density, score, large = y * eta - rate, y - rate, y > LARGE
     if large.any():
         d = eta - y.clamp(min=LARGE).log()
         density = density.where(~large, y * (d - d.expm1()))
         score = score.where(~large, -y * d.expm1())
-    rate = rate[:, None]
-    return (density, score[:, None], rate, -rate) if order >= Order.GRADIENT else (density, None, None, None)
+    if order == Order.VALUE:
+        return density, None, None, None
+    rate = rate.unsqueeze(-2)
+    return density, score.unsqueeze(-2), rate, -rate
 
 
 def multinomial(eta: Tensor, nuisances: Tensor, y: Tensor, order: Order) -> tuple[Any, ...]:
     """Logits of all classes but the last; y holds their indices."""
     import torch
 
-    m = eta.shape[1]
-    log_p = closed(eta, 1).log_softmax(1)
-    density = log_p.gather(1, y.long().expand(len(eta), 1, -1))[:, 0]
+    m = eta.shape[-2]
+    log_p = closed(eta).log_softmax(-2)
+    density = log_p.gather(-2, y.long().expand(*eta.shape[:-2], 1, -1)).squeeze(-2)
     if order == Order.VALUE:
         return density, None, None, None
-    p, classes = log_p[:, :m].exp(), torch.arange(m, dtype=y.dtype, device=y.device)
+    p, classes = log_p[..., :m, :].exp(), torch.arange(m, dtype=y.dtype, device=y.device)
     score = (y == classes[:, None]).to(p.dtype) - p
     if order == Order.GRADIENT:
         return density, score, None, None
-    information = torch.cat([-p[:, t, None] * p[:, : t + 1] for t in range(m)], 1)
-    information[:, diagonal(m)] += p
+    information = torch.cat([-p[..., t : t + 1, :] * p[..., : t + 1, :] for t in range(m)], -2)
+    information[..., diagonal(m), :] += p
     return density, score, information, -information
 
 

@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from ..engine import NativeEngine, Order, TorchEngine
-from ..engine.torch import device_of
+from ..engine.device import device_of
 from ..gates import SoftmaxGate
 from ..model import Model
 from ..problems import fit_mixture

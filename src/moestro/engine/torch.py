@@ -29,16 +29,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataError
-from ..experts import known_as
-from ..gates import SoftmaxGate
 from ..model import Model
 from ..rows import Block, Rows
 from .base import IMPOSSIBLE, Evaluation, Order, Rowwise, base_of, joined, log_base_sum
+from .device import device_of
 from .layout import Layout, diagonal, row, triangle
-from .torch_laws import LAWS, Law, closed
+from .torch_laws import closed, law_of
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 # Bytes of a block's products: what a core's caches hold, or what a device of its own memory can spare.
@@ -264,36 +262,3 @@ def _pairs(a: Tensor, b: Tensor, out: Tensor) -> Tensor:
     for t in range(a.shape[-2]):
         torch.mul(b[..., : t + 1, :], a[..., t : t + 1, :], out=out[..., row(t), :])
     return out
-
-
-def device_of(name: str) -> torch.device:
-    """The device that an engine's name speaks of, "torch:cuda:0"; it is here and has float64."""
-    try:
-        import torch
-    except ImportError as error:
-        raise DataError("engine='torch' needs an extra: pip install 'moestro[deep]'") from error
-    told = name.partition(":")[2] if ":" in name else "cpu"
-    try:
-        held = torch.zeros(1, dtype=torch.float32, device=told)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise DataError(f"engine={name!r}: torch has no device {told!r} here") from error
-    if held.is_meta:
-        raise DataError(f"engine={name!r}: torch's device 'meta' holds no numbers")
-    try:
-        return held.double().device
-    except (TypeError, RuntimeError) as error:  # TypeError: Apple's mps
-        raise DataError(
-            f"engine={name!r}: torch's device {told!r} has no float64: use engine='auto'"
-        ) from error
-
-
-def law_of(model: Model) -> Law:
-    """The twin of the model's family."""
-    name = known_as(model.family)
-    law = LAWS.get(name) if isinstance(name, str) else None
-    if law is None or type(model.gate) is not SoftmaxGate:
-        raise DataError(
-            f"engine='torch' has no {model.gate.name} gate with {model.family.name} experts, only softmax "
-            f"with {', '.join(LAWS)}: use engine='auto'"
-        )
-    return law

@@ -10,8 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..errors import DataError
+from ..experts import known_as
 from ..experts.gaussian import LOG_2PI
 from ..experts.poisson import ETA_CAP, LARGE
+from ..gates import SoftmaxGate
+from ..model import Model
 from .base import Order
 from .layout import diagonal
 
@@ -80,3 +84,15 @@ def multinomial(eta: Tensor, nuisances: Tensor, y: Tensor, order: Order) -> tupl
 
 
 LAWS: dict[str, Law] = {"multinomial": multinomial, "gaussian": gaussian, "poisson": poisson}
+
+
+def law_of(model: Model) -> Law:
+    """The twin of the model's family."""
+    name = known_as(model.family)
+    law = LAWS.get(name) if isinstance(name, str) else None
+    if law is None or type(model.gate) is not SoftmaxGate:
+        raise DataError(
+            f"engine='torch' has no {model.gate.name} gate with {model.family.name} experts, only softmax "
+            f"with {', '.join(LAWS)}: use engine='auto'"
+        )
+    return law

@@ -114,6 +114,14 @@ def test_tails_keep_their_digits(side):
     assert (law.variance(eta) >= 0).all() and law.supports(law.mean(eta)).all()
 
 
+def test_a_limit_beyond_doubles_is_no_warning():
+    """Warnings are errors here: predictors so far from a limit that their ratio is no double."""
+    law = make_family("censored[0:]")
+    eta = np.array([[1e160, -700.0], [-1e160, -700.0]])
+    np.testing.assert_array_equal(law.mean(eta), [1e160, 0.0])
+    assert np.isfinite(law.variance(eta)).all()
+
+
 def test_limits_have_a_name():
     for name, limits in {
         "censored[0:]": (0, np.inf),

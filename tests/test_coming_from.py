@@ -1,12 +1,16 @@
 """The page for those who come from other programs has their numbers and ours."""
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from moestro import LocatedMoERegressor, MoERegressor, load_dataset
+from moestro.api import fit_formula
+from moestro.search import Options
 
 HERE = Path(__file__).parent
 PAGE = (HERE.parent / "docs" / "coming-from.md").read_text()
@@ -45,6 +49,28 @@ def test_ours_are(start, formula, data, words):
     row = next(r for r in PAGE.splitlines() if r.startswith(start))
     assert f" {moe.log_likelihood_:.4f} " in row
     assert moe.log_likelihood_ > float(row.replace("\\|", "").split("|")[2]) - 1e-4
+
+
+@pytest.mark.slow
+def test_t_experts_on_mcycle(tmp_path):
+    """The maximum of the partition that meteorits reports, and usable fits above its log-likelihood."""
+    pytest.importorskip("formulaic")
+    if shutil.which("Rscript") is None:
+        pytest.skip("the data come with R's package MASS, and there is no R")
+    code = f'library(MASS); write.csv(mcycle, "{tmp_path / "mcycle.csv"}", row.names=FALSE)'
+    if subprocess.run(["Rscript", "-e", code], capture_output=True).returncode:
+        pytest.skip("the data come with R's package MASS, which is not installed")
+    times, accel = np.loadtxt(tmp_path / "mcycle.csv", delimiter=",", skiprows=1).T
+    data = {"times": times, "accel": accel}
+    part = np.repeat([1, 2, 3, 4], [28, 37, 31, 37])[np.argsort(np.argsort(times, kind="stable"))]
+    how = {"family": "student", "n_experts": 4, "random_state": 0}
+    known = MoERegressor.from_formula("accel ~ poly(times, 2) | times", data, partial=part, n_starts=1, **how)
+    start = Options(initial=(known.fit_.theta,), only_initial=True)
+    curved = fit_formula("accel ~ poly(times, 2) | times", data, "student", [4], start).sweep.chosen
+    assert f"| {curved.log_likelihood:.4f} | no search | {curved.status.kind} |" in PAGE
+    straight = MoERegressor.from_formula("accel ~ times", data, **how)
+    assert f"| 22 | {straight.log_likelihood_:.4f} | all | {straight.status_.kind} |" in PAGE
+    assert straight.log_likelihood_ > -551.4143 + 1.4
 
 
 def test_stepmix_with_columns_in_the_gate_alone():

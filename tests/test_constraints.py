@@ -351,6 +351,61 @@ def test_classes():
     assert both.n_parameters_ == 1 + 4 + 2
 
 
+def test_the_reference_class_is_the_last_that_levels_names(tmp_path):
+    d = data()
+    d["c"] = np.array(["a", "b", "c"])[np.random.default_rng(0).integers(0, 3, N)]
+    how = {"n_experts": 1}
+    usual, told = (MoEClassifier(formula="c ~ x", levels=v, **how).fit(d) for v in (None, ["c", "a", "b"]))
+    assert told.classes_.tolist() == ["c", "a", "b"]
+    assert told.log_likelihood_ == pytest.approx(usual.log_likelihood_, abs=1e-8)
+    np.testing.assert_allclose(told.predict_proba(d)[:, [1, 2, 0]], usual.predict_proba(d), atol=1e-5)
+    assert (told.predict(d) == usual.predict(d)).all()
+    names = [n for n in told.parameter_names_ if n.endswith(":x")]
+    assert names == ["1:c:x", "1:a:x"]
+    assert "Experts (log odds against b)" in told.summary()
+    held = MoEClassifier.from_formula("c ~ x", d, n_experts=1, fixed={"c:x": 0.0}, levels=["c", "a", "b"])
+    proba = held.predict_proba({"x": np.array([-2.0, 2.0])})
+    assert proba[0, 0] / proba[0, 2] == pytest.approx(proba[1, 0] / proba[1, 2])
+    (tmp_path / "c.csv").write_text(
+        "c,x\n" + "\n".join(f"{c},{x}" for c, x in zip(d["c"], d["x"], strict=True)) + "\n"
+    )
+    words = ["fit", str(tmp_path / "c.csv"), "-f", "c ~ x", "--family", "multinomial", "-k", "1"]
+    done = CliRunner().invoke(main, [*words, "--levels", "c,a,b", "--out", str(tmp_path / "c.json")])
+    assert done.exit_code == 0, done.output
+    again = load_model(tmp_path / "c.json")
+    assert again.levels == ["c", "a", "b"]
+    assert (again.predict(d) == usual.predict(d)).all()
+    number = MoEClassifier(1, formula="n ~ x", levels=["2", "0", "1"]).fit(d | {"n": d["id"] % 3})
+    assert number.classes_.tolist() == [2, 0, 1]
+    arrays = MoEClassifier(1, levels=["c", "a", "b"])
+    arrays.fit(d["x"][:, None], d["c"])
+    assert arrays.log_likelihood_ == told.log_likelihood_
+
+
+def test_one_row_that_knows_its_expert_speaks_for_its_group():
+    d = data(grouped=True)
+    known = d["id"] % 4 == 0
+    every = np.where(known, d["expert"], np.nan)
+    first = np.unique(d["id"], return_index=True)[1]
+    some = np.where(np.isin(np.arange(N), first), every, np.nan)
+    how = {"n_experts": 2, "random_state": 0, "n_starts": 2, "groups": "id"}
+    a, b = (MoERegressor.from_formula("y ~ x | 1", d, partial=p, **how) for p in (every, some))
+    assert a.log_likelihood_ == b.log_likelihood_
+    some[np.flatnonzero(d["id"] == d["id"][first[0]])[1]] = 3 - d["expert"][first[0]]
+    some[first[0]] = d["expert"][first[0]]
+    with pytest.raises(DataError, match=r"partial names experts . and . in the group"):
+        MoERegressor.from_formula("y ~ x | 1", d, partial=some, **how)
+
+
+def test_common_effects_of_a_category():
+    d = data()
+    d["g"] = np.array(["p", "q"])[np.arange(N) % 2]
+    with pytest.raises(DataError, match=r"write g alone, and common=\['g'\] beside it"):
+        MoERegressor.from_formula("y ~ x + common(C(g))", d)
+    moe = MoERegressor.from_formula("y ~ x + g", d, common=["g"], random_state=0, n_starts=2)
+    assert moe.measure_.slopes[0, 0, 1] == moe.measure_.slopes[1, 0, 1]
+
+
 def test_files_summary_and_refits(tmp_path):
     d = data()
     moe = MoERegressor.from_formula(
@@ -444,9 +499,6 @@ def test_where_a_word_is_not_known():
         MoEClassifier(1, formula="expert ~ x", order_by="mean").fit(d)
     with pytest.raises(DataError, match="give the labels themselves"):
         MoERegressor().fit(d["x"][:, None], d["y"], partial="expert")
-    varied = d | {"label": np.where(np.arange(N) == 0, 1.0, np.nan)}
-    with pytest.raises(DataError, match="'partial'"):
-        MoERegressor(formula="y ~ x | 1").fit(varied, partial="label", groups="id")
 
 
 def test_elimination_by_hand():

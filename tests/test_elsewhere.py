@@ -258,6 +258,12 @@ class TestRefusals:
         with pytest.raises(DataError, match="all rows in memory at once"):
             fitted.inference(cov="bootstrap")
 
+    def test_a_column_too_large_for_a_gate_that_does_not_scale_it(self, few):
+        r = np.random.default_rng(0)
+        large = Mapped({"y": r.normal(size=60), "a": r.normal(size=60) * 1e153})
+        with pytest.raises(DataError, match="reads column 'a' in its own units, in which it is too large"):
+            MoERegressor(2, gate="laplace").fit(large, "y")
+
     def test_paths_and_names(self, data, tmp_path):
         self.fails(str(tmp_path / "*.parquet"), "no file matches", FileError)
         self.fails(str(tmp_path / "no.parquet"), "no such file", FileError)

@@ -91,3 +91,18 @@ def test_latent_classes_of_households():
     p = 1 / (1 + np.exp(np.column_stack([first[:, 0], first[:, :1] + first[:, 1:]])))
     theirs = parameters("latent classes")
     np.testing.assert_allclose(in_order(p), in_order(theirs), atol=1e-3)
+
+
+def test_gamma():
+    """Plants that share their expert, a mean at each concentration: whose link it is does not matter then."""
+    there = json.loads((Path(__file__).parent / "witness" / "flexmix_gamma.json").read_text())
+    data = {name: np.array(there[name]) for name in ("uptake", "conc", "plant")}
+    moe = MoERegressor.from_formula(
+        "uptake ~ C(conc) | 1", data, n_experts=2, family="gamma", groups="plant", random_state=0
+    )
+    assert moe.n_parameters_ == there["df"]
+    # flexmix's shapes are from the deviance, those of maximum likelihood are a little better
+    assert there["log_likelihood"] <= moe.log_likelihood_ <= there["log_likelihood"] + 1e-3
+    first = moe.measure_.intercepts[:, :1]
+    means = np.exp(np.hstack([first, first + moe.measure_.slopes[:, 0]]))
+    np.testing.assert_allclose(in_order(means), in_order(np.array(there["means"])), rtol=1e-6)

@@ -267,6 +267,23 @@ def test_weights_in_formulas():
     a = MoERegressor.from_formula("y ~ x", data, sample_weight=w, random_state=0)
     b = MoERegressor.from_formula("y ~ x", {k: v[w > 0] for k, v in data.items()}, random_state=0)
     assert a.log_likelihood_ == b.log_likelihood_
+    data |= {"w": w, "gone": np.where(np.arange(200) < 5, np.nan, data["x"])}
+    by_name = MoERegressor.from_formula("y ~ x", data, sample_weight="w", random_state=0)
+    assert by_name.log_likelihood_ == a.log_likelihood_
+    assert by_name.score(data, data["y"], sample_weight="w") == a.score(data, data["y"], sample_weight=w)
+    assert by_name.margins(data, sample_weight="w") == a.margins(data, sample_weight=w)
+    assert by_name.profiles(data, sample_weight="w") == a.profiles(data, sample_weight=w)
+    dropped, same = (
+        MoERegressor.from_formula("y ~ gone", data, sample_weight=v, missing="drop", random_state=0)
+        for v in ("w", w)
+    )
+    assert dropped.log_likelihood_ == same.log_likelihood_
+    chosen, same = (select_experts("y ~ x", data, n_experts=[1], sample_weight=v) for v in ("w", w))
+    assert str(chosen) == str(same)
+    with pytest.raises(DataError, match="'weight'"):
+        MoERegressor.from_formula("y ~ x", data, sample_weight="weight")
+    with pytest.raises(DataError, match="sample_weight='w' names a column, which without a formula"):
+        MoERegressor(1).fit(data["x"][:, None], data["y"], sample_weight="w")
 
 
 def test_data_sets():

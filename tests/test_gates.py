@@ -1,7 +1,7 @@
 """Gates: derivatives, invariances, fits, files; a new gate is a line in the table."""
 
 import warnings
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -9,9 +9,9 @@ import pytest
 from conftest import problem, two_lines
 from moestro import MixingMeasure, MoERegressor
 from moestro.design import ArrayDesign, fit_scaling
-from moestro.engine import ArrayEngine, NativeEngine, Order
+from moestro.engine import ArrayEngine, NativeEngine, Order, ScoresEngine, make_engine, scores
 from moestro.errors import DataError
-from moestro.experts import Gaussian
+from moestro.experts import Binomial, Gamma, Gaussian
 from moestro.fitted import FittedModel
 from moestro.gates import (
     GATES,
@@ -32,6 +32,7 @@ from moestro.model import Model
 from moestro.problems import fit_mixture
 from moestro.problems.boundaries import move_boundaries
 from moestro.rows import read_rows
+from moestro.rows.groups import Groups
 from moestro.search import Options
 from moestro.solvers import EM, Coordinates, Objective, run
 from moestro.studies import find_study
@@ -256,6 +257,70 @@ def test_a_maximum_at_a_jump_ends_converged():
         c = fit.coordinates
         assert move_boundaries(Objective(ArrayEngine(model, rows), c), c.collapse(fit.theta)) is None
     assert "stopped at the limit" not in kinds
+
+
+class TestCompiledSums:
+    """Sums of a gate that is written in NumPy are the array engine's, but for rounding."""
+
+    GATES = pytest.mark.parametrize("gate", TABLE[3:], ids=IDS[3:])
+
+    @GATES
+    @pytest.mark.parametrize("family", ["gaussian", "multinomial", Gamma(), Binomial()], ids=str)
+    @pytest.mark.parametrize("sizes", [None, 4], ids=["rows", "groups"])
+    def test_are_those_of_the_reference(self, gate, family, sizes, monkeypatch):
+        monkeypatch.setattr(scores, "PIECE", 200)
+        monkeypatch.setattr(scores, "BLOCK", 64)
+        name = family if isinstance(family, str) else "poisson"
+        for k in (1, 3):
+            model, rows, theta = problem(name, k, n=332, e=2)
+            if name == "poisson":
+                y = rows.y + 1.0 if isinstance(family, Gamma) else np.minimum(rows.y, 1.0)
+                model, rows = replace(model, family=family), replace(rows, y=y)
+            model = replace(model, gate=gate)
+            theta = 0.4 * np.random.default_rng(k).standard_normal(model.size)
+            if sizes is not None:
+                groups = Groups.of_sizes(np.r_[np.full(80, sizes), 12])
+                z = groups.expand(rows.z[groups.first])
+                rows = replace(rows, z=z, groups=groups, w=np.random.default_rng(0).random(81))
+            ours, reference = make_engine(model, rows), ArrayEngine(model, rows)
+            assert isinstance(ours, ScoresEngine)
+            given = np.random.default_rng(1).random((rows.n_units, k))
+            for order in Order:
+                for r in (None, given):
+                    close(ours.evaluate(theta, order, r), reference.evaluate(theta, order, r))
+            close(ours.rowwise(theta, scores=True), reference.rowwise(theta, scores=True))
+            several = np.stack([theta, 0.5 * theta])
+            close(
+                ours.evaluate_all(several, Order.CURVATURE), reference.evaluate_all(several, Order.CURVATURE)
+            )
+
+    @GATES
+    def test_do_not_depend_on_the_number_of_threads(self, gate):
+        model, rows, _, theta = small(gate, n=700)
+        one, two = (make_engine(model, rows, threads=n).evaluate(theta, Order.CURVATURE) for n in (1, 2))
+        for part in ("value", "mass", "gradient", "information", "curvature"):
+            np.testing.assert_array_equal(getattr(one, part), getattr(two, part))
+
+    def test_of_no_number_and_of_large_ones(self):
+        model, rows, _, theta = small(SigmoidGate())
+        engine = make_engine(model, rows)
+        for size in (1e3, 1e6):
+            large = theta * np.where(np.arange(model.size) < model.gate_size, size, 1.0)
+            close(
+                engine.evaluate(large, Order.CURVATURE),
+                ArrayEngine(model, rows).evaluate(large, Order.CURVATURE),
+            )
+        theta[0] = np.nan
+        assert np.isnan(engine.evaluate(theta, Order.VALUE).value)
+
+
+def close(ours, reference):
+    """Each part to 1e-10 of its largest entry."""
+    for field in fields(ours):
+        a, b = getattr(ours, field.name), getattr(reference, field.name)
+        assert (a is None) == (b is None), field.name
+        if a is not None:
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10 * np.abs(b).max(), err_msg=field.name)
 
 
 def test_a_gate_of_ones_own_runs():

@@ -1,5 +1,6 @@
 """Rows that share their expert, as people fit and predict them."""
 
+import csv
 import pickle
 
 import numpy as np
@@ -199,6 +200,21 @@ class TestCommand:
         first = float(out.output.splitlines()[1].split(",")[0])
         given = moe.predict(data, groups="person", history=(data, None, "person"))
         assert first == pytest.approx(given[0], rel=1e-6)
+
+    def test_posteriors_are_those_of_groups(self, file, data, moe, tmp_path):
+        moe.save(tmp_path / "m.json")
+        out = self.run("predict", tmp_path / "m.json", file, "--groups", "person", "--posterior")
+        assert out.exit_code == 0, out.output
+        rows = list(csv.DictReader(out.output.splitlines()))
+        ours = np.array([[float(row[f"posterior({e})"]) for e in (1, 2)] for row in rows])
+        np.testing.assert_allclose(ours, moe.responsibilities(data, groups="person"), rtol=1e-6)
+        np.testing.assert_allclose([float(row["mean"]) for row in rows], moe.predict(data), rtol=1e-6)
+        for words, text in (
+            (("--posterior",), "--posterior needs their column, --groups"),
+            (("--posterior", "--groups", "person", "--history", file), "leave --history out"),
+        ):
+            out = self.run("predict", tmp_path / "m.json", file, *words)
+            assert out.exit_code == 2 and text in out.output
 
     def test_select(self, file):
         out = self.run("select", file, "-f", "y ~ x | 1", "-k", "1-2", "--groups", "person")

@@ -147,7 +147,7 @@ def test_the_shell(tmp_path):
     assert predicted.exit_code == 0, predicted.output
     for more, says in (
         (["--family", "ordinal"], "--levels"),
-        (["--family", "multinomial", "--levels", "Low,Medium,High"], "only to --family ordinal"),
+        (["--family", "poisson", "--levels", "Low,Medium,High"], "only to classes"),
         (["--family", "ordinal", "--levels", "Low,High"], "'Medium'"),
     ):
         wrong = CliRunner().invoke(main, [*words, *more])
@@ -162,7 +162,7 @@ def test_the_shell(tmp_path):
         ({"levels": ["low", "middle", "high"]}, ["low", "high"] * 5, "no row has the class 'middle'"),
         ({"levels": ["low", "low", "high"]}, ["low", "high"] * 5, "different classes"),
         ({"levels": "low"}, ["low", "high"] * 5, "a list"),
-        ({"family": "multinomial", "levels": ["low", "high"]}, ["low", "high"] * 5, "family='ordinal'"),
+        ({"family": "multinomial", "levels": ["low"]}, ["low", "high"] * 5, "'high'"),
         ({"family": "poisson"}, [0, 1] * 5, "has no classes"),
         ({"penalty": "l1"}, [0, 1, 2, 1, 0] * 2, "without an order"),
         ({"order_by": "mean"}, [0, 1, 2, 1, 0] * 2, "needs a response of numbers"),

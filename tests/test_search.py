@@ -27,6 +27,7 @@ from moestro.search.path import fit_problem
 from moestro.search.polish import REFUSED
 from moestro.search.search import ENOUGH, STALE, is_sure
 from moestro.search.stage import Stage
+from moestro.search.starts import STRATEGIES
 from moestro.solvers import Coordinates, Newton, Objective, run
 from moestro.solvers.base import LONG, Info
 from moestro.solvers.em import run_em
@@ -660,3 +661,14 @@ def test_what_searches_said_beside_what_they_missed():
     assert table["fits"] == [2, 1, 3]
     np.testing.assert_allclose(table["said"], [0.02, 0.2, 2.75 / 3])
     np.testing.assert_allclose(table["missed"], [0.5, 0.0, 2 / 3])
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_starts_of_columns_that_no_gate_scales(name):
+    """Columns of 1e15, and of 1e153, of which squares are and are no doubles."""
+    r = np.random.default_rng(0)
+    for size in (1e15, 1e153):
+        x = size * np.column_stack([np.ones(6), r.normal(size=6)])
+        with np.errstate(over="ignore"):
+            memberships = STRATEGIES[name](r, x, r.normal(size=6), np.ones(6), 3)
+        assert np.isfinite(memberships).all()

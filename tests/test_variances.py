@@ -153,7 +153,7 @@ def test_their_number_is_chosen_where_all_are_equal():
         ({"variances": "equal", "family": "poisson"}, "poisson experts have no variance to share"),
         ({"variances": [[1, 2]], "family": ["zero", "gamma", "gamma"]}, "zero experts have no variance"),
         ({"variances": [[1, 2]], "family": ["gamma", "weibull", "gamma"]}, "expert 1 is gamma, and expert 2"),
-        ({"variances": "equal", "penalty": "l1"}, "without a penalty"),
+        ({"variances": "equal", "penalty": "l1"}, "does not go with a penalty"),
     ],
 )
 def test_what_cannot_be_shared_is_refused_in_one_sentence(words, says):

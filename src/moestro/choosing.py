@@ -83,7 +83,7 @@ def select_experts(
     random_state : int or None
     n_jobs : int or None
         Threads; None means all cores. Results do not depend on it.
-    sample_weight : array-like of shape (n,), optional
+    sample_weight : str or array-like of shape (n,), optional
     groups : str or array-like of shape (n,), optional
         Of softmax-gated models: the column, or the ids, of rows that share their expert.
     gate_at : {"constant", "first", "mean"}

@@ -281,3 +281,12 @@ def a_column_whose_variance_is_no_double() -> Case:
     words = {"n_experts": 2, "n_starts": 3, "covariance": "factors", "rank": 2, "rank_by": "likelihood"}
     words |= {"gate_covariance": "isotropic", "direction": "inverse", "max_iter": 60}
     return made(LocatedMoERegressor, words, X, np.array([-1.0, 3.5]))
+
+
+@once
+def cubes_of_a_column_near_the_least_double() -> Case:
+    r = np.random.default_rng(29)
+    X = np.column_stack([1e-160 * r.normal(size=40), np.zeros(40)])
+    X[::7, 1] = 1.0
+    words = {"n_experts": 2, "n_starts": 3, "rank": 2, "degree": 3, "random_state": 1}
+    return made(LocatedMoERegressor, words, X, r.normal(size=40))

@@ -1,4 +1,5 @@
-"""What a family written in NumPy costs beside its compiled twin: a pass and a whole fit, runs alternated."""
+"""What a family written in NumPy costs beside its compiled twin, a pass and a whole fit, and what a pass of
+each gate written in NumPy costs beside one of the softmax gate; runs alternated."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..engine import Order, make_engine
 from ..experts import Gaussian, Poisson
-from ..gates import SoftmaxGate
+from ..gates import KINDS, SoftmaxGate
 from ..model import Model
 from ..problems import fit_mixture
 from ..rows import Rows
@@ -45,6 +46,23 @@ def report() -> str:
             for column, value in zip(out.values(), (name, what, a, b, b / a), strict=True):
                 column.append(value)
     head = f"a family in NumPy beside its compiled twin, n={N}, k={K}, d={D}, all cores"
+    return f"{head}\n\n{Table(out).to_text(4)}\n\n{_gates(threads)}"
+
+
+def _gates(threads: int) -> str:
+    """Passes of the gates whose scores come from NumPy, Gaussian experts, on the same rows."""
+    x, y, law = simulate("gaussian", N, D, K)
+    rows = rows_of(x, y, law)
+    out: dict[str, list] = {c: [] for c in ("gate", "what", "softmax_s", "numpy_s", "ratio")}
+    for kind in KINDS:
+        if kind.name in ("softmax", "top-k"):
+            continue
+        models = [Model(gate, law, K, rows.q, rows.p) for gate in (SoftmaxGate(), kind())]
+        for what, (task, runs) in PASSES.items():
+            a, b = alternated([task(model, rows, threads) for model in models], runs)
+            for column, value in zip(out.values(), (kind.name, what, a, b, b / a), strict=True):
+                column.append(value)
+    head = "a gate in NumPy beside the softmax gate, the same rows, Gaussian experts"
     return f"{head}\n\n{Table(out).to_text(4)}\n"
 
 
@@ -61,11 +79,11 @@ def _fit(model: Model, rows: Rows, threads: int) -> Callable[[], object]:
     return lambda: fit_mixture(model, rows, Options(seed=0, threads=threads))
 
 
-TASKS = {
+PASSES = {
     "pass with gradient": (_pass(Order.GRADIENT), 15),
     "pass with Hessian": (_pass(Order.CURVATURE), 15),
-    "whole fit": (_fit, 3),
 }
+TASKS = {**PASSES, "whole fit": (_fit, 3)}
 
 
 def alternated(tasks: list[Callable[[], object]], runs: int) -> list[float]:

@@ -85,7 +85,7 @@ def bench(
 
     \b
     passes    one sum over the rows, by engine, order, threads and instruction set, against the floor
-    families  a family written in NumPy beside its compiled twin
+    families  a family written in NumPy beside its compiled twin, and gates in NumPy beside softmax
     fits      whole fits with default starts
     growth    time and memory against the number of rows
     instructions  of one pass of each kind, counted by valgrind: fails where one needs 10 % more than recorded

@@ -131,7 +131,8 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "Column of the expert, from 1, that a row is known to have; empty where it is not known."
             )),
             click.option("--levels", metavar="LOW,...,HIGH", help=(
-                "Classes of an ordinal response that is text, from the lowest to the highest."
+                "Classes in their order: of an ordinal response from the lowest to the highest, of others "
+                "the reference last."
             )),
             click.option("--shared-variance", is_flag=True, help="One variance for all Gaussian experts."),
             click.option("--gate", default="softmax", show_default=True, metavar="GATE", help=(

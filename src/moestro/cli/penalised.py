@@ -53,7 +53,7 @@ def fit_penalised(
     )
     if options["family"] in ORDERED:
         raise DataError("--penalty takes classes without an order: leave it out, or use --family multinomial")
-    refuse_given(["levels"], "applies only to --family ordinal")
+    refuse_given(["levels"], "does not go with --penalty: its classes are sorted, the last one the reference")
     if options["family"] != "gaussian":
         refuse_given(["shared_variance"], "applies only to --family gaussian")
     frame, weights = read_data(options)

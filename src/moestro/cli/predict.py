@@ -40,11 +40,12 @@ from .stored import predict_stored
     type=click.Path(),
     help="Rows that were seen, with their response: what is predicted is what their groups do next.",
 )
-@click.option("--groups", metavar="COLUMN", help="Column of ids in DATA and in the history.")
+@click.option("--groups", metavar="COLUMN", help="Column of ids in DATA, and in the history.")
 @click.option(
     "--posterior",
     is_flag=True,
-    help="Add the most probable expert given the response in DATA, and the probability of each.",
+    help="Add the most probable expert given the response in DATA, and the probability of each; with --groups"
+    " those of the group, given all its rows.",
 )
 @click.option(
     "--level",
@@ -98,6 +99,7 @@ def _predict(
     how: dict[str, Any],
 ) -> None:
     from ..design.files import PARQUET, read_frame
+    from ..design.groups import beside_rows
     from ..fitted import model_from_dict
     from ..reading import read_json
 
@@ -111,7 +113,11 @@ def _predict(
     groups, history = seen
     model = read_json(model_path, model_from_dict)
     alone = history is None and model.gate_at != "constant"  # groups then say where the gate reads
-    if (history is None) != (groups is None) and not alone:
+    if posterior and history is not None:
+        raise DataError(
+            "--posterior is given the responses in DATA alone: leave --history out, or add its rows to DATA"
+        )
+    if (history is None) != (groups is None) and not (groups and (alone or posterior)):
         raise DataError(
             "--history and --groups go together: rows that were seen, and the column of ids in both files"
         )
@@ -129,12 +135,12 @@ def _predict(
     frame, keep = _complete(model, read_frame(data_path, **how), drop, posterior, marginal)
     at = _matrices(model, frame)
     given = {}
-    if groups is not None:
+    if groups is not None and (history is not None or alone):
         past = None if history is None else _complete(model, read_frame(history, **how), drop, True)[0]
         given["log_weights"] = _weights(model, at, frame, groups, past)
     table = _predictions(model, at, gate, level, given)
     if posterior:
-        table |= posteriors(model, at, frame)
+        table |= posteriors(model, at, frame, beside_rows(groups, frame))
     if keep is not None:
         table = {name: _restored(values, keep) for name, values in table.items()}
     if out and out.lower().endswith(PARQUET):
@@ -231,19 +237,19 @@ def _matrices(model: Any, frame: Any) -> tuple[Any, Any]:
 def _weights(model: Any, at: tuple[Any, Any], frame: Any, groups: str, seen: Any) -> np.ndarray:
     """log of the experts' weights (n, k), given what was seen of the groups, None if nothing was."""
     from ..design import FormulaDesign
-    from ..design.groups import group_ids
+    from ..design.groups import beside_rows
     from ..fitted.groups import log_weights_after
 
     if seen is None:
-        return log_weights_after(model, *at, group_ids(groups, frame))
+        return log_weights_after(model, *at, beside_rows(groups, frame))
     if not isinstance(model.design, FormulaDesign):
         raise DataError(
             "--history needs a model that was fitted by a formula, which says what the response is"
         )
     past_x, past_z = _matrices(model, seen)
     past_x, past_y = with_response(model, past_x, seen)
-    past = (past_x, past_z, past_y, group_ids(groups, seen))
-    return log_weights_after(model, *at, group_ids(groups, frame), past)
+    past = (past_x, past_z, past_y, beside_rows(groups, seen))
+    return log_weights_after(model, *at, beside_rows(groups, frame), past)
 
 
 def _csv(table: dict[str, Any]) -> str:

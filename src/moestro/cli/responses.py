@@ -30,15 +30,20 @@ def _response(model: Any, frame: Any) -> np.ndarray:
     return numeric_response(values, model.responses[0], model.takes_holes)
 
 
-def posteriors(model: Any, at: tuple[Any, Any], frame: Any) -> dict[str, Any]:
-    """The most probable expert of each row, and the probability of each."""
+def posteriors(model: Any, at: tuple[Any, Any], frame: Any, ids: Any = None) -> dict[str, Any]:
+    """The most probable expert of each row, and the probability of each; with ids of groups those of the
+    group."""
     from ..fitted import FittedModel, assigned, posterior
+    from ..fitted.groups import group_joint
 
-    if isinstance(model, FittedModel) and model.fit.group_sizes is not None:
+    if ids is None and isinstance(model, FittedModel) and model.fit.group_sizes is not None:
         raise DataError(
-            "--posterior needs single rows, and the rows of this model share their expert in groups"
+            "the rows of this model share their expert in groups: --posterior needs their column, --groups"
         )
     x, y = with_response(model, at[0], frame)
+    if ids is not None:
+        joint, of_row = group_joint(model, x, at[1], y, ids)
+        return assigned(posterior(joint)[of_row])
     return assigned(posterior(model.log_joint(x, at[1], y)))
 
 

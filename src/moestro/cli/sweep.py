@@ -22,7 +22,7 @@ def run_sweep(
     from ..api import fit_formula, fit_located_design
     from ..design.by_formula import Given, read_formula
     from ..design.holes import MARGINAL
-    from ..experts import ORDERED
+    from ..experts import CLASSES
     from ..gates import make_gate
     from ..search import Options
     from ..selection.located import specifications
@@ -55,8 +55,8 @@ def run_sweep(
             return fit_located_design(data, specifications(**located), ks, search, **how)
         gate = make_gate(options["gate"], options["top_k"], options["rank_on"])
         how |= {name: options[name] for name in ("memory_limit", "shared_variance")} | {"gate": gate}
-        if options["family"] not in ORDERED:
-            refuse_given(["levels"], "applies only to --family ordinal")
+        if options["family"] not in CLASSES:
+            refuse_given(["levels"], "applies only to classes: --family multinomial or ordinal")
         levels = None if options["levels"] is None else options["levels"].split(",")
         said = {name: options[name] for name in ("groups", "offset", "missing", "partial", "gate_at")}
         held = {"common": list(options["common"]) or None, "fixed": options["fixed"]}

@@ -9,7 +9,7 @@ from typing import Any
 from .formula import FormulaDesign, read_by
 from .frames import gaps, row_count
 from .grammar import category_variables, split, variables, with_offset
-from .groups import check_gate_at, group_ids, known_experts
+from .groups import beside_rows, check_gate_at, known_experts
 from .holes import MARGINAL, check_policy, drop_gaps, take_rows
 from .known import ends_of, split_trials
 from .levels import stated_order
@@ -24,7 +24,8 @@ class Given:
 
     Attributes
     ----------
-    sample_weight : array-like of shape (n,) or None
+    sample_weight : str, array-like of shape (n,) or None
+        The column, or the weights.
     groups : str, array-like of shape (n,) or None
         The column, or the ids, of rows that share their expert.
     offset : str or None
@@ -34,7 +35,7 @@ class Given:
     partial : object
         Which experts rows are known to have.
     levels : sequence or None
-        In which order the classes of an ordinal response stand.
+        In which order the classes of a response stand: from the lowest to the highest, or the reference last.
     gate_at : {"constant", "first", "mean"}
         Where the gate reads a group.
     """
@@ -73,8 +74,10 @@ def read_formula(
     if given.missing == "drop":
         keep, dropped = drop_gaps(gaps(read_by(formula, data)), row_count(data))
         if keep is not None:
-            data, sample_weight = take_rows(data, keep), take_rows(sample_weight, keep)
-            groups, partial = (a if isinstance(a, str) else take_rows(a, keep) for a in (groups, partial))
+            data = take_rows(data, keep)
+            sample_weight, groups, partial = (
+                a if isinstance(a, str) else take_rows(a, keep) for a in (sample_weight, groups, partial)
+            )
     design, x, z = FormulaDesign.learn_matrices(formula, data, holes)
     design, raw = design.learn_response(data)
     name = design.response
@@ -82,11 +85,13 @@ def read_formula(
         check_form(name, family)
         if family is not None and family.takes_bounds:
             raw = ends_of(numeric_response(raw, name, open_ends=True), family.lowest, name)
-    known = ordered_classes(raw, given.levels, name, stated_order(data, name)) if ordered else ()
+    stated = stated_order(data, name) if ordered else None
+    told = ordered or (classes and given.levels is not None)
+    known = ordered_classes(raw, given.levels, name, stated) if told else ()
     y, labels = encode_classes(raw, known, name) if classes else (numeric_response(raw, name, holes), ())
     check_repeated(len(labels), len(y), name)
     y, trials = split_trials(y)
-    w, ids = check_weights(sample_weight, len(y)), group_ids(groups, data)
+    w, ids = check_weights(beside_rows(sample_weight, data), len(y)), beside_rows(groups, data)
     experts = known_experts(partial, data, len(y), k)
     return Observations(
         design, x, z, y, w, (design.response,), labels, ids, trials, dropped=dropped, partial=experts,

@@ -1,4 +1,4 @@
-"""The ids of groups that share their expert, as people give them."""
+"""What stands beside the rows, as people give it: ids of groups that share their expert, known experts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ..errors import DataError
 from .frames import columns, gaps
 
 
-def group_ids(groups: Any, data: Any) -> Any:
-    """The ids (n,): of a column of a frame or mapping by its name, or as they are."""
-    if not isinstance(groups, str):
-        return groups
-    return columns(data, [groups])[groups]
+def beside_rows(given: Any, data: Any) -> Any:
+    """Ids or weights (n,): of a column of a frame or mapping by its name, or as they are."""
+    if not isinstance(given, str):
+        return given
+    return columns(data, [given])[given]
 
 
 GATE_AT = ("constant", "first", "mean")

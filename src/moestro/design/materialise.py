@@ -36,7 +36,11 @@ def needed(text: str, data: Any, holes: bool = False) -> dict[str, np.ndarray]:
         refuse_unusable(out, holes)
     for name in numeric_variables(text):
         if out[name].dtype.kind not in "biuf":
-            raise DataError(f"column '{name}' holds text, and the formula part '{short(text)}' needs numbers")
+            where = f"column '{name}' holds text, and the formula part '{short(text)}' needs numbers"
+            for_all = (
+                f": for the same effects in all experts write {name} alone, and common=['{name}'] beside it"
+            )
+            raise DataError(where + for_all * ("common(" in text))
 
     def known(factor: Any) -> int:
         tree = syntax(factor)

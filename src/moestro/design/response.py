@@ -69,7 +69,8 @@ def ordered_classes(
     y: np.ndarray, levels: Any, name: str = "y", stated: tuple[Any, ...] | None = None
 ) -> tuple:
     """The classes of y (n,) from the lowest to the highest: `levels`; where these are None the order that its
-    type has `stated`, and none where it has not, as numbers are sorted."""
+    type has `stated`, and none where it has not, as numbers are sorted. Numbers may be written as text, as a
+    shell does."""
     y = np.asarray(y)
     found = set(y.tolist()) if y.ndim == 1 else set()
     if levels is None:
@@ -85,6 +86,8 @@ def ordered_classes(
     if isinstance(levels, str) or len(set(levels)) != len(levels):
         raise DataError(f"levels must be a list of different classes, got {levels!r}")
     known = tuple(v.item() if isinstance(v, np.generic) else v for v in levels)
+    if all(isinstance(v, str) for v in known) and not any(isinstance(v, str) for v in found):
+        known = tuple({str(v): v for v in found}.get(v, v) for v in known)
     for lost, says in ((found - set(known), "and levels does not name it"), (set(known) - found, "")):
         if lost:
             first = min(lost, key=str)

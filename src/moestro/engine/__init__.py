@@ -8,6 +8,7 @@ from .base import Engine, Evaluation, Order, Rowwise, stacked
 from .elsewhere import ElsewhereEngine
 from .labelled import labelled
 from .native import ISA_VARIABLE, NativeEngine, is_compiled, supports
+from .scores import ScoresEngine
 from .terms import TermsEngine
 from .torch import TorchEngine
 
@@ -15,16 +16,18 @@ ENGINES = ("auto", "native", "array", "torch")
 
 
 def make_engine(model: Model, rows: Rows | RowsElsewhere, name: str = "auto", threads: int = 1) -> Engine:
-    """The engine called `name`; "auto" is native where the core has the gate. The terms of a family that it
-    has not come from NumPy. "torch" is torch's CPU, "torch:cuda:0" another device."""
+    """The engine called `name`; "auto" makes compiled sums, for which the scores of a gate and the terms of a
+    family that the core has not come from NumPy. "torch" is torch's CPU, "torch:cuda:0" another device."""
     if name not in ENGINES and not name.startswith("torch:"):
         raise DataError(f"engine={name!r} is unknown: choose one of {', '.join(ENGINES)}")
 
     def make(model: Model, rows: Rows) -> Engine:
         if name.startswith("torch"):
             return TorchEngine(model, rows, name)
-        if name == "array" or (name == "auto" and not is_compiled(model)):
+        if name == "array":
             return ArrayEngine(model, rows)
+        if name == "auto" and not is_compiled(model):
+            return ScoresEngine(model, rows, threads)
         if is_compiled(model) and not supports(model):
             return TermsEngine(model, rows, threads)
         return NativeEngine(model, rows, threads)
@@ -43,6 +46,7 @@ __all__ = [
     "NativeEngine",
     "Order",
     "Rowwise",
+    "ScoresEngine",
     "TermsEngine",
     "TorchEngine",
     "is_compiled",

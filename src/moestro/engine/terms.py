@@ -90,10 +90,24 @@ class TermsEngine:
 
     def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
         order = Order.GRADIENT if scores else Order.VALUE
+        return self._rowwise(theta, [self._terms(p, theta[None], order)[0] for p in self._pieces], scores)
+
+    def evaluate_rows(self, theta: np.ndarray, order: Order, scores: bool) -> tuple[Evaluation, Rowwise]:
+        """`evaluate` and `rowwise` from the same terms, which are the dear part."""
+        terms = [self._terms(piece, theta[None], order) for piece in self._pieces]
+        sums = added(
+            [
+                self._sums(piece, theta[None], order, None, self.threads, of_piece)
+                for piece, of_piece in zip(self._pieces, terms, strict=True)
+            ]
+        )
+        of_rows = self._rowwise(theta, [of_piece[0] for of_piece in terms], scores)
+        return replace(sums, value=sums.value + self._offset).each()[0], of_rows
+
+    def _rowwise(self, theta: np.ndarray, terms: list[Terms], scores: bool) -> Rowwise:
         density, resp, score = [], [], []
-        for piece in self._pieces:
-            (terms,) = self._terms(piece, theta[None], order)
-            parts = piece.problem.rowwise(theta, scores, self.threads, self.isa, terms)
+        for piece, of_piece in zip(self._pieces, terms, strict=True):
+            parts = piece.problem.rowwise(theta, scores, self.threads, self.isa, of_piece)
             for whole, part in zip((density, resp, score), parts, strict=True):
                 whole.append(part)
         return Rowwise(
@@ -103,10 +117,16 @@ class TermsEngine:
         )
 
     def _sums(
-        self, piece: Piece, thetas: np.ndarray, order: Order, given: np.ndarray | None, threads: int
+        self,
+        piece: Piece,
+        thetas: np.ndarray,
+        order: Order,
+        given: np.ndarray | None,
+        threads: int,
+        terms: list[Terms] | None = None,
     ) -> Evaluation:
         """The core's sums over a piece at each theta, stacked."""
-        terms = self._terms(piece, thetas, order)
+        terms = self._terms(piece, thetas, order) if terms is None else terms
         r = None if given is None else np.ascontiguousarray(given[:, piece.units])
         if len(thetas) > 1:
             sums: tuple[Any, ...] = piece.problem.sums_of(thetas, int(order), threads, self.isa, r, terms)

@@ -12,7 +12,7 @@ from ..design.holes import MARGINAL
 from ..errors import DataError
 from ..fitted import posterior
 from ..fitted.groups import group_joint
-from .groups import ids_of
+from .groups import ids_of, weights_of
 from .helpers import beside, given_offset, numbers_of, read_response
 from .holes import Seen, seen_responses, seen_rows
 from .margined import Margined
@@ -94,6 +94,7 @@ class Answers(Margined):
         self, X: Any, y: Any, sample_weight: Any, offset: Any = None
     ) -> tuple[Any, np.ndarray, Any, Any]:
         """X, the response, weights and offset of the rows without missing values."""
+        sample_weight = weights_of(self, sample_weight, X)
         seen = self._complete(X, y, response=True, offset=offset)
         if self._holes:
             seen = seen_responses(read_response(self._fitted().design, X, y))

@@ -20,7 +20,7 @@ from ..rows import is_elsewhere
 from ..threads import thread_count
 from .elsewhere import fit_elsewhere
 from .found import Found, Penalised, describe
-from .groups import ids_of
+from .groups import ids_of, weights_of
 from .helpers import read_arrays, read_formula, refuse_name, warn_if_weak
 from .holes import training_rows
 from .paths import RegularizationPath
@@ -68,9 +68,10 @@ class MoEBase(Shown):
             and trials; in a formula ``prop(successes, trials) ~ x``. So do Weibull experts and those of
             family "interval": the ends between which y lies, equal where it is seen, infinite where open; in
             a formula ``interval(lower, upper) ~ x``, or ``cens(time, status) ~ x``.
-        sample_weight : array-like of shape (n,), optional
+        sample_weight : str or array-like of shape (n,), optional
             Real-valued, at least 0: weight 0 is a deleted row, weight 2 a row written twice; with groups a
-            deleted group and one that was seen twice, so it is constant within a group.
+            deleted group and one that was seen twice, so it is constant within a group. With a formula it may
+            be the name of a column.
         groups : str or array-like of shape (n,), optional
             Ids, of any type and in any order, of rows that share their expert (the choices of one person, the
             visits of one patient), or the name of their column in a frame. The gate's columns are then those
@@ -114,7 +115,8 @@ class MoEBase(Shown):
             "y ~ experts' columns | gate's columns", written as in R: ``y ~ x1 + log(x2) + C(region) | z1``.
             Without ``|`` the gate has the experts' columns; ``| 1`` makes it constant.
         data : frame (pandas, polars, pyarrow, ...), mapping of columns, or source as in `fit`
-        sample_weight : array-like of shape (n,), optional
+        sample_weight : str or array-like of shape (n,), optional
+            The column, or the weights.
         groups : str or array-like of shape (n,), optional
             The column, or the ids, of rows that share their expert: ``groups="person"``.
         offset : str, optional
@@ -144,7 +146,7 @@ class MoEBase(Shown):
         stated = stated_order(data if given_y is None else given_y, responses[0])
         y = self._encode(y, responses[0], True, stated)
         y, trials = self._split_trials(y)
-        w = check_weights(sample_weight, len(y))
+        w = check_weights(weights_of(self, sample_weight, data), len(y))
         if self.formula is None:
             refuse_name(partial, "partial", "labels")
         k = int(self.n_experts) if isinstance(self.n_experts, int | np.integer) else None

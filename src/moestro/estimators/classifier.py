@@ -27,14 +27,15 @@ class MoEClassifier(Classifier):
     levels : list or None
         The classes of an ordinal response from the lowest to the highest; None is the order that an ordered
         categorical (pandas) or an Enum (polars) states, which `levels` may not contradict, and that of
-        numbers.
+        numbers. Of multinomial experts the classes in any order: coefficients are log odds against the last
+        one, and `classes_` and the columns of `predict_proba` stand so. None sorts them.
     formula : str or None
         "y ~ experts' columns | gate's columns": `fit` and `predict` then take frames, see `from_formula`.
     max_experts : int or None
         None is 6, or 12 for slope heuristics, which need models that are clearly too large.
     gate : str or Gate, default="softmax"
         "softmax", "sigmoid", "laplace", "temperature", "activated-temperature", "cosine", "perturbed-cosine",
-        or an object of `moestro.gates`. Gates other than softmax and top-K run on the array engine.
+        or an object of `moestro.gates`. Scores of gates other than softmax and top-K come from NumPy.
     top_k : int or None
         Sparse softmax gate: the number of experts selected at each input.
     rank_on : {"score", "logit"}, default="score"

@@ -16,6 +16,7 @@ from ..inference.pseudo import pseudo_r2
 from ..rows import Rows
 from ..tables import Table
 from ..threads import thread_count
+from .groups import weights_of
 from .holes import Seen
 from .tested import Tested
 
@@ -52,7 +53,7 @@ class Described(Tested):
         if X is not None:
             seen = self._complete(X, y, response=True, offset=offset)
             x, z, y = self._with_response(*(seen.take(a) for a in (X, y, offset)))
-            sample_weight = seen.take(sample_weight)
+            sample_weight = seen.take(weights_of(self, sample_weight, X))
             w = check_weights(sample_weight, len(y))
         else:
             if any(given is not None for given in (y, sample_weight, offset)):

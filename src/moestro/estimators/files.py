@@ -125,6 +125,8 @@ def _softmax(model: FittedModel) -> tuple[Any, dict[str, Any], tuple]:
         words |= {"family": family, "shared_variance": m.family.tied_nuisances}
     elif m.family.ordered:
         words |= {"family": m.family.name, "levels": list(classes)}
+    elif list(classes) != sorted(classes):
+        words["levels"] = list(classes)
     words["gate_at"] = model.gate_at
     if isinstance(design, ArrayDesign):
         parts = {"expert_features": design.experts, "gate_features": design.gate}

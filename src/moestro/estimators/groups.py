@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..design.groups import group_ids
+from ..design.groups import beside_rows
 from ..errors import DataError
 from ..fitted.groups import log_weights_after
 from .helpers import refuse_name
@@ -14,7 +14,14 @@ def ids_of(estimator: Any, groups: Any, X: Any) -> Any:
     """Ids of the rows of X; the name of a column where a formula says which columns are used."""
     if estimator.formula is None:
         refuse_name(groups, "groups", "ids")
-    return group_ids(groups, X)
+    return beside_rows(groups, X)
+
+
+def weights_of(estimator: Any, sample_weight: Any, X: Any) -> Any:
+    """Weights of the rows of X; the name of a column where a formula says which columns are used."""
+    if estimator.formula is None:
+        refuse_name(sample_weight, "sample_weight", "weights")
+    return beside_rows(sample_weight, X)
 
 
 def inputs_of(estimator: Any, X: Any, groups: Any, history: Any, offset: Any = None) -> tuple[Any, ...]:

@@ -130,9 +130,8 @@ class Classifier(ClassifierMixin, MoEBase):
         check_classification_targets(y)
         levels = self.get_params(deep=False).get("levels")
         ordinal = self._family_name() in ORDERED
-        if levels is not None and not ordinal:
-            raise DataError("levels, the order of the classes, belongs to family='ordinal'")
-        known = ordered_classes(y, levels, response, stated) if ordinal else ()
+        told = ordinal or levels is not None
+        known = ordered_classes(y, levels, response, stated if ordinal else None) if told else ()
         code, labels = encode_classes(y, known, response)
         if len(labels) < 2:
             raise DataError(
@@ -140,7 +139,7 @@ class Classifier(ClassifierMixin, MoEBase):
                 "a classifier needs at least 2 classes"
             )
         check_repeated(len(labels), len(code), response)
-        self.classes_ = np.array(labels) if ordinal else np.unique(y)
+        self.classes_ = np.array(labels) if told else np.unique(y)
         return code
 
     def _family_name(self) -> str:

@@ -16,6 +16,7 @@ from ..inference.margins import Quantity, margins
 from ..tables import Table
 from .described import Described
 from .effects import at_values, columns_of, effects_of, matrices, quantities_of, values_of
+from .groups import weights_of
 
 
 class Margined(Described):
@@ -58,7 +59,7 @@ class Margined(Described):
         contrasts : mapping of column to (from, to)
         at : mapping of column to value
             Set in every row.
-        sample_weight : array-like of shape (n,), optional
+        sample_weight : str or array-like of shape (n,), optional
         offset : array-like of shape (n,), optional
             As in `predict`.
         cov, level, **how
@@ -80,6 +81,7 @@ class Margined(Described):
         ['stretchratio']
         """
         model = self._fitted()
+        sample_weight = weights_of(self, sample_weight, X)
         data, sample_weight = self._columns(X, offset, sample_weight)
         data = at_values(data, at)
         n = matrices(model.design, data)[0].shape[0]

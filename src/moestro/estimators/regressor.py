@@ -39,7 +39,7 @@ class MoERegressor(SoftmaxRegressor):
         None is 6, or 12 for slope heuristics, which need models that are clearly too large.
     gate : str or Gate, default="softmax"
         "softmax", "sigmoid", "laplace", "temperature", "activated-temperature", "cosine", "perturbed-cosine",
-        or an object of `moestro.gates`. Gates other than softmax and top-K run on the array engine.
+        or an object of `moestro.gates`. Scores of gates other than softmax and top-K come from NumPy.
     top_k : int or None
         Sparse softmax gate: the number of experts selected at each input.
     rank_on : {"score", "logit"}, default="score"

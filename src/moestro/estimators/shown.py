@@ -18,7 +18,7 @@ from ..summary.coefficients import coefficients
 from ..tables import Table
 from .answers import Answers
 from .effects import columns_of
-from .groups import ids_of
+from .groups import ids_of, weights_of
 
 NUMBERS = {"estimate": "b", "se": "se", "z": "t", "p": "p", "low": "ci95l", "high": "ci95u"}
 STATISTICS = {"k": "Experts", "n": "Observations", "log_likelihood": "Log-likelihood", "bic": "BIC"}
@@ -138,7 +138,7 @@ class Shown(Answers):
             ids = None if rows.groups is None else np.repeat(np.arange(rows.groups.count), rows.groups.sizes)
             return (rows.inputs, rows.z, rows.y, rows.row_weights, ids), None
         seen = self._complete(X, y, response=True, offset=offset)
-        ids = ids_of(self, groups, X)
+        ids, sample_weight = ids_of(self, groups, X), weights_of(self, sample_weight, X)
         X, y, sample_weight, ids, offset = (seen.take(a) for a in (X, y, sample_weight, ids, offset))
         x, z, y = self._with_response(X, y, offset)
         given = X if isinstance(design, FormulaDesign) else self._numbers(X, offset)

@@ -19,6 +19,7 @@ from ..errors import DataError, quiet
 from .latent import NORMAL, Latent
 
 FAR = 100.0  # standard deviations, where a series has more digits than a difference
+BEYOND = 1e150  # standard deviations whose square is a double
 ROOT_2_PI = np.sqrt(2 / np.pi)
 
 
@@ -109,8 +110,13 @@ class Censored(Latent):
 
     def _ends(self, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """a and -b."""
-        (low, high), root = self._limits, np.exp(-0.5 * eta[..., 1])
-        return (low - eta[..., 0]) * root, (eta[..., 0] - high) * root
+        low, high = self._limits
+        with quiet():
+            root = np.exp(-0.5 * eta[..., 1])
+            a, b = (low - eta[..., 0]) * root, (eta[..., 0] - high) * root
+        # Out there a probability is zero or one; only a limit that there is not stays infinite.
+        a = a if np.isneginf(low) else np.clip(a, -BEYOND, BEYOND)
+        return a, b if np.isposinf(high) else np.clip(b, -BEYOND, BEYOND)
 
     def log_density(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
         from scipy.special import log_ndtr

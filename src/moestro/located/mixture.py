@@ -260,6 +260,10 @@ class LocatedProblem(Defaults):
             )
         spec = self.specification
         fitted = self.data.measure(self.model, found.parameters)
+        if not (np.isfinite(fitted.slopes).all() and np.isfinite(fitted.intercepts).all()):
+            raise DataError(
+                "coefficients in the units of the columns are beyond double precision: rescale the columns"
+            )
         r = self.model.responsibilities(found.parameters)
         w = np.ones(len(r)) if self.data.weights is None else self.data.weights
         out = LocatedFit(

@@ -132,11 +132,11 @@ def _check_distinct(model: Model, rows: Rows | RowsElsewhere) -> None:
     if model.k == 1:
         return
     rows = rows.at_hand
-    distinct = rows.n_units
-    if rows.n > MERGE_LIMIT:
-        distinct = rows.take(np.arange(min(distinct, MERGE_LIMIT))).merged().n_units
-        if distinct < model.k:
-            distinct = rows.merged().n_units
+    distinct = 0
+    if rows.n > MERGE_LIMIT:  # of many rows a few are enough, most often
+        distinct = rows.take(np.arange(min(rows.n_units, 100 * model.k))).merged().n_units
+    if distinct < model.k:
+        distinct = rows.merged().n_units
     if distinct < model.k:
         what = "rows" if rows.groups is None else "groups"
         raise DataError(

@@ -14,7 +14,7 @@ from ..design import Design, Scaling, Units, split_known, split_trials, with_sec
 from ..design.known import ends_of
 from ..errors import DataError
 from .moments import Moments
-from .read import Scalable, check_units
+from .read import Scalable, check_units, refuse_large
 from .rows import Block, Rows
 from .sources import Batch, Source, even, told
 
@@ -63,7 +63,7 @@ class Reader:
                 y = ends_of(y, family.lowest)
             y, trials = split_trials(y)
             if known is not None and not family.takes_offset:
-                raise DataError(f"{family.name} experts take no offset: it belongs to one linear predictor")
+                raise DataError(f"{family.name} experts take no offset: leave it out")
             if trials is not None and not (family.takes_trials or family.takes_bounds):
                 raise DataError(f"{family.name} experts take no trials: use family='binomial'")
             known = with_second(known, y, trials, family)
@@ -232,6 +232,8 @@ def read_elsewhere(
     family.check_variety(differing)
     x_scaling = of_x.scaling(design.expert_names)
     z_scaling = x_scaling if of_z is None else of_z.scaling(design.gate_names, reader.gate_scaling)
+    if of_z is not None and reader.gate_scaling == "none":
+        refuse_large(of_z.reach, design.gate_names)
     center, scale = 0.0, 1.0
     if family.scales_response:
         y_scaling = of_y.scaling((response,))

@@ -181,6 +181,20 @@ def group_weights(w: np.ndarray, groups: Groups, labels: Sequence) -> np.ndarray
     return own
 
 
+def group_labels(labels: np.ndarray, groups: Groups, names: Sequence) -> np.ndarray:
+    """The expert (G,) that each group is known to have, -1 where none of its rows (n,) says: rows of a group
+    share their expert, so one that knows it speaks for all."""
+    most = np.maximum.reduceat(labels, groups.first)
+    other = (labels >= 0) & (labels != groups.expand(most))
+    if other.any():
+        g = int(np.searchsorted(groups.offsets, np.argmax(other), side="right")) - 1
+        raise DataError(
+            f"partial names experts {labels[other][0] + 1} and {most[g] + 1} in the group {names[g]!r}, "
+            "whose rows share their expert"
+        )
+    return most
+
+
 def merge_groups(
     columns: np.ndarray, groups: Groups, w: np.ndarray | None
 ) -> tuple[np.ndarray, Groups, np.ndarray | None]:
@@ -189,15 +203,33 @@ def merge_groups(
 
     Two groups are equal that have the same rows (n, c), whatever their order.
     """
-    sorted_within = np.lexsort((*columns.T[::-1], groups.expand(np.arange(groups.count))))
-    content = np.ascontiguousarray(columns[sorted_within]) + 0.0  # no negative zeros
+    sorted_within = _within(columns, groups)
+    content = (np.ascontiguousarray(columns[sorted_within]) + 0.0).tobytes()  # no negative zeros
+    ends = (groups.offsets * (len(content) // len(columns))).tolist()
     weights = np.ones(groups.count) if w is None else w
     found: dict[bytes, list[int]] = {}
-    for g in np.flatnonzero(weights > 0):
-        found.setdefault(content[groups.offsets[g] : groups.offsets[g + 1]].tobytes(), []).append(int(g))
+    for g in np.flatnonzero(weights > 0).tolist():
+        found.setdefault(content[ends[g] : ends[g + 1]], []).append(g)
     equal = [found[key] for key in sorted(found, key=lambda key: (len(key), key))]
     rows, kept = groups.take(np.array([same[0] for same in equal], dtype=np.int64))
     kept = replace(kept, given=Groups.of_sizes(groups.sizes[weights > 0]))
     if len(equal) == groups.count and w is None:
         return sorted_within[rows], kept, None
     return sorted_within[rows], kept, np.array([math.fsum(weights[same]) for same in equal])
+
+
+def _within(columns: np.ndarray, groups: Groups) -> np.ndarray:
+    """An order (n,) of the rows (n, c) by their columns within each group.
+
+    The first columns that tell all rows of a group apart order them: one, where it is a measured response,
+    and otherwise twice as many as were not enough.
+    """
+    group, read = groups.expand(np.arange(groups.count)), 1
+    while True:
+        order = np.lexsort((*columns.T[:read][::-1], group))
+        near = columns[order, :read]
+        tied = (near[1:] == near[:-1]).all(axis=1)
+        tied[groups.offsets[1:-1] - 1] = False  # neighbours of two groups
+        if read >= columns.shape[1] or not tied.any():
+            return order
+        read *= 2

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..design import Design, Scaling, Units, fit_scaling, split_known, with_second
 from ..errors import DataError, quiet
-from .groups import Groups, check_constant, encode_groups, gate_of_groups, group_weights, sort_groups
+from .groups import Groups, encode_groups, gate_of_groups, group_labels, group_weights, sort_groups
 from .order import MERGE_LIMIT
 from .rows import Rows
 
@@ -94,7 +94,7 @@ def read_rows(
     """
     x, known = split_known(x, design.known)
     if known is not None and not family.takes_offset:
-        raise DataError(f"{family.name} experts take no offset: it belongs to one linear predictor")
+        raise DataError(f"{family.name} experts take no offset: leave it out")
     if trials is not None and not (family.takes_trials or family.takes_bounds):
         raise DataError(
             f"{family.name} experts take no trials: for successes and trials use family='binomial'"
@@ -111,7 +111,7 @@ def read_rows(
     if one.z is not None:
         z_scaling = fit_scaling(one.z, design.gate_names, one.row_weights, gate_scaling)
     if gate_scaling == "none" and one.z is not None:
-        _refuse_large(one.z, design.gate_names)
+        refuse_large(np.abs(one.z).max(axis=0, initial=0.0), design.gate_names)
     center, scale = 0.0, 1.0
     if family.scales_response:
         own, weights = _less_offset(plain), plain.row_weights
@@ -150,9 +150,10 @@ def check_units(response: str, scale: float, names: tuple[str, ...], x: Scaling)
         )
 
 
-def _refuse_large(z: np.ndarray, names: tuple[str, ...]) -> None:
-    """Columns that no gate may scale, whose squares are no doubles."""
-    large = np.flatnonzero(np.abs(z).max(axis=0, initial=0.0) > LARGEST)
+def refuse_large(reach: np.ndarray, names: tuple[str, ...]) -> None:
+    """Refuse columns that no gate may scale, whose squares are no doubles; `reach` (d,) is their largest
+    size."""
+    large = np.flatnonzero(reach > LARGEST)
     if len(large):
         raise DataError(
             f"the gate reads column '{names[large[0]]}' in its own units, in which it is too large for "
@@ -173,7 +174,6 @@ def _grouped(design: Design, given: Given, ids: Any, gate_at: str) -> Rows:
     if gate_at != "constant":
         z = groups.expand(gate)
     if labels is not None:
-        check_constant(labels[:, None].astype(float), groups, ("partial",), names)
-        labels = labels[groups.first]
+        labels = group_labels(labels, groups, names)
     w = None if w is None else group_weights(w, groups, names)
     return Given(x, z, y, w, known, labels).rows(groups)

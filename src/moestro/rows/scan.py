@@ -232,7 +232,7 @@ def _encoder(
     """What makes numbers of a response, and the labels of its classes, from rows that have every one."""
     if not classes:
         return partial(numeric_response, name=name, open_ends=name.startswith(("interval(", "cens("))), ()
-    known = ordered_classes(raw, levels, name) if ordered else ()
+    known = ordered_classes(raw, levels, name) if ordered or levels is not None else ()
     labels: tuple = encode_classes(raw, known, name)[1]
     if len(labels) < 2:
         raise DataError(

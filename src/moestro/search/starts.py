@@ -28,7 +28,8 @@ def kmeans(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndarray
         nearest = np.minimum(nearest, distance(centers[-1]))
         d = nearest * w
         total = d.sum()
-        pick = rng.choice(len(points), p=d / total) if total > 0 else rng.integers(len(points))
+        told = 0 < total < np.inf  # squares of columns that a gate does not centre may be no doubles
+        pick = rng.choice(len(points), p=d / total) if told else rng.integers(len(points))
         centers = np.vstack([centers, points[pick]])
     label = np.zeros(len(points), dtype=int)
     for _ in range(5):
@@ -118,9 +119,10 @@ def residuals(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, w: np.ndar
     """Slices of the residual of a pooled linear fit: finds parallel lines and levels."""
     features = np.column_stack([np.ones(len(x)), x])
     root = np.sqrt(w)[:, None]
-    ridge = 1e-6 * w.sum() * np.eye(features.shape[1])
     scaled = features * root
-    fit = np.linalg.solve(scaled.T @ scaled + ridge, scaled.T @ (y * root[:, 0]))
+    gram = scaled.T @ scaled
+    ridge = max(1e-6 * w.sum(), 1e-14 * np.trace(gram))  # above the rounding of large entries
+    fit = np.linalg.solve(gram + ridge * np.eye(len(gram)), scaled.T @ (y * root[:, 0]))
     tilt = x @ rng.standard_normal(x.shape[1]) * (0.5 * rng.random()) if x.shape[1] else 0.0
     return _memberships(_slices(rng, y - features @ fit + tilt, w, k), k)
 

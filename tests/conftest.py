@@ -1,6 +1,7 @@
 """Small random problems that every table of laws runs over."""
 
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import disturbed
 from moestro.design import ArrayDesign
 from moestro.design.known import OPEN
-from moestro.engine import Order
+from moestro.engine import ArrayEngine, NativeEngine, Order, TorchEngine
 from moestro.experts import Censored, make_family
 from moestro.gates import SoftmaxGate
 from moestro.model import Model
@@ -84,6 +85,8 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.slow)
 
 
+TORCH = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
+ENGINES = [ArrayEngine, NativeEngine, pytest.param(TorchEngine, marks=TORCH)]  # that have COMPILED
 COMPILED = ("multinomial", "gaussian", "shared", "poisson")
 FAMILIES = (
     *COMPILED, "negative-binomial", "binomial", "binomial-probit",

@@ -119,13 +119,13 @@ def test_blocks_that_print_nothing_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     prepared(tmp_path)
     for kind, code in silent(page):
+        if "torch" in code:
+            pytest.importorskip("torch")
         if kind == "sh":
             run_commands(code)
         elif "distributed" in code:  # run by `tests/test_dask.py`, where its extra is
             compile(code, page.name, "exec")
         else:
-            if "torch" in code:
-                pytest.importorskip("torch")
             exec(code, {})
 
 

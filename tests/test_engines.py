@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from conftest import COMPILED, differences, problem, two_lines
+from conftest import COMPILED, ENGINES, differences, problem, two_lines
 from moestro import LocatedMoERegressor, MoERegressor, _core
 from moestro.engine import ArrayEngine, NativeEngine, Order, make_engine
 from moestro.errors import DataError
@@ -167,7 +167,7 @@ def test_extreme_parameters_stay_finite_and_equal(family, size):
 
 
 @pytest.mark.parametrize("family", COMPILED)
-@pytest.mark.parametrize("engine", [NativeEngine, ArrayEngine])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_parameter_that_is_no_number_gives_none(family, engine):
     model, rows, theta = problem(family, 3)
     for place in (0, model.size - 1):

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conftest import COMPILED, family_of, problem
+from conftest import COMPILED, ENGINES, family_of, problem
 from moestro.design import ArrayDesign
-from moestro.engine import ArrayEngine, NativeEngine, Order
+from moestro.engine import NativeEngine, Order
 from moestro.fitted import FittedModel
 from moestro.gates import SoftmaxGate
 from moestro.measure import from_user, measure_of, theta_of, to_user, user_jacobian
@@ -30,7 +30,7 @@ def objective_of(name, k=3, **how):
     return Objective(NativeEngine(model, rows), c), c.collapse(theta)
 
 
-@pytest.mark.parametrize("engine", [ArrayEngine, NativeEngine])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", COMPILED)
 class TestSums:
     def test_weight_two_is_a_duplicate_and_weight_zero_a_deletion(self, name, engine):

@@ -25,6 +25,7 @@ from .errors import one_line_errors
             "solvers",
             "start-up",
             "deep",
+            "torch",
             "all",
         ]
     ),
@@ -33,7 +34,7 @@ from .errors import one_line_errors
 @click.option(
     "--rows",
     type=click.IntRange(1000),
-    help="Rows of `passes` (400 000 by default) and of `scale` (10 million).",
+    help="Rows of `passes` (400 000 by default), of `scale` (10 million) and of `torch` (1 million).",
 )
 @click.option(
     "--max-rows",
@@ -46,8 +47,10 @@ from .errors import one_line_errors
     "--flexmix", is_flag=True, help="`fits`, `search`: R's flexmix beside it (needs Rscript; minutes)."
 )
 @click.option(
-    "--only", help="`fits`: this family alone; `search`: these data alone; `deep`: cases with this text."
+    "--only",
+    help="`fits`, `torch`: this family alone; `search`: these data alone; `deep`: cases with this text.",
 )
+@click.option("--device", default="cpu", show_default=True, help="Of `torch`: cuda, cuda:0, ...")
 @click.option("--quick", is_flag=True, help="`deep`: eight small cases, a few seconds.")
 @click.option(
     "--out",
@@ -75,8 +78,10 @@ def bench(
     record: bool,
     quick: bool,
     out: str | None,
+    device: str,
 ) -> None:
-    """Measure this machine: WHAT is one of these, or all (but instructions, scale, search, simulated, deep).
+    """Measure this machine: WHAT is one of these, or all (but instructions, scale, search, simulated, deep,
+    torch).
 
     \b
     passes    one sum over the rows, by engine, order, threads and instruction set, against the floor
@@ -91,6 +96,7 @@ def bench(
     simulated multinomial sets, and a start from their truth: how often the best optimum is found
     solvers   Newton against L-BFGS by number of parameters
     deep      a sparse PyTorch layer by back end, and transformers' experts (needs torch)
+    torch     one sum over the rows, and whole fits, on a device of torch beside the compiled engine
     start-up  importing, and the smallest whole run
 
     Medians within one run. Run it on an idle machine.
@@ -140,6 +146,10 @@ def bench(
             from ..bench import deep
 
             click.echo(deep.report(quick, only, out))
+        if what == "torch":
+            from ..bench import torch
+
+            click.echo(torch.report(rows or 1_000_000, device, only))
         if what in ("start-up", "all"):
             click.echo(startup.report())
 

@@ -149,8 +149,9 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             )),
             click.option("--solver", type=click.Choice(["auto", "newton", "em", "lbfgs"]),
                 default="auto", show_default=True),
-            click.option("--engine", type=click.Choice(["auto", "native", "array"]),
-                default="auto", show_default=True),
+            click.option("--engine", default="auto", show_default=True, metavar="ENGINE", help=(
+                "auto, native, array, torch (on the CPU), or torch on another device: torch:cuda:0."
+            )),
             click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random starts."),
             click.option("--memory-limit", metavar="SIZE", help=(
                 "Of the process, 2GB: the files are read block by block, as those of a folder or a glob are."

@@ -51,7 +51,9 @@ class MoEClassifier(Classifier):
         number, and `solver`, `engine`, `rank_by` and `rank_on` are refused.
     solver : {"auto", "newton", "em", "lbfgs"}, default="auto"
         Trust-region Newton up to 1500 parameters, L-BFGS beyond.
-    engine : {"auto", "native", "array"}, default="auto"
+    engine : {"auto", "native", "array", "torch"}, default="auto"
+        What sums over the rows. "torch:cuda:0" does on that device of torch, "torch" on torch's CPU, for
+        softmax gates with multinomial, Gaussian or Poisson experts and without groups.
     n_starts : int or "auto"
         "auto" searches until the best optimum was found again and again, or a budget is spent; `search_` says
         which.

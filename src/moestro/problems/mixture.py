@@ -121,7 +121,7 @@ class MixtureProblem(Defaults):
 
     @property
     def budget(self) -> float:
-        if self.engine == "array" or not is_compiled(self.model):
+        if self.engine not in ("auto", "native") or not is_compiled(self.model):
             return budget_of(self, SLOW_PASSES)
         return budget_of(self, PASSES if supports(self.model) else NUMPY_PASSES)
 

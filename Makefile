@@ -41,7 +41,7 @@ $(VENV)/.docs: $(VENV)/.all
 demo: $(STAMP)
 	mkdir -p demo-output
 	$(BIN)/moestro fit src/moestro/datasets/files/voters.csv \
-	  --formula "party ~ left_right | income + age + education" --family multinomial --experts 1-5 \
+	  --formula "party ~ left_right | income + age + education" --family multinomial --experts 1-4 \
 	  --out demo-output/voters.json --plot demo-output/voters.png
 
 test: $(VENV)/.test

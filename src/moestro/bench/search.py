@@ -134,13 +134,9 @@ def report(seeds: int = SEEDS, only: str | None = None, record: bool = False, pe
             fit = _fit(case, frame, [case.k], seed)[-1]
             seconds.append(time.perf_counter() - start)
             fits.append(fit)
-            below += fit.log_likelihood < best[name]["smaller"] - SAME
+            below += is_below(fit, best[name]["smaller"])
         missed, weak = misses(fits, best[name]["value"])
-        said += [
-            (f.evidence.chance_of_better, f.log_likelihood < best[name]["value"] - SAME)
-            for f in fits
-            if f.evidence
-        ]
+        said += [(f.evidence.chance_of_better, is_below(f, best[name]["value"])) for f in fits if f.evidence]
         values = [
             name, int(fits[0].weight_sum), case.k, best[name]["value"], f"{seeds - missed} of {seeds}",
             min(f.log_likelihood for f in fits), below, weak, median(seconds),
@@ -173,9 +169,14 @@ def reliability(said: Sequence[tuple[float, bool]]) -> Table:
     )
 
 
+def is_below(fit: Fit, best: float) -> bool:
+    """Whether a fit is at a lower optimum than the one of log-likelihood `best`."""
+    return fit.log_likelihood < best - SAME
+
+
 def misses(fits: Sequence[Fit], best: float) -> tuple[int, str]:
     """How many `fits` are below `best`, and of them how many say that they may be: "2 of 3"."""
-    missed = [f for f in fits if f.log_likelihood < best - SAME]
+    missed = [f for f in fits if is_below(f, best)]
     weak = sum(f.evidence.is_weak or f.evidence.chance_of_better >= 0.2 for f in missed if f.evidence)
     return len(missed), f"{weak} of {len(missed)}"
 

@@ -23,10 +23,10 @@ from ..gates import log_sum_exp
 from ..gates.base import Feature
 from ..model import Model
 from ..rows import Block, Rows
-from .base import IMPOSSIBLE, Evaluation, Order, Rowwise, log_base_sum, stacked
+from .base import IMPOSSIBLE, Evaluation, OneByOne, Order, Rowwise, log_base_sum
 
 
-class ArrayEngine:
+class ArrayEngine(OneByOne):
     """NumPy engine over `rows`, `block` rows at a time."""
 
     def __init__(self, model: Model, rows: Rows, block: int = 1024):
@@ -82,12 +82,6 @@ class ArrayEngine:
             if score_curvature is not None:
                 curvature[: model.gate_size, : model.gate_size] += score_curvature
         return Evaluation(value, mass, gradient, information, curvature)
-
-    def evaluate_all(
-        self, thetas: np.ndarray, order: Order, responsibilities: np.ndarray | None = None, threads: int = 1
-    ) -> Evaluation:
-        given = [None] * len(thetas) if responsibilities is None else responsibilities
-        return stacked([self.evaluate(theta, order, r) for theta, r in zip(thetas, given, strict=True)])
 
     def rowwise(
         self, theta: np.ndarray, *, scores: bool = False, responsibilities: np.ndarray | None = None

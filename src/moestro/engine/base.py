@@ -93,6 +93,28 @@ class Engine(Protocol):
         ...
 
 
+class Together(Engine, Protocol):
+    """An engine whose sums at one theta are those of a stack of one."""
+
+    threads: int = 1  # of `evaluate`
+
+    def evaluate(
+        self, theta: np.ndarray, order: Order, responsibilities: np.ndarray | None = None
+    ) -> Evaluation:
+        given = None if responsibilities is None else responsibilities[None]
+        return self.evaluate_all(theta[None], order, given, self.threads).each()[0]
+
+
+class OneByOne(Engine, Protocol):
+    """An engine that takes one theta of a stack after the other."""
+
+    def evaluate_all(
+        self, thetas: np.ndarray, order: Order, responsibilities: np.ndarray | None = None, threads: int = 1
+    ) -> Evaluation:
+        given = [None] * len(thetas) if responsibilities is None else responsibilities
+        return stacked([self.evaluate(theta, order, r) for theta, r in zip(thetas, given, strict=True)])
+
+
 def log_base_sum(model: Model, rows: Rows) -> float:
     """What the user's units add to the sum of scaled log-densities."""
     total = -rows.row_weight_sum * float(np.log(rows.y_scale))

@@ -15,12 +15,12 @@ from ..errors import DataError
 from ..model import Model
 from ..rows import Rows
 from .array import ArrayEngine
-from .base import Engine, Evaluation, Order, Rowwise, added
+from .base import Engine, Evaluation, Order, Rowwise, Together, added
 
 Make = Callable[[Model, Rows], Engine]
 
 
-class LabelledEngine:
+class LabelledEngine(Together):
     """Engine over `rows` with labels, by engines that `make` makes of rows without."""
 
     def __init__(self, model: Model, rows: Rows, make: Make):
@@ -37,12 +37,6 @@ class LabelledEngine:
             make(model, replace(rows.take(self._known), labels=None)) if len(self._known) else None
         )
         self._of_open = make(model, replace(rows.take(self._open), labels=None)) if len(self._open) else None
-
-    def evaluate(
-        self, theta: np.ndarray, order: Order, responsibilities: np.ndarray | None = None
-    ) -> Evaluation:
-        given = None if responsibilities is None else responsibilities[None]
-        return self.evaluate_all(theta[None], order, given).each()[0]
 
     def evaluate_all(
         self, thetas: np.ndarray, order: Order, responsibilities: np.ndarray | None = None, threads: int = 1

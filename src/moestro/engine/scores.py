@@ -27,7 +27,7 @@ from ..gates.base import Feature
 from ..model import Model
 from ..rows import Block, Rows
 from .array import ArrayEngine
-from .base import IMPOSSIBLE, Engine, Evaluation, Order, Rowwise, added, stacked
+from .base import IMPOSSIBLE, Engine, Evaluation, OneByOne, Order, Rowwise, added
 from .native import NativeEngine, supports
 from .terms import PIECE, TermsEngine
 
@@ -44,7 +44,7 @@ class Piece:
     core: Engine
 
 
-class ScoresEngine:
+class ScoresEngine(OneByOne):
     """Engine over `rows` on `threads` threads, for any gate and any family."""
 
     def __init__(self, model: Model, rows: Rows, threads: int = 1):
@@ -71,12 +71,6 @@ class ScoresEngine:
             return self._reference.evaluate(theta, order, responsibilities)
         with self._lock:
             return added([self._sums(piece, theta, order, responsibilities) for piece in self._pieces])
-
-    def evaluate_all(
-        self, thetas: np.ndarray, order: Order, responsibilities: np.ndarray | None = None, threads: int = 1
-    ) -> Evaluation:
-        given = [None] * len(thetas) if responsibilities is None else responsibilities
-        return stacked([self.evaluate(theta, order, r) for theta, r in zip(thetas, given, strict=True)])
 
     def rowwise(self, theta: np.ndarray, *, scores: bool = False) -> Rowwise:
         within, parts = self._within(theta), []

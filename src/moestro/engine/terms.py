@@ -18,7 +18,7 @@ from .. import _core
 from ..experts import Family
 from ..model import Model
 from ..rows import Rows
-from .base import IMPOSSIBLE, Evaluation, Order, Rowwise, added, base_of, joined, log_base_sum
+from .base import IMPOSSIBLE, Evaluation, Order, Rowwise, Together, added, base_of, joined, log_base_sum
 from .native import OUTSIDE, instruction_set, problem_of
 
 PIECE = 16384  # rows at a time: their terms stay in the caches
@@ -48,7 +48,7 @@ class Piece:
     problem: _core.Problem
 
 
-class TermsEngine:
+class TermsEngine(Together):
     """Engine over `rows` on `threads` threads, for softmax and top-K gates, soft boundaries
     included, with any family."""
 
@@ -62,12 +62,6 @@ class TermsEngine:
             y = ((part.y - part.y_center) / part.y_scale)[:, None]
             self._pieces.append(Piece(part, units, y, problem_of(model, part, OUTSIDE)))
             start = units.stop
-
-    def evaluate(
-        self, theta: np.ndarray, order: Order, responsibilities: np.ndarray | None = None
-    ) -> Evaluation:
-        given = None if responsibilities is None else responsibilities[None]
-        return self.evaluate_all(theta[None], order, given, self.threads).each()[0]
 
     def evaluate_all(
         self, thetas: np.ndarray, order: Order, responsibilities: np.ndarray | None = None, threads: int = 1

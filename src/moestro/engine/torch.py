@@ -31,7 +31,7 @@ import numpy as np
 from ..errors import DataError
 from ..model import Model
 from ..rows import Block, Rows
-from .base import IMPOSSIBLE, Evaluation, Order, Rowwise, base_of, joined, log_base_sum
+from .base import IMPOSSIBLE, Evaluation, Order, Rowwise, Together, base_of, joined, log_base_sum
 from .device import device_of
 from .layout import Layout, diagonal, row, triangle
 from .torch_laws import closed, law_of
@@ -44,7 +44,7 @@ ON_CPU, ELSEWHERE = 2**23, 2**30
 FEWEST = 64  # rows of a block
 
 
-class TorchEngine:
+class TorchEngine(Together):
     """Engine over `rows` on a torch device: softmax gates; multinomial, Gaussian and Poisson experts.
 
     The device holds a copy of the rows, 8 bytes a number. On the CPU the threads are torch's own,
@@ -77,12 +77,6 @@ class TorchEngine:
         work = ON_CPU if self.device.type == "cpu" else ELSEWHERE
         self._most = max(FEWEST, work // (8 * numbers))  # rows of a block, times thetas
         self._parts = [self._part(block) for block in rows.blocks(self._most)]
-
-    def evaluate(
-        self, theta: np.ndarray, order: Order, responsibilities: np.ndarray | None = None
-    ) -> Evaluation:
-        given = None if responsibilities is None else responsibilities[None]
-        return self.evaluate_all(theta[None], order, given).each()[0]
 
     def evaluate_all(
         self, thetas: np.ndarray, order: Order, responsibilities: np.ndarray | None = None, threads: int = 1

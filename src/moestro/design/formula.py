@@ -41,17 +41,12 @@ class FormulaSide:
     state: dict[str, Any]
 
     @classmethod
-    def learn(cls, text: str, data: Any, holes: bool = False, found: Any = None) -> FormulaSide:
-        """Materialise `text` on `data` and keep what prediction needs; with `holes` numbers may be missing.
-        `found` are its columns where they were examined before."""
-        return cls.learn_matrix(text, data, holes, found)[0]
-
-    @classmethod
-    def learn_matrix(
+    def learn(
         cls, text: str, data: Any, holes: bool = False, found: Any = None
     ) -> tuple[FormulaSide, np.ndarray | None]:
-        """The same, and its `matrix`; none where a transform learned something, which is to be applied as
-        prediction will."""
+        """Materialise `text` on `data` and keep what prediction needs, with the `matrix`: none where a
+        transform learned something, which is to be applied as prediction will. With `holes` numbers may be
+        missing; `found` are its columns where they were examined before."""
         parse(text)
         if text.replace(" ", "") == "1":
             return cls(text, (), (), {}, {}), None
@@ -175,8 +170,8 @@ class FormulaDesign:
             raise DataError(
                 "common(...) belongs to the experts' part: the gate has coefficients of each expert"
             )
-        side, x = FormulaSide.learn_matrix(experts, data, holes, found)
-        of_gate, z = (None, None) if gate is None else FormulaSide.learn_matrix(gate, data, holes, found)
+        side, x = FormulaSide.learn(experts, data, holes, found)
+        of_gate, z = (None, None) if gate is None else FormulaSide.learn(gate, data, holes, found)
         x = side.matrix(found, holes) if x is None else x
         z = of_gate.matrix(found, holes) if of_gate is not None and z is None else z
         return cls(text, response, side, of_gate, holes=holes), x, z

@@ -63,6 +63,27 @@ def test_the_first_line_of_csv_says_its_separator(separator, rides, tmp_path):
     assert found[0]["log_likelihood"] == pytest.approx(found[1]["log_likelihood"], rel=1e-12)
 
 
+def test_what_is_read_is_kept_for_later_passes(rides, tmp_path):
+    for name, words in (("plain", ()), ("kept", ("--cache", tmp_path))):
+        ok("fit", rides, *FIT, *words, "--out", tmp_path / f"{name}.json")
+    plain, kept = (json.loads((tmp_path / f"{name}.json").read_text())["fit"] for name in ("plain", "kept"))
+    assert plain == kept
+    refuses("fit", rides, *FIT, "--cache", tmp_path / "no", match="no: is no folder for the cache")
+    whole = rides / "a.parquet"
+    for more in ((), ("--gate", "gaussian"), ("--penalty", "l1")):
+        formula = "y ~ a" if more else FIT[1]
+        refuses(
+            "fit",
+            whole,
+            "-f",
+            formula,
+            *more,
+            "--cache",
+            tmp_path,
+            match="--cache keeps rows that are read block",
+        )
+
+
 def test_what_is_refused(rides, tmp_path):
     refuses("fit", rides, *FIT, "--weights", "b", match="column 'b' holds text: weights are numbers")
     model = tmp_path / "m.json"

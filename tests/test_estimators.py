@@ -260,8 +260,8 @@ SOFTMAX |= {"reference_expert", "gate_at"}
 # Constructor words that not all have, and why.
 OWN_WORDS = {
     # classes have an order or none, and no variance
-    MoERegressor: SEARCHED | SOFTMAX | {"family", "shared_variance", "variances", "memory_limit"},
-    MoEClassifier: SEARCHED | SOFTMAX | {"family", "levels", "memory_limit"},
+    MoERegressor: SEARCHED | SOFTMAX | {"family", "shared_variance", "variances", "memory_limit", "cache"},
+    MoEClassifier: SEARCHED | SOFTMAX | {"family", "levels", "memory_limit", "cache"},
     # they choose on paths, which have their own solver
     MoERegressorCV: {"alphas", "gate_ratios", "criterion", "cv", "family", "shared_variance"},
     MoEClassifierCV: {"alphas", "gate_ratios", "criterion", "cv"},

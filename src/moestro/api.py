@@ -107,6 +107,7 @@ def fit_formula(
     shared_variance: bool = False,
     gate: Gate | None = None,
     memory_limit: Any = None,
+    cache: Any = None,
     **how: Any,
 ) -> Result:
     """Fit "y ~ experts | gate" on a frame or rows elsewhere, by a softmax gate unless another is given; `how`
@@ -114,7 +115,8 @@ def fit_formula(
     law = None if family in CLASSES else make_family(family, shared_variance=shared_variance)
     data = read_any(
         formula, data, given, classes=family in CLASSES, ordered=family in ORDERED,
-        k=ks[0] if len(ks) == 1 else None, memory_limit=memory_limit, family=law,
+        k=ks[0] if len(ks) == 1 else None, memory_limit=memory_limit, cache=cache,
+        family=law,
     )  # fmt: skip
     made = make_family(family, classes=len(data.classes), shared_variance=shared_variance)
     return fit_design(data, made, ks, options, gate=gate or SoftmaxGate(), **how)

@@ -35,6 +35,7 @@ def read_data(options: dict[str, Any]) -> tuple[Any, Any]:
             raise FileError(f"{options['data']}: this needs rows in memory: give one file")
         refuse_given(["separator", "decimal"], "is of one CSV file that is read whole")
         return options["data"], options["weights"]
+    refuse_given(["cache"], "keeps rows that are read block by block: of a folder, a glob, or --memory-limit")
     frame = read_frame(options["data"], options["separator"], options["decimal"])
     name = options["weights"]
     if name is None:

@@ -156,6 +156,10 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--memory-limit", metavar="SIZE", help=(
                 "Of the process, 2GB: the files are read block by block, as those of a folder or a glob are."
             )),
+            click.option("--cache", metavar="FOLDER", help=(
+                "Rows that are read block by block are read once, and kept here for later passes, in a file "
+                "without a name."
+            )),
             click.option("--threads", type=click.IntRange(1), help=(
                 "Threads; by default every core. Results do not depend on it."
             )),

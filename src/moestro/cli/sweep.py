@@ -54,7 +54,7 @@ def run_sweep(
             located["missing"] = MARGINAL if options["missing"] == MARGINAL else "error"
             return fit_located_design(data, specifications(**located), ks, search, **how)
         gate = make_gate(options["gate"], options["top_k"], options["rank_on"])
-        how |= {name: options[name] for name in ("memory_limit", "shared_variance")} | {"gate": gate}
+        how |= {name: options[name] for name in ("memory_limit", "cache", "shared_variance")} | {"gate": gate}
         if options["family"] not in CLASSES:
             refuse_given(["levels"], "applies only to classes: --family multinomial or ordinal")
         levels = None if options["levels"] is None else options["levels"].split(",")

@@ -16,7 +16,7 @@ from ..design.holes import Dropped
 from ..design.levels import stated_order
 from ..design.response import check_weights
 from ..fitted import write_file
-from ..rows import is_elsewhere
+from ..rows import is_elsewhere, refuse_cache
 from ..threads import thread_count
 from .elsewhere import fit_elsewhere
 from .found import Found, Penalised, describe
@@ -136,6 +136,7 @@ class MoEBase(Shown):
             if found.searched:
                 warn_if_weak(found.model.fit.evidence)
             return self
+        refuse_cache(getattr(self, "cache", None))
         seen, dropped = training_rows(self, X, y, offset)
         X, y, sample_weight, groups, offset, partial = (
             seen.take(a) for a in (X, y, sample_weight, groups, offset, partial)

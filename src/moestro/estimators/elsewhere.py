@@ -44,6 +44,7 @@ def _scan(
         "levels": words.get("levels"),
         "missing": estimator.missing,
         "memory": memory_of(estimator.memory_limit),
+        "cache": estimator.cache,
     }
     sides = tuple(words.get(n) for n in ("expert_features", "gate_features", "gate_transform"))
     if estimator.formula is None:

@@ -97,6 +97,10 @@ class MoERegressor(SoftmaxRegressor):
     memory_limit : str, float or None
         Of the process, "2GB", where `fit` reads rows that are elsewhere: how many are read together, and how
         many are kept at hand for the search.
+    cache : bool, str or path, default=None
+        Rows that are elsewhere are read once, and kept for the later passes in a file without a name in this
+        folder, or in that of temporary files (True): for files that are slow to decode, where the disk is
+        larger than the memory.
 
     Attributes
     ----------
@@ -161,6 +165,7 @@ class MoERegressor(SoftmaxRegressor):
         variances: Any = None,
         gate_at: str = "constant",
         memory_limit: str | float | None = None,
+        cache: Any = None,
     ):
         self.n_experts = n_experts
         self.formula = formula
@@ -191,6 +196,7 @@ class MoERegressor(SoftmaxRegressor):
         self.variances = variances
         self.gate_at = gate_at
         self.memory_limit = memory_limit
+        self.cache = cache
 
     def _estimate(self, data: Observations) -> Found:
         return fit_plain(self, data) if self.penalty is None else fit_one_penalty(self, data)

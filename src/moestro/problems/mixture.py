@@ -168,7 +168,8 @@ class MixtureProblem(Defaults):
         c = self.coordinates
         if not c.model.constraints.symmetric:
             return point
-        mass, theta = self.objective.evaluate(point, Order.VALUE).mass, c.expand(point)
+        near = self.samples[-1] if self.samples and self.at_hand < self.n else self  # no reading for an order
+        mass, theta = near.objective.evaluate(point, Order.VALUE).mass, c.expand(point)
         order = c.model.alike(c.model.constraints.order(c.model, theta, mass))
         return c.collapse(c.model.permute(theta, order))
 
@@ -285,8 +286,7 @@ class MixtureProblem(Defaults):
             history=history(end.outcome.trace, end.counts),
             **common,
         )
-        found = audited(found, self._said(theta, entropies))
-        return replace(found, entropy=sum(entropies))
+        return replace(audited(found, self._said(theta, entropies)), entropy=sum(entropies))
 
     def _said(self, theta: np.ndarray, entropies: list[float]) -> Iterator[Said]:
         """What theta says of the rows, by the readable engine, whichever found it; of many rows by it in one

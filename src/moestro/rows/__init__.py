@@ -5,7 +5,16 @@ from .groups import Groups, encode_groups, sort_groups
 from .order import MERGE_LIMIT, merge_rows, row_keys, shuffled
 from .read import read_rows
 from .rows import Block, Rows, sample_rows
-from .scan import Scan, memory_of, read_any, read_given, refuse_whole, scan_columns, scan_formula
+from .scan import (
+    Scan,
+    memory_of,
+    read_any,
+    read_given,
+    refuse_cache,
+    refuse_whole,
+    scan_columns,
+    scan_formula,
+)
 from .sources import is_elsewhere
 from .survey import Survey
 from .wide import Columns, WideRows, read_wide
@@ -30,6 +39,7 @@ __all__ = [
     "read_given",
     "read_rows",
     "read_wide",
+    "refuse_cache",
     "refuse_whole",
     "row_keys",
     "sample_rows",

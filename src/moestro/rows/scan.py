@@ -21,7 +21,7 @@ from ..errors import DataError
 from .elsewhere import BLOCK, Reader, RowsElsewhere, read_elsewhere
 from .read import read_rows
 from .rows import Rows
-from .sources import Batch, Complete, is_elsewhere, source_of
+from .sources import Batch, Complete, is_elsewhere, read_once, source_of
 from .survey import Survey
 
 SAMPLE = 500_000  # rows that are kept in memory at most
@@ -91,16 +91,25 @@ def read_any(
     ordered: bool = False,
     k: int | None = None,
     memory_limit: Any = None,
+    cache: Any = None,
     family: Any = None,
 ) -> Observations | Scan:
     """What a formula reads from a frame, as `read_formula` does, or from rows that are elsewhere."""
     if not is_elsewhere(data):
+        refuse_cache(cache)
         return read_formula(formula, data, given, classes=classes, ordered=ordered, k=k, family=family)
     refuse_whole(given.groups, given.partial, given.gate_at)
     return scan_formula(
         formula, data, given.sample_weight, classes=classes, ordered=ordered, levels=given.levels,
         offset=given.offset, missing=given.missing, memory=memory_of(memory_limit),
+        cache=cache,
     )  # fmt: skip
+
+
+def refuse_cache(cache: Any) -> None:
+    """Refuse a cache of rows that are in memory."""
+    if cache:
+        raise DataError("cache keeps rows that are read from files, and these are in memory: leave it out")
 
 
 def refuse_whole(groups: Any, partial: Any, gate_at: str) -> None:
@@ -123,11 +132,13 @@ def scan_formula(
     offset: str | None = None,
     missing: str = "error",
     memory: float | None = None,
+    cache: Any = None,
     sample: int | None = None,
 ) -> Scan:
     """What "y ~ experts | gate" reads from a source; `weights` and `offset` are names of columns, `memory`
-    the bytes that may be used (None: no limit), `sample` the rows that are kept at hand."""
-    formula, source = with_offset(formula, offset), _source(data, missing)
+    the bytes that may be used (None: no limit), `cache` where what is read is kept for later passes, `sample`
+    the rows that are kept at hand."""
+    formula, source = with_offset(formula, offset), _source(data, missing, cache)
     wanted, categories = reads(formula, classes)
     wanted = _with(wanted, weights)
     block, rows = _sizes(memory, len(wanted), sample)
@@ -158,11 +169,12 @@ def scan_columns(
     levels: Sequence[Any] | None = None,
     missing: str = "error",
     memory: float | None = None,
+    cache: Any = None,
     sample: int | None = None,
 ) -> Scan:
     """What a fit without a formula reads from a source: the column `response`, and all others as features;
     `sides` are the experts' and the gate's columns, and the gate's transform."""
-    source = _source(data, missing)
+    source = _source(data, missing, cache)
     if response not in source.names:
         there = ", ".join(source.names[:20])
         raise DataError(f"the response '{response}' is no column of {source.name}; it has {there}")
@@ -206,11 +218,12 @@ def _sizes(memory: float | None, columns: int, sample: int | None) -> tuple[int,
     return min(BLOCK, rows), min(SAMPLE, rows)
 
 
-def _source(data: Any, missing: str) -> Any:
-    """The source, without its rows that miss a value where `missing` is "drop"."""
+def _source(data: Any, missing: str, cache: Any) -> Any:
+    """The source, without its rows that miss a value where `missing` is "drop", and read once where there is
+    a `cache`."""
     check_policy(missing)
     source = source_of(data)
-    return Complete(source) if missing == "drop" else source
+    return read_once(Complete(source) if missing == "drop" else source, cache)
 
 
 def _with(wanted: tuple[str, ...], weights: str | None) -> tuple[str, ...]:
@@ -269,7 +282,7 @@ def _scan(
     responses: tuple[str, ...], labels: tuple,
 ) -> Scan:  # fmt: skip
     reader = Reader(source, wanted, numbers, design, None, block=block)
-    dropped = source.dropped if isinstance(source, Complete) else None
+    dropped = getattr(source, "dropped", None)
     return Scan(
         reader,
         Batch(seen.sample, f"{source.name}, rows of the sample"),

@@ -11,6 +11,7 @@ from .base import Batch, Source, even, told
 from .complete import Complete
 from .dataset import Files
 from .iterated import Iterated, Lazy
+from .kept import Kept, read_once
 from .memory import Mapped
 from .partitions import Partitions
 
@@ -70,12 +71,14 @@ __all__ = [
     "Complete",
     "Files",
     "Iterated",
+    "Kept",
     "Lazy",
     "Mapped",
     "Partitions",
     "Source",
     "even",
     "is_elsewhere",
+    "read_once",
     "source_of",
     "told",
 ]

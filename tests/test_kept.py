@@ -10,7 +10,7 @@ import pytest
 from moestro import MoERegressor
 from moestro.errors import DataError, FileError
 from moestro.rows import scan
-from moestro.rows.sources import Batch, Iterated, Kept, Mapped, read_once
+from moestro.rows.sources import Batch, Iterated, Kept, Mapped, even, read_once
 
 N = 30_000
 
@@ -48,18 +48,19 @@ def same(one, other):
         assert values.tolist() == other.columns[name].tolist()
 
 
-def test_the_same_batches_come_again_and_the_source_is_read_once():
-    source = Counted()
+def test_the_same_rows_come_again_and_the_source_is_read_once():
+    wanted, source = ["a", "b", "y"], Counted()
     held = Kept(source)
-    for _ in range(3):
-        pair = (s.batches(["a", "b", "y"], 4000) for s in (Counted(), held))
-        for one, other in zip(*pair, strict=True):
+    for one, other in zip(Counted().batches(wanted, 4000), held.batches(wanted, 4000), strict=True):
+        same(one, other)
+    for size in (1024, 4000, 7000, N, 2 * N):
+        evened = even(Counted().batches(wanted, 4000), size)
+        for one, other in zip(evened, held.batches(wanted, size), strict=True):
             same(one, other)
-    assert source.passes == 1
-    some = list(held.batches(["y"], 1500))  # fewer columns, and smaller batches
-    assert source.passes == 1
-    assert max(b.n for b in some) == 1500
+    some = list(held.batches(["y"], 1500))  # fewer columns
+    assert [b.n for b in some] == [1500] * (N // 1500)
     assert np.concatenate([b.columns["y"] for b in some]).tolist() == source.y.tolist()
+    assert source.passes == 1
 
 
 def test_values_of_a_column_of_objects_keep_their_types():

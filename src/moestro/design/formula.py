@@ -74,7 +74,7 @@ class FormulaSide:
             return np.empty((row_count(data), len(self.names) + bool(offsets(self.text))))
         found = needed(self.text, data, holes)
         if set(self.names) == set(self.variables) and all(v.dtype.kind in "iuf" for v in found.values()):
-            return np.array([found[name] for name in self.names], dtype=float).T.copy()
+            return np.array([found[name] for name in self.names], dtype=float).T  # columns in one piece each
         refuse_other_kinds(found, self.names, self.levels)
         spec = make_spec(self.text, self.levels, self.state)
         return self._columns(materialise(spec, found, self._categories))

@@ -69,7 +69,7 @@ class Reader:
             known = with_second(known, y, trials, family)
             if self.gate_scaling != "affine" and z is None:
                 z = x
-            x, z = (None if a is None else np.ascontiguousarray(a, dtype=float) for a in (x, z))
+            x, z = (None if a is None else np.asarray(a, dtype=float) for a in (x, z))
             assert x is not None
             return Rows.plain(x, z, np.ascontiguousarray(y, dtype=float), w, known=known)
 

@@ -16,15 +16,24 @@ from .base import Batch, Source
 
 
 class _Held(NamedTuple):
-    """One batch in the file: where its rows stood, and of each column the type, the length and the place."""
+    """One batch of n rows in the file: where these stood, and of each column the type and the place."""
 
     where: str
-    columns: dict[str, tuple[np.dtype, int, int]]
+    n: int
+    columns: dict[str, tuple[np.dtype, int]]
+
+
+class _Part(NamedTuple):
+    """Rows `start` to `stop` of one batch."""
+
+    of: _Held
+    start: int
+    stop: int
 
 
 class Kept:
-    """The batches of `source`, read from it once and then from a file in `folder` (None: where the system has
-    temporary files).
+    """The rows of `source`, read from it once and then from a file in `folder` (None: where the system has
+    temporary files), in batches of even size.
 
     Numbers are kept as they came, bit by bit, and texts as the numbers of different ones. The file has no
     name: the system removes it with the process, however that ends.
@@ -68,20 +77,31 @@ class Kept:
             columns = {}
             for name, values in batch.columns.items():
                 raw = self._numbered(name, values) if values.dtype.kind == "O" else values
-                columns[name] = (raw.dtype, len(raw), at)
+                columns[name] = (raw.dtype, at)
                 at += self._write(np.ascontiguousarray(raw), at)
-            held.append(_Held(batch.where, columns))
+            held.append(_Held(batch.where, batch.n, columns))
         self._held = held
 
     def _again(self, held: list[_Held], wanted: Sequence[str], size: int) -> Iterator[Batch]:
+        """As `even` would cut them, without its copies: numbers are read to where they belong."""
         values = {name: _objects(known) for name, known in self._values.items()}
-        for one in held:
-            found = {name: self._read(*one.columns[name]) for name in wanted}
+        for parts in _cuts(held, size):
+            found = {name: self._joined(name, parts) for name in wanted}
             for name in values.keys() & found.keys():
                 found[name] = values[name][found[name]]
-            n = len(next(iter(found.values()), ()))
-            for start in range(0, n, size):
-                yield Batch({name: v[start : start + size] for name, v in found.items()}, one.where)
+            first, last = parts[0].of.where, parts[-1].of.where
+            yield Batch(found, first if first == last else f"{first} to {last}")
+
+    def _joined(self, name: str, parts: list[_Part]) -> np.ndarray:
+        """A column's values of some batches, of the type that they have together."""
+        types = {part.of.columns[name][0] for part in parts}
+        if len(types) > 1:
+            return np.concatenate([self._joined(name, [part]) for part in parts])
+        out, at = np.empty(sum(part.stop - part.start for part in parts), dtype=types.pop()), 0
+        for of, start, stop in parts:
+            self._read(out[at : at + stop - start], of.columns[name][1] + start * out.itemsize)
+            at += stop - start
+        return out
 
     def _numbered(self, name: str, values: np.ndarray) -> np.ndarray:
         """A column of objects as numbers of its different values; 1, 1.0 and True differ."""
@@ -102,16 +122,30 @@ class Kept:
             ) from error
         return values.nbytes
 
-    def _read(self, dtype: np.dtype, n: int, at: int) -> np.ndarray:
-        out = np.empty(n, dtype=dtype)
+    def _read(self, out: np.ndarray, at: int) -> None:
         assert self._file is not None
-        if n:
-            with self._place:
-                self._file.seek(at)
-                read = self._file.readinto(out.data.cast("B"))  # pyright: ignore[reportAttributeAccessIssue]
-            if read != out.nbytes:
-                raise FileError(f"the cache of {self.name} ends before its rows do")
-        return out
+        with self._place:
+            self._file.seek(at)
+            read = self._file.readinto(out.data.cast("B"))  # pyright: ignore[reportAttributeAccessIssue]
+        if read != out.nbytes:
+            raise FileError(f"the cache of {self.name} ends before its rows do")
+
+
+def _cuts(held: list[_Held], size: int) -> Iterator[list[_Part]]:
+    """Parts of the batches with `size` rows together, the last ones with less."""
+    parts: list[_Part] = []
+    count = 0
+    for of in held:
+        start = 0
+        while start < of.n:
+            stop = min(of.n, start + size - count)
+            parts.append(_Part(of, start, stop))
+            count, start = count + stop - start, stop
+            if count == size:
+                yield parts
+                parts, count = [], 0
+    if parts:
+        yield parts
 
 
 def read_once(source: Any, cache: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from moestro import DataError, MoERegressor
-from moestro.rows import scan
+from moestro.rows import held
 from moestro.rows.sources import Mapped, Partitions
 
 distributed = pytest.importorskip("distributed")
@@ -31,8 +31,8 @@ def data():
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
-    monkeypatch.setattr(scan, "SAMPLE", 24_100)
-    monkeypatch.setattr(scan, "BLOCK", 4096)
+    monkeypatch.setattr(held, "SAMPLE", 24_100)
+    monkeypatch.setattr(held, "BLOCK", 4096)
 
 
 def fitted(source):

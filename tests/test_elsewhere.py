@@ -6,7 +6,7 @@ import pytest
 from moestro import MoEClassifier, MoERegressor
 from moestro.design import fit_scaling
 from moestro.errors import DataError, FileError
-from moestro.rows import RowsElsewhere, Survey, scan, scan_formula
+from moestro.rows import Held, RowsElsewhere, Survey, held, scan_formula
 from moestro.rows.moments import Moments
 from moestro.rows.sources import Files, Iterated, Mapped, even, is_elsewhere, source_of
 
@@ -48,8 +48,8 @@ def folder(data, tmp_path_factory):
 def few():
     """A sample that is a part of the rows, and small blocks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scan, "SAMPLE", 30_000)
-        patch.setattr(scan, "BLOCK", 16_384)
+        patch.setattr(held, "SAMPLE", 30_000)
+        patch.setattr(held, "BLOCK", 16_384)
         yield
 
 
@@ -136,7 +136,7 @@ class TestFirstPass:
 
     def test_a_level_that_one_row_has_is_known(self, data):
         rare = data | {"b": np.where(np.arange(N) == N - 1, "only", data["b"]).astype(object)}
-        design = scan_formula(FORMULA, Mapped(rare), sample=1000).design
+        design = scan_formula(FORMULA, Mapped(rare), Held(sample=1000)).design
         assert design.order_of("b") == ("only", "x", "y", "z")
 
 
@@ -252,8 +252,8 @@ class TestRefusals:
 
     def test_what_needs_all_rows_at_once(self, data, few):
         self.fails(Mapped(data), "learns from all rows at once", formula="y ~ center(a)")
-        with pytest.raises(DataError, match="needs all rows in memory at once"):
-            MoERegressor.from_formula("y ~ a", Mapped(data), groups="b")
+        with pytest.raises(DataError, match="partial needs all rows in memory at once"):
+            MoERegressor.from_formula("y ~ a", Mapped(data), partial="b")
         fitted = MoERegressor.from_formula("y ~ a", Mapped(data), n_experts=1)
         with pytest.raises(DataError, match="all rows in memory at once"):
             fitted.inference(cov="bootstrap")

@@ -9,7 +9,7 @@ import pytest
 
 from moestro import MoERegressor
 from moestro.errors import DataError, FileError
-from moestro.rows import scan
+from moestro.rows import held
 from moestro.rows.sources import Batch, Iterated, Kept, Mapped, even, read_once
 
 N = 30_000
@@ -87,8 +87,8 @@ def test_a_pass_that_does_not_end_leaves_nothing():
 
 @pytest.mark.parametrize("missing", ["error", "drop"])
 def test_a_fit_has_the_same_bits_and_leaves_no_file(missing, tmp_path, monkeypatch):
-    monkeypatch.setattr(scan, "SAMPLE", 8_000)
-    monkeypatch.setattr(scan, "BLOCK", 4_096)
+    monkeypatch.setattr(held, "SAMPLE", 8_000)
+    monkeypatch.setattr(held, "BLOCK", 4_096)
     data = Counted()
     columns = {"a": data.a.astype(float), "b": data.b, "y": data.y}
     if missing == "drop":

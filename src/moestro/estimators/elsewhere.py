@@ -9,7 +9,7 @@ from sklearn.base import is_classifier
 
 from ..errors import DataError
 from ..experts import ORDERED
-from ..rows import Scan, memory_of, refuse_whole, scan_columns, scan_formula
+from ..rows import Held, Scan, refuse_partial, scan_columns, scan_formula
 from .found import Found
 from .plain import fit_plain
 
@@ -36,15 +36,15 @@ def _scan(
         raise DataError(
             "rows outside memory are fitted by MoERegressor and MoEClassifier without a penalty: give a frame"
         )
-    refuse_whole(groups, partial, estimator.gate_at)
+    refuse_partial(partial)
+    held = Held(
+        sample_weight, groups, estimator.gate_at, estimator.missing, estimator.memory_limit, estimator.cache
+    )
     classes = is_classifier(estimator)
     how = {
         "classes": classes,
         "ordered": classes and words.get("family") in ORDERED,
         "levels": words.get("levels"),
-        "missing": estimator.missing,
-        "memory": memory_of(estimator.memory_limit),
-        "cache": estimator.cache,
     }
     sides = tuple(words.get(n) for n in ("expert_features", "gate_features", "gate_transform"))
     if estimator.formula is None:
@@ -52,9 +52,9 @@ def _scan(
             raise DataError("for rows outside memory the response is the name of a column: fit(path, 'y')")
         if offset is not None:
             raise DataError("for rows outside memory an offset belongs in the formula: + offset(column)")
-        return scan_columns(data, y, sample_weight, sides=sides, **how)
+        return scan_columns(data, y, held, sides=sides, **how)
     if any(side is not None for side in sides):
         raise DataError("columns cannot be named beside a formula: write the gate's part after '|'")
     if y is not None:
         raise DataError("a formula names the response: leave y out")
-    return scan_formula(estimator.formula, data, sample_weight, offset=offset, **how)
+    return scan_formula(estimator.formula, data, held, offset=offset, **how)

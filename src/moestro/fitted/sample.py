@@ -44,12 +44,11 @@ class Sample:
 
     @classmethod
     def of_rows(cls, rows: Rows | RowsElsewhere, classes: tuple) -> Sample:
-        """Of rows without groups, in memory or elsewhere; the digest of weighted ones that are elsewhere is
-        their own."""
+        """Of rows in memory or elsewhere; the digest of weighted ones that are elsewhere is their own."""
         if isinstance(rows, RowsElsewhere):
             return cls(rows.n_present, rows.at_hand.w is not None, rows.digest)
         text = hashlib.sha256(repr(classes).encode("utf-8", "surrogatepass"))
-        for part in (rows.y, rows.w):
+        for part in (rows.y, rows.row_weights):
             if part is not None:
                 text.update(np.ascontiguousarray(part, dtype=float).tobytes())
         return cls(rows.n_present, rows.w is not None, text.hexdigest()[:16])

@@ -272,7 +272,6 @@ class MixtureProblem(Defaults):
     def fit(self, end: End, **common: Any) -> MixtureFit:
         theta = self.coordinates.expand(end.point)
         entropies: list[float] = []
-        groups = self.rows.groups
         found = MixtureFit(
             model=self.model,
             coordinates=self.coordinates,
@@ -282,7 +281,7 @@ class MixtureProblem(Defaults):
             weight_sum=self.weight_sum,
             mass=end.mass,
             entropy=0.0,
-            group_sizes=None if groups is None else groups.described(self.rows.w),
+            group_sizes=self.rows.group_sizes,
             history=history(end.outcome.trace, end.counts),
             **common,
         )

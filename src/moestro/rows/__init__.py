@@ -1,17 +1,19 @@
 """Rows of data as the engines sum over them: the only place that knows n."""
 
-from .elsewhere import Reader, RowsElsewhere, read_elsewhere
+from .block import Block
+from .elsewhere import RowsElsewhere, read_elsewhere
 from .groups import Groups, encode_groups, sort_groups
+from .held import Held
 from .order import MERGE_LIMIT, merge_rows, row_keys, shuffled
 from .read import read_rows
-from .rows import Block, Rows, sample_rows
+from .reader import Reader
+from .rows import Rows, sample_rows
 from .scan import (
     Scan,
-    memory_of,
     read_any,
     read_given,
     refuse_cache,
-    refuse_whole,
+    refuse_partial,
     scan_columns,
     scan_formula,
 )
@@ -24,6 +26,7 @@ __all__ = [
     "Block",
     "Columns",
     "Groups",
+    "Held",
     "Reader",
     "Rows",
     "RowsElsewhere",
@@ -32,7 +35,6 @@ __all__ = [
     "WideRows",
     "encode_groups",
     "is_elsewhere",
-    "memory_of",
     "merge_rows",
     "read_any",
     "read_elsewhere",
@@ -40,7 +42,7 @@ __all__ = [
     "read_rows",
     "read_wide",
     "refuse_cache",
-    "refuse_whole",
+    "refuse_partial",
     "row_keys",
     "sample_rows",
     "scan_columns",

@@ -103,7 +103,7 @@ def read_rows(
     if gate_scaling != "affine" and z is None:
         z = x  # the same columns, scaled differently
     given = Given(x, z, y, w, known, labels)
-    plain = given.rows() if groups is None else _grouped(design, given, groups, gate_at)
+    plain = given.rows() if groups is None else grouped(design, given, groups, gate_at)
     few = plain.n <= MERGE_LIMIT and (w is None or w.any())
     one = plain.merged() if few else plain  # so that rounding cannot tell a weight from a repeated row
     x_scaling = fit_scaling(one.x, design.expert_names, one.row_weights)
@@ -161,7 +161,7 @@ def refuse_large(reach: np.ndarray, names: tuple[str, ...]) -> None:
         )
 
 
-def _grouped(design: Design, given: Given, ids: Any, gate_at: str) -> Rows:
+def grouped(design: Design, given: Given, ids: Any, gate_at: str) -> Rows:
     code, names = encode_groups(ids, len(given.y))
     order, groups = sort_groups(code)
     if groups is None:

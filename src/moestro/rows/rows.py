@@ -9,42 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from ..design.scaling import Scaling
+from .block import Block
 from .groups import Groups, merge_groups
 from .order import merge_rows, row_keys, shuffled
 
 LOOKED_AT = 100_000  # rows that say how the response was rounded
-
-
-@dataclass(frozen=True)
-class Block:
-    """Scaled rows, b of them in u units: ``x`` (b, p) and ``z`` (u, q) with a leading one, ``y`` (b,), ``w``
-    (u,), ``at`` the slice of the units, ``known`` (b, c) what is known of the predictors."""
-
-    x: np.ndarray
-    z: np.ndarray
-    y: np.ndarray
-    w: np.ndarray
-    at: slice
-    groups: Groups | None = None
-    known: np.ndarray | None = None
-
-    def sum(self, a: np.ndarray) -> np.ndarray:
-        """Sums over the rows of each unit: (b, ...) to (u, ...)."""
-        return a if self.groups is None else self.groups.sum(a)
-
-    def expand(self, a: np.ndarray) -> np.ndarray:
-        """What a unit has, at each of its rows: (u, ...) to (b, ...)."""
-        return a if self.groups is None else self.groups.expand(a)
-
-    @property
-    def first(self) -> slice | np.ndarray:
-        """The first row of each unit."""
-        return slice(None) if self.groups is None else self.groups.first
-
-    @property
-    def sizes(self) -> np.ndarray | int:
-        """Rows of each unit."""
-        return 1 if self.groups is None else self.groups.sizes
 
 
 @dataclass(frozen=True)
@@ -115,6 +84,11 @@ class Rows:
     @property
     def n_units(self) -> int:
         return self.n if self.groups is None else self.groups.count
+
+    @property
+    def group_sizes(self) -> tuple[int, int, int] | None:
+        """Number, least and most rows of the groups that are present."""
+        return None if self.groups is None else self.groups.described(self.w)
 
     @property
     def inputs(self) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,21 +13,19 @@ from ..design import ArrayDesign, Design, FormulaDesign, Observations, Units
 from ..design.by_formula import Given, read_formula, reads
 from ..design.frames import refuse_numbers_as_text
 from ..design.grammar import with_offset
-from ..design.holes import Dropped, check_policy
+from ..design.holes import Dropped
 from ..design.levels import plain_level
 from ..design.response import check_weights, encode_classes, numeric_response, ordered_classes
 from ..errors import DataError
-from .elsewhere import BLOCK, Reader, RowsElsewhere, read_elsewhere
+from .elsewhere import RowsElsewhere, read_elsewhere
+from .held import Held
 from .read import read_rows
+from .reader import Reader
 from .rows import Rows
-from .sources import Batch, Complete, is_elsewhere, read_once, source_of
+from .sources import Batch, is_elsewhere
 from .survey import Survey
 
-SAMPLE = 500_000  # rows that are kept in memory at most
-LEAST = 30_000  # rows that a search and its judge need
-UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-RESERVED = 400e6  # bytes of the interpreter with its libraries
-COPIES = 12  # of a number of the sample that are held at once: raw, matrices, parts of growing size
+PLAIN = Held()
 Encode = Callable[[np.ndarray], np.ndarray]
 
 
@@ -98,12 +95,11 @@ def read_any(
     if not is_elsewhere(data):
         refuse_cache(cache)
         return read_formula(formula, data, given, classes=classes, ordered=ordered, k=k, family=family)
-    refuse_whole(given.groups, given.partial, given.gate_at)
+    refuse_partial(given.partial)
+    held = Held(given.sample_weight, given.groups, given.gate_at, given.missing, memory_limit, cache)
     return scan_formula(
-        formula, data, given.sample_weight, classes=classes, ordered=ordered, levels=given.levels,
-        offset=given.offset, missing=given.missing, memory=memory_of(memory_limit),
-        cache=cache,
-    )  # fmt: skip
+        formula, data, held, classes=classes, ordered=ordered, levels=given.levels, offset=given.offset
+    )
 
 
 def refuse_cache(cache: Any) -> None:
@@ -112,38 +108,26 @@ def refuse_cache(cache: Any) -> None:
         raise DataError("cache keeps rows that are read from files, and these are in memory: leave it out")
 
 
-def refuse_whole(groups: Any, partial: Any, gate_at: str) -> None:
-    """Refuse what needs all rows in memory."""
-    for word, given in (("groups", groups), ("partial", partial)):
-        if given is not None:
-            raise DataError(f"{word} needs all rows in memory at once: give a frame, or leave it out")
-    if gate_at != "constant":
-        raise DataError("gate_at needs groups of rows: leave it out")
+def refuse_partial(partial: Any) -> None:
+    """Refuse known experts, which are of rows in memory."""
+    if partial is not None:
+        raise DataError("partial needs all rows in memory at once: give a frame, or leave it out")
 
 
 def scan_formula(
     formula: str,
     data: Any,
-    weights: str | None = None,
+    held: Held = PLAIN,
     *,
     classes: bool = False,
     ordered: bool = False,
     levels: Sequence[Any] | None = None,
     offset: str | None = None,
-    missing: str = "error",
-    memory: float | None = None,
-    cache: Any = None,
-    sample: int | None = None,
 ) -> Scan:
-    """What "y ~ experts | gate" reads from a source; `weights` and `offset` are names of columns, `memory`
-    the bytes that may be used (None: no limit), `cache` where what is read is kept for later passes, `sample`
-    the rows that are kept at hand."""
-    formula, source = with_offset(formula, offset), _source(data, missing, cache)
-    wanted, categories = reads(formula, classes)
-    wanted = _with(wanted, weights)
-    block, rows = _sizes(memory, len(wanted), sample)
-    seen = Survey.of(source, wanted, categories, rows, block)
-    _refuse_text(seen, wanted)
+    """What "y ~ experts | gate" reads from a source, as `held` says; `offset` is the name of a column."""
+    formula, source = with_offset(formula, offset), held.source(data)
+    names, categories = reads(formula, classes)
+    seen = _survey(source, held, names, categories, names)
     design = FormulaDesign.learn(formula, seen.learned)
     design, raw = design.learn_response(seen.learned)
     states = [design.experts.state, design.gate_side.state if design.gate_side else {}, design.response_state]
@@ -154,89 +138,49 @@ def scan_formula(
             "write powers and logarithms, which learn nothing"
         )
     encode, labels = _encoder(raw, design.response, classes, ordered, levels)
-    numbers = partial(_by_formula, design, encode, weights)
-    return _scan(source, wanted, numbers, design, block, seen, (design.response,), labels)
+    numbers = partial(_by_formula, design, encode, held.weights)
+    return _scan(source, held, names, numbers, design, seen, (design.response,), labels)
 
 
 def scan_columns(
     data: Any,
     response: str,
-    weights: str | None = None,
+    held: Held = PLAIN,
     *,
     sides: tuple[Any, Any, Any] = (None, None, None),
     classes: bool = False,
     ordered: bool = False,
     levels: Sequence[Any] | None = None,
-    missing: str = "error",
-    memory: float | None = None,
-    cache: Any = None,
-    sample: int | None = None,
 ) -> Scan:
-    """What a fit without a formula reads from a source: the column `response`, and all others as features;
-    `sides` are the experts' and the gate's columns, and the gate's transform."""
-    source = _source(data, missing, cache)
+    """What a fit without a formula reads from a source, as `held` says: the column `response`, and all others
+    as features; `sides` are the experts' and the gate's columns, and the gate's transform."""
+    source = held.source(data)
     if response not in source.names:
         there = ", ".join(source.names[:20])
         raise DataError(f"the response '{response}' is no column of {source.name}; it has {there}")
-    features = [name for name in source.names if name not in (response, weights)]
-    wanted = _with((*features, response), weights)
-    block, rows = _sizes(memory, len(wanted), sample)
-    seen = Survey.of(source, wanted, (response,) if classes else (), rows, block)
-    _refuse_text(seen, [*features, *((weights,) if weights else ())])
+    features = [name for name in source.names if name not in (response, held.weights, held.groups)]
+    names = (*features, response)
+    seen = _survey(source, held, names, (response,) if classes else (), features)
     own = {n: tuple(sorted(map(plain_level, v))) for n, v in seen.levels.items() if n in features}
     plain = ArrayDesign(tuple(features), levels=own)
     design = ArrayDesign.learn(plain.encoded(seen.learned), features, *sides, own)
     encode, labels = _encoder(seen.learned[response], response, classes, ordered, levels)
-    numbers = partial(_by_columns, design, response, encode, weights)
-    return _scan(source, wanted, numbers, design, block, seen, (response,), labels)
+    numbers = partial(_by_columns, design, response, encode, held.weights)
+    return _scan(source, held, names, numbers, design, seen, (response,), labels)
 
 
-def memory_of(text: str | int | float | None) -> float | None:
-    """Bytes of "2GB", "500 MB" or a number."""
-    if text is None or isinstance(text, int | float):
-        return text
-    found = re.fullmatch(r"\s*([0-9.]+)\s*([KMGT]?B?)\s*", str(text).upper())
-    if found is None:
-        raise DataError(f"memory_limit={text!r} is no size: write '2GB' or '500MB'")
-    unit = found[2] if found[2].endswith("B") or not found[2] else found[2] + "B"
-    return float(found[1]) * UNITS[unit]
-
-
-def _sizes(memory: float | None, columns: int, sample: int | None) -> tuple[int, int]:
-    """Rows of a block and of the sample."""
-    if sample is not None:
-        return BLOCK, sample
-    if memory is None:
-        return BLOCK, SAMPLE
-    each = 8.0 * COPIES * (columns + 2)
-    rows = int((memory - RESERVED) / (2 * each))
-    if rows < LEAST:
-        raise DataError(
-            f"memory_limit is too small for {columns} columns: at least "
-            f"{(RESERVED + 2 * each * LEAST) / 1e6:.0f}MB"
-        )
-    return min(BLOCK, rows), min(SAMPLE, rows)
-
-
-def _source(data: Any, missing: str, cache: Any) -> Any:
-    """The source, without its rows that miss a value where `missing` is "drop", and read once where there is
-    a `cache`."""
-    check_policy(missing)
-    source = source_of(data)
-    return read_once(Complete(source) if missing == "drop" else source, cache)
-
-
-def _with(wanted: tuple[str, ...], weights: str | None) -> tuple[str, ...]:
-    if weights is not None and not isinstance(weights, str):
-        raise DataError("for rows outside memory sample_weight is the name of a column")
-    return wanted if weights is None or weights in wanted else (*wanted, weights)
-
-
-def _refuse_text(seen: Survey, wanted: Sequence[str]) -> None:
-    for name in wanted:
+def _survey(
+    source: Any, held: Held, names: Sequence[str], categories: Sequence[str], plain: Sequence[str]
+) -> Survey:
+    """The first pass; texts that were meant as numbers are refused in weights and in the columns `plain`."""
+    wanted = held.wanted(names)
+    block, rows = held.sizes(len(wanted))
+    seen = Survey.of(source, wanted, categories, rows, block, held.groups, held.beside(names))
+    for name in (*plain, *((held.weights,) if held.weights else ())):
         values = np.array(seen.levels.get(name, ()), dtype=object)
         if len(values) and any(isinstance(v, str) for v in values):
             refuse_numbers_as_text(name, np.concatenate([values, values]))
+    return seen
 
 
 def _encoder(
@@ -278,16 +222,14 @@ def _weights(name: str | None, columns: dict[str, np.ndarray]) -> np.ndarray | N
 
 
 def _scan(
-    source: Any, wanted: tuple[str, ...], numbers: Any, design: Design, block: int, seen: Survey,
+    source: Any, held: Held, names: Sequence[str], numbers: Any, design: Design, seen: Survey,
     responses: tuple[str, ...], labels: tuple,
 ) -> Scan:  # fmt: skip
-    reader = Reader(source, wanted, numbers, design, None, block=block)
-    dropped = getattr(source, "dropped", None)
-    return Scan(
-        reader,
-        Batch(seen.sample, f"{source.name}, rows of the sample"),
-        seen.n,
-        responses,
-        labels,
-        dropped=dropped,
+    wanted = held.wanted(names)
+    block, _ = held.sizes(len(wanted))
+    reader = Reader(
+        source, wanted, numbers, design, None, block=block, groups=held.groups, gate_at=held.gate_at
     )
+    sample = Batch(seen.sample, f"{source.name}, rows of the sample")
+    dropped = getattr(source, "dropped", None)
+    return Scan(reader, sample, seen.n, responses, labels, dropped=dropped, gate_at=held.gate_at)

@@ -18,7 +18,7 @@ from ..design.frames import refuse_unusable
 from ..design.levels import MOST
 from ..errors import DataError
 from .order import mixed
-from .sources import Batch, Source, told
+from .sources import Batch, Source, told, whole
 
 SALT = np.uint64(0x5851F42D4C957F2D)
 
@@ -50,17 +50,26 @@ class Survey:
 
     @classmethod
     def of(
-        cls, source: Source, wanted: Sequence[str], categories: Sequence[str], rows: int, size: int
+        cls,
+        source: Source,
+        wanted: Sequence[str],
+        categories: Sequence[str],
+        rows: int,
+        size: int,
+        groups: str | None = None,
+        beside: Sequence[str] = (),
     ) -> Survey:
-        """Of the columns `wanted`, of which `categories` are, as text is; `rows` are drawn, and at most
-        `size` read together."""
-        n, drawn = 0, _Drawn(rows)
+        """Of the columns `wanted`, of which `categories` are, as text is, but for those that stand `beside`
+        the design, ids; `rows` are drawn, of whole `groups`, and at most `size` read together."""
+        n, drawn = 0, _Drawn(rows, groups)
         first: dict[str, dict] = {}
         seen: list[dict[str, np.ndarray]] = []
-        for batch in source.batches(wanted, size):
+        given = source.batches(wanted, size)
+        for batch in given if groups is None else whole(given, size, groups):
+            read = {name: values for name, values in batch.columns.items() if name not in beside}
             with told(batch.where):
-                refuse_unusable(batch.columns)
-            for name, values in batch.columns.items():
+                refuse_unusable(read)
+            for name, values in read.items():
                 if name in categories or values.dtype.kind not in "biuf":
                     new = _new(values, first.setdefault(name, {}))
                     seen += [{c: v[i : i + 1] for c, v in batch.columns.items()} for i in new]
@@ -73,6 +82,8 @@ class Survey:
         if n < 2:
             raise DataError(f"{source.name} has {n} row{'' if n == 1 else 's'}: at least 2 are needed")
         sample = drawn.columns()
+        if not len(next(iter(sample.values()))):
+            raise DataError(f"a group of {source.name} has more than the {rows:,} rows that a sample takes")
         empty = {name: values[:0] for name, values in sample.items()}
         witnesses = {name: np.concatenate([empty[name], *(s[name] for s in seen)]) for name in sample}
         return cls(n, sample, witnesses, {name: tuple(known) for name, known in first.items()})
@@ -94,17 +105,22 @@ def _new(values: np.ndarray, known: dict) -> list[int]:
 
 
 class _Drawn:
-    """The `rows` rows with the smallest keys so far."""
+    """The `rows` rows with the smallest keys so far, or the `groups` with the smallest that have no more rows
+    together: a key is a hash of the row's number, or of the group's."""
 
-    def __init__(self, rows: int) -> None:
-        self.rows, self.held = rows, 0
-        self.limit: Any = None  # the largest key of the sample, once it is full
+    def __init__(self, rows: int, groups: str | None) -> None:
+        self.rows, self.groups, self.held, self.units = rows, groups, 0, np.uint64(0)
+        self.limit: Any = None  # the smallest key that is left out, once there is one
         self.parts: list[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]] = []
 
     def add(self, batch: Batch, start: int) -> None:
-        number = np.arange(start, start + batch.n, dtype=np.uint64)
+        number = unit = np.arange(start, start + batch.n, dtype=np.uint64)
+        if self.groups is not None:
+            ids = batch.columns[self.groups]
+            unit = self.units + np.cumsum(np.r_[False, ids[1:] != ids[:-1]]).astype(np.uint64)
+            self.units = unit[-1] + np.uint64(1)
         with np.errstate(over="ignore"):
-            key = mixed(number + np.uint64(1), SALT)
+            key = mixed(unit + np.uint64(1), SALT)
         at = np.arange(batch.n) if self.limit is None else np.flatnonzero(key < self.limit)
         if len(at):
             self.parts.append((key[at], number[at], {n: v[at] for n, v in batch.columns.items()}))
@@ -120,9 +136,9 @@ class _Drawn:
             for n in (self.parts[0][2] if self.parts else ())
         }
         if len(key) > self.rows:
-            at = np.argpartition(key, self.rows)[: self.rows]
+            self.limit = np.partition(key, self.rows)[self.rows]
+            at = np.flatnonzero(key < self.limit)
             at = at[np.argsort(number[at])]
-            self.limit = key[at].max()
             key, number, columns = key[at], number[at], {n: v[at] for n, v in columns.items()}
         self.parts, self.held = [(key, number, columns)], len(key)
 

@@ -14,6 +14,7 @@ from .iterated import Iterated, Lazy
 from .kept import Kept, read_once
 from .memory import Mapped
 from .partitions import Partitions
+from .whole import whole
 
 
 def is_elsewhere(data: Any) -> bool:
@@ -81,4 +82,5 @@ __all__ = [
     "read_once",
     "source_of",
     "told",
+    "whole",
 ]

@@ -85,22 +85,24 @@ def even(batches: Iterator[Batch], size: int) -> Iterator[Batch]:
         start = 0
         while count + batch.n - start >= size:
             stop = start + size - count
-            yield _joined([*held, _part(batch, start, stop)])
+            yield joined([*held, part(batch, start, stop)])
             held, count, start = [], 0, stop
         if start < batch.n:
-            held.append(_part(batch, start, batch.n))
+            held.append(part(batch, start, batch.n))
             count += batch.n - start
     if held:
-        yield _joined(held)
+        yield joined(held)
 
 
-def _part(batch: Batch, start: int, stop: int) -> Batch:
+def part(batch: Batch, start: int, stop: int) -> Batch:
+    """Rows `start` to `stop`."""
     if start == 0 and stop == batch.n:
         return batch
     return Batch({name: values[start:stop] for name, values in batch.columns.items()}, batch.where)
 
 
-def _joined(parts: list[Batch]) -> Batch:
+def joined(parts: list[Batch]) -> Batch:
+    """Consecutive batches as one."""
     if len(parts) == 1:
         return parts[0]
     names = parts[0].columns

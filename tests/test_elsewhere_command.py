@@ -1,8 +1,6 @@
 """The command on files that are read block by block, and the memory that a fit of them takes."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -106,15 +104,12 @@ def test_what_is_refused(rides, tmp_path):
 
 
 @pytest.mark.study
-def test_memory_stays_under_its_limit(tmp_path):
+@pytest.mark.parametrize("way", ["files", "cache"])
+def test_memory_stays_under_its_limit(way, tmp_path):
     """Two million rows in one row group: the columns take 180 MB, and a row group of text more."""
     from moestro.bench import scale
 
     scale.make(tmp_path, 2_000_000)
-    code = scale.CODE.format(D=scale.D, K=scale.K)
-    done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path, "700MB", "1"], capture_output=True, text=True, check=True
-    )
-    found = json.loads(done.stdout)
+    found = scale.fitted(str(tmp_path), "700MB", 1, way)
     assert found["peak"] <= 700
     assert found["value"] == pytest.approx(scale.summed_again(tmp_path, found["measure"]), rel=1e-9)

@@ -13,6 +13,7 @@ import pytest
 from moestro import DataError, MoERegressor
 from moestro.rows import held
 from moestro.rows.sources import Mapped, Partitions
+from test_cli import call, refuses
 
 distributed = pytest.importorskip("distributed")
 dd = pytest.importorskip("dask.dataframe")
@@ -87,6 +88,25 @@ def test_refits_run_on_the_workers(data):
     with cluster(2) as local, distributed.Client(local), joblib.parallel_config("dask"):
         found = moe.inference("bootstrap", n_bootstrap=8, random_state=0)
     assert found["se"] == moe.inference("bootstrap", n_bootstrap=8, random_state=0)["se"]
+
+
+def test_studies_run_on_the_workers(tmp_path):
+    words = ("study", "run", "approximation", "--quiet")
+    with cluster(2) as local:
+        there = call(*words, "--out", tmp_path / "there", "--cluster", local.scheduler_address)
+        assert there.exit_code == 0, there.output
+        again = call(
+            *words, "--out", tmp_path / "there", "--cluster", local.scheduler_address
+        )  # nothing is left
+        assert again.exit_code == 0, again.output
+        refuses(
+            *words, "--cluster", local.scheduler_address, "--processes", "2", match="--processes is of this"
+        )
+    here = call(*words, "--out", tmp_path / "here", "--processes", "1")
+    assert here.exit_code == 0, here.output
+    one, other = (tmp_path / name / "fits.parquet" for name in ("there", "here"))
+    assert one.read_bytes() == other.read_bytes()
+    refuses(*words, "--cluster", "tcp://127.0.0.1:9", match="tcp://127.0.0.1:9: no scheduler of Dask answers")
 
 
 def test_the_block_of_the_page(tmp_path, monkeypatch):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from .errors import one_line_errors
+from .options import refuse_given
 
 PROTOCOL = click.Choice(["as_published", "as_defined"])
 SCALE = click.Choice(["smoke", "paper", "gpu"])
@@ -88,6 +91,11 @@ def _design(name: str, protocol: str | None, scale: str) -> None:
     "--out", type=click.Path(), help="Folder of the results; studies/NAME-PROTOCOL-SCALE by default."
 )
 @click.option("--processes", type=int, help="Default: every core. Results do not depend on it.")
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help=("Make the fits on the workers of this scheduler of Dask, tcp://host:8786; they need moestro too."),
+)
 @click.option("--arm", "only", help="Only arms whose name contains this text.")
 @click.option("--sizes", help="Sample sizes instead of the design's: 1000,10000.")
 @click.option("--replicates", type=int, help="Fits a size instead of the design's.")
@@ -141,7 +149,8 @@ def _run(
             bar.refresh()
 
         try:
-            rows = run_plan(found, plan, folder, how["processes"] or thread_count(None), progress)
+            with _client(how["cluster"]) as client:
+                rows = run_plan(found, plan, folder, how["processes"] or thread_count(None), progress, client)
         except KeyboardInterrupt:
             click.echo(
                 f"\nstopped; what is finished is in {folder}: the same command goes on from there", err=True
@@ -155,6 +164,27 @@ def _run(
         if found.claims:
             click.echo(claims_table(found.claims, rows).to_text(3))
         click.echo(f"\n{len(rows)} fits in {folder}")
+
+
+@contextmanager
+def _client(address: str | None) -> Iterator[Any]:
+    """Of the scheduler at an address; None of none."""
+    from ..errors import FileError
+
+    if address is None:
+        yield None
+        return
+    refuse_given(["processes"], "is of this machine, and --cluster has its own workers")
+    try:
+        from distributed import Client  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise FileError("--cluster needs an extra: pip install 'moestro[dask]'") from error
+    try:
+        client = Client(address, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise FileError(f"{address}: no scheduler of Dask answers there") from error
+    with client:
+        yield client
 
 
 def _sizes(text: str | None) -> tuple[int, ...] | None:

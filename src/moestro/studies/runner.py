@@ -1,4 +1,4 @@
-"""Runs a plan over processes. Each finished fit is one line on disk, so that a run may be killed and resumed
+"""Runs a plan. Each finished fit is one line on disk, so that a run may be killed and resumed
 at any moment."""
 
 from __future__ import annotations
@@ -6,25 +6,19 @@ from __future__ import annotations
 import io
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from importlib.util import find_spec
-from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, FileError
 from ..reading import read_json, whole
-from ..threads import one_blas_thread
-from ..writing import append_line, is_temporary, lock, write
+from ..writing import is_temporary, lock, write
 from .design import Plan, Row, Study
-from .registry import find_study
+from .workers import work
 
 DESIGN, LINES, LOCK, RESULT = "design.json", "fits.jsonl", "running.lock", "fits.parquet"
-AHEAD = 4  # tasks in the queue a process
 
 
 def prepare_folder(plan: Plan, folder: Path) -> None:
@@ -112,6 +106,7 @@ def run_plan(
     folder: Path,
     processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    client: Any = None,
 ) -> list[Row]:
     """Fit what is not yet on disk; returns all rows in the order of the design.
 
@@ -123,6 +118,8 @@ def run_plan(
         Results do not depend on it.
     progress : callable (rows of data done, rows of data in all), optional
         Called once with what was on disk, then after each fit.
+    client : distributed.Client, optional
+        Of a cluster whose workers make the fits, in place of processes.
     """
     if processes < 1:
         raise DataError(f"processes must be at least 1, got {processes}")
@@ -139,62 +136,12 @@ def run_plan(
         finished = total - sum(cell[1] for cell in todo)
         tell = progress or (lambda done, total: None)
         tell(finished, total)
-        for cell in _work(study, plan, path, todo, processes):
+        for cell in work(study, plan, path, todo, processes, client):
             finished += cell[1]
             tell(finished, total)
         rows = read_rows(folder)
         write_parquet(rows, folder / RESULT)
         return rows
-
-
-def _work(
-    study: Study, plan: Plan, path: Path, todo: list[tuple[int, int, int]], processes: int
-) -> Iterator[tuple[int, int, int]]:
-    if processes == 1 or len(todo) < 2:
-        for cell in todo:
-            _one(study, plan, path, cell)
-            yield cell
-        return
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin, (study.name, plan, str(path)))
-    try:
-        queue = iter(todo)
-        running = {pool.submit(_task, cell) for cell in islice(queue, AHEAD * processes)}
-        while running:
-            ready, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in ready:
-                yield future.result()
-                following = next(queue, None)
-                if following is not None:
-                    running.add(pool.submit(_task, following))
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-_state: dict[str, Any] = {}
-
-
-def _begin(name: str, plan: Plan, path: str) -> None:
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    _state.update(study=find_study(name), plan=plan, path=Path(path))
-
-
-def _task(cell: tuple[int, int, int]) -> tuple[int, int, int]:
-    _one(_state["study"], _state["plan"], _state["path"], cell)
-    return cell
-
-
-def _one(study: Study, plan: Plan, path: Path, cell: tuple[int, int, int]) -> None:
-    """One fit, one line."""
-    index, n, replicate = cell
-    arm = plan.arms[index]
-    start = time.perf_counter()
-    with one_blas_thread():
-        found = study.fit(arm, plan.protocol, n, plan.rng(arm, n, replicate, study.paired))
-    row = {"arm_index": index, "arm": arm.name, "n": n, "replicate": replicate, **found}
-    row["seconds"] = round(time.perf_counter() - start, 6)
-    append_line(path, json.dumps(row))
 
 
 def need_packages(study: Study) -> None:

@@ -89,6 +89,42 @@ class TestSources:
         assert max(sizes) <= 1000
         assert sum(sizes) == N - 20_000
 
+    def test_of_a_row_group_a_batch_is_in_memory(self, tmp_path):
+        pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        n = 1_000_000  # 40 MB
+        columns = {name: np.random.default_rng(0).random(n) for name in "abcde"}
+        pq.write_table(pa.table(columns), tmp_path / "one.parquet", row_group_size=n)
+        before, most, total = pa.total_allocated_bytes(), 0, 0.0
+        for batch in source_of(tmp_path).batches(list("abcde"), 10_000):
+            most = max(most, pa.total_allocated_bytes() - before)
+            total += batch.columns["e"].sum()
+        assert most < 15e6  # pages of a megabyte a column
+        assert total == pytest.approx(columns["e"].sum(), rel=1e-12)
+
+    def test_types_of_the_first_file_and_of_partitions(self, tmp_path):
+        pa, pq, ds = (pytest.importorskip(f"pyarrow{m}") for m in ("", ".parquet", ".dataset"))
+        for name, column in (("b", "u"), ("c", "v")):
+            folder = tmp_path / f"zone={column}"
+            folder.mkdir()
+            text = pa.array(["x", "y", "x"])
+            table = {"y": pa.array([1, 2, 3], pa.int32() if name == "b" else pa.float32())}
+            table["t"] = text.dictionary_encode() if name == "b" else text
+            pq.write_table(pa.table(table), folder / f"{name}.parquet")
+        coded = ds.dataset(tmp_path, partitioning=ds.HivePartitioning.discover(infer_dictionary=True))
+        for source in (source_of(tmp_path), source_of(coded)):
+            got = next(even(source.batches(["y", "t", "zone"], 10), 10)).columns
+            assert got["y"].tolist() == [1, 2, 3, 1, 2, 3]
+            assert got["t"].tolist() == ["x", "y", "x"] * 2
+            assert got["zone"].tolist() == ["u"] * 3 + ["v"] * 3
+            only = list(source.batches(["zone"], 10))
+            assert [b.columns["zone"].tolist() for b in only] == [["u"] * 3, ["v"] * 3]
+
+    def test_a_filtered_dataset_is_refused(self, folder):
+        ds = pytest.importorskip("pyarrow.dataset")
+        filtered = ds.dataset(folder).filter(ds.field("a") > 0)
+        with pytest.raises(DataError, match="is filtered or projected, and is read file by file"):
+            list(source_of(filtered).batches(["a"], 100))
+
     def test_files_of_numpy_are_mapped(self, data, tmp_path):
         for name in ("a", "y"):
             np.save(tmp_path / f"{name}.npy", data[name])

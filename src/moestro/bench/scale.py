@@ -22,7 +22,7 @@ from .designs import truth
 D, K = 10, 3
 FILE, GROUP = 2_000_000, 500_000  # rows of a file, and of a row group
 CODE = """
-import json, resource, sys, time
+import json, sys, time
 import numpy as np
 from moestro import MoERegressor
 folder, limit, threads, cache = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "cache"
@@ -33,7 +33,10 @@ moe = MoERegressor.from_formula(
     cache=cache,
 )
 s, cpu = time.perf_counter() - t, time.process_time() - cpu
-io = dict(line.split(": ") for line in open("/proc/self/io").read().splitlines())
+io, status = (
+    dict(line.split(":") for line in open(f"/proc/self/{{name}}").read().splitlines())
+    for name in ("io", "status")
+)
 m = moe.measure_
 measure = {{
     "gate": np.column_stack([m.log_weights, m.gate_slopes]).tolist(),
@@ -41,28 +44,28 @@ measure = {{
     "variances": np.exp(m.nuisances[:, 0]).tolist(),
 }}
 print(json.dumps({{
-    "seconds": s, "cpu": cpu, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    "seconds": s, "cpu": cpu, "peak": int(status["VmHWM"].split()[0]) / 1024,
     "passes": moe.history_["passes"][-1], "read": int(io["rchar"]) / 1e9,
     "value": moe.log_likelihood_, "status": str(moe.status_.kind), "measure": measure,
 }}))
 """
 
 
-def make(folder: Path, n: int) -> float:
-    """Files of n rows, `FILE` a file; their size in bytes."""
+def make(folder: Path, n: int, file: int = FILE, group: int = GROUP) -> float:
+    """Files of n rows, `file` in each and `group` in a row group; their size in bytes."""
     pa, pq = _arrow()
     rng = np.random.default_rng(0)
     model, theta = truth("gaussian", D, K, 0, rng)
-    for i, start in enumerate(range(0, n, FILE)):
+    for i, start in enumerate(range(0, n, file)):
         path = folder / f"part-{i:05d}.parquet"
         with pq.ParquetWriter(path, pa.schema([(c, pa.float64()) for c in (*_names(), "y")])) as writer:
-            for first in range(start, min(start + FILE, n), GROUP):
-                m = min(GROUP, n - first, start + FILE - first)
+            for first in range(start, min(start + file, n), group):
+                m = min(group, n - first, start + file - first)
                 x = rng.standard_normal((m, D))
                 features = np.column_stack([np.ones(m), x])
                 y = model.sample(theta, features, features, rng)[0]
-                writer.write_table(pa.table([*x.T, y], names=[*_names(), "y"]))
-    return float(sum(file.stat().st_size for file in folder.iterdir()))
+                writer.write_table(pa.table([*x.T, y], names=[*_names(), "y"]), row_group_size=m)
+    return float(sum(path.stat().st_size for path in folder.iterdir()))
 
 
 def read_once(folder: Path) -> float:

@@ -12,6 +12,7 @@ from ...design.files import separator_of
 from ...errors import DataError, FileError
 from .base import Batch, arrays_of, check_names
 
+BUFFER = 2**16  # bytes of a column that are read together
 KINDS = {".parquet": "parquet", ".pq": "parquet", ".arrow": "ipc", ".feather": "ipc", ".csv": "csv"}
 
 
@@ -19,8 +20,8 @@ KINDS = {".parquet": "parquet", ".pq": "parquet", ".arrow": "ipc", ".feather": "
 class Files:
     """A dataset of pyarrow, its files in the order of their names.
 
-    Each row group is read by itself and its pages as they are needed, so that memory is bounded by the batch
-    and not by how large a row group was made.
+    Of Parquet the pages are read as they are needed, so that memory is bounded by the batch and not by how
+    large a row group was made: a scan of pyarrow's decodes each one whole.
     """
 
     dataset: Any
@@ -53,7 +54,13 @@ class Files:
 
     def batches(self, wanted: Sequence[str], size: int) -> Iterator[Batch]:
         check_names(self, wanted)
-        fragments = sorted(self.dataset.get_fragments(), key=lambda f: f.path)
+        try:
+            fragments = sorted(self.dataset.get_fragments(), key=lambda f: f.path)
+        except ValueError as error:  # pyarrow gives none of a dataset with a filter
+            raise DataError(
+                f"{self.name} is filtered or projected, and is read file by file: give it without, or the "
+                "LazyFrame of polars that says the same"
+            ) from error
         if not fragments:
             raise FileError(f"{self.name}: has no files")
         for fragment in fragments:
@@ -63,17 +70,11 @@ class Files:
         path, rows = fragment.path, 0
         try:
             self._refuse_other(fragment, wanted)
-            groups = list(getattr(fragment, "split_by_row_group", lambda: [fragment])())
-            for i, group in enumerate(groups):
-                where = path if len(groups) == 1 else f"{path}, row group {i + 1}"
-                scan = group.to_batches(
-                    columns=list(wanted), schema=self.dataset.schema, batch_size=size, batch_readahead=0,
-                    fragment_readahead=0, use_threads=False, **_scanning(group),
-                )  # fmt: skip
-                for made in scan:
-                    if made.num_rows:
-                        rows += made.num_rows
-                        yield arrays_of(made, wanted, where)
+            pages = hasattr(fragment, "row_groups")
+            for made, where in (_pages if pages else _scanned)(fragment, wanted, size, self.dataset.schema):
+                if made.num_rows:
+                    rows += made.num_rows
+                    yield arrays_of(made, wanted, where)
         except DataError:
             raise
         except FileNotFoundError as error:
@@ -115,21 +116,58 @@ def _alike(a: Any, b: Any) -> bool:
         return pa.types.is_integer(t) or pa.types.is_floating(t)
 
     def text(t: Any) -> bool:
-        t = t.value_type if pa.types.is_dictionary(t) else t
+        t = _plain(t)
         return pa.types.is_string(t) or pa.types.is_large_string(t)
 
     return a == b or pa.types.is_null(a) or (number(a) and number(b)) or (text(a) and text(b))
 
 
-def _scanning(fragment: Any) -> dict[str, Any]:
-    """Options of a scan: pages of Parquet are read as they are asked for."""
-    import pyarrow.dataset as ds
+def _scanned(fragment: Any, wanted: Sequence[str], size: int, schema: Any) -> Iterator[tuple[Any, str]]:
+    """Record batches of a file of Arrow or CSV, and where they stand."""
+    scan = fragment.to_batches(
+        columns=list(wanted), schema=schema, batch_size=size, batch_readahead=0, fragment_readahead=0,
+        use_threads=False,
+    )  # fmt: skip
+    for made in scan:
+        yield made, fragment.path
 
-    if isinstance(fragment, ds.ParquetFileFragment):
-        return {
-            "fragment_scan_options": ds.ParquetFragmentScanOptions(use_buffered_stream=True, pre_buffer=False)
-        }
-    return {}
+
+def _pages(fragment: Any, wanted: Sequence[str], size: int, schema: Any) -> Iterator[tuple[Any, str]]:
+    """Record batches of a file of Parquet, of the types that the `schema` has, and where they stand."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    parts = _partitions(fragment)
+    types = {name: _plain(schema.field(name).type) for name in wanted}
+    held = [name for name in wanted if name not in parts]
+    groups = [group.id for group in fragment.row_groups]
+    with fragment.open() as opened, pq.ParquetFile(opened, buffer_size=BUFFER, pre_buffer=False) as file:
+        for group in groups:
+            where = fragment.path if len(groups) == 1 else f"{fragment.path}, row group {group + 1}"
+            if not held:  # every column is in the names of the folders
+                n = file.metadata.row_group(group).num_rows
+                found: Any = (pa.RecordBatch.from_arrays([pa.nulls(n)], [""]),)
+            else:
+                found = file.iter_batches(size, row_groups=[group], columns=held, use_threads=False)
+            for made in found:
+                columns = {
+                    name: pa.repeat(pa.scalar(parts[name], types[name]), made.num_rows)
+                    if name in parts
+                    else _cast(made.column(name), types[name])
+                    for name in wanted
+                }
+                yield pa.RecordBatch.from_pydict(columns), where
+
+
+def _cast(column: Any, to: Any) -> Any:
+    return column if column.type == to else column.cast(to)
+
+
+def _plain(kind: Any) -> Any:
+    """The type of a column's values, however they are coded."""
+    import pyarrow as pa
+
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _files(found: Any) -> list[str]:

@@ -27,7 +27,7 @@ $(VENV)/.test: $(STAMP)
 	touch $@
 
 $(VENV)/.all: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[all]" polars statsmodels transformers accelerate lightning ruff basedpyright check-jsonschema zizmor playwright
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[all,dask]" polars statsmodels transformers accelerate lightning ruff basedpyright check-jsonschema zizmor playwright
 	touch $@
 
 $(VENV)/.wheels: $(STAMP)

@@ -157,7 +157,7 @@ def fit_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "Of the process, 2GB: the files are read block by block, as those of a folder or a glob are."
             )),
             click.option("--cache", metavar="FOLDER", help=(
-                "Rows that are read block by block are read once, and kept here for later passes, in a file "
+                "Rows that are read block by block are read twice, and kept here for later passes, in a file "
                 "without a name."
             )),
             click.option("--threads", type=click.IntRange(1), help=(

@@ -92,9 +92,9 @@ class MoEClassifier(Classifier):
         Of the process, "2GB", where `fit` reads rows that are elsewhere: how many are read together, and how
         many are kept at hand for the search.
     cache : bool, str or path, default=None
-        Rows that are elsewhere are read once, and kept for the later passes in a file without a name in this
-        folder, or in that of temporary files (True): for files that are slow to decode, where the disk is
-        larger than the memory.
+        Rows that are elsewhere are read twice, and kept for the later passes as numbers, in a file without a
+        name in this folder, or in that of temporary files (True): for text, formulas and files that are slow
+        to read, where the disk is larger than the memory.
 
     Attributes
     ----------

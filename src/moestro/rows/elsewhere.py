@@ -13,6 +13,7 @@ from ..design import Scaling, Units
 from ..errors import DataError
 from .block import Block
 from .groups import Groups
+from .kept import Kept
 from .read import check_units, refuse_large
 from .reader import BLOCK, Reader
 from .rows import Rows
@@ -35,7 +36,7 @@ class RowsElsewhere:
         Of all rows, and of their groups.
     """
 
-    reader: Reader
+    reader: Reader | Kept
     at_hand: Rows
     counts: Counts
 
@@ -163,7 +164,7 @@ HELD = {f.name for f in fields(Rows)} | {"take", "merged", "inputs", "row_weight
 
 
 def read_elsewhere(
-    reader: Reader, sample: Batch, response: str = "y", classes: tuple = ()
+    reader: Reader | Kept, sample: Batch, response: str = "y", classes: tuple = ()
 ) -> tuple[RowsElsewhere | Rows, Units]:
     """`read` of rows that are elsewhere, in one pass over them: centre and scale by merged moments.
 

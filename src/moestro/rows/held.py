@@ -10,8 +10,9 @@ from typing import Any
 from ..design.groups import check_gate_at
 from ..design.holes import check_policy
 from ..errors import DataError
+from .kept import check_cache
 from .reader import BLOCK
-from .sources import Complete, read_once, source_of
+from .sources import Complete, source_of
 
 SAMPLE = 500_000  # rows that are kept in memory at most
 LEAST = 30_000  # rows that a search and its judge need
@@ -53,16 +54,18 @@ class Held:
                 raise DataError(f"for rows outside memory {word} is the name of a column")
         check_gate_at(self.gate_at, self.groups)
         check_policy(self.missing)
+        check_cache(self.cache)
 
     def source(self, data: Any) -> Any:
-        """The source, without its rows that miss a value where `missing` is "drop", and read once where there
-        is a `cache`."""
+        """The source, without its rows that miss a value where `missing` is "drop"."""
         source = source_of(data)
         if self.groups is not None and hasattr(source, "mapped"):
             raise DataError(
                 f"groups may be cut in two by partitions, which {source.name} has: give its files"
             )
-        return read_once(Complete(source) if self.missing == "drop" else source, self.cache)
+        if self.cache and hasattr(source, "mapped"):
+            raise DataError(f"{source.name} is held by its workers after the first pass: leave cache out")
+        return Complete(source) if self.missing == "drop" else source
 
     def wanted(self, names: Sequence[str]) -> tuple[str, ...]:
         """The columns that are read: those of the design, and what stands beside them."""

@@ -19,6 +19,7 @@ from ..design.response import check_weights, encode_classes, numeric_response, o
 from ..errors import DataError
 from .elsewhere import RowsElsewhere, read_elsewhere
 from .held import Held
+from .kept import keep
 from .read import read_rows
 from .reader import Reader
 from .rows import Rows
@@ -54,6 +55,7 @@ class Scan:
     partial: None = None
     dropped: Dropped | None = None
     gate_at: str = "constant"
+    cache: Any = None
 
     @property
     def design(self) -> Design:
@@ -66,7 +68,7 @@ class Scan:
     def read(self, family: Any, gate_scaling: str) -> tuple[RowsElsewhere | Rows, Units]:
         """The rows with their scaling, and the units that turn results back."""
         reader = replace(self.reader, family=family, gate_scaling=gate_scaling)
-        return read_elsewhere(reader, self.sample, self.response, self.classes)
+        return read_elsewhere(keep(reader, self.cache), self.sample, self.response, self.classes)
 
 
 def read_given(data: Observations | Scan, family: Any, gate_scaling: str) -> tuple[Any, Units]:
@@ -232,4 +234,6 @@ def _scan(
     )
     sample = Batch(seen.sample, f"{source.name}, rows of the sample")
     dropped = getattr(source, "dropped", None)
-    return Scan(reader, sample, seen.n, responses, labels, dropped=dropped, gate_at=held.gate_at)
+    return Scan(
+        reader, sample, seen.n, responses, labels, dropped=dropped, gate_at=held.gate_at, cache=held.cache
+    )

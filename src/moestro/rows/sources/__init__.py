@@ -11,7 +11,6 @@ from .base import Batch, Source, even, told
 from .complete import Complete
 from .dataset import Files
 from .iterated import Iterated, Lazy
-from .kept import Kept, read_once
 from .memory import Mapped
 from .partitions import Partitions
 from .whole import whole
@@ -72,14 +71,12 @@ __all__ = [
     "Complete",
     "Files",
     "Iterated",
-    "Kept",
     "Lazy",
     "Mapped",
     "Partitions",
     "Source",
     "even",
     "is_elsewhere",
-    "read_once",
     "source_of",
     "told",
     "whole",

@@ -32,6 +32,10 @@ def bootstrap_test(
 ) -> BootstrapTest:
     """Parametric bootstrap likelihood-ratio test of k experts against more, both fitted to the same data.
 
+    Responses are drawn from the smaller fit, and both models are fitted to them by a short search. Its ratio
+    2 (L1 - L0) is compared with the one that the same search finds on the data themselves: that of the two
+    fits, which were searched for longer, would be too large beside it.
+
     Parameters
     ----------
     smaller, larger : MoEClassifier, MoERegressor or LocatedMoERegressor
@@ -39,7 +43,7 @@ def bootstrap_test(
     n_replicates : int
         The smallest p is 1 / (n_replicates + 1).
     enough : int or None
-        Replicates at least as large as the observed ratio after which no more are drawn; None draws all.
+        Replicates at least as large as the ratio of the data after which no more are drawn; None draws all.
     random_state : int or None
     n_jobs : int or None
         Threads; None means all cores. Results do not depend on it.
@@ -64,7 +68,7 @@ def bootstrap_test(
             raise DataError("the bootstrap draws single rows: fit without groups")
         ratio = mixture_ratio(a.fit, b.fit, rows, smaller._found.engine)
     else:
-        ratio = located_ratio(a.fit, b.fit, len(rows.y))
+        ratio = located_ratio(a.fit, b.fit, rows.x, rows.y)
     return drawn_test(
         a.fit, b.fit, ratio,
         n_replicates=n_replicates, enough=enough, seed=random_state, threads=thread_count(n_jobs),
@@ -100,7 +104,7 @@ def _tested(smaller: Any, larger: Any, what: str) -> tuple[Any, Any, Any, Any]:
     rows, other = smaller._found.rows, larger._found.rows
     if rows is None or other is None:
         raise DataError(f"{what} needs the training data, which a file or a pickle does not carry: fit again")
-    if not all(map(np.array_equal, _data(rows), _data(other))):
+    if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(_data(rows), _data(other), strict=True)):
         raise DataError("both estimators must be fitted to the same data and columns")
     if rows.w is not None or other.w is not None:
         raise DataError(f"{what} takes no weights: fit without them")

@@ -66,7 +66,7 @@ def stepwise_p(
             out.append(None)
             continue
         if isinstance(fit, LocatedFit):
-            ratio = located_ratio(below[0], fit, len(rows.y))
+            ratio = located_ratio(below[0], fit, rows.x, rows.y)
         else:
             ratio = mixture_ratio(below[0], fit, rows, engine)
         found = bootstrap_test(below[0], fit, ratio, n_replicates=n_replicates, seed=seed, threads=threads)

@@ -122,6 +122,24 @@ def test_ratios_of_data_and_of_replicates_have_one_law():
     assert kstest(data, replicates).pvalue > 0.01
 
 
+def test_groups_share_their_expert_in_replicates_too():
+    """Rows of two lines in groups are two experts; a second one of one line is not found, however groups are
+    numbered, and other groups are other data."""
+    rng = np.random.default_rng(5)
+    ids = rng.permutation(np.repeat(np.arange(40), 3))
+    x = rng.standard_normal((120, 1))
+    how = {"gate_features": [], "n_starts": 4, **FEW}
+    for apart, rejected in ((3.0, True), (0.0, False)):
+        y = np.where(ids % 2, apart, -apart) + x[:, 0] + rng.standard_normal(120)
+        one, two = (MoERegressor(k, **how).fit(x, y, groups=ids) for k in (1, 2))
+        test = bootstrap_test(one, two, n_replicates=19, enough=3, random_state=0, n_jobs=1)
+        assert (test.p <= 0.05) == rejected
+    ids = np.sort(ids)
+    one, two = (MoERegressor(k, **how).fit(x, y, groups=g) for k, g in ((1, ids), (2, ids // 2)))
+    with pytest.raises(DataError, match="same groups"):
+        bootstrap_test(one, two)
+
+
 def test_replicates_lack_what_the_data_lack():
     x, y = two_lines(80)
     x, y = np.column_stack([x, np.sin(np.arange(80.0))]), np.array(y, dtype=float)

@@ -62,10 +62,8 @@ def bootstrap_test(
     >>> bootstrap_test(one, two, n_replicates=19, random_state=0).p
     0.05
     """
-    a, b, rows, other = _tested(smaller, larger, "the bootstrap")
+    a, b, rows, _ = _tested(smaller, larger, "the bootstrap")
     if isinstance(a, FittedModel):
-        if rows.groups is not None or other.groups is not None:
-            raise DataError("the bootstrap draws single rows: fit without groups")
         ratio = mixture_ratio(a.fit, b.fit, rows, smaller._found.engine)
     else:
         ratio = located_ratio(a.fit, b.fit, rows.x, rows.y)
@@ -106,6 +104,8 @@ def _tested(smaller: Any, larger: Any, what: str) -> tuple[Any, Any, Any, Any]:
         raise DataError(f"{what} needs the training data, which a file or a pickle does not carry: fit again")
     if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(_data(rows), _data(other), strict=True)):
         raise DataError("both estimators must be fitted to the same data and columns")
+    if isinstance(rows, Rows) and not np.array_equal(_group_of(rows), _group_of(other)):
+        raise DataError("both estimators must be fitted to the same groups")
     if rows.w is not None or other.w is not None:
         raise DataError(f"{what} takes no weights: fit without them")
     return a, b, rows, other
@@ -161,6 +161,11 @@ def _data(rows: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Columns of the experts, columns of the gate, response."""
     x = rows.inputs if isinstance(rows, Rows) else rows.x
     return x, x if rows.z is None else rows.z, rows.y
+
+
+def _group_of(rows: Rows) -> np.ndarray:
+    """The group of each row, or the row itself."""
+    return np.arange(rows.n) if rows.groups is None else rows.groups.expand(np.arange(rows.groups.count))
 
 
 def _comparable(smaller: Any, larger: Any) -> None:

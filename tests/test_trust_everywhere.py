@@ -179,8 +179,6 @@ REFUSED = {
     "grouped": {
         "jackknife",
         "cluster",
-        "classification",
-        "profiles",
         "expected",
         "pseudo",
         "score",

@@ -26,7 +26,7 @@ from ..located import LocatedFit, fit_measured
 from ..problems import MixtureFit, fit_above, fit_mixture
 from ..rows import Rows
 from ..search import Options, Until
-from .estimates import p_text
+from .estimates import experts, p_text
 from .refits import in_parallel
 from .refitted import simulated
 
@@ -85,7 +85,7 @@ class BootstrapTest:
         if abs(self.searched - self.statistic) <= SAME * max(1.0, abs(self.statistic)):
             short = ""
         return (
-            f"Bootstrap likelihood-ratio test of {self.k} experts against {self.more}: "
+            f"Bootstrap likelihood-ratio test of {experts(self.k)} against {self.more}: "
             f"2 log ratio {self.statistic:.3f}{short}, {p_text(self.p)} ({how})"
         )
 

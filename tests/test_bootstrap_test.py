@@ -88,6 +88,7 @@ def test_a_replicate_is_searched_until_that_decides():
     assert not far(None, 1)  # none is usable yet
     for decided, best in ((short, -90.0), (data, -90.0), (far, None)):  # 39 short
         assert [decided(best, waves) for waves in range(WAVES + 1)] == [False] * WAVES + [True]
+    assert [_decided(None, Fit(1, -100.0), 2)(-90.0, waves) for waves in (1, 2)] == [False, True]
 
 
 def test_the_data_are_searched_as_replicates_are():
@@ -95,7 +96,9 @@ def test_the_data_are_searched_as_replicates_are():
     x, y = two_lines(60)
     one, two = pair(MoERegressor, x, y, n_starts=4)
     rows, how = two._found.rows, {"n_replicates": 9, "seed": 0}
-    ratio = bt.mixture_ratio(one.fit_, two.fit_, rows)
+    ratio = bt.mixture_ratio(one.fit_, two.fit_, rows, waves=2)
+    with pytest.raises(DataError, match="waves must be a whole number"):
+        bootstrap_test(one, two, waves=0)
     test = drawn_test(one.fit_, two.fit_, ratio, **how)
     assert test.searched == pytest.approx(test.statistic)
     assert "searched" not in str(test)

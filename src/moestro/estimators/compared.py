@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
 from ..fitted import FittedModel
-from ..inference.bootstrap_test import BootstrapTest, located_ratio, mixture_ratio
+from ..inference.bootstrap_test import WAVES, BootstrapTest, located_ratio, mixture_ratio
 from ..inference.bootstrap_test import bootstrap_test as drawn_test
 from ..inference.vuong import VuongTest
 from ..inference.vuong import vuong_test as vuong_of
@@ -27,6 +28,7 @@ def bootstrap_test(
     *,
     n_replicates: int = 199,
     enough: int | None = 20,
+    waves: int = WAVES,
     random_state: int | None = None,
     n_jobs: int | None = None,
 ) -> BootstrapTest:
@@ -44,6 +46,9 @@ def bootstrap_test(
         The smallest p is 1 / (n_replicates + 1).
     enough : int or None
         Replicates at least as large as the ratio of the data after which no more are drawn; None draws all.
+    waves : int
+        How long both are searched after their starts, in waves of moves; more of them raise the power where
+        the larger model is hard to find.
     random_state : int or None
     n_jobs : int or None
         Threads; None means all cores. Results do not depend on it.
@@ -63,10 +68,12 @@ def bootstrap_test(
     0.05
     """
     a, b, rows, _ = _tested(smaller, larger, "the bootstrap")
+    if not isinstance(waves, Integral) or isinstance(waves, bool) or waves < 1:
+        raise DataError(f"waves must be a whole number of at least 1, got {waves!r}")
     if isinstance(a, FittedModel):
-        ratio = mixture_ratio(a.fit, b.fit, rows, smaller._found.engine)
+        ratio = mixture_ratio(a.fit, b.fit, rows, smaller._found.engine, int(waves))
     else:
-        ratio = located_ratio(a.fit, b.fit, rows.x, rows.y)
+        ratio = located_ratio(a.fit, b.fit, rows.x, rows.y, int(waves))
     return drawn_test(
         a.fit, b.fit, ratio,
         n_replicates=n_replicates, enough=enough, seed=random_state, threads=thread_count(n_jobs),

@@ -130,8 +130,10 @@ def bootstrap_test(
     )  # fmt: skip
 
 
-def mixture_ratio(smaller: MixtureFit, larger: MixtureFit, rows: Rows, engine: str = "auto") -> Ratio:
-    """The ratio of the rows, or of responses drawn from `smaller` at their columns.
+def mixture_ratio(
+    smaller: MixtureFit, larger: MixtureFit, rows: Rows, engine: str = "auto", waves: int = WAVES
+) -> Ratio:
+    """The ratio of the rows, or of responses drawn from `smaller` at their columns, after so many `waves`.
 
     The smaller model is fitted from the parameters of `smaller`, those that responses are drawn from.
     """
@@ -142,13 +144,16 @@ def mixture_ratio(smaller: MixtureFit, larger: MixtureFit, rows: Rows, engine: s
         options = Options(engine=engine, n_starts=STARTS, tol=TOL, seed=search, nested=False)
         near = replace(options, initial=(smaller.theta,), only_initial=True)
         low = fit_mixture(smaller.model, given, near)
-        high = fit_above(low, larger.model, given, replace(options, until=_decided(reached, low)))
+        above = replace(options, until=_decided(reached, low, waves))
+        high = fit_above(low, larger.model, given, above)
         return likelihood_ratio(low, high)
 
     return ratio
 
 
-def located_ratio(smaller: LocatedFit, larger: LocatedFit, x: np.ndarray, y: np.ndarray) -> Ratio:
+def located_ratio(
+    smaller: LocatedFit, larger: LocatedFit, x: np.ndarray, y: np.ndarray, waves: int = WAVES
+) -> Ratio:
     """The ratio of columns x (n, d) and responses y (n, q), or of as many rows drawn from the joint law of
     `smaller`, without what the data lack."""
 
@@ -162,7 +167,7 @@ def located_ratio(smaller: LocatedFit, larger: LocatedFit, x: np.ndarray, y: np.
         options = Options(n_starts=STARTS, tol=TOL, seed=search, nested=False)
         near = replace(options, initial=(smaller.measure,), only_initial=True)
         low = fit_measured(u, v, smaller, near)
-        above = replace(options, until=_decided(reached, low))
+        above = replace(options, until=_decided(reached, low, waves))
         return likelihood_ratio(low, fit_measured(u, v, larger, above, low))
 
     return ratio
@@ -173,12 +178,12 @@ def likelihood_ratio(smaller: MixtureFit | LocatedFit, larger: MixtureFit | Loca
     return 2.0 * (larger.log_likelihood - smaller.log_likelihood)
 
 
-def _decided(reached: float | None, low: MixtureFit | LocatedFit) -> Until:
+def _decided(reached: float | None, low: MixtureFit | LocatedFit, most: int = WAVES) -> Until:
     """Whether a search above `low` is at its end, or says already whether its ratio is `reached`."""
 
     def until(best: float | None, waves: int) -> bool:
-        if waves >= WAVES or best is None or reached is None:
-            return waves >= WAVES
+        if waves >= most or best is None or reached is None:
+            return waves >= most
         ratio = 2.0 * (best - low.log_likelihood)
         hopeless = waves > 0 and reached - ratio > max(REACH, 2.0 / 3.0 * reached)
         return ratio >= reached or hopeless

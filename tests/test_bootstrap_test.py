@@ -45,6 +45,25 @@ def test_sequential_stopping_is_besag_and_cliffords(at, enough, used):
         assert test.p == (exceeded / used if stopped else (1 + exceeded) / (1 + used))
 
 
+@pytest.mark.parametrize(
+    ("every", "level", "used"), [(0, 0.05, 144), (0, 0.2, 32), (3, 0.05, 16), (20, 0.05, 160)]
+)
+def test_replicates_end_once_they_tell_p_from_a_level(every, level, used):
+    """Davidson and MacKinnon: none of 144 where 0.95^144 is below 0.001; a third of them at once; a twentieth
+    is not told from 5 %."""
+    count = iter(range(1, 1000))
+
+    def ratio(seed, reached):
+        return 1.0 if reached is None or (every and next(count) % every == 0) else 0.0
+
+    test = drawn_test(Fit(1, 0.0), Fit(2, 1.0), ratio, n_replicates=160, enough=None, level=level, seed=0)
+    assert len(test.draws) == used
+    assert test.stopped == (used < 160)
+    assert test.p == (1 + test.exceeded) / (1 + used)
+    with pytest.raises(DataError, match="level must lie"):
+        drawn_test(Fit(1, 0.0), Fit(2, 1.0), ratio, level=5)
+
+
 def test_p_values_are_uniform_where_the_law_is_known():
     """The statistic is drawn from the law of the replicates: P(p <= a) <= a, and close to it."""
     p = []

@@ -28,6 +28,7 @@ def bootstrap_test(
     *,
     n_replicates: int = 199,
     enough: int | None = 20,
+    level: float | None = None,
     waves: int = WAVES,
     random_state: int | None = None,
     n_jobs: int | None = None,
@@ -46,6 +47,9 @@ def bootstrap_test(
         The smallest p is 1 / (n_replicates + 1).
     enough : int or None
         Replicates at least as large as the ratio of the data after which no more are drawn; None draws all.
+    level : float or None
+        No more replicates are drawn either once they tell p from this level, such as 0.05, however small p
+        is: with an error of one in a thousand (Davidson and MacKinnon). None looks for p itself.
     waves : int
         How long both are searched after their starts, in waves of moves; more of them raise the power where
         the larger model is hard to find.
@@ -57,6 +61,7 @@ def bootstrap_test(
     ----------
     G. J. McLachlan, On bootstrapping the likelihood ratio test statistic for the number of components in a
     normal mixture, Applied Statistics 36, 1987.
+    R. Davidson and J. G. MacKinnon, Bootstrap tests: how many bootstraps?, Econometric Reviews 19, 2000.
 
     Examples
     --------
@@ -76,7 +81,8 @@ def bootstrap_test(
         ratio = located_ratio(a.fit, b.fit, rows.x, rows.y, int(waves))
     return drawn_test(
         a.fit, b.fit, ratio,
-        n_replicates=n_replicates, enough=enough, seed=random_state, threads=thread_count(n_jobs),
+        n_replicates=n_replicates, enough=enough, level=level, seed=random_state,
+        threads=thread_count(n_jobs),
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from numbers import Integral
 from typing import Protocol
 
 import numpy as np
+from scipy.special import bdtr, bdtrc
 
 from ..errors import DataError
 from ..located import LocatedFit, fit_measured
@@ -39,6 +40,7 @@ STARTS, WAVES = 8, 8
 REACH = 40.0
 TOL = 1e-6
 SAME = 1e-3  # relative difference of two ratios of the data that is not told
+FAR = 0.001  # probability below which so few, or so many, replicates tell p from a level
 WAVE = 16  # replicates that are simulated before it is asked whether enough are
 
 
@@ -97,22 +99,27 @@ def bootstrap_test(
     *,
     n_replicates: int = 199,
     enough: int | None = 20,
+    level: float | None = None,
     seed: int | None = None,
     threads: int = 1,
 ) -> BootstrapTest:
-    """Draw `ratio`s until `enough` of them reach that of the data, or all are drawn.
+    """Draw `ratio`s until `enough` of them reach that of the data, or until they tell p from `level`, or all
+    are drawn.
 
     p = (1 + exceeded) / (B + 1); where B replicates were enough, p = exceeded / B (Besag and Clifford, 1991).
-    Neither depends on the number of threads.
+    p is told from a level when the number that exceeded would be as far from B times it in one of a thousand
+    tests (Davidson and MacKinnon, 2000). Nothing depends on the number of threads.
     """
     counts = (n_replicates,) if enough is None else (n_replicates, enough)
     if not all(isinstance(count, Integral) and count >= 1 for count in counts):
         raise DataError("n_replicates and enough must be whole numbers of at least 1")
+    if level is not None and not 0 < level < 1:
+        raise DataError(f"level must lie between 0 and 1, got {level!r}")
     own, *seeds = np.random.SeedSequence(seed).spawn(1 + n_replicates)
     searched = ratio(own, None)
     drawn = partial(ratio, reached=searched)
     draws: list[float] = []
-    exceeded, stopped = 0, False
+    exceeded, stopped, told = 0, False, False
     for start in range(0, n_replicates, WAVE):
         for value in list(in_parallel(drawn, seeds[start : start + WAVE], threads)):
             draws.append(value)
@@ -120,13 +127,14 @@ def bootstrap_test(
             if enough is not None and exceeded >= enough:
                 stopped = True
                 break
-        if stopped:
+        told = level is not None and len(draws) < n_replicates and _told(exceeded, len(draws), level)
+        if stopped or told:
             break
     B = len(draws)
     p = exceeded / B if stopped else (1 + exceeded) / (B + 1)
     return BootstrapTest(
         smaller.k, larger.k, likelihood_ratio(smaller, larger), searched, p, np.array(draws), int(exceeded),
-        stopped,
+        stopped or told,
     )  # fmt: skip
 
 
@@ -171,6 +179,11 @@ def located_ratio(
         return likelihood_ratio(low, fit_measured(u, v, larger, above, low))
 
     return ratio
+
+
+def _told(exceeded: int, B: int, level: float) -> bool:
+    """Whether so many of B are too few, or too many, for a probability of `level`."""
+    return min(bdtr(exceeded, B, level), bdtrc(exceeded - 1, B, level)) < FAR
 
 
 def likelihood_ratio(smaller: MixtureFit | LocatedFit, larger: MixtureFit | LocatedFit) -> float:

@@ -11,7 +11,7 @@ from conftest import two_lines
 from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor, bootstrap_test, load_model
 from moestro.inference.bootstrap_test import WAVES, _decided
 from moestro.inference.bootstrap_test import bootstrap_test as drawn_test
-from moestro.studies.bootstrap_size import APART, draw, share
+from moestro.studies.bootstrap_size import APART, TRUTHS, draw, share
 
 FEW = {"random_state": 0, "n_jobs": 1}
 
@@ -192,6 +192,24 @@ def test_its_size():
         one, two = pair(MoERegressor, x, y, gate_features=[], n_starts=6)
         rejected.append(bootstrap_test(one, two, n_replicates=39, enough=5, random_state=seed).p <= 0.05)
     assert abs(np.mean(rejected) - 0.05) <= 3 * np.sqrt(0.05 * 0.95 / 200)
+
+
+@pytest.mark.study
+@pytest.mark.parametrize("truth", ["two apart", "two that overlap", "two apart, three columns"])
+def test_size_of_two_experts_against_three(truth):
+    """At 5 %, over 500 data sets with one replicate each, whose ratios make one law (Giacomini, Politis and
+    White, 2013): between 3 and 7 %."""
+    experts, d, n, _ = TRUTHS[truth]
+    data, replicates = [], []
+    for i in range(500):
+        x, y = draw(np.array(experts), d, n, np.random.default_rng([2026, i]))
+        moe = MoERegressor(2, random_state=i, n_jobs=1).fit(x, y)
+        larger = replace(moe.fit_, model=replace(moe.fit_.model, k=3))
+        ratio = bt.mixture_ratio(moe.fit_, larger, moe._found.rows)
+        own, other = np.random.SeedSequence([9, i]).spawn(2)
+        data.append(ratio(own, None))
+        replicates.append(ratio(other, np.inf))
+    assert 0.03 <= np.mean(data > np.quantile(replicates, 0.95)) <= 0.07
 
 
 def test_what_is_refused(tmp_path):

@@ -47,8 +47,7 @@ def test_one_line_needs_no_second_expert():
 def test_what_has_no_test_says_so(data):
     for how, text in (
         ({"blrt": 0}, "blrt must be"),
-        ({"blrt": 19, "groups": np.arange(80) // 2}, "single rows"),
-        ({"blrt": 19, "sample_weight": np.ones(80)}, "single rows"),
+        ({"blrt": 19, "sample_weight": np.ones(80)}, "without weights"),
         ({"blrt": 19, "criterion": "dendrogram"}, "dendrogram makes none"),
         ({"blrt": 19, "fixed": {"2:x": 0.0}}, "alike"),
     ):

@@ -1,5 +1,6 @@
 """The page for those who come from other programs has their numbers and ours."""
 
+import csv
 import json
 import shutil
 import subprocess
@@ -49,6 +50,37 @@ def test_ours_are(start, formula, data, words):
     row = next(r for r in PAGE.splitlines() if r.startswith(start))
     assert f" {moe.log_likelihood_:.4f} " in row
     assert moe.log_likelihood_ > float(row.replace("\\|", "").split("|")[2]) - 1e-4
+
+
+# Stata's Base Reference Manual, [R] zip, example 1: `zip count persons livebait, inflate(child camper)`, to
+# all digits that are printed there, coefficient and standard error. It is [FMM]'s mixture of a point and a
+# Poisson law, `fmm: (pointmass count, lcprob(child camper)) (poisson count persons livebait)`.
+STATA_ZIP = {
+    "1:persons": (0.8068853, 0.0453288),
+    "1:livebait": (1.757289, 0.2446082),
+    "1:(intercept)": (-2.178472, 0.2860289),
+    "gate:2:child": (1.602571, 0.2797719),
+    "gate:2:camper": (-1.015698, 0.365259),
+    "gate:2:(intercept)": (-0.4922872, 0.3114562),
+}
+
+
+def test_a_point_and_a_poisson_law_as_stata_has_them():
+    pytest.importorskip("formulaic")
+    with (HERE / "data" / "fish.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    fish = {name: np.array([float(r[name]) for r in rows]) for name in rows[0]}
+    how = {"family": ["poisson", "zero"], "reference_expert": 1, "random_state": 0, "n_starts": 4}
+    moe = MoERegressor.from_formula("count ~ persons + livebait | child + camper", fish, n_experts=2, **how)
+    assert moe.log_likelihood_ == pytest.approx(-850.7014181090408, rel=1e-12)  # e(ll)
+    table = moe.inference()
+    for label, theirs in STATA_ZIP.items():
+        i = moe.parameter_names_.index(label)
+        for ours, printed in zip((table["estimate"][i], table["se"][i]), theirs, strict=True):
+            digits = 7 if abs(printed) < 1 else 6
+            assert ours == pytest.approx(printed, abs=0.51 * 10.0**-digits)
+    line = next(r for r in PAGE.splitlines() if "zip count persons" in r)
+    assert line.count(f"{moe.log_likelihood_:.4f}") == 2
 
 
 @pytest.mark.slow

@@ -10,12 +10,12 @@ import pytest
 from scipy.special import ndtr, ndtri
 
 from conftest import standard_errors, two_lines
-from moestro import DataError, LocatedMoERegressor, MoERegressor, load_model
+from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor, load_model
 from moestro.inference import Request
 from moestro.inference.intervals import drawn_interval
 from moestro.inference.located_refitted import located_matched
 from moestro.inference.refits import codes_of, repeat, weights_of
-from moestro.inference.refitted import matched
+from moestro.inference.refitted import matched, simulated
 from moestro.inference.simultaneous import critical_of
 from moestro.inference.survey import Survey
 from moestro.penalties import L1
@@ -231,7 +231,7 @@ class TestBootstrap:
     def test_what_is_refused(self, lines):
         x, y = lines
         for moe, how, words in (
-            (MoERegressor(1).fit(x, y, np.full(200, 2.0)), {"resample": "parametric"}, "draws single rows"),
+            (MoERegressor(1).fit(x, y, np.full(200, 2.0)), {"resample": "parametric"}, "takes no weights"),
             (MoERegressor(1).fit(x, y), {"resample": "pairs"}, "resample='pairs' is unknown"),
             (MoERegressor(1).fit(x, y), {"n_bootstrap": 1}, "at least 2 replicates"),
         ):
@@ -380,6 +380,90 @@ class TestSimultaneous:
             table = moe.inference(simultaneous=True).rows()[:4]
             inside += all(r["low"] <= b <= r["high"] for r, b in zip(table, (1, 1, 0, -1), strict=True))
         assert abs(inside / 400 - 0.95) < 0.033
+
+
+@pytest.fixture(scope="module")
+def panel():
+    rng = np.random.default_rng(4)
+    ids = rng.permutation(np.repeat(np.arange(60), 3))  # groups are no neighbours
+    x = rng.standard_normal((180, 1))
+    up = (rng.random(60) < 0.6)[ids]
+    y = np.where(up, 2 + x[:, 0], -1 - x[:, 0]) + (rng.standard_normal(12) / 2)[ids // 5]
+    return x, y + rng.standard_normal(180), ids
+
+
+class TestGroups:
+    """Rows that share their expert, in clusters of whole groups."""
+
+    def fit(self, panel, k, **how):
+        x, y, ids = panel
+        return MoERegressor(k, gate_features=[], **FEW, **how).fit(x, y, groups=ids)
+
+    def test_of_one_expert_they_are_clusters_of_rows(self, panel):
+        x, y, ids = panel
+        one, plain = self.fit(panel, 1), MoERegressor(1).fit(x, y)
+        strata = ids // 30
+        for kind, how in (
+            ("cluster", {"cluster": ids // 5}),
+            ("cluster", {"cluster": (ids // 5, ids % 4)}),
+            ("survey", {"cluster": ids // 5, "strata": strata, "fpc": np.where(strata, 0.2, 40.0)}),
+        ):
+            a, b = (m.inference(kind, **how)["se"] for m in (one, plain))
+            np.testing.assert_allclose(a, b, rtol=1e-8)
+        a, b = (m.inference("jackknife", cluster=ids // 5)["se"] for m in (one, plain))
+        np.testing.assert_allclose(a, b, rtol=1e-4)
+
+    def test_of_one_group_each_they_are_the_sandwich(self, panel):
+        two, ids = self.fit(panel, 2), panel[2]
+        plain = two.inference("sandwich")["se"]
+        np.testing.assert_allclose(
+            two.inference("cluster", cluster=ids, correction="CR0")["se"], plain, rtol=1e-9
+        )
+        survey = two.inference("survey")["se"]
+        np.testing.assert_allclose(survey, np.array(plain) * np.sqrt(60 / 59), rtol=1e-6)
+        order = np.array(list(dict.fromkeys(ids.tolist())))  # of first appearance, as units are
+        sums = np.array([two.influence()[order // 5 == c].sum(axis=0) for c in range(12)])
+        by_hand = np.sqrt(12 / 11 * (sums**2).sum(axis=0))
+        table = two.inference("cluster", cluster=ids // 5)
+        np.testing.assert_allclose([se or 0.0 for se in table["se"]], by_hand, rtol=1e-6)
+        whole = two.inference("bootstrap", resample="rows", cluster=ids // 5, n_bootstrap=20, random_state=0)
+        assert all(se > 0 for se in whole["se"])
+
+    @pytest.mark.parametrize("ids", [np.arange(180) % 7, np.arange(10), np.full(180, None)])
+    def test_what_is_refused(self, panel, ids):
+        with pytest.raises(DataError, match=r"cluster (must have one value|has shape|is missing)"):
+            self.fit(panel, 2).inference("cluster", cluster=ids)
+
+    def test_responses_are_drawn_by_group(self, panel):
+        """Far apart, so that signs tell the experts: all rows of a group have one, in shares of the gate."""
+        x, y, ids = panel
+        moe = MoERegressor(2, gate_features=[], **FEW).fit(x, y + 40 * (ids % 3 > 0), groups=ids)
+        rows, up = moe._found.rows, []
+        for seed in range(40):
+            drawn = simulated(moe.fit_, rows, np.random.default_rng(seed)).y > 20
+            first = drawn[rows.groups.first]
+            assert (drawn == rows.groups.expand(first)).all()
+            up.append(first.mean())
+        share = max(moe.gate_proba(x[:1])[0])  # two thirds are above
+        assert abs(np.mean(up) - share) < 4 * np.sqrt(share * (1 - share) / 2400)
+
+    def test_the_parametric_bootstrap_agrees_with_the_information(self, panel):
+        two = self.fit(panel, 2)
+        how = {"resample": "parametric", "n_bootstrap": 60, "random_state": 0}
+        drawn, known = two.inference("bootstrap", **how)["se"], two.inference()["se"]
+        np.testing.assert_allclose(drawn, known, rtol=0.4)
+
+
+def test_what_is_separated_or_flat_has_no_error_of_refits_either():
+    x = np.linspace(-1, 1, 40)[:, None]
+    apart = MoEClassifier(1).fit(x, x[:, 0] > 0)
+    coin = np.random.default_rng(0).random(40) < 0.5
+    flat = MoEClassifier(2, expert_features=[], gate_features=[], **FEW).fit(x, coin)
+    for moe in (apart, flat):
+        for how in ({"cov": "bootstrap", "n_bootstrap": 4, "random_state": 0}, {"cov": "jackknife"}):
+            table = moe.inference(**how)
+            assert table["note"] == moe.inference()["note"] == ["singular"] * len(table)
+            assert table["se"] == [None] * len(table)
 
 
 def test_located_refits_are_matched():

@@ -109,6 +109,70 @@ class TestClassification:
         assert found["y = b"] == pytest.approx((y == "b").mean())
 
 
+@pytest.fixture(scope="module", params=["constant", "mean"])
+def panel(request):
+    rng = np.random.default_rng(2)
+    ids = rng.permutation(np.repeat(np.arange(50), 3))  # no neighbours
+    own, x = rng.standard_normal(50), rng.standard_normal(150)
+    z = own[ids] if request.param == "constant" else own[ids] + rng.standard_normal(150)
+    up = (rng.random(50) < 1 / (1 + np.exp(-own)))[ids]
+    data = {"y": np.where(up, 1.0, -1.0) + x + rng.standard_normal(150), "x": x, "z": z, "id": ids}
+    data["w"] = 1.0 + (ids % 2)
+    how = {"gate_at": request.param, "groups": "id", "sample_weight": "w", "random_state": 0}
+    moe = MoERegressor.from_formula("y ~ x | z", data, n_experts=2, n_starts=2, **how)
+    return moe, data
+
+
+class TestGroups:
+    """Rows that share their expert are classified together."""
+
+    def test_by_hand(self, panel):
+        moe, data = panel
+        r = moe.responsibilities(data, groups="id", per="group")
+        w = 1.0 + (np.array(list(dict.fromkeys(data["id"].tolist()))) % 2)
+        found = moe.classification()
+        assigned = r.argmax(axis=1)
+        for row in found.posteriors.rows():
+            mine = assigned == row["assigned"] - 1
+            assert row["weight"] == pytest.approx(w[mine].sum())
+            assert row["posterior(1)"] == pytest.approx(w[mine] @ r[mine, 0] / w[mine].sum(), rel=1e-9)
+        entropy = -(w @ (r * np.log(r)).sum(axis=1))
+        assert found.entropy_r2 == pytest.approx(1 - entropy / (w.sum() * np.log(2)), rel=1e-9)
+        lines = [line.split() for line in moe.summary().splitlines() if line.startswith("expert 1  ")]
+        np.testing.assert_allclose(  # the shares of groups, as they stand in the summary
+            [found.shares[c][0] for c in ("share", "std_error", "low", "high")],
+            [float(cell) for cell in lines[0][2:6]], atol=6e-5,
+        )  # fmt: skip
+        again = moe.classification(data, sample_weight="w", groups="id")
+        np.testing.assert_allclose(again.shares["std_error"], found.shares["std_error"], rtol=1e-9)
+        assert again.entropy_r2 == pytest.approx(found.entropy_r2, rel=1e-12)
+
+    def test_profiles(self, panel):
+        moe, data = panel
+        r, x, w = moe.responsibilities(data, groups="id"), data["x"], data["w"]
+        a = w * r[:, 1]
+        mean = a @ x / a.sum()
+        sums = np.bincount(data["id"], weights=a * (x - mean))
+        for table in (moe.profiles(), moe.profiles(data, sample_weight="w", groups="id")):
+            row = next(p for p in table.rows() if p["expert"] == 2 and p["variable"] == "x")
+            assert row["mean"] == pytest.approx(mean, rel=1e-9)
+            assert row["std_error"] == pytest.approx(np.sqrt((sums**2).sum()) / a.sum(), rel=1e-9)
+            assert row["std"] == pytest.approx(np.sqrt(a @ (x - mean) ** 2 / a.sum()), rel=1e-9)
+
+    def test_what_is_refused(self, panel):
+        moe, data = panel
+        for ask, words in (
+            (lambda: moe.classification(data), "needs their groups="),
+            (lambda: moe.profiles(groups=data["id"]), "are given with X"),
+            (
+                lambda: moe.classification(data, sample_weight=np.arange(150.0), groups="id"),
+                "in all rows of a",
+            ),
+        ):
+            with pytest.raises(DataError, match=words):
+                ask()
+
+
 def test_mcfadden_as_statsmodels_has_it():
     sm = pytest.importorskip("statsmodels.api")
     x, y = three_classes()

@@ -91,7 +91,7 @@ class TestHeld:
         v = [0, -1, -0.5, 1.5, 0.4, 0.4]
         best = minimize(lambda v: -counted(v, data, v[4:6], data["e"]), v)
         assert moe.log_likelihood_ == pytest.approx(-best.fun, abs=1e-6)
-        with pytest.raises(DataError, match="no weights, groups, clusters or known experts"):
+        with pytest.raises(DataError, match="no weights, clusters or known experts"):
             moe.inference("bootstrap", resample="parametric", n_bootstrap=5)
 
     @pytest.mark.parametrize("family", ["gamma", "weibull"])

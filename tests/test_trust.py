@@ -271,10 +271,10 @@ def test_what_grouped_rows_are_refused():
     x, y = two_lines(60)
     ids = np.repeat(np.arange(30), 2)
     moe = MoERegressor(2, gate_features=[], **{"random_state": 0, "n_starts": 2}).fit(x, y, groups=ids)
-    with pytest.raises(DataError, match="already treat each group as one"):
-        moe.inference("cluster", cluster=ids)
-    with pytest.raises(DataError, match="share their expert in groups"):
-        moe.classification()
+    with pytest.raises(DataError, match="the same in all rows of a group"):
+        moe.inference("cluster", cluster=np.arange(60) % 7)
+    with pytest.raises(DataError, match="classification needs their groups="):
+        moe.classification(x, y)
     assert moe.wald_test(equal="x0", cov="sandwich").df == 1
     table = moe.assign(x, y, groups=ids)
     np.testing.assert_array_equal(table["posterior(1)"], moe.responsibilities(x, y, ids)[:, 0])

@@ -177,12 +177,8 @@ def test_a_number_or_one_clear_line(fitted, question):
 NEVER = {"at two values", "at a word"}
 REFUSED = {
     "grouped": {
-        "parametric",
         "jackknife",
-        "survey",
         "cluster",
-        "classification",
-        "profiles",
         "expected",
         "pseudo",
         "score",

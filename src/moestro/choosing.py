@@ -93,7 +93,7 @@ def select_experts(
     missing : {"error", "drop", "marginal"}
         Rows with a missing value are refused, left out, or, of located models, taken with what they have.
     blrt : int or None
-        Without weights and groups: replicates of the parametric bootstrap likelihood-ratio test of k - 1
+        Without weights: replicates of the parametric bootstrap likelihood-ratio test of k - 1
         experts against k, whose p value is a column of the table; see `bootstrap_test`. None where the sweep
         has no usable fit of k - 1 experts of the same model.
     **how
@@ -123,7 +123,7 @@ def select_experts(
     if blrt is not None:
         if criterion == "dendrogram":
             raise DataError("blrt tests the fits of a sweep, and a dendrogram makes none: leave it out")
-        check_stepwise(blrt, sample_weight is not None, groups is not None)
+        check_stepwise(blrt, sample_weight is not None)
     given = Given(sample_weight, groups, offset, missing, gate_at=gate_at)
     if model == "located":
         if family != "gaussian":

@@ -17,6 +17,7 @@ from .constraints import Constraints
 from .design import Scaling
 from .experts import Family
 from .gates import Gate, log_softmax, log_sum_exp
+from .rows import Groups
 
 ROWS = 16384  # predicted at a time
 FREE = Constraints()
@@ -210,10 +211,13 @@ class Model:
         x: np.ndarray,
         rng: np.random.Generator,
         known: np.ndarray | None = None,
+        groups: Groups | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Draw y (n,) and the expert (n,) that produced it."""
+        """Draw y (n,) and the expert (n,) that produced it; rows of `groups` share theirs, and z is
+        (G, q)."""
         cumulative = np.cumsum(np.exp(self.log_gate(theta, z)), axis=1)
         expert = (cumulative[:, :-1] < rng.random((len(z), 1)) * cumulative[:, -1:]).sum(axis=1)
+        expert = expert if groups is None else groups.expand(expert)
         eta = self.predictors(theta, x, known)[np.arange(len(x)), expert]
         return self.family.sample(eta, rng), expert
 

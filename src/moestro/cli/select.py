@@ -48,7 +48,7 @@ def _select(model: str | None, blrt: int | None, options: dict[str, Any]) -> Non
     if blrt is not None:
         if options["criterion"] == "dendrogram":
             raise DataError("--blrt tests the fits of a sweep, and a dendrogram makes none: leave it out")
-        check_stepwise(blrt, options["weights"] is not None, options["groups"] is not None)
+        check_stepwise(blrt, options["weights"] is not None)
     result = run_sweep(options, *read_data(options), lambda found: None, located)
     threads = thread_count(options["threads"])
     table = with_p(

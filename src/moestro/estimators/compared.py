@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
 from ..fitted import FittedModel
-from ..inference.bootstrap_test import BootstrapTest, located_ratio, mixture_ratio
+from ..inference.bootstrap_test import WAVES, BootstrapTest, located_ratio, mixture_ratio
 from ..inference.bootstrap_test import bootstrap_test as drawn_test
 from ..inference.vuong import VuongTest
 from ..inference.vuong import vuong_test as vuong_of
@@ -27,10 +28,16 @@ def bootstrap_test(
     *,
     n_replicates: int = 199,
     enough: int | None = 20,
+    level: float | None = None,
+    waves: int = WAVES,
     random_state: int | None = None,
     n_jobs: int | None = None,
 ) -> BootstrapTest:
     """Parametric bootstrap likelihood-ratio test of k experts against more, both fitted to the same data.
+
+    Responses are drawn from the smaller fit, and both models are fitted to them by a short search. Its ratio
+    2 (L1 - L0) is compared with the one that the same search finds on the data themselves: that of the two
+    fits, which were searched for longer, would be too large beside it.
 
     Parameters
     ----------
@@ -39,7 +46,13 @@ def bootstrap_test(
     n_replicates : int
         The smallest p is 1 / (n_replicates + 1).
     enough : int or None
-        Replicates at least as large as the observed ratio after which no more are drawn; None draws all.
+        Replicates at least as large as the ratio of the data after which no more are drawn; None draws all.
+    level : float or None
+        No more replicates are drawn either once they tell p from this level, such as 0.05, however small p
+        is: with an error of one in a thousand (Davidson and MacKinnon). None looks for p itself.
+    waves : int
+        How long both are searched after their starts, in waves of moves; more of them raise the power where
+        the larger model is hard to find.
     random_state : int or None
     n_jobs : int or None
         Threads; None means all cores. Results do not depend on it.
@@ -48,6 +61,7 @@ def bootstrap_test(
     ----------
     G. J. McLachlan, On bootstrapping the likelihood ratio test statistic for the number of components in a
     normal mixture, Applied Statistics 36, 1987.
+    R. Davidson and J. G. MacKinnon, Bootstrap tests: how many bootstraps?, Econometric Reviews 19, 2000.
 
     Examples
     --------
@@ -58,16 +72,17 @@ def bootstrap_test(
     >>> bootstrap_test(one, two, n_replicates=19, random_state=0).p
     0.05
     """
-    a, b, rows, other = _tested(smaller, larger, "the bootstrap")
+    a, b, rows, _ = _tested(smaller, larger, "the bootstrap")
+    if not isinstance(waves, Integral) or isinstance(waves, bool) or waves < 1:
+        raise DataError(f"waves must be a whole number of at least 1, got {waves!r}")
     if isinstance(a, FittedModel):
-        if rows.groups is not None or other.groups is not None:
-            raise DataError("the bootstrap draws single rows: fit without groups")
-        ratio = mixture_ratio(a.fit, b.fit, rows, smaller._found.engine)
+        ratio = mixture_ratio(a.fit, b.fit, rows, smaller._found.engine, int(waves))
     else:
-        ratio = located_ratio(a.fit, b.fit, len(rows.y))
+        ratio = located_ratio(a.fit, b.fit, rows.x, rows.y, int(waves))
     return drawn_test(
         a.fit, b.fit, ratio,
-        n_replicates=n_replicates, enough=enough, seed=random_state, threads=thread_count(n_jobs),
+        n_replicates=n_replicates, enough=enough, level=level, seed=random_state,
+        threads=thread_count(n_jobs),
     )  # fmt: skip
 
 
@@ -100,8 +115,10 @@ def _tested(smaller: Any, larger: Any, what: str) -> tuple[Any, Any, Any, Any]:
     rows, other = smaller._found.rows, larger._found.rows
     if rows is None or other is None:
         raise DataError(f"{what} needs the training data, which a file or a pickle does not carry: fit again")
-    if not all(map(np.array_equal, _data(rows), _data(other))):
+    if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(_data(rows), _data(other), strict=True)):
         raise DataError("both estimators must be fitted to the same data and columns")
+    if isinstance(rows, Rows) and not np.array_equal(_group_of(rows), _group_of(other)):
+        raise DataError("both estimators must be fitted to the same groups")
     if rows.w is not None or other.w is not None:
         raise DataError(f"{what} takes no weights: fit without them")
     return a, b, rows, other
@@ -157,6 +174,11 @@ def _data(rows: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Columns of the experts, columns of the gate, response."""
     x = rows.inputs if isinstance(rows, Rows) else rows.x
     return x, x if rows.z is None else rows.z, rows.y
+
+
+def _group_of(rows: Rows) -> np.ndarray:
+    """The group of each row, or the row itself."""
+    return np.arange(rows.n) if rows.groups is None else rows.groups.expand(np.arange(rows.groups.count))
 
 
 def _comparable(smaller: Any, larger: Any) -> None:

@@ -58,7 +58,8 @@ class Trust(FitAttributes):
             of the fit, by linearisation; refits; refits without each row. The last two draw or leave out
             clusters where there are any.
         cluster : array-like of shape (n,) or (n, dimensions), or a tuple of those
-            The cluster, or the primary unit, of each training row.
+            The cluster, or the primary unit, of each training row, made of whole groups where rows share
+            their expert.
         strata : array-like of shape (n,)
             Of a survey.
         fpc : float or array-like of shape (n,)

@@ -26,11 +26,23 @@ def group_joint(model: FittedModel, x: Any, z: Any, y: np.ndarray, ids: Any) -> 
     return gate + groups.sum(model.log_experts(x, y)[order]), code
 
 
-def _log_gate(model: FittedModel, x: Any, z: Any, order: Any, groups: Groups, labels: Sequence) -> np.ndarray:
-    """log pi_e of each group, (G, k)."""
+def gate_inputs(model: FittedModel, x: Any, z: Any, ids: Any) -> tuple[Any, Any]:
+    """What the gate reads of each group: x of its first row, (G, d), and its own columns, (G, e)."""
+    code, labels = encode_groups(ids, x.shape[0])
+    return _inputs(model, x, z, *_neighbours(code), labels)
+
+
+def _inputs(
+    model: FittedModel, x: Any, z: Any, order: Any, groups: Groups, labels: Sequence
+) -> tuple[Any, Any]:
     columns = model.gate_columns(x, z)[order]
     own = gate_of_groups(columns, groups, model.gate_at, model.units.gate_names, labels)
-    return model.log_gate(x[order][groups.first], own)
+    return x[order][groups.first], own
+
+
+def _log_gate(model: FittedModel, x: Any, z: Any, order: Any, groups: Groups, labels: Sequence) -> np.ndarray:
+    """log pi_e of each group, (G, k)."""
+    return model.log_gate(*_inputs(model, x, z, order, groups, labels))
 
 
 def log_weights_after(

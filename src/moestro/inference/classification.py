@@ -76,11 +76,14 @@ def classify(
     return Classification(Table(posteriors), Table(table), 1.0 - entropy / (n * math.log(k)))
 
 
-def profile_means(r: np.ndarray, w: np.ndarray, columns: dict[str, np.ndarray]) -> Table:
+def profile_means(
+    r: np.ndarray, w: np.ndarray, columns: dict[str, np.ndarray], code: np.ndarray | None = None
+) -> Table:
     """One row an expert and a column: mean, std_error and std by the weights a = w r of its rows.
 
     mean = sum a x / sum a, std_error² = sum a² (x - mean)² / (sum a)²: the linearised error of a ratio, the
-    posterior taken as given. None of an expert that has no row.
+    posterior taken as given; of groups, `code` (n,), their sums of a (x - mean) are squared. None of an
+    expert that has no row.
     """
     out: dict[str, list] = {n: [] for n in ("expert", "variable", "mean", "std_error", "std")}
     for e in range(r.shape[1]):
@@ -90,8 +93,9 @@ def profile_means(r: np.ndarray, w: np.ndarray, columns: dict[str, np.ndarray]) 
             cells: tuple[float | None, ...] = (None, None, None)
             if mass > 0:
                 mean = float(a @ x / mass)
-                gap = (x - mean) ** 2
-                cells = (mean, math.sqrt(a**2 @ gap) / mass, math.sqrt(a @ gap / mass))
+                gap = a * (x - mean)
+                own = gap if code is None else np.bincount(code, weights=gap)
+                cells = (mean, math.sqrt(own @ own) / mass, math.sqrt(gap @ (x - mean) / mass))
             for cell, column in zip((e + 1, name, *cells), out.values(), strict=True):
                 column.append(cell)
     return Table(out)

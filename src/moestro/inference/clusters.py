@@ -42,7 +42,7 @@ class Clusters:
         if ids is None:
             raise DataError("cov='cluster' needs cluster=ids, the cluster of each row")
         several = ids if isinstance(ids, tuple) else (ids,)
-        codes = [encode_groups(column, n, "cluster")[0] for a in several for column in _columns(a)]
+        codes = [encode_groups(column, n, "cluster")[0] for a in several for column in columns_of(a)]
         if not codes:
             raise DataError("cluster has no ids: give the cluster of each row")
         groupings = []
@@ -100,7 +100,7 @@ class Meat:
         return self.outer if self.clusters is None else self.clusters.total(self.sums)
 
 
-def _columns(ids: Any) -> Iterable[Any]:
+def columns_of(ids: Any) -> Iterable[Any]:
     """The dimensions of ids; numbers in lists do not become text because of one that is."""
     if np.ndim(ids) != 2:
         return [ids]

@@ -20,7 +20,7 @@ from ..solvers.diagnosis import FLAT, directions
 from .clusters import Clusters, Joint, Meat
 from .estimates import PLACE, REAL, VAGUE, Estimates, Term, among
 from .refits import deviations
-from .request import OBSERVED, Request, joint
+from .request import OBSERVED, Request, joint, of_groups
 from .shares import average_gate, share_errors
 from .survey import Survey
 
@@ -156,11 +156,8 @@ def joint_of(rows: Rows, request: Request) -> Clusters | Survey | None:
     if request.cluster is None and request.kind not in ("cluster", "survey"):
         return None
     if rows.groups is not None:
-        raise DataError(
-            "a fit with groups takes no clusters: its sandwich and its bootstrap already treat "
-            "each group as one"
-        )
-    return joint(request, rows.n, rows.w)
+        request = of_groups(request, rows.groups)
+    return joint(request, rows.n_units, rows.w)
 
 
 def mixture_estimates(fit: MixtureFit, units: Units, found: Covariance | None = None) -> Estimates:

@@ -160,6 +160,11 @@ def interval_of_share(share: float, se: float, width: float) -> tuple[float, flo
     return float(expit(odds - half)), float(expit(odds + half))
 
 
+def experts(k: int) -> str:
+    """So many experts in a sentence."""
+    return "1 expert" if k == 1 else f"{k} experts"
+
+
 def p_text(p: float) -> str:
     """A p value in a sentence: "p = 0.123"."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

@@ -12,7 +12,8 @@ from ..errors import DataError
 from ..gates import log_sum_exp
 from ..located import LocatedFit, LocatedMeasure, fit_located
 from ..located.holes import has_holes
-from .located import ILL, LocatedCovariance, listed
+from ..solvers import StatusKind
+from .located import ILL, LocatedCovariance, listed, located_covariance
 from .refits import SEARCH, codes_of, covariance_of, generators, repeat, weights_of
 from .request import Request, joint
 from .terms import Terms
@@ -45,6 +46,8 @@ def located_refitted(
     draws, failed = repeat(one, _samples(fit, x, y, w, request), threads, request)
     ill = ILL.get(fit.status.kind, "")
     notes = [ill if ill and t.component in fit.status.experts else "" for t in listed(terms)]
+    if fit.status.kind == StatusKind.FLAT and not has_holes(x, y):
+        notes = list(located_covariance(fit, x, y, w).notes)  # as of the information: see `refitted`
     matrix = covariance_of(request.kind, np.array([terms.values(measure) for measure in draws]))
     return LocatedCovariance(matrix, tuple(notes), request.kind, None, tuple(draws), failed=failed)
 
@@ -71,7 +74,7 @@ def _samples(
             "the parametric bootstrap draws complete rows: resample='weights' keeps the missing values"
         )
     if w is not None or request.cluster is not None:
-        raise DataError("the parametric bootstrap draws single rows: it takes no weights or clusters")
+        raise DataError("the parametric bootstrap draws each row by itself: it takes no weights or clusters")
     for rng in generators(request):
         own_x, own_y, _ = fit.measure.sample(len(x), rng)
         yield own_x, own_y, None

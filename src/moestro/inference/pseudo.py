@@ -23,7 +23,7 @@ def pseudo_r2(fit: MixtureFit, rows: Rows, engine: str = "auto", threads: int = 
     if fit.model.family.members:
         raise DataError(
             "McFadden's R² compares with one expert of the same family, and here each has its own: compare "
-            "fits with compare_models or vuong_test"
+            "fits by compare"
         )
     none = Scaling(np.zeros(0), np.ones(0))
     constant = replace(rows, x=rows.x[:, :0], z=None, x_scaling=none, z_scaling=none)

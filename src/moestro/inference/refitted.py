@@ -12,10 +12,13 @@ from ..errors import DataError
 from ..problems import MixtureFit, fit_mixture
 from ..rows import Rows
 from ..search import Options
-from .covariance import Covariance, joint_of
+from ..solvers import StatusKind
+from .covariance import Covariance, covariance, joint_of
 from .refits import SEARCH, codes_of, covariance_of, generators, repeat, weights_of
 from .request import Request
 from .shares import average_gate
+
+UNIDENTIFIED = (StatusKind.SEPARATED, StatusKind.FLAT, StatusKind.BOUNDARY)
 
 
 def refitted(
@@ -25,7 +28,9 @@ def refitted(
 
     Labels stay matched because a refit begins in the basin of the estimate. Where that basin is lost, an
     expert collapsing or left with too few rows, the refit is searched, and its experts are matched to those
-    of the estimate; where nothing usable is found it is left out and counted.
+    of the estimate; where nothing usable is found it is left out and counted. What is separated or lies in a
+    direction without information has no standard error, as in the information: its refits end at the bound of
+    the parameters, or anywhere.
     """
     near = Options(
         engine=engine, threads=1, n_starts=1, tol=1e-6, initial=(fit.theta,), only_initial=True, nested=False
@@ -43,8 +48,12 @@ def refitted(
     draws = np.array(draws)
     drawn = np.array([average_gate(fit.model, theta, rows) for theta in draws])
     errors = np.sqrt(np.diag(covariance_of(request.kind, drawn)))
+    identified, experts = fit.coordinates.free, ()
+    if fit.status.kind in UNIDENTIFIED:
+        known = covariance(fit, rows, engine=engine, threads=threads)
+        identified, experts = known.identified, known.experts
     return Covariance(
-        covariance_of(request.kind, draws), fit.coordinates.free, request.kind, (), draws,
+        covariance_of(request.kind, draws), identified, request.kind, experts, draws,
         np.stack([average_gate(fit.model, fit.theta, rows), errors]), failed,
     )  # fmt: skip
 
@@ -56,10 +65,10 @@ def _samples(fit: MixtureFit, rows: Rows, request: Request) -> Iterator[Rows]:
         for new in weights_of(request, w, codes):
             yield replace(rows, w=new)
         return
-    if any(a is not None for a in (rows.w, rows.groups, rows.labels, request.cluster)):
+    if any(a is not None for a in (rows.w, rows.labels, request.cluster)):
         raise DataError(
-            "the parametric bootstrap draws single rows: it takes no weights, groups, clusters or known "
-            "experts"
+            "the parametric bootstrap draws each row, or group, by itself: it takes no weights, clusters or "
+            "known experts"
         )
     for rng in generators(request):
         yield simulated(fit, rows, rng)
@@ -72,7 +81,7 @@ def simulated(fit: MixtureFit, rows: Rows, rng: np.random.Generator) -> Rows:
             "the parametric bootstrap does not know how new draws would be censored: use resample='rows' "
             "or 'weights'"
         )
-    drawn = [fit.model.sample(fit.theta, b.z, b.x, rng, b.known)[0] for b in rows.blocks()]
+    drawn = [fit.model.sample(fit.theta, b.z, b.x, rng, b.known, b.groups)[0] for b in rows.blocks()]
     return replace(rows, y=rows.y_center + rows.y_scale * np.concatenate(drawn))
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..rows import Groups, encode_groups
 from ..search import Progress
-from .clusters import Clusters
+from .clusters import Clusters, columns_of
 from .survey import Survey
 
 FORMULAS = ("observed", "expected", "sandwich", "cluster", "survey")
@@ -114,6 +115,33 @@ class Request:
 
 
 OBSERVED = Request("observed")
+
+
+def of_groups(request: Request, groups: Groups) -> Request:
+    """The same with one entry a group where it has one a row: clusters, strata and primary units are made of
+    whole groups, whose rows share their expert."""
+    code = groups.code
+    assert code is not None
+    first = np.unique(code, return_index=True)[1]
+
+    def taken(ids: Any, what: str) -> np.ndarray:
+        values = np.asarray(ids, dtype=float) if what == "fpc" else encode_groups(ids, len(code), what)[0]
+        if values.shape != code.shape or (values != values[first][code]).any():
+            raise DataError(f"{what} must have one value a row, the same in all rows of a group")
+        return values[first]
+
+    several = request.cluster if isinstance(request.cluster, tuple) else (request.cluster,)
+    columns = [c for a in several if a is not None for c in columns_of(a)]
+    return replace(
+        request,
+        cluster=tuple(taken(c, "cluster") for c in columns)
+        if len(columns) > 1
+        else taken(columns[0], "cluster")
+        if columns
+        else None,
+        strata=None if request.strata is None else taken(request.strata, "strata"),
+        fpc=request.fpc if np.ndim(request.fpc) == 0 else taken(request.fpc, "fpc"),
+    )
 
 
 def joint(request: Request, n: int, w: np.ndarray | None) -> Clusters | Survey | None:

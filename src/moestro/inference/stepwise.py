@@ -15,14 +15,12 @@ from ..tables import Table
 from .bootstrap_test import bootstrap_test, located_ratio, mixture_ratio
 
 
-def check_stepwise(n_replicates: int, weighted: bool, grouped: bool) -> None:
+def check_stepwise(n_replicates: int, weighted: bool) -> None:
     """Refuse what has no such test before anything is fitted."""
     if not isinstance(n_replicates, int | np.integer) or isinstance(n_replicates, bool) or n_replicates < 1:
         raise DataError(f"blrt must be a number of replicates of at least 1, got {n_replicates!r}")
-    if weighted or grouped:
-        raise DataError(
-            "the bootstrap test draws single rows without weights: leave out blrt, or weights and groups"
-        )
+    if weighted:
+        raise DataError("the bootstrap test draws rows without weights: leave out blrt, or weights")
 
 
 def with_p(
@@ -66,7 +64,7 @@ def stepwise_p(
             out.append(None)
             continue
         if isinstance(fit, LocatedFit):
-            ratio = located_ratio(below[0], fit, len(rows.y))
+            ratio = located_ratio(below[0], fit, rows.x, rows.y)
         else:
             ratio = mixture_ratio(below[0], fit, rows, engine)
         found = bootstrap_test(below[0], fit, ratio, n_replicates=n_replicates, seed=seed, threads=threads)

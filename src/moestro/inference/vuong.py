@@ -21,7 +21,7 @@ from ..problems import MixtureFit
 from ..rows import Rows
 from .bootstrap_test import likelihood_ratio
 from .covariance import covariance, row_scores
-from .estimates import p_text
+from .estimates import experts, p_text
 
 TERMS = 100_000  # of the sum for a tail probability
 REACH = 80.0  # largest weights beyond which chi-squared variables hardly go
@@ -57,7 +57,7 @@ class VuongTest:
 
     def __str__(self) -> str:
         return (
-            f"Vuong-Lo-Mendell-Rubin test of {self.k} experts against {self.more}: 2 log ratio "
+            f"Vuong-Lo-Mendell-Rubin test of {experts(self.k)} against {self.more}: 2 log ratio "
             f"{self.statistic:.3f}, {self.df} more parameters, mean {self.mean:.3f}, standard deviation "
             f"{self.std:.3f}, {p_text(self.p)}\n"
             f"Lo-Mendell-Rubin adjusted: {self.adjusted:.3f}, {p_text(self.p_adjusted)}\n"

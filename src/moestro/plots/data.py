@@ -91,7 +91,8 @@ def ends_of(
     if name is None or not hasattr(estimator, "_rows"):
         return None
     try:
-        x, z, y, w = estimator._rows(None, None, None, None, "this picture")
+        estimator._single_rows("this picture")
+        x, z, y, w, _ = estimator._rows(None, None, None, None, "this picture")
         return Rows(x, z, y, w, np.empty((0, model.fit.k))).ends(model, name)
     except DataError:  # of a file, of groups, or of a column that the caller refuses by its name
         return None
@@ -103,5 +104,6 @@ def rows_of(
     """The rows (X, y), or those that an estimator was fitted on, with their posteriors."""
     if not hasattr(estimator, "_rows"):
         raise DataError(f"expected a fitted moestro estimator, got {type(estimator).__name__}")
-    x, z, y, w = estimator._rows(X, y, sample_weight, offset, "this picture")
+    estimator._single_rows("this picture")
+    x, z, y, w, _ = estimator._rows(X, y, sample_weight, offset, "this picture")
     return Rows(x, z, y, w, posterior(estimator._fitted().log_joint(x, z, y)))

@@ -27,10 +27,13 @@ class Groups:
     offsets : ndarray of int64, shape (G + 1,)
     given : Groups or None
         Where equal groups were merged: those of positive weight that there were before.
+    code : ndarray of shape (n,) or None
+        The group of each row in the order in which the rows came, before they were neighbours.
     """
 
     offsets: np.ndarray
     given: Groups | None = None
+    code: np.ndarray | None = None
 
     @classmethod
     def of_sizes(cls, sizes: np.ndarray) -> Groups:
@@ -128,7 +131,8 @@ def sort_groups(code: np.ndarray) -> tuple[np.ndarray | None, Groups | None]:
     if (sizes == 1).all():
         return None, None
     in_order = bool((np.diff(code) >= 0).all())
-    return (None if in_order else np.argsort(code, kind="stable")), Groups.of_sizes(sizes)
+    groups = replace(Groups.of_sizes(sizes), code=code)
+    return (None if in_order else np.argsort(code, kind="stable")), groups
 
 
 def check_constant(z: np.ndarray, groups: Groups, names: Sequence[str], labels: Sequence) -> None:

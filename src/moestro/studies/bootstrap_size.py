@@ -155,7 +155,7 @@ STUDY = Study(
     differences=(
         "Gaussian experts of one or three columns, both models searched with the defaults. Per cent of data "
         f"sets in which three experts are preferred to two: by the bootstrap test at 5 % ({REPLICATES} "
-        "replicates, fewer where so many of them reached the observed ratio that the answer cannot "
+        "replicates, fewer where so many of them reached the ratio of the data that the answer cannot "
         "change), by the adjusted test of Vuong, Lo, Mendell and Rubin at 5 %, and by BIC; in brackets "
         "95 % intervals (Wilson). With two experts as the truth a test should say 5; with three, 100. "
         "`replicates` is how many were drawn on average."

@@ -28,7 +28,7 @@ STEP = 1e-4  # of a difference of predictions
 
 
 def arms(protocol: str, scale: str) -> list[Arm]:
-    """Every family in every situation; groups are clusters already."""
+    """Every family in every situation; rows of a group are dependent already."""
     sizes, replicates = ((500,), 2) if scale == "smoke" else ((500, 2000), 1000)
     return [
         Arm(f"{family}, {situation}", 2, sizes, replicates, {"family": family, "situation": situation})
@@ -78,8 +78,7 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
         return row | dict.fromkeys(COLUMNS)
     truth, order = _matched(moe, target(family, situation))
     ways: list[tuple[str, dict[str, Any]]] = [("observed", {}), ("sandwich", {})]
-    if data.groups is None:
-        ways.append(("cluster", {"cluster": data.clusters}))
+    ways.append(("cluster", {"cluster": data.clusters}))  # of whole groups, where there are any
     for kind, how in ways:
         found = _intervals(moe, data, {"cov": kind, **how}, order, target(family, situation))
         for what, (intervals, values) in {
@@ -150,11 +149,10 @@ def _intervals(
         return list(zip(table["low"], table["high"], strict=True))
 
     out: dict[str, Intervals] = {}
-    if data.groups is None:
-        shares = moe.classification(**how).shares
-        located = type(goal).__name__ == "LocatedMoERegressor"
-        whole = goal.measure_.weights if located else goal.gate_proba(data.x).mean(axis=0)
-        out["shares"] = of(shares)[:1], [float(whole[order[0]])]
+    shares = moe.classification(**how).shares
+    located = type(goal).__name__ == "LocatedMoERegressor"
+    whole = goal.measure_.weights if located else goal.gate_proba(data.x).mean(axis=0)
+    out["shares"] = of(shares)[:1], [float(whole[order[0]])]
     slope = (average(data.x + STEP) - average(data.x - STEP)) / (2 * STEP)
     out["slopes"] = of(moe.margins(data.x, of="mixture", **how)), slope.tolist()
     means: Intervals = ([], [])

@@ -52,7 +52,8 @@ def summary_text(
         if covariance.draws is not None:
             how += f", {len(covariance.draws)} refits"
         if covariance.failed:
-            how += f"; {covariance.failed} more were not usable and are left out"
+            verbs = ("was", "is") if covariance.failed == 1 else ("were", "are")
+            how += "; {} more {} not usable and {} left out".format(covariance.failed, *verbs)
         lines += paragraph("Std. errors", how)
     elif without:
         lines += paragraph("Std. errors", f"none: {without}")

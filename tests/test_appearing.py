@@ -10,6 +10,7 @@ from moestro import MixingMeasure
 from moestro.errors import DataError
 from moestro.studies.counts import Counts, maximise_counts, probabilities
 from moestro.studies.softmax_multinomial import REGIMES, _truth, columns, grid, multinomial_measure
+from moestro.studies.softmax_poisson import poisson_measure
 from moestro.studies.starts import near_softmax
 from moestro.theory import appearing, hellinger, parameter_errors, voronoi_loss
 from moestro.theory.splits import split_classes, split_constant
@@ -25,6 +26,9 @@ def classes(log_weights, gate_slopes, intercepts, slopes):
 
 
 TWO = classes([0.3, 0.0], [[-1.0], [0.0]], [[0.5], [-1.0]], [[[1.5]], [[-2.0]]])
+RATES = poisson_measure(
+    log_weights=[0.0, 0.0], gate_slopes=[[-1.5], [0.0]], intercepts=[[0.4], [1.5]], slopes=[[[-0.8]], [[0.0]]]
+)
 GAUSSIAN = MixingMeasure(
     [0.3, 0.0], [[-1.0], [0.0]], [[0.5], [-1.0]], [[[1.5]], [[-2.0]]], np.log([[0.3], [0.5]]), "gaussian"
 )
@@ -48,6 +52,13 @@ class TestAppearing:
         assert gaps[1] == pytest.approx(found.constant, rel=0.05)
         assert abs(gaps[1] - found.constant) < abs(gaps[0] - found.constant) + 1e-9
 
+    def test_so_have_those_of_poisson_experts(self):
+        found = appearing(RATES, "multinomial-D1", x=X, box=5)
+        for eps in (1e-3, 1e-5):
+            near = found.measure(eps)
+            assert voronoi_loss(near, RATES, "multinomial-D1", gauge="fixed") == pytest.approx(eps, rel=0.01)
+            assert distance(near, RATES, X) / eps == pytest.approx(found.constant, rel=0.01)
+
     def test_a_larger_box_has_a_smaller_constant_down_to_none(self):
         """The numerator stays bounded as the atom goes away: c falls to zero."""
         found = [appearing(TWO, "multinomial-D1", x=X, box=b).constant for b in (5, 80)]
@@ -69,7 +80,7 @@ class TestAppearing:
     def test_a_box_that_does_not_hold_the_truth_is_refused(self):
         with pytest.raises(DataError, match="does not hold the truth"):
             appearing(TWO, "multinomial-D1", x=X, box=1.0)
-        with pytest.raises(DataError, match="multinomial experts"):
+        with pytest.raises(DataError, match="multinomial and Poisson experts"):
             appearing(GAUSSIAN, "softmax-D2", x=X, box=5.0)
 
 
@@ -170,6 +181,30 @@ def test_counts_are_fitted_to_their_maximum(n):
     there = least_squares(deviances, v, method="trf", x_scale="jac", max_nfev=15)
     assert here - 2 * there.cost < 2e-3
     assert best.worst >= voronoi_loss(own, truth)
+
+
+def test_counts_of_counts_are_fitted_to_their_maximum():
+    """The score at the maximum, by differences of the law's own density, is zero."""
+    rng = np.random.default_rng(2)
+    x, n = grid(1, 21), 10**6
+    data = Counts.draw(RATES, x, None, n, rng)
+    assert data.n == n
+    assert probabilities(RATES, x, None).sum() == pytest.approx(1.0)
+    best = maximise_counts(data, [near_softmax(RATES, 2, n, rng, False)], 2, RATES, box=20.0)
+    own = best.measure
+    parts = ("log_weights", "gate_slopes", "intercepts", "slopes")
+
+    def value(name, at, step):
+        moved = np.array(getattr(own, name), dtype=float)
+        moved[at] += step
+        other = replace(own, **{name: moved})
+        logs = np.stack([other.log_density(x, np.full(len(x), y)) for y in data.y], axis=1)
+        return (data.counts * logs).sum() / n
+
+    for name in parts:
+        for at in np.ndindex(*getattr(own, name).shape):
+            assert abs(value(name, at, 1e-4) - value(name, at, -1e-4)) / 2e-4 < 1e-6
+    assert best.loss < 0.05
 
 
 def test_the_root_mean_square_counts_far_atoms_as_the_loss_does():

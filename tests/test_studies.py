@@ -17,8 +17,9 @@ from click.testing import CliRunner
 
 from moestro.cli import main
 from moestro.errors import DataError, FileError
-from moestro.studies import STUDIES, Arm, find_study, softmax_gaussian, softmax_multinomial
+from moestro.studies import STUDIES, Arm, find_study, softmax_gaussian
 from moestro.studies.design import log_sizes
+from moestro.studies.later import later_sizes
 from moestro.studies.report import command_of
 from moestro.studies.runner import LINES, RESULT, read_rows, run_plan
 from moestro.studies.slopes import slope
@@ -26,6 +27,7 @@ from moestro.studies.slopes import slope
 # One small plan a study: what a test can afford.
 SMALL = {
     "softmax-multinomial": {"only": "regime 1, tanh", "sizes": (400,), "replicates": 1},
+    "softmax-poisson": {"only": "slopes, tanh", "sizes": (400,), "replicates": 1},
     "softmax-gaussian": {"only": "K=2", "sizes": (200, 400), "replicates": 1},
     "gaussian-gate": {"only": "model 1, K=4", "sizes": (200, 400), "replicates": 2},
     "topk": {"only": "K=2", "sizes": (300,), "replicates": 1},
@@ -374,7 +376,7 @@ def test_slopes_without_the_smallest_size():
         for n in (10, 100, 1000, 10_000)
         for c in (1, 2)
     ]
-    told = softmax_multinomial.later_sizes(rows, ["a", "not run"])
+    told = later_sizes(rows, ["a", "not run"])
     assert told.columns["arm"] == ["a"]
     assert (told.columns["from n"], told.columns["to n"]) == (["1e+02"], ["1e+04"])
     assert told.columns["loss"][0].startswith("-0.50 [")

@@ -79,7 +79,7 @@ def modulus(
     Parameters
     ----------
     truth : MixingMeasure
-        With a softmax gate and multinomial or Gaussian experts.
+        With a softmax gate and multinomial, Poisson or Gaussian experts.
     k : int
         Atoms of G, at least those of the truth; every cell keeps one.
     loss : str

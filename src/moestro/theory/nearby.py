@@ -16,12 +16,11 @@ from ..errors import DataError
 from ..measure import MixingMeasure
 from .exponents import voronoi_exponent
 from .losses import LOSSES, Loss
+from .response import FAMILIES, Real, expert_densities, response_values
 
-Real = np.longdouble
 STEP = 2.0**-20  # of differences: cut off and rounded at about 1e-12
 STEPS, FAR = 200, 1e6
 EDGE = 1e-3  # beyond the box, relatively, that a penalty leaves
-NODES = 12.0  # standard deviations to either side of a Gaussian expert's mean, at the truth
 
 
 class Nearby:
@@ -51,25 +50,11 @@ class Nearby:
         self.shapes = {name: value[cell].shape for name, value in truth.components().items()}
         self.sizes = {name: int(np.prod(shape)) for name, shape in self.shapes.items()}
         self.size = sum(self.sizes.values()) + truth.k + len(cell)
-        self.y, self.y_weights = self._grid()
+        self.y, self.y_weights = response_values(truth, x)
         self.root = np.sqrt(self._density(truth.log_weights.astype(Real), self._true_parts()))
 
     def _true_parts(self) -> dict[str, np.ndarray]:
         return {name: value.astype(Real) for name, value in self.truth.components().items()}
-
-    def _grid(self) -> tuple[np.ndarray, np.ndarray]:
-        """Values of y at each input, (m, S), and their weights: the classes, or nodes around every mean."""
-        if self.truth.law.labels:
-            return np.zeros((1, 1)), np.ones((1, 1))
-        mean = self.truth.intercepts[:, 0] + np.asarray(self.x, dtype=float) @ self.truth.slopes[:, 0].T
-        sd = np.sqrt(self.truth.variances)
-        cuts = np.sort(
-            (mean[:, :, None] + np.linspace(-NODES, NODES, 33) * sd[:, None]).reshape(len(mean), -1)
-        )
-        t, w = np.polynomial.legendre.leggauss(6)
-        half = 0.5 * np.diff(cuts)[:, :, None]
-        y = 0.5 * (cuts[:, 1:] + cuts[:, :-1])[:, :, None] + half * t
-        return y.reshape(len(mean), -1), (half * w).reshape(len(mean), -1)
 
     def gates(self, log_weights: np.ndarray, gate_slopes: np.ndarray) -> np.ndarray:
         """log w_i + beta_1i' z, shape (m, k)."""
@@ -78,13 +63,8 @@ class Nearby:
     def experts(self, parts: dict[str, np.ndarray]) -> np.ndarray:
         """Densities of the atoms at the values of y, shape (m, k, S)."""
         eta = parts["intercepts"] + np.einsum("nd,kmd->nkm", self.x, parts["slopes"])
-        if self.truth.law.labels:
-            eta = np.concatenate([eta, np.zeros((*eta.shape[:2], 1), dtype=eta.dtype)], axis=2)
-            each = np.exp(eta - eta.max(axis=2, keepdims=True))
-            return each / each.sum(axis=2, keepdims=True)
-        variance = parts["variances"][:, 0]
-        gap = self.y[:, None, :] - eta
-        return np.exp(-gap * gap / (2 * variance[:, None])) / np.sqrt(2 * np.pi * variance)[:, None]
+        variances = parts["variances"][:, 0] if "variances" in parts else None
+        return expert_densities(self.truth, eta, variances, self.y)
 
     def _density(self, log_weights: np.ndarray, parts: dict[str, np.ndarray]) -> np.ndarray:
         """p(y | x) at the values of y, shape (m, S)."""
@@ -230,8 +210,8 @@ def check_question(
 ) -> None:
     if not isinstance(truth, MixingMeasure) or truth.gate != "softmax":
         raise DataError("modulus takes a mixing measure with a softmax gate")
-    if truth.law.name not in ("multinomial", "gaussian"):
-        raise DataError(f"modulus knows multinomial and Gaussian experts, not {truth.law.name} ones")
+    if truth.law.name not in FAMILIES:
+        raise DataError(f"modulus knows {', '.join(FAMILIES)} experts, not {truth.law.name} ones")
     if loss not in LOSSES or LOSSES[loss].top_k or LOSSES[loss].at_origin is not None:
         raise DataError(f"modulus takes a loss of softmax gates, not {loss!r}")
     if {p for t in LOSSES[loss].exact for p in t.parts} != set(truth.components()):

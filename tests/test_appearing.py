@@ -8,12 +8,14 @@ from scipy.optimize import least_squares
 
 from moestro import MixingMeasure
 from moestro.errors import DataError
+from moestro.located import LocatedMeasure
 from moestro.studies.counts import Counts, maximise_counts, probabilities
+from moestro.studies.gaussian_gate import truth_of
 from moestro.studies.softmax_multinomial import REGIMES, _truth, columns, grid, multinomial_measure
 from moestro.studies.softmax_poisson import poisson_measure
 from moestro.studies.starts import near_softmax
 from moestro.theory import appearing, hellinger, parameter_errors, voronoi_loss
-from moestro.theory.splits import split_classes, split_constant
+from moestro.theory.splits import split_classes, split_constant, split_normal
 
 X = np.linspace(-2, 2, 13)[:, None]
 
@@ -34,8 +36,8 @@ GAUSSIAN = MixingMeasure(
 )
 
 
-def distance(measure, truth, x, z=None):
-    rows = np.asarray(hellinger(measure.conditional(x, z), truth.conditional(x, z)).rows)
+def distance(measure, truth, x, *z):
+    rows = np.asarray(hellinger(measure.conditional(x, *z), truth.conditional(x, *z)).rows)
     return np.sqrt((rows**2).mean())
 
 
@@ -128,6 +130,22 @@ class TestSplits:
             ratios.append(distance(replace(other, gate_slopes=gate, slopes=slopes), truth, X))
         slopes_of = np.diff(np.log(ratios)) / np.diff(np.log(sizes))
         np.testing.assert_allclose(slopes_of, 2, atol=0.15)
+
+    def test_two_gaussian_halves_have_three_moments_of_one(self):
+        """H = t^4 / (s^4 sqrt 48) of one expert, the loss 2 t^4: slope one, and t of order n^(-1/8)."""
+        one = MixingMeasure([0.0], [[0.0]], [[0.3]], [[[1.0]]], np.log([[0.25]]), "gaussian")
+        for t in (0.05, 0.02):
+            other = split_normal(one, 0, t)
+            assert voronoi_loss(other, one) == pytest.approx(2 * t**4)
+            assert distance(other, one, X) == pytest.approx(t**4 / (0.25**2 * np.sqrt(48)), rel=0.03)
+        located = LocatedMeasure(**{key: np.array(value) for key, value in truth_of(1).items()})
+        x = np.linspace(-0.2, 0.7, 9)[:, None]
+        near, far = (split_normal(located, 1, t) for t in (0.01, 0.02))
+        assert voronoi_loss(far, located) == pytest.approx(16 * voronoi_loss(near, located))
+        assert distance(far, located, x) == pytest.approx(16 * distance(near, located, x), rel=0.05)
+        for wrong, t, words in ((one, 0.5, "not below"), (TWO, 0.1, "Gaussian experts of one response")):
+            with pytest.raises(DataError, match=words):
+                split_normal(wrong, 0, t)
 
     def test_what_is_no_split_is_refused(self):
         truth = multinomial_measure(**_truth(1))

@@ -312,7 +312,7 @@ def test_the_slope_of_the_published_figure_is_that_of_sizes_plotted_as_others():
     rows = [{"arm": "K=2", "n": int(n), "loss": v} for n, v in zip(sizes, losses, strict=True)]
     told = softmax_gaussian.STUDY.note(rows, "as_published")
     assert told in (page / "report.md").read_text()
-    assert softmax_gaussian.STUDY.note(rows, "as_defined") == ""
+    assert "As plotted" not in softmax_gaussian.STUDY.note(rows, "as_defined")
     exact = 7 * softmax_gaussian.INFERRED**-0.5
     assert softmax_gaussian.as_plotted(softmax_gaussian.INFERRED, exact) < -0.6
     nominal = np.polyfit(np.log(sizes), np.log(losses), 1)[0]
@@ -368,6 +368,18 @@ def test_merging_repairs_over_fitted_located_atoms():
     assert row["dsc"] == 3
     assert row["merged_loss"] < 0.1
     assert row["merged_slopes"] < row["slopes_over"]
+
+
+def test_pages_say_from_which_n_their_rates_show():
+    """Of the rates of losses: what was said before any data is on the page."""
+    pages = Path(__file__).parents[1] / "docs" / "studies"
+    for name in ("softmax-gaussian", "gaussian-gate", "softmax-multinomial"):
+        for protocol in find_study(name).protocols:
+            assert "asymptotic from about n" in (pages / f"{name}-{protocol}" / "report.md").read_text()
+    with open(pages / "gaussian-gate-as_defined" / "summary.csv") as file:
+        sizes = sorted({int(r["n"]) for r in csv.DictReader(file)})
+    told = find_study("gaussian-gate").note([{"n": n} for n in sizes], "as_defined")
+    assert told in (pages / "gaussian-gate-as_defined" / "report.md").read_text()
 
 
 def test_slopes_without_the_smallest_size():

@@ -39,7 +39,7 @@ SMALL = {
     "oracle": {"only": "few", "sizes": (150,), "replicates": 1},
     "coverage": {"only": "poisson, right", "sizes": (200,), "replicates": 1},
     "bootstrap-test": {"only": "two apart", "sizes": (60,), "replicates": 1},
-    "approximation": {"only": "location", "sizes": (1, 2), "replicates": 1},
+    "approximation": {"only": "Gaussian gate, two", "sizes": (1, 2), "replicates": 1},
 }
 
 
@@ -380,6 +380,27 @@ def test_pages_say_from_which_n_their_rates_show():
         sizes = sorted({int(r["n"]) for r in csv.DictReader(file)})
     told = find_study("gaussian-gate").note([{"n": n} for n in sizes], "as_defined")
     assert told in (pages / "gaussian-gate-as_defined" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("kernel", ["normal", "Laplace", "uniform"])
+def test_sums_of_any_kernel_approach_a_density(kernel):
+    """In L_1, L_2 and the sup norm; with one atom the errors are those of the kernel."""
+    study = find_study("approximation")
+    plan = study.plan("as_defined", "paper", only=f"sum, {kernel}")
+    (arm,) = plan.arms
+    rows = [study.fit(arm, "as_defined", k, plan.rng(arm, k, 0)) for k in (32, 128, 512)]
+    for norm in ("l1", "l2", "sup"):
+        assert rows[0][norm] > 2 * rows[1][norm] > 4 * rows[2][norm] > 0
+    y = np.linspace(-6, 12, 6000)
+    single = {
+        "normal": np.exp(-0.5 * ((y - 3) / 6) ** 2) / (6 * np.sqrt(2 * np.pi)),
+        "Laplace": np.exp(-np.abs(y - 3) / 6) / 12,
+        "uniform": (np.abs(y - 3) <= 6) / 12,
+    }[kernel]
+    gap = np.abs(single - np.exp(-y - np.exp(-y)))
+    one = study.fit(arm, "as_defined", 1, plan.rng(arm, 1, 0))
+    assert one["sup"] == pytest.approx(gap.max())
+    assert one["l1"] == pytest.approx(gap.sum() * (y[1] - y[0]))
 
 
 def test_slopes_without_the_smallest_size():

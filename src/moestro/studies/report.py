@@ -30,6 +30,7 @@ CLAIMS = (
 PAGE, FIGURE, SUMMARY = "report.md", "figure.png", "summary.csv"
 ENDED = {
     "converged",
+    "closed form",
     "flat",
     "separated",
     "variance collapsed",
@@ -211,7 +212,15 @@ def _by_size(study: Study, rows: list[Row], arms: list[str]) -> Table:
     }
     for column in study.lines:
         columns[column] = [
-            min(float(r[column] or 0) for r in rows if r["arm"] == arms[i] and r["n"] == n) for i, n in keys
+            min(
+                (
+                    float(r[column])
+                    for r in rows
+                    if (r["arm"], r["n"]) == (arms[i], n) and r.get(column) is not None
+                ),
+                default=None,
+            )
+            for i, n in keys
         ]
     return Table(columns)
 

@@ -373,7 +373,7 @@ def test_merging_repairs_over_fitted_located_atoms():
 def test_pages_say_from_which_n_their_rates_show():
     """Of the rates of losses: what was said before any data is on the page."""
     pages = Path(__file__).parents[1] / "docs" / "studies"
-    for name in ("softmax-gaussian", "gaussian-gate", "softmax-multinomial"):
+    for name in ("softmax-gaussian", "gaussian-gate", "softmax-multinomial", "softmax-poisson", "dendrogram"):
         for protocol in find_study(name).protocols:
             assert "asymptotic from about n" in (pages / f"{name}-{protocol}" / "report.md").read_text()
     with open(pages / "gaussian-gate-as_defined" / "summary.csv") as file:

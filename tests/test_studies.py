@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from moestro.cli import main
 from moestro.errors import DataError, FileError
-from moestro.studies import STUDIES, Arm, find_study, softmax_gaussian
+from moestro.studies import STUDIES, Arm, find_study, oracle, softmax_gaussian
 from moestro.studies.design import log_sizes
 from moestro.studies.later import later_sizes
 from moestro.studies.report import command_of
@@ -415,3 +415,12 @@ def test_slopes_without_the_smallest_size():
     assert told.columns["loss"][0].startswith("-0.50 [")
     assert told.columns["hellinger"] == ["-0.25 [-0.25, -0.25]"]
     assert told.columns["worst"] == [None]
+
+
+def test_the_bound_of_the_lasso_beside_its_risk():
+    """lambda (|psi|_1 + 1): the slopes of both experts and the gate add to nine."""
+    rows = [{"arm": "strength x 0.5", "n": 400, "kl": risk, "alpha": 0.02} for risk in (0.1, 0.3)]
+    (found,) = oracle.bounds(rows, ["strength x 0.5", "not run"]).rows()
+    assert found["risk"] == pytest.approx(0.2)
+    assert found["bound"] == pytest.approx(0.2)
+    assert found["bound of the theorem"] == pytest.approx(0.2 * 148 / 0.025)

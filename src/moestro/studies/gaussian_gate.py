@@ -27,6 +27,8 @@ POINTS = 40  # inputs drawn, at which the distances of splits are averaged
 SIZES = (100, 200, 300, 400, *(int(v) for v in np.linspace(500, 100_000, 96)))
 LINES = {
     "loss": "-1/2",
+    "intercepts_exact": "-1/2",
+    "slopes_exact": "-1/2",
     "intercepts_over": "-1/8, -1/12",
     "means_over": "-1/8, -1/12",
     "slopes_over": "-1/4",
@@ -56,7 +58,7 @@ def truth_of(model: int) -> dict[str, Any]:
 
 
 def arms(protocol: str, scale: str) -> list[Arm]:
-    """Models 1-4, K = 4 and 5."""
+    """Models 1-4, K = 4 and 5, and as defined the exact K = 3."""
     if scale == "smoke":
         sizes, replicates, models = (200, 1000, 5000), 3, (1, 2)
     elif protocol == "as_published":
@@ -67,7 +69,7 @@ def arms(protocol: str, scale: str) -> list[Arm]:
     return [
         Arm(f"model {m}, K={k}", k, sizes, replicates, truth_of(m), dict(starts))
         for m in models
-        for k in (4, 5)
+        for k in ((4, 5) if protocol == "as_published" else (3, 4, 5))
     ]
 
 

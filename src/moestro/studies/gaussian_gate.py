@@ -1,5 +1,5 @@
-"""Gaussian-gated experts, over-specified (arXiv 2305.07572): four models, three true atoms, four and five
-fitted."""
+"""Gaussian-gated experts, exact and over-specified (arXiv 2305.07572): four models, three true atoms, and three
+to five fitted."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def before(first: int, last: int) -> str:
 
 STUDY = Study(
     name="gaussian-gate",
-    title="Gaussian-gated experts, over-specified",
+    title="Gaussian-gated experts, exact and over-specified",
     paper="arXiv 2305.07572",
     arms=arms,
     fit=fit,

@@ -1,4 +1,4 @@
-"""Gaussian-gated experts, exact and over-specified (arXiv 2305.07572): four models, three true atoms, and three
+"""Gaussian-gated experts, exact and over-specified (arXiv 2305.07572): four models of three true atoms, three
 to five fitted."""
 
 from __future__ import annotations

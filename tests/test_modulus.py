@@ -6,6 +6,7 @@ from scipy.special import expit
 
 from moestro import MixingMeasure
 from moestro.errors import DataError
+from moestro.studies.top_k import TWO_OF_THREE
 from moestro.theory import Modulus, hellinger, modulus, voronoi_loss
 
 X = np.linspace(-2, 2, 9)[:, None]
@@ -82,6 +83,23 @@ def test_poisson_experts_have_the_distance_of_the_library():
     found = modulus(truth, 2, "multinomial-D1", [0.1, 0.03, 0.01], x=x, starts=2)
     agrees(found, "multinomial-D1", x, truth=truth)
     assert found.slope == pytest.approx(1, abs=0.05)
+
+
+def test_a_sparse_gate_has_the_distance_of_the_library():
+    parts = {name: value for name, value in TWO_OF_THREE.items() if name != "variances"}
+    truth = MixingMeasure(
+        **parts,
+        nuisances=np.log(TWO_OF_THREE["variances"])[:, None],
+        family="gaussian",
+        gate="top-k",
+        gate_options={"top_k": 2, "rank_on": "score"},
+    )
+    x = np.linspace(-1, 1, 10)[:, None]
+    found = modulus(truth, 3, "softmax-D1", [0.1, 0.01], x=x, starts=2)
+    agrees(found, "softmax-D1", x, truth=truth)
+    assert found.slope == pytest.approx(1, abs=0.05)
+    with pytest.raises(DataError, match=r"a top-K gate and k = k\*"):
+        modulus(truth, 4, "softmax-D1", 0.1, x=x, box=9.0)
 
 
 def test_exact_atoms_have_the_power_of_the_theorem():

@@ -38,6 +38,7 @@ class Nearby:
     ) -> None:
         self.truth, self.cell, self.x, self.z = truth, cell, x.astype(Real), z.astype(Real)
         self.box = np.inf if box is None else box
+        self.kept = int(truth.gate_options["top_k"]) if truth.gate == "top-k" else None
         weights = np.exp(truth.log_weights - truth.log_weights.max())
         self.true = (weights / weights.sum()).astype(Real)
         self.reference = int(np.argmax(self.true))
@@ -57,8 +58,13 @@ class Nearby:
         return {name: value.astype(Real) for name, value in self.truth.components().items()}
 
     def gates(self, log_weights: np.ndarray, gate_slopes: np.ndarray) -> np.ndarray:
-        """log w_i + beta_1i' z, shape (m, k)."""
-        return log_weights + self.z @ gate_slopes.T
+        """log w_i + beta_1i' z, shape (m, k); minus infinity where a sparse gate does not select i."""
+        score = self.z @ gate_slopes.T
+        if self.kept is None:
+            return log_weights + score
+        rank = score if self.truth.gate_options["rank_on"] == "score" else log_weights + score
+        least = np.sort(rank, axis=1)[:, [-self.kept]]
+        return np.where(rank >= least, log_weights + score, -np.inf)
 
     def experts(self, parts: dict[str, np.ndarray]) -> np.ndarray:
         """Densities of the atoms at the values of y, shape (m, k, S)."""
@@ -208,8 +214,9 @@ class Nearby:
 def check_question(
     truth: Any, k: int, loss: str, eps: np.ndarray, r: float | None, x: np.ndarray, z: np.ndarray
 ) -> None:
-    if not isinstance(truth, MixingMeasure) or truth.gate != "softmax":
-        raise DataError("modulus takes a mixing measure with a softmax gate")
+    sparse = isinstance(truth, MixingMeasure) and truth.gate == "top-k" and k == truth.k
+    if not isinstance(truth, MixingMeasure) or not (truth.gate == "softmax" or sparse):
+        raise DataError("modulus takes a mixing measure with a softmax gate, or a top-K gate and k = k*")
     if truth.law.name not in FAMILIES:
         raise DataError(f"modulus knows {', '.join(FAMILIES)} experts, not {truth.law.name} ones")
     if loss not in LOSSES or LOSSES[loss].top_k or LOSSES[loss].at_origin is not None:

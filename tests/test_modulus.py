@@ -1,5 +1,7 @@
 """The modulus of a loss: closed forms of one atom, exact splits, the powers that the theorems state."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -83,6 +85,8 @@ def test_poisson_experts_have_the_distance_of_the_library():
     found = modulus(truth, 2, "multinomial-D1", [0.1, 0.03, 0.01], x=x, starts=2)
     agrees(found, "multinomial-D1", x, truth=truth)
     assert found.slope == pytest.approx(1, abs=0.05)
+    with pytest.raises(DataError, match="too large to sum over counts"):
+        modulus(replace(truth, intercepts=truth.intercepts + 11), 2, "multinomial-D1", 0.1, x=0 * x)
 
 
 def test_a_sparse_gate_has_the_distance_of_the_library():

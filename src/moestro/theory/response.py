@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import DataError
 from ..measure import MixingMeasure
 
 Real = np.longdouble
 FAMILIES = ("multinomial", "poisson", "gaussian")  # whose experts are known here
 NODES = 12.0  # standard deviations to either side of a Gaussian expert's mean, at the truth
 TAIL = 12.0  # of a Poisson expert's standard deviations at the truth, and as many counts: then one cell
+LARGEST = 1000.0  # true rate: as many numbers at each input are summed over
 SERIES = 80  # terms of the probability of that cell
 
 
 def response_values(truth: MixingMeasure, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values of y at each input, (m or 1, S), and their weights: the classes, counts with all above the
-    largest in one cell, or quadrature nodes around every mean."""
+    largest in one cell, or quadrature nodes around every mean.
+
+    Raises
+    ------
+    DataError
+        Where a true rate is above 1,000.
+    """
     if truth.law.labels:
         return np.zeros((1, 1)), np.ones((1, 1))
     mean = truth.intercepts[:, 0] + np.asarray(x, dtype=float) @ truth.slopes[:, 0].T
     if truth.law.discrete:
         top = float(np.exp(mean.max()))
+        if not top <= LARGEST:
+            raise DataError(f"a true rate of {top:.3g} is too large to sum over counts: at most {LARGEST:g}")
         y = np.arange(np.ceil(top + TAIL * (1 + np.sqrt(top))))[None]
         return y, np.ones((1, y.shape[1] + 1))
     sd = np.sqrt(truth.variances)

@@ -386,7 +386,7 @@ def test_pages_say_from_which_n_their_rates_show():
         "topk",
         "dendrogram",
     }
-    assert seen == rates | {"gaussian-gate-exact"}
+    assert seen == rates | {"gaussian-gate-exact", "topk-slopes"}
     with open(pages / "gaussian-gate-as_defined" / "summary.csv") as file:
         sizes = sorted({int(r["n"]) for r in csv.DictReader(file)})
     told = find_study("gaussian-gate").note([{"n": n} for n in sizes], "as_defined")

@@ -127,6 +127,15 @@ def test_the_command_on_a_page_is_the_one_that_ran():
         assert again.digest == plan.digest
 
 
+def test_arms_without_a_common_name_of_their_own_are_a_file():
+    study = find_study("softmax-gaussian")
+    arms = study.plan("as_published", "paper").arms
+    for chosen, words in ((arms[1:], "--design FILE"), (arms[:1], '--arm "K=2"'), (arms, "--scale paper")):
+        design = {"protocol": "as_published", "scale": "paper", "seed": 0}
+        plan = study.plan("as_published", "paper", arms=list(chosen))
+        assert command_of(study, {**design, "arms": plan.to_dict()["arms"]}).endswith(words)
+
+
 def test_slopes_of_a_power_law():
     rng = np.random.default_rng(0)
     n = np.repeat(log_sizes(100, 100_000, 12), 40).astype(float)
@@ -386,7 +395,7 @@ def test_pages_say_from_which_n_their_rates_show():
         "topk",
         "dendrogram",
     }
-    assert seen == rates | {"gaussian-gate-exact", "topk-slopes"}
+    assert seen == rates | {"gaussian-gate-exact", "topk-slopes", "softmax-gaussian-over"}
     with open(pages / "gaussian-gate-as_defined" / "summary.csv") as file:
         sizes = sorted({int(r["n"]) for r in csv.DictReader(file)})
     told = find_study("gaussian-gate").note([{"n": n} for n in sizes], "as_defined")

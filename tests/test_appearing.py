@@ -8,11 +8,14 @@ from scipy.optimize import least_squares
 
 from moestro import MixingMeasure
 from moestro.errors import DataError
+from moestro.located import LocatedMeasure
 from moestro.studies.counts import Counts, maximise_counts, probabilities
+from moestro.studies.gaussian_gate import truth_of
 from moestro.studies.softmax_multinomial import REGIMES, _truth, columns, grid, multinomial_measure
+from moestro.studies.softmax_poisson import poisson_measure
 from moestro.studies.starts import near_softmax
 from moestro.theory import appearing, hellinger, parameter_errors, voronoi_loss
-from moestro.theory.splits import split_classes, split_constant
+from moestro.theory.splits import split_classes, split_constant, split_normal
 
 X = np.linspace(-2, 2, 13)[:, None]
 
@@ -25,13 +28,16 @@ def classes(log_weights, gate_slopes, intercepts, slopes):
 
 
 TWO = classes([0.3, 0.0], [[-1.0], [0.0]], [[0.5], [-1.0]], [[[1.5]], [[-2.0]]])
+RATES = poisson_measure(
+    log_weights=[0.0, 0.0], gate_slopes=[[-1.5], [0.0]], intercepts=[[0.4], [1.5]], slopes=[[[-0.8]], [[0.0]]]
+)
 GAUSSIAN = MixingMeasure(
     [0.3, 0.0], [[-1.0], [0.0]], [[0.5], [-1.0]], [[[1.5]], [[-2.0]]], np.log([[0.3], [0.5]]), "gaussian"
 )
 
 
-def distance(measure, truth, x, z=None):
-    rows = np.asarray(hellinger(measure.conditional(x, z), truth.conditional(x, z)).rows)
+def distance(measure, truth, x, *z):
+    rows = np.asarray(hellinger(measure.conditional(x, *z), truth.conditional(x, *z)).rows)
     return np.sqrt((rows**2).mean())
 
 
@@ -47,6 +53,13 @@ class TestAppearing:
             gaps.append(distance(near, TWO, X) / eps)
         assert gaps[1] == pytest.approx(found.constant, rel=0.05)
         assert abs(gaps[1] - found.constant) < abs(gaps[0] - found.constant) + 1e-9
+
+    def test_so_have_those_of_poisson_experts(self):
+        found = appearing(RATES, "multinomial-D1", x=X, box=5)
+        for eps in (1e-3, 1e-5):
+            near = found.measure(eps)
+            assert voronoi_loss(near, RATES, "multinomial-D1", gauge="fixed") == pytest.approx(eps, rel=0.01)
+            assert distance(near, RATES, X) / eps == pytest.approx(found.constant, rel=0.01)
 
     def test_a_larger_box_has_a_smaller_constant_down_to_none(self):
         """The numerator stays bounded as the atom goes away: c falls to zero."""
@@ -69,7 +82,7 @@ class TestAppearing:
     def test_a_box_that_does_not_hold_the_truth_is_refused(self):
         with pytest.raises(DataError, match="does not hold the truth"):
             appearing(TWO, "multinomial-D1", x=X, box=1.0)
-        with pytest.raises(DataError, match="multinomial experts"):
+        with pytest.raises(DataError, match="multinomial and Poisson experts"):
             appearing(GAUSSIAN, "softmax-D2", x=X, box=5.0)
 
 
@@ -117,6 +130,22 @@ class TestSplits:
             ratios.append(distance(replace(other, gate_slopes=gate, slopes=slopes), truth, X))
         slopes_of = np.diff(np.log(ratios)) / np.diff(np.log(sizes))
         np.testing.assert_allclose(slopes_of, 2, atol=0.15)
+
+    def test_two_gaussian_halves_have_three_moments_of_one(self):
+        """H = t^4 / (s^4 sqrt 48) of one expert, the loss 2 t^4: slope one, and t of order n^(-1/8)."""
+        one = MixingMeasure([0.0], [[0.0]], [[0.3]], [[[1.0]]], np.log([[0.25]]), "gaussian")
+        for t in (0.05, 0.02):
+            other = split_normal(one, 0, t)
+            assert voronoi_loss(other, one) == pytest.approx(2 * t**4)
+            assert distance(other, one, X) == pytest.approx(t**4 / (0.25**2 * np.sqrt(48)), rel=0.03)
+        located = LocatedMeasure(**{key: np.array(value) for key, value in truth_of(1).items()})
+        x = np.linspace(-0.2, 0.7, 9)[:, None]
+        near, far = (split_normal(located, 1, t) for t in (0.01, 0.02))
+        assert voronoi_loss(far, located) == pytest.approx(16 * voronoi_loss(near, located))
+        assert distance(far, located, x) == pytest.approx(16 * distance(near, located, x), rel=0.05)
+        for wrong, t, words in ((one, 0.5, "not below"), (TWO, 0.1, "Gaussian experts of one response")):
+            with pytest.raises(DataError, match=words):
+                split_normal(wrong, 0, t)
 
     def test_what_is_no_split_is_refused(self):
         truth = multinomial_measure(**_truth(1))
@@ -170,6 +199,30 @@ def test_counts_are_fitted_to_their_maximum(n):
     there = least_squares(deviances, v, method="trf", x_scale="jac", max_nfev=15)
     assert here - 2 * there.cost < 2e-3
     assert best.worst >= voronoi_loss(own, truth)
+
+
+def test_counts_of_counts_are_fitted_to_their_maximum():
+    """The score at the maximum, by differences of the law's own density, is zero."""
+    rng = np.random.default_rng(2)
+    x, n = grid(1, 21), 10**6
+    data = Counts.draw(RATES, x, None, n, rng)
+    assert data.n == n
+    assert probabilities(RATES, x, None).sum() == pytest.approx(1.0)
+    best = maximise_counts(data, [near_softmax(RATES, 2, n, rng, False)], 2, RATES, box=20.0)
+    own = best.measure
+    parts = ("log_weights", "gate_slopes", "intercepts", "slopes")
+
+    def value(name, at, step):
+        moved = np.array(getattr(own, name), dtype=float)
+        moved[at] += step
+        other = replace(own, **{name: moved})
+        logs = np.stack([other.log_density(x, np.full(len(x), y)) for y in data.y], axis=1)
+        return (data.counts * logs).sum() / n
+
+    for name in parts:
+        for at in np.ndindex(*getattr(own, name).shape):
+            assert abs(value(name, at, 1e-4) - value(name, at, -1e-4)) / 2e-4 < 1e-6
+    assert best.loss < 0.05
 
 
 def test_the_root_mean_square_counts_far_atoms_as_the_loss_does():

@@ -1,11 +1,14 @@
 """The modulus of a loss: closed forms of one atom, exact splits, the powers that the theorems state."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit
 
 from moestro import MixingMeasure
 from moestro.errors import DataError
+from moestro.studies.top_k import TWO_OF_THREE
 from moestro.theory import Modulus, hellinger, modulus, voronoi_loss
 
 X = np.linspace(-2, 2, 9)[:, None]
@@ -53,12 +56,54 @@ def test_one_gaussian_expert_against_every_direction():
 TWO = classes([0.3, 0.0], [[-1.0], [0.0]], [[0.5], [-1.0]], [[[1.5]], [[-2.0]]])
 
 
-def agrees(found, name, x, r=None):
+def rates_of(log_weights, gate_slopes, intercepts, slopes):
+    return MixingMeasure(
+        log_weights, gate_slopes, intercepts, slopes, np.zeros((len(log_weights), 0)), "poisson"
+    )
+
+
+def agrees(found, name, x, r=None, truth=TWO):
     """Losses and distances of the measures found, by the library's own functions."""
     for eps, distance, measure in zip(found.eps, found.distance, found.measures, strict=True):
-        assert voronoi_loss(measure, TWO, name, r=r, gauge="fixed") == pytest.approx(eps, rel=1e-6)
-        rows = hellinger(measure.conditional(x), TWO.conditional(x)).rows
+        assert voronoi_loss(measure, truth, name, r=r, gauge="fixed") == pytest.approx(eps, rel=1e-6)
+        rows = hellinger(measure.conditional(x), truth.conditional(x)).rows
         assert np.sqrt((rows**2).mean()) == pytest.approx(distance, rel=1e-3, abs=1e-8)
+
+
+def test_one_poisson_expert_has_a_closed_form():
+    truth = rates_of([0.0], np.zeros((1, 0)), [[0.7]], np.zeros((1, 1, 0)))
+    found = modulus(truth, 1, "multinomial-D1", [0.1, 0.01, 0.001], x=NOTHING, starts=8)
+    # h^2 = 1 - exp(-(sqrt a - sqrt b)^2 / 2) of rates a and b
+    exact = [np.sqrt(-np.expm1(-0.5 * (np.exp(0.35) - np.exp(0.35 - e / 2)) ** 2)) for e in found.eps]
+    np.testing.assert_allclose(found.distance, exact, rtol=1e-8)
+    assert found.slope == pytest.approx(1, abs=0.02)
+
+
+def test_poisson_experts_have_the_distance_of_the_library():
+    truth = rates_of([0.3, 0.0], [[-1.5], [0.0]], [[0.4], [1.5]], [[[-0.8]], [[0.4]]])
+    x = np.linspace(-2, 2, 13)[:, None]
+    found = modulus(truth, 2, "multinomial-D1", [0.1, 0.03, 0.01], x=x, starts=2)
+    agrees(found, "multinomial-D1", x, truth=truth)
+    assert found.slope == pytest.approx(1, abs=0.05)
+    with pytest.raises(DataError, match="too large to sum over counts"):
+        modulus(replace(truth, intercepts=truth.intercepts + 11), 2, "multinomial-D1", 0.1, x=0 * x)
+
+
+def test_a_sparse_gate_has_the_distance_of_the_library():
+    parts = {name: value for name, value in TWO_OF_THREE.items() if name != "variances"}
+    truth = MixingMeasure(
+        **parts,
+        nuisances=np.log(TWO_OF_THREE["variances"])[:, None],
+        family="gaussian",
+        gate="top-k",
+        gate_options={"top_k": 2, "rank_on": "score"},
+    )
+    x = np.linspace(-1, 1, 10)[:, None]
+    found = modulus(truth, 3, "softmax-D1", [0.1, 0.01], x=x, starts=2)
+    agrees(found, "softmax-D1", x, truth=truth)
+    assert found.slope == pytest.approx(1, abs=0.05)
+    with pytest.raises(DataError, match=r"a top-K gate and k = k\*"):
+        modulus(truth, 4, "softmax-D1", 0.1, x=x, box=9.0)
 
 
 def test_exact_atoms_have_the_power_of_the_theorem():

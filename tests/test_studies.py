@@ -17,8 +17,9 @@ from click.testing import CliRunner
 
 from moestro.cli import main
 from moestro.errors import DataError, FileError
-from moestro.studies import STUDIES, Arm, find_study, softmax_gaussian, softmax_multinomial
+from moestro.studies import STUDIES, Arm, find_study, oracle, softmax_gaussian
 from moestro.studies.design import log_sizes
+from moestro.studies.later import later_sizes
 from moestro.studies.report import command_of
 from moestro.studies.runner import LINES, RESULT, read_rows, run_plan
 from moestro.studies.slopes import slope
@@ -26,6 +27,7 @@ from moestro.studies.slopes import slope
 # One small plan a study: what a test can afford.
 SMALL = {
     "softmax-multinomial": {"only": "regime 1, tanh", "sizes": (400,), "replicates": 1},
+    "softmax-poisson": {"only": "slopes, tanh", "sizes": (400,), "replicates": 1},
     "softmax-gaussian": {"only": "K=2", "sizes": (200, 400), "replicates": 1},
     "gaussian-gate": {"only": "model 1, K=4", "sizes": (200, 400), "replicates": 2},
     "topk": {"only": "K=2", "sizes": (300,), "replicates": 1},
@@ -37,7 +39,7 @@ SMALL = {
     "oracle": {"only": "few", "sizes": (150,), "replicates": 1},
     "coverage": {"only": "poisson, right", "sizes": (200,), "replicates": 1},
     "bootstrap-test": {"only": "two apart", "sizes": (60,), "replicates": 1},
-    "approximation": {"only": "location", "sizes": (1, 2), "replicates": 1},
+    "approximation": {"only": "Gaussian gate, two", "sizes": (1, 2), "replicates": 1},
 }
 
 
@@ -123,6 +125,15 @@ def test_the_command_on_a_page_is_the_one_that_ran():
             seed=int(given.get("--seed", 0)),
         )  # fmt: skip
         assert again.digest == plan.digest
+
+
+def test_arms_without_a_common_name_of_their_own_are_a_file():
+    study = find_study("softmax-gaussian")
+    arms = study.plan("as_published", "paper").arms
+    for chosen, words in ((arms[1:], "--design FILE"), (arms[:1], '--arm "K=2"'), (arms, "--scale paper")):
+        design = {"protocol": "as_published", "scale": "paper", "seed": 0}
+        plan = study.plan("as_published", "paper", arms=list(chosen))
+        assert command_of(study, {**design, "arms": plan.to_dict()["arms"]}).endswith(words)
 
 
 def test_slopes_of_a_power_law():
@@ -310,7 +321,7 @@ def test_the_slope_of_the_published_figure_is_that_of_sizes_plotted_as_others():
     rows = [{"arm": "K=2", "n": int(n), "loss": v} for n, v in zip(sizes, losses, strict=True)]
     told = softmax_gaussian.STUDY.note(rows, "as_published")
     assert told in (page / "report.md").read_text()
-    assert softmax_gaussian.STUDY.note(rows, "as_defined") == ""
+    assert "As plotted" not in softmax_gaussian.STUDY.note(rows, "as_defined")
     exact = 7 * softmax_gaussian.INFERRED**-0.5
     assert softmax_gaussian.as_plotted(softmax_gaussian.INFERRED, exact) < -0.6
     nominal = np.polyfit(np.log(sizes), np.log(losses), 1)[0]
@@ -368,15 +379,68 @@ def test_merging_repairs_over_fitted_located_atoms():
     assert row["merged_slopes"] < row["slopes_over"]
 
 
+def test_pages_say_from_which_n_their_rates_show():
+    """Of the rates of losses: what was said before any data is on the page."""
+    pages = Path(__file__).parents[1] / "docs" / "studies"
+    seen = set()
+    for page in pages.glob("*/report.md"):
+        name = page.parent.name.rsplit("-", 1)[0]
+        if "asymptotic from about n" in page.read_text():
+            seen.add(name)
+    rates = {
+        "softmax-multinomial",
+        "softmax-poisson",
+        "softmax-gaussian",
+        "gaussian-gate",
+        "topk",
+        "dendrogram",
+    }
+    assert seen == rates | {"gaussian-gate-exact", "topk-slopes", "softmax-gaussian-over"}
+    with open(pages / "gaussian-gate-as_defined" / "summary.csv") as file:
+        sizes = sorted({int(r["n"]) for r in csv.DictReader(file)})
+    told = find_study("gaussian-gate").note([{"n": n} for n in sizes], "as_defined")
+    assert told in (pages / "gaussian-gate-as_defined" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("kernel", ["normal", "Laplace", "uniform"])
+def test_sums_of_any_kernel_approach_a_density(kernel):
+    """In L_1, L_2 and the sup norm; with one atom the errors are those of the kernel."""
+    study = find_study("approximation")
+    plan = study.plan("as_defined", "paper", only=f"sum, {kernel}")
+    (arm,) = plan.arms
+    rows = [study.fit(arm, "as_defined", k, plan.rng(arm, k, 0)) for k in (32, 128, 512)]
+    for norm in ("l1", "l2", "sup"):
+        assert rows[0][norm] > 2 * rows[1][norm] > 4 * rows[2][norm] > 0
+    y = np.linspace(-6, 12, 6000)
+    single = {
+        "normal": np.exp(-0.5 * ((y - 3) / 6) ** 2) / (6 * np.sqrt(2 * np.pi)),
+        "Laplace": np.exp(-np.abs(y - 3) / 6) / 12,
+        "uniform": (np.abs(y - 3) <= 6) / 12,
+    }[kernel]
+    gap = np.abs(single - np.exp(-y - np.exp(-y)))
+    one = study.fit(arm, "as_defined", 1, plan.rng(arm, 1, 0))
+    assert one["sup"] == pytest.approx(gap.max())
+    assert one["l1"] == pytest.approx(gap.sum() * (y[1] - y[0]))
+
+
 def test_slopes_without_the_smallest_size():
     rows = [
         {"arm": "a", "n": n, "loss": c * n**-0.5, "hellinger": n**-0.25}
         for n in (10, 100, 1000, 10_000)
         for c in (1, 2)
     ]
-    told = softmax_multinomial.later_sizes(rows, ["a", "not run"])
+    told = later_sizes(rows, ["a", "not run"])
     assert told.columns["arm"] == ["a"]
     assert (told.columns["from n"], told.columns["to n"]) == (["1e+02"], ["1e+04"])
     assert told.columns["loss"][0].startswith("-0.50 [")
     assert told.columns["hellinger"] == ["-0.25 [-0.25, -0.25]"]
     assert told.columns["worst"] == [None]
+
+
+def test_the_bound_of_the_lasso_beside_its_risk():
+    """lambda (|psi|_1 + 1): the slopes of both experts and the gate add to nine."""
+    rows = [{"arm": "strength x 0.5", "n": 400, "kl": risk, "alpha": 0.02} for risk in (0.1, 0.3)]
+    (found,) = oracle.bounds(rows, ["strength x 0.5", "not run"]).rows()
+    assert found["risk"] == pytest.approx(0.2)
+    assert found["bound"] == pytest.approx(0.2)
+    assert found["bound of the theorem"] == pytest.approx(0.2 * 148 / 0.025)

@@ -26,6 +26,8 @@ class TestSaid:
         assert said.startswith("one expert fits nearly as well by BIC: 5 parameters more gain ")
         assert "56 to 58 % of simulated 95 % intervals" in said
         assert "one expert fits nearly as well" in " ".join(fit.summary().lower().split())
+        assert fit.status_.kind == fit.fit_.status.kind
+        assert str(fit.status_).endswith("; one expert fits nearly as well by BIC: see the summary")
 
     def test_its_numbers_are_those_of_both_fits(self):
         x, y = one_line()
@@ -46,7 +48,9 @@ class TestSaid:
 
     def test_not_of_two_lines_nor_of_one_expert(self):
         x, y = two_lines(300)
-        assert not superfluous(MoERegressor(n_experts=2, random_state=0).fit(x, y).fit_)
+        two = MoERegressor(n_experts=2, random_state=0).fit(x, y)
+        assert not superfluous(two.fit_)
+        assert two.status_ == two.fit_.status
         assert not superfluous(MoERegressor(n_experts=1, random_state=0).fit(x, y).fit_)
 
 

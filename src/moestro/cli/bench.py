@@ -18,6 +18,7 @@ from .errors import one_line_errors
             "growth",
             "instructions",
             "located",
+            "mm",
             "penalised",
             "scale",
             "search",
@@ -90,6 +91,7 @@ def bench(
     growth    time and memory against the number of rows
     instructions  of one pass of each kind, counted by valgrind: fails where one needs 10 % more than recorded
     located   Gaussian mixtures of (x, y): an EM iteration against its floor, whole fits, growth
+    mm        multinomial experts: a quadratic minoriser's steps beside EM's and Newton's
     penalised paths of the Lasso: time, optimality, memory, and what is selected
     scale     fits of Parquet files under a limit of memory, beside reading them once
     search    real data from R's packages, statsmodels and scikit-learn: how often the best optimum is found
@@ -105,7 +107,7 @@ def bench(
     Example:
       moestro bench passes --rows 1000000
     """
-    from ..bench import fits, growth, located, passes, penalised, solvers, startup, terms
+    from ..bench import fits, growth, located, mm, passes, penalised, solvers, startup, terms
 
     @one_line_errors
     def run() -> None:
@@ -121,6 +123,8 @@ def bench(
             click.echo(located.report(max_rows))
         if what in ("penalised", "all"):
             click.echo(penalised.report())
+        if what in ("mm", "all"):
+            click.echo(mm.report())
         if what in ("solvers", "all"):
             click.echo(solvers.report())
         if what == "instructions":

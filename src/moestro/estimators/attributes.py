@@ -32,8 +32,10 @@ class FitAttributes(BaseEstimator, metaclass=ABCMeta):
 
     @property
     def status_(self) -> Status:
-        """How the fit ended."""
-        return self.fit_.status
+        """How the fit ended; it says where one expert less fits nearly as well."""
+        from ..summary.doubts import told
+
+        return told(self.fit_)
 
     @property
     def history_(self) -> Table:

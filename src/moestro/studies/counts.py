@@ -1,4 +1,4 @@
-"""Sample sizes without end: on a grid of inputs, n rows of K classes are (inputs x K) counts.
+"""Sample sizes without end: on a grid of inputs, n rows of S values of y are (inputs x S) counts.
 
 A fit of n = 10^10 rows costs what one of a few hundred weighted rows does. What the data can tell shrinks
 with n, so the tolerance does: a split atom has displacements of order n^(-1/4), where the gradient per row is
@@ -15,7 +15,7 @@ import numpy as np
 
 from ..design import ArrayDesign
 from ..engine import Order, make_engine
-from ..experts import Multinomial
+from ..experts import Family, Multinomial, Poisson
 from ..gates import SoftmaxGate
 from ..measure import MixingMeasure, measure_of, theta_of
 from ..model import Model
@@ -29,22 +29,33 @@ TOLERANCE = 1e-4  # of n^(-3/4)
 STEPS, FEW = 2000, 100  # Newton's from the best end, and before that from each start
 BELOW = 0.5  # log-likelihood below the maximum within which points are looked at
 FLATTEST = 2  # directions of least information along which they are
+NEGLECTED = 1e-13  # probability of the counts that are left out above the largest
+
+
+def values(truth: MixingMeasure, x: np.ndarray) -> np.ndarray:
+    """The values of y (S,): classes, or numbers up to one that none of the inputs exceeds."""
+    if truth.law.labels:
+        return np.arange(truth.intercepts.shape[1] + 1.0)
+    from scipy.stats import poisson
+
+    rate = np.exp(truth.intercepts[:, 0] + x @ truth.slopes[:, 0].T).max()
+    return np.arange(float(poisson.isf(NEGLECTED, rate)) + 1.0)
 
 
 def probabilities(truth: MixingMeasure, x: np.ndarray, z: np.ndarray | None) -> np.ndarray:
-    """Of each input (equally likely) and class, shape (m, K)."""
-    K = truth.intercepts.shape[1] + 1
-    logs = [truth.log_density(x, np.full(len(x), s), z) for s in range(K)]
+    """Of each input (equally likely) and value of y, shape (m, S)."""
+    logs = [truth.log_density(x, np.full(len(x), s), z) for s in values(truth, x)]
     p = np.exp(np.stack(logs, axis=1))
     return p / p.sum()
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Counts (m, K) of classes at inputs x (m, d), and gate columns z (m, e) where they differ."""
+    """Counts (m, S) of the values y (S,) at inputs x (m, d), and gate columns z (m, e) where they differ."""
 
     x: np.ndarray
     z: np.ndarray | None
+    y: np.ndarray
     counts: np.ndarray
 
     @classmethod
@@ -53,7 +64,7 @@ class Counts:
     ) -> Counts:
         """n rows of `truth`."""
         p = probabilities(truth, x, z)
-        return cls(x, z, rng.multinomial(n, p.ravel()).reshape(p.shape))
+        return cls(x, z, values(truth, x), rng.multinomial(n, p.ravel()).reshape(p.shape))
 
     @property
     def n(self) -> int:
@@ -74,7 +85,8 @@ def maximise_counts(
     data: Counts, starts: Sequence[MixingMeasure], k: int, truth: MixingMeasure, *, uninformed: int = 0,
     seed: int = 0, box: float | None = None,
 ) -> Best:  # fmt: skip
-    """Maximum likelihood of k softmax-gated multinomial experts, each start followed to its end.
+    """Maximum likelihood of k softmax-gated experts of the truth's family, multinomial or Poisson, each start
+    followed to its end.
 
     Parameters
     ----------
@@ -87,12 +99,13 @@ def maximise_counts(
     box : float, optional
         Bound of the coefficients on scaled columns.
     """
-    m, K = data.counts.shape
-    x, y = np.repeat(data.x, K, axis=0), np.tile(np.arange(K, dtype=float), m)
-    z = None if data.z is None else np.repeat(data.z, K, axis=0)
+    m, S = data.counts.shape
+    x, y = np.repeat(data.x, S, axis=0), np.tile(data.y, m)
+    z = None if data.z is None else np.repeat(data.z, S, axis=0)
     at = tuple(range(x.shape[1]))
     design = ArrayDesign(tuple(f"x{j}" for j in at), at, None if z is None else at)
-    gate, family = SoftmaxGate(), Multinomial(K)
+    gate = SoftmaxGate()
+    family: Family = Multinomial(S) if truth.law.labels else Poisson()
     weights = data.counts.ravel().astype(float)
     rows, units = read_rows(design, x, z, y, weights, family, gate_scaling=gate.scaling)
     model = Model(gate, family.on(units.y_center, units.y_scale), k, rows.q, rows.p)

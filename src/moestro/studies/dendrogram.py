@@ -20,8 +20,9 @@ from ..search import Options
 from ..selection import LocatedModels, Mixtures, choose, sweep
 from ..theory import parameter_errors, voronoi_loss
 from .design import Arm, Row, Study, check_atoms, check_options, log_sizes, read_truth
+from .gaussian_gate import before as before_located
 from .gaussian_gate import truth_of
-from .softmax_gaussian import TRUTH, gaussian_measure
+from .softmax_gaussian import TRUTH, before, gaussian_measure
 
 STARTS, SWEEP_STARTS = (
     8,
@@ -133,6 +134,13 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     }
 
 
+def note(rows: list[Row], protocol: str) -> str:
+    """The moduli of both truths."""
+    sizes = sorted({int(r["n"]) for r in rows})
+    located = before_located(sizes[0], sizes[-1]).split("\n\n", 1)[1]
+    return f"{before(sizes)} (Softmax gate.)\n{located} (Gaussian gate.)"
+
+
 STUDY = Study(
     name="dendrogram",
     title="The number of experts by merging one fit",
@@ -141,6 +149,7 @@ STUDY = Study(
     fit=fit,
     check=check,
     lines=LINES,
+    note=note,
     choices=("dsc", "bic", "aic", "icl"),
     protocols=("as_defined",),
     differences=(

@@ -1,5 +1,5 @@
-"""Gaussian-gated experts, over-specified (arXiv 2305.07572): four models, three true atoms, four and five
-fitted."""
+"""Gaussian-gated experts, exact and over-specified (arXiv 2305.07572): four models of three true atoms, three
+to five fitted."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..located.fit import em_once
 from ..theory import parameter_errors, voronoi_loss
 from .design import Arm, Published, Row, Study, check_atoms, check_options, log_sizes, read_truth
 from .maximum import located_row
+from .near_splits import split_line
 from .starts import near_located
 
 WEIGHTS = (0.3, 0.4, 0.3)
@@ -22,9 +23,12 @@ TYPE_2 = {"c": (0.0, 0.1, 0.5), "b": (0.3, -0.3285714, 0.2), "nu": (0.00116766, 
 MODELS = {1: (1, TYPE_1), 2: (1, TYPE_2), 3: (2, TYPE_1), 4: (2, TYPE_2)}
 # 100, 200, ..., 500, then 95 sizes equally spaced up to 100,000: 500 comes once more and is not counted
 # twice.
+POINTS = 40  # inputs drawn, at which the distances of splits are averaged
 SIZES = (100, 200, 300, 400, *(int(v) for v in np.linspace(500, 100_000, 96)))
 LINES = {
     "loss": "-1/2",
+    "intercepts_exact": "-1/2",
+    "slopes_exact": "-1/2",
     "intercepts_over": "-1/8, -1/12",
     "means_over": "-1/8, -1/12",
     "slopes_over": "-1/4",
@@ -54,7 +58,7 @@ def truth_of(model: int) -> dict[str, Any]:
 
 
 def arms(protocol: str, scale: str) -> list[Arm]:
-    """Models 1-4, K = 4 and 5."""
+    """Models 1-4, K = 4 and 5, and as defined the exact K = 3."""
     if scale == "smoke":
         sizes, replicates, models = (200, 1000, 5000), 3, (1, 2)
     elif protocol == "as_published":
@@ -65,7 +69,7 @@ def arms(protocol: str, scale: str) -> list[Arm]:
     return [
         Arm(f"model {m}, K={k}", k, sizes, replicates, truth_of(m), dict(starts))
         for m in models
-        for k in (4, 5)
+        for k in ((4, 5) if protocol == "as_published" else (3, 4, 5))
     ]
 
 
@@ -108,14 +112,33 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     }
 
 
+def note(rows: list[Row], protocol: str) -> str:
+    """What splits of an expert say of the truths before any data."""
+    sizes = sorted({int(r["n"]) for r in rows})
+    return before(sizes[0], sizes[-1])
+
+
+def before(first: int, last: int) -> str:
+    """The second expert has the smallest modulus, and is the same in all types."""
+    truth = read_truth(Arm("model 1", 3, (first,), 1, truth_of(1)), LocatedMeasure)
+    x = truth.sample(POINTS, np.random.default_rng(0))[0]
+    return (
+        "## Before any data\n\n"
+        "* One atom more (`theory.splits.split_normal`, an upper bound of the modulus, one column, both "
+        "types): "
+        f"{split_line(truth, x, (first, last))}"
+    )
+
+
 STUDY = Study(
     name="gaussian-gate",
-    title="Gaussian-gated experts, over-specified",
+    title="Gaussian-gated experts, exact and over-specified",
     paper="arXiv 2305.07572",
     arms=arms,
     fit=fit,
     check=check,
     lines=LINES,
+    note=note,
     published={
         (f"model {m}, K={k}", "loss"): Published(
             exponent, float(np.exp(intercept)), 0.03, "printed in the figure"

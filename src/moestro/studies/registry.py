@@ -16,6 +16,7 @@ from . import (
     oracle,
     softmax_gaussian,
     softmax_multinomial,
+    softmax_poisson,
     top_k,
 )
 from .design import Study
@@ -24,6 +25,7 @@ STUDIES: dict[str, Study] = {
     module.STUDY.name: module.STUDY
     for module in (
         softmax_multinomial,
+        softmax_poisson,
         softmax_gaussian,
         gaussian_gate,
         top_k,

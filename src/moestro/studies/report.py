@@ -30,6 +30,7 @@ CLAIMS = (
 PAGE, FIGURE, SUMMARY = "report.md", "figure.png", "summary.csv"
 ENDED = {
     "converged",
+    "closed form",
     "flat",
     "separated",
     "variance collapsed",
@@ -183,7 +184,10 @@ def command_of(study: Study, design: dict[str, Any]) -> str:
     if any(a["name"] not in by_name for a in own):
         return f"{out} --design FILE"
     if len(own) < len(usual):
-        out += f' --arm "{_common([a["name"] for a in own], list(by_name))}"'
+        piece = _common([a["name"] for a in own], list(by_name))
+        if piece is None:
+            return f"{out} --design FILE"
+        out += f' --arm "{piece}"'
     if any(a["sizes"] != by_name[a["name"]]["sizes"] for a in own):
         out += " --sizes " + ",".join(str(n) for n in own[0]["sizes"])
     if any(a["replicates"] != by_name[a["name"]]["replicates"] for a in own):
@@ -191,8 +195,8 @@ def command_of(study: Study, design: dict[str, Any]) -> str:
     return out + (f" --seed {design['seed']}" if design["seed"] else "")
 
 
-def _common(chosen: list[str], everyone: list[str]) -> str:
-    """A piece of text that the chosen names have and the others have not."""
+def _common(chosen: list[str], everyone: list[str]) -> str | None:
+    """A piece of text that the chosen names have and the others have not; None where there is none."""
     first = chosen[0]
     if [n for n in everyone if first in n] == chosen:
         return first
@@ -200,7 +204,7 @@ def _common(chosen: list[str], everyone: list[str]) -> str:
         {first[i:j] for i in range(len(first)) for j in range(i + 1, len(first) + 1)},
         key=lambda t: (len(t), t),
     )
-    return next((t for t in pieces if [n for n in everyone if t in n] == chosen), first)
+    return next((t for t in pieces if [n for n in everyone if t in n] == chosen), None)
 
 
 def _by_size(study: Study, rows: list[Row], arms: list[str]) -> Table:
@@ -211,7 +215,15 @@ def _by_size(study: Study, rows: list[Row], arms: list[str]) -> Table:
     }
     for column in study.lines:
         columns[column] = [
-            min(float(r[column] or 0) for r in rows if r["arm"] == arms[i] and r["n"] == n) for i, n in keys
+            min(
+                (
+                    float(r[column])
+                    for r in rows
+                    if (r["arm"], r["n"]) == (arms[i], n) and r.get(column) is not None
+                ),
+                default=None,
+            )
+            for i, n in keys
         ]
     return Table(columns)
 

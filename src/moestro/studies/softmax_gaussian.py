@@ -10,9 +10,10 @@ from ..errors import DataError
 from ..experts import Gaussian
 from ..gates import SoftmaxGate
 from ..measure import MixingMeasure
-from ..theory import parameter_errors, voronoi_loss
+from ..theory import modulus, parameter_errors, voronoi_loss
 from .design import Arm, Published, Row, Study, check_atoms, check_options, log_sizes, read_truth
 from .maximum import maximise
+from .near_splits import split_line
 from .published_em import published_em
 from .starts import near_softmax
 
@@ -25,6 +26,7 @@ TRUTH: dict[str, Any] = {
 }
 EXACT = (*(int(v) for v in np.linspace(100, 900, 5)), *(int(v) for v in np.linspace(1000, 100_000, 195)))
 OVER = tuple(int(v) for v in np.linspace(10_000, 100_000, 200))
+POINTS = 25  # inputs, equally likely, at which moduli are taken
 LINES = {
     "loss": "-1/2",
     "gate_slopes_over": "-1/8, -1/12",
@@ -118,10 +120,30 @@ def as_plotted(sizes: np.ndarray, losses: np.ndarray) -> float:
 
 
 def note(rows: list[Row], protocol: str) -> str:
-    """The slope of the losses as published, read as they appear to have been plotted."""
-    if protocol != "as_published":
-        return ""
+    """What is known before any data; as published also the slope of the losses as they appear to have been
+    plotted."""
     own = [r for r in rows if r["arm"] == "K=2"]
+    sizes = np.unique([r["n"] for r in rows])
+    parts = [before(sizes.tolist())]
+    if protocol == "as_published" and own:
+        parts.append(_plotted(own))
+    return "\n\n".join(parts)
+
+
+def before(sizes: list[int]) -> str:
+    """Moduli of the truth: two atoms, and one more."""
+    truth = gaussian_measure(**TRUTH)
+    x = np.linspace(0, 1, POINTS)[:, None]
+    curve = modulus(truth, 2, "softmax-D1", (0.1, 0.03, 0.01), x=x, starts=2)
+    return (
+        "## Before any data\n\n"
+        f"* Two atoms, smallest root mean square Hellinger distance at a loss (`theory.modulus`): {curve}.\n"
+        "* One atom more (`theory.splits.split_normal`, an upper bound of the modulus): "
+        f"{split_line(truth, x, (sizes[0], sizes[-1]))}"
+    )
+
+
+def _plotted(own: list[Row]) -> str:
     sizes = np.unique([r["n"] for r in own])
     losses = np.array([np.mean([r["loss"] for r in own if r["n"] == n]) for n in sizes])
     exponent = STUDY.published["K=2", "loss"].exponent

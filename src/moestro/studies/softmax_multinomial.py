@@ -1,6 +1,6 @@
 """Softmax-gated multinomial logistic experts (arXiv 2310.14188): regimes 1 and 2, standard and modified gate.
 
-The paper states rates and shows no figure, so the design is our own: one input or two on a grid, three
+The paper states rates and shows no figure, so the design is our own: one input to three on a grid, three
 classes, two true experts, and counts instead of rows, so that n may be 10^10.
 """
 
@@ -14,15 +14,14 @@ import numpy as np
 from ..design import apply_transform
 from ..errors import DataError
 from ..measure import MixingMeasure
-from ..tables import Table
 from ..theory import appearing, hellinger, modulus, parameter_errors, voronoi_loss
 from ..theory.splits import split_constant
 from .counts import Counts, maximise_counts
 from .design import Arm, Row, Study, check_atoms, check_options, log_sizes, read_truth
-from .slopes import slope
+from .later import later_sizes
 from .starts import near_softmax
 
-REACH, INPUTS = 2.0, {1: 101, 2: 15}  # inputs a column, equally likely between -REACH and REACH
+REACH, INPUTS = 2.0, {1: 101, 2: 15, 3: 7}  # inputs a column, equally likely between -REACH and REACH
 BOX = 5.0  # the parameters of the theory are bounded: so far, on columns of variance one
 GATES = (None, "tanh", "cube", "sin")
 # Among random truths of two experts and three classes whose slopes all differ, the one with the largest
@@ -38,6 +37,13 @@ TWO_COLUMNS: dict[str, Any] = {
     "gate_slopes": [[0.9, 0.2], [0.0, 0.0]],
     "intercepts": [[-0.8, 0.2], [-1.5, 0.6]],
     "slopes": [[[1.3, 0.9], [0.7, -2.6]], [[-1.5, 0.4], [-0.6, 3.0]]],
+}
+# And among 25 with three.
+THREE_COLUMNS: dict[str, Any] = {
+    "log_weights": [0.0, 0.0],
+    "gate_slopes": [[-0.3, 0.3, -0.3], [0.0, 0.0, 0.0]],
+    "intercepts": [[-0.4, 0.0], [-1.4, 0.0]],
+    "slopes": [[[2.4, -1.1, 1.2], [-0.3, -1.5, 2.0]], [[-2.4, -1.0, 2.5], [-1.2, 1.7, 0.5]]],
 }
 OVER = "-1/4 (regime 2, k=3: none, not identified)"
 LINES = {
@@ -63,30 +69,22 @@ def name_of(transform: str | None) -> str:
 
 
 def arms(protocol: str, scale: str) -> list[Arm]:
-    """Exact and over-specified, both regimes, up to four gates; and two columns of inputs."""
-    sizes, replicates = ((10_000, 1_000_000), 2) if scale == "smoke" else (log_sizes(10**4, 10**10, 4), 100)
-    line = [
-        Arm(
-            f"regime {regime}, {name_of(transform)} gate, k={k}",
-            k,
-            sizes,
-            replicates,
-            _truth(regime),
-            {"gate_transform": transform, "uninformed": 2},
-        )
+    """Exact and over-specified, both regimes, up to four gates; and two and three columns of inputs."""
+    sizes, replicates = ((10_000, 1_000_000), 2) if scale == "smoke" else (log_sizes(10**4, 10**10, 4), 200)
+    cases = [
+        (f"regime {regime}, {name_of(transform)} gate, k={k}", k, replicates, _truth(regime), transform)
         for k in (2, 3)
         for regime in (1, 2)
         for transform in (GATES if k == 3 else GATES[:2])
     ]
-    square = Arm(
-        "two inputs, standard gate, k=3",
-        3,
-        sizes,
-        replicates,
-        TWO_COLUMNS,
-        {"gate_transform": None, "uninformed": 2},
-    )
-    return [*line, square]
+    cases += [
+        ("two inputs, standard gate, k=3", 3, min(replicates, 100), TWO_COLUMNS, None),
+        ("three inputs, standard gate, k=3", 3, min(replicates, 50), THREE_COLUMNS, None),
+    ]
+    return [
+        Arm(name, k, sizes, count, truth, {"gate_transform": transform, "uninformed": 2})
+        for name, k, count, truth, transform in cases
+    ]
 
 
 def multinomial_measure(intercepts: list[list[float]], **parts: Any) -> MixingMeasure:
@@ -108,7 +106,9 @@ def check(arm: Arm) -> None:
     truth = read_truth(arm, multinomial_measure)
     check_atoms(arm, truth.k)
     if truth.slopes.shape[2] not in INPUTS:
-        raise DataError(f"arm {arm.name!r}: inputs are a line or a square, the truth has one column or two")
+        raise DataError(
+            f"arm {arm.name!r}: inputs are a line, a square or a cube, not of {truth.slopes.shape[2]}"
+        )
 
 
 def grid(d: int = 1, points: int | None = None) -> np.ndarray:
@@ -124,8 +124,15 @@ def columns(transform: str | None, x: np.ndarray) -> np.ndarray:
 
 def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     """The converged maximum on counts of n rows."""
-    truth = read_truth(arm, multinomial_measure)
-    x = grid(truth.slopes.shape[2])
+    return fit_counts(arm, read_truth(arm, multinomial_measure), INPUTS, n, rng)
+
+
+def fit_counts(
+    arm: Arm, truth: MixingMeasure, points: dict[int, int], n: int, rng: np.random.Generator
+) -> Row:
+    """The converged maximum on counts of n rows of `truth`, at `points` inputs a column."""
+    d = truth.slopes.shape[2]
+    x = grid(d, points[d])
     z = columns(arm.options.get("gate_transform"), x)
     data = Counts.draw(truth, x, z, n, rng)
     starts = [near_softmax(truth, arm.k, n, rng, False)]
@@ -162,7 +169,7 @@ def far_start(truth: MixingMeasure, n: int, rng: np.random.Generator) -> MixingM
 
 LOSSES = (0.1, 0.03, 0.01)
 # Inputs a column of the moduli: more equations than a measure of two atoms has parameters.
-POINTS = {1: 25, 2: 6}
+POINTS = {1: 25, 2: 6, 3: 4}
 HALF = 0.5  # of the largest split of an expert without slopes
 
 
@@ -183,8 +190,9 @@ def note(rows: list[Row], protocol: str) -> str:
         z = columns(transform, x)
         constant = appearing(truth, "multinomial-D1", x=x, z=z, box=BOX)
         lines.append(f"  * regime 1, {name_of(transform)} gate: {constant}.")
-    constant = appearing(multinomial_measure(**TWO_COLUMNS), "multinomial-D1", x=grid(2, POINTS[2]), box=BOX)
-    lines.append(f"  * two inputs, standard gate: {constant}.")
+    for d, name, parts in ((2, "two", TWO_COLUMNS), (3, "three", THREE_COLUMNS)):
+        constant = appearing(multinomial_measure(**parts), "multinomial-D1", x=grid(d, POINTS[d]), box=BOX)
+        lines.append(f"  * {name} inputs, standard gate: {constant}.")
     lines.append("* One atom more in regime 2: not identified (`theory.splits`), whatever the gate.")
     truth = multinomial_measure(**_truth(2))
     other = split_constant(truth, 1, np.array([1.0, 0.0, -1.0]), HALF * smallest(truth))
@@ -204,29 +212,6 @@ def smallest(truth: MixingMeasure) -> float:
     return float((np.exp(logits) / np.exp(logits).sum()).min())
 
 
-ENDS = ("hellinger", "loss", "worst", "gate_slopes_over", "intercepts_over", "slopes_over")
-
-
-def later_sizes(rows: list[Row], arms: list[str]) -> Table:
-    """Slopes of means without the smallest size of each arm, with 95 % intervals: most rates show late."""
-    out: dict[str, list[Any]] = {name: [] for name in ("arm", "from n", "to n", *ENDS)}
-    for arm in arms:
-        own = [r for r in rows if r["arm"] == arm]
-        last = sorted({r["n"] for r in own})[1:]
-        if len(last) < 2:
-            continue
-        out["arm"].append(arm)
-        out["from n"].append(f"{last[0]:.0e}")
-        out["to n"].append(f"{last[-1]:.0e}")
-        for name in ENDS:
-            seen = [r for r in own if r["n"] in last and r.get(name) is not None]
-            found = slope(np.array([r["n"] for r in seen], dtype=float), np.array([r[name] for r in seen]))
-            out[name].append(
-                None if found is None else f"{found.exponent:.2f} [{found.low:.2f}, {found.high:.2f}]"
-            )
-    return Table(out)
-
-
 STUDY = Study(
     name="softmax-multinomial",
     title="Softmax-gated multinomial logistic experts",
@@ -240,10 +225,10 @@ STUDY = Study(
     protocols=("as_defined",),
     differences=(
         "The paper has no figure, so there is no published number to replay: these are the rates of its "
-        f"theorems on a design of our own. Inputs are a grid of {INPUTS[1]} points, or of {INPUTS[2]} by "
-        f"{INPUTS[2]}, so that data are counts and n may be 10^10. Converged maximum likelihood over a start "
-        "near the truth, one with a small third atom anywhere, and two that know nothing, to a gradient of "
-        "10^-4 n^(-3/4) a row, or to where rounding leaves no better point; "
+        f"theorems on a design of our own. Inputs are a grid of {INPUTS[1]} points, of {INPUTS[2]}^2 or of "
+        f"{INPUTS[3]}^3, so that data are counts and n may be 10^10. Converged maximum likelihood over a "
+        "start near the truth, one with a small third atom anywhere, and two that know nothing, to a "
+        "gradient of 10^-4 n^(-3/4) a row, or to where rounding leaves no better point; "
         f"coefficients are held within {BOX:g} on standardised columns, "
         "since the parameters of the theory are bounded. `worst` is the largest loss found among points "
         "whose log-likelihood is within 1/2 of the maximum: the other ends, and points along the flattest "

@@ -18,7 +18,7 @@ from ..errors import DataError
 from ..experts import Gaussian
 from ..gates import TopKGate
 from ..measure import MixingMeasure
-from ..theory import hellinger, parameter_errors, voronoi_cells, voronoi_loss
+from ..theory import hellinger, modulus, parameter_errors, voronoi_cells, voronoi_loss
 from ..theory.voronoi import top_k_bound
 from .design import Arm, Row, Study, check_atoms, check_options, log_sizes, read_truth
 from .maximum import maximise
@@ -26,6 +26,7 @@ from .softmax_gaussian import TRUTH, gaussian_measure
 from .starts import near_softmax
 
 INPUTS = 400  # rows at which the Hellinger distance is averaged
+POINTS, LOSSES = 24, (0.1, 0.03, 0.01)  # inputs and losses of the modulus
 LINES = {
     "hellinger": "-1/2; flat where too few experts are kept",
     "loss": "-1/2",
@@ -114,6 +115,18 @@ def fit(arm: Arm, protocol: str, n: int, rng: np.random.Generator) -> Row:
     }
 
 
+def note(rows: list[Row], protocol: str) -> str:
+    """What is known of the second truth before any data; of the first one beta_0 and beta_1 are not seen."""
+    truth = gaussian_measure(**TWO_OF_THREE, gate="top-k", gate_options={"top_k": 2, "rank_on": "score"})
+    x = np.linspace(-1, 1, POINTS)[:, None]
+    curve = modulus(truth, truth.k, "softmax-D1", LOSSES, x=x, starts=2)
+    return (
+        "## Before any data\n\n"
+        "* Two of three selected, as many fitted, smallest root mean square Hellinger distance at a loss "
+        f"(`theory.modulus`; the sum over all atoms, of which the loss here is the largest part): {curve}."
+    )
+
+
 STUDY = Study(
     name="topk",
     title="Top-K sparse softmax gate",
@@ -122,6 +135,7 @@ STUDY = Study(
     fit=fit,
     check=check,
     lines=LINES,
+    note=note,
     columns=("hellinger", "bound"),
     differences=(
         "No slope of the paper is known to us, so none is compared. As published: starts near the truth. As "

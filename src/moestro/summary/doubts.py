@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.special import chdtri
 
 from ..fitted import FittedModel
 from ..inference import Estimates, LocatedCovariance
-from ..solvers import StatusKind
+from ..solvers import Status, StatusKind
 from .layout import short
 
 UNSURE = 0.3  # chance of a better optimum from which it is worth a warning
@@ -42,21 +43,41 @@ def doubts(model: Any, estimates: Estimates, covariance: Any = None) -> list[str
 def superfluous(fit: Any) -> list[str]:
     """Whether one expert less has the better BIC, or loses no more than a chi-square would, and what that
     does to intervals."""
-    found = fit.evidence
-    if found is None or found.smaller is None or fit.k < 2:
+    found = _gained(fit)
+    if found is None:
         return []
-    gain, parameters = fit.log_likelihood - found.smaller, fit.n_parameters - found.smaller_size
-    if parameters <= 0:
-        return []
-    price = 0.5 * max(parameters * np.log(fit.weight_sum), chdtri(parameters, 0.05))
-    if gain >= price:
-        return []
-    one = "one expert fits" if fit.k == 2 else f"{fit.k - 1} experts fit"
+    gain, parameters, price = found
     return [
-        f"{one} nearly as well by BIC: {parameters} parameters more gain {gain:.1f} in log-likelihood where "
+        f"{_fewer(fit)}: {parameters} parameters more gain {gain:.1f} in log-likelihood where "
         f"{price:.1f} are asked for. Intervals and tests of coefficients do not hold where an expert is "
         f"superfluous: {EXPECTED} of simulated 95 % intervals do"
     ]
+
+
+def told(fit: Any) -> Status:
+    """The status of a fit, with a word on one expert less where it fits nearly as well."""
+    status = fit.status
+    if _gained(fit) is None:
+        return status
+    return replace(status, sentence=f"{status.sentence}; {_fewer(fit)}: see the summary")
+
+
+def _fewer(fit: Any) -> str:
+    one = "one expert fits" if fit.k == 2 else f"{fit.k - 1} experts fit"
+    return f"{one} nearly as well by BIC"
+
+
+def _gained(fit: Any) -> tuple[float, int, float] | None:
+    """Log-likelihood that the last expert gains, its parameters, and what they ought to gain; None where they
+    do, or where nothing is known of one expert less."""
+    found = fit.evidence
+    if found is None or found.smaller is None or fit.k < 2:
+        return None
+    gain, parameters = fit.log_likelihood - found.smaller, fit.n_parameters - found.smaller_size
+    if parameters <= 0:
+        return None
+    price = 0.5 * max(parameters * np.log(fit.weight_sum), chdtri(parameters, 0.05))
+    return None if gain >= price else (float(gain), parameters, float(price))
 
 
 def _of_errors(model: Any, estimates: Estimates, covariance: Any) -> list[str]:

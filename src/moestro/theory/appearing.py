@@ -36,7 +36,7 @@ def appearing(
     Parameters
     ----------
     truth : MixingMeasure
-        With a softmax gate and multinomial experts.
+        With a softmax gate and multinomial or Poisson experts.
     loss : str
         A name of `LOSSES` whose powers of over-fitted atoms are above one.
     x, z : array-like
@@ -49,13 +49,13 @@ def appearing(
     Raises
     ------
     DataError
-        Where the box does not hold the truth, or experts are not multinomial.
+        Where the box does not hold the truth, or experts are neither multinomial nor Poisson.
     """
     x = np.asarray(x, dtype=float)
     z = x if z is None else np.asarray(z, dtype=float)
     check_question(truth, truth.k + 1, loss, np.ones(1), None, x, z)
-    if not truth.law.labels:
-        raise DataError(f"appearing knows multinomial experts, not {truth.law.name} ones")
+    if not truth.law.discrete:
+        raise DataError(f"appearing knows multinomial and Poisson experts, not {truth.law.name} ones")
     if not box > np.abs(truth.atoms()).max():
         raise DataError(
             f"box={box:g} does not hold the truth, whose largest component is {np.abs(truth.atoms()).max():g}"

@@ -79,7 +79,8 @@ def modulus(
     Parameters
     ----------
     truth : MixingMeasure
-        With a softmax gate and multinomial or Gaussian experts.
+        With a softmax gate and multinomial, Poisson or Gaussian experts; or a top-K gate, for k = k*. Which
+        experts are selected at the inputs may change with G, as in fits, so that the distance may jump.
     k : int
         Atoms of G, at least those of the truth; every cell keeps one.
     loss : str

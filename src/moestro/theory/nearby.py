@@ -16,12 +16,11 @@ from ..errors import DataError
 from ..measure import MixingMeasure
 from .exponents import voronoi_exponent
 from .losses import LOSSES, Loss
+from .response import FAMILIES, Real, expert_densities, response_values
 
-Real = np.longdouble
 STEP = 2.0**-20  # of differences: cut off and rounded at about 1e-12
 STEPS, FAR = 200, 1e6
 EDGE = 1e-3  # beyond the box, relatively, that a penalty leaves
-NODES = 12.0  # standard deviations to either side of a Gaussian expert's mean, at the truth
 
 
 class Nearby:
@@ -39,6 +38,7 @@ class Nearby:
     ) -> None:
         self.truth, self.cell, self.x, self.z = truth, cell, x.astype(Real), z.astype(Real)
         self.box = np.inf if box is None else box
+        self.kept = int(truth.gate_options["top_k"]) if truth.gate == "top-k" else None
         weights = np.exp(truth.log_weights - truth.log_weights.max())
         self.true = (weights / weights.sum()).astype(Real)
         self.reference = int(np.argmax(self.true))
@@ -51,40 +51,26 @@ class Nearby:
         self.shapes = {name: value[cell].shape for name, value in truth.components().items()}
         self.sizes = {name: int(np.prod(shape)) for name, shape in self.shapes.items()}
         self.size = sum(self.sizes.values()) + truth.k + len(cell)
-        self.y, self.y_weights = self._grid()
+        self.y, self.y_weights = response_values(truth, x)
         self.root = np.sqrt(self._density(truth.log_weights.astype(Real), self._true_parts()))
 
     def _true_parts(self) -> dict[str, np.ndarray]:
         return {name: value.astype(Real) for name, value in self.truth.components().items()}
 
-    def _grid(self) -> tuple[np.ndarray, np.ndarray]:
-        """Values of y at each input, (m, S), and their weights: the classes, or nodes around every mean."""
-        if self.truth.law.labels:
-            return np.zeros((1, 1)), np.ones((1, 1))
-        mean = self.truth.intercepts[:, 0] + np.asarray(self.x, dtype=float) @ self.truth.slopes[:, 0].T
-        sd = np.sqrt(self.truth.variances)
-        cuts = np.sort(
-            (mean[:, :, None] + np.linspace(-NODES, NODES, 33) * sd[:, None]).reshape(len(mean), -1)
-        )
-        t, w = np.polynomial.legendre.leggauss(6)
-        half = 0.5 * np.diff(cuts)[:, :, None]
-        y = 0.5 * (cuts[:, 1:] + cuts[:, :-1])[:, :, None] + half * t
-        return y.reshape(len(mean), -1), (half * w).reshape(len(mean), -1)
-
     def gates(self, log_weights: np.ndarray, gate_slopes: np.ndarray) -> np.ndarray:
-        """log w_i + beta_1i' z, shape (m, k)."""
-        return log_weights + self.z @ gate_slopes.T
+        """log w_i + beta_1i' z, shape (m, k); minus infinity where a sparse gate does not select i."""
+        score = self.z @ gate_slopes.T
+        if self.kept is None:
+            return log_weights + score
+        rank = score if self.truth.gate_options["rank_on"] == "score" else log_weights + score
+        least = np.sort(rank, axis=1)[:, [-self.kept]]
+        return np.where(rank >= least, log_weights + score, -np.inf)
 
     def experts(self, parts: dict[str, np.ndarray]) -> np.ndarray:
         """Densities of the atoms at the values of y, shape (m, k, S)."""
         eta = parts["intercepts"] + np.einsum("nd,kmd->nkm", self.x, parts["slopes"])
-        if self.truth.law.labels:
-            eta = np.concatenate([eta, np.zeros((*eta.shape[:2], 1), dtype=eta.dtype)], axis=2)
-            each = np.exp(eta - eta.max(axis=2, keepdims=True))
-            return each / each.sum(axis=2, keepdims=True)
-        variance = parts["variances"][:, 0]
-        gap = self.y[:, None, :] - eta
-        return np.exp(-gap * gap / (2 * variance[:, None])) / np.sqrt(2 * np.pi * variance)[:, None]
+        variances = parts["variances"][:, 0] if "variances" in parts else None
+        return expert_densities(self.truth, eta, variances, self.y)
 
     def _density(self, log_weights: np.ndarray, parts: dict[str, np.ndarray]) -> np.ndarray:
         """p(y | x) at the values of y, shape (m, S)."""
@@ -228,10 +214,11 @@ class Nearby:
 def check_question(
     truth: Any, k: int, loss: str, eps: np.ndarray, r: float | None, x: np.ndarray, z: np.ndarray
 ) -> None:
-    if not isinstance(truth, MixingMeasure) or truth.gate != "softmax":
-        raise DataError("modulus takes a mixing measure with a softmax gate")
-    if truth.law.name not in ("multinomial", "gaussian"):
-        raise DataError(f"modulus knows multinomial and Gaussian experts, not {truth.law.name} ones")
+    sparse = isinstance(truth, MixingMeasure) and truth.gate == "top-k" and k == truth.k
+    if not isinstance(truth, MixingMeasure) or not (truth.gate == "softmax" or sparse):
+        raise DataError("modulus takes a mixing measure with a softmax gate, or a top-K gate and k = k*")
+    if truth.law.name not in FAMILIES:
+        raise DataError(f"modulus knows {', '.join(FAMILIES)} experts, not {truth.law.name} ones")
     if loss not in LOSSES or LOSSES[loss].top_k or LOSSES[loss].at_origin is not None:
         raise DataError(f"modulus takes a loss of softmax gates, not {loss!r}")
     if {p for t in LOSSES[loss].exact for p in t.parts} != set(truth.components()):

@@ -2,7 +2,8 @@
 
 Rates are of maximum likelihood (or least squares, where that is said) on compact sets, up to logarithms. r is
 `voronoi_exponent`: 4 where two fitted atoms cover a true one, 6 where three do, for more only r >= 7 is
-known. What the sources consulted do not say is said to be not known here, and nothing is guessed.
+known. What the sources consulted do not say is said to be not known here, and nothing is guessed; of Poisson
+experts the line is no theorem but what `modulus` and `appearing` find.
 """
 
 from __future__ import annotations
@@ -79,6 +80,10 @@ RATES: tuple[Rate, ...] = (
     Rate(
         "modified softmax", "multinomial", "exact or over-specified", "multinomial-D3", "over-fitted 2", TWO,
         "2310.14188", "softmax-multinomial",
+    ),
+    Rate(
+        "softmax", "poisson", "exact or over-specified", "multinomial-D1", "over-fitted 2",
+        f"not proved in the sources; the loss has a modulus of slope one, so {TWO}", "-", "softmax-poisson",
     ),
     Rate("softmax", "gaussian", EXACT, "softmax-D1", ALL_ONE, ROOT, "2305.03288", "softmax-gaussian"),
     Rate("softmax", "gaussian", OVER, "softmax-D2", SPLIT, SPLIT_RATE, "2305.03288", "softmax-gaussian"),

@@ -47,8 +47,7 @@ class FormulaSide:
         """Materialise `text` on `data` and keep what prediction needs, with the `matrix`: none where a
         transform learned something, which is to be applied as prediction will. With `holes` numbers may be
         missing; `found` are its columns where they were examined before."""
-        parse(text)
-        if text.replace(" ", "") == "1":
+        if [str(term) for term in parse(text)] == ["1"]:
             return cls(text, (), (), {}, {}), None
         declared = declared_levels(data, variables(text))
         read = needed(text, data if found is None else found, holes)
@@ -56,7 +55,9 @@ class FormulaSide:
         spec = out.model_spec
         names = [str(c) for c in spec.column_names]
         if "Intercept" not in names:
-            raise DataError(f"'{text}' removes the intercept: experts and gate always have one")
+            raise DataError(f"'{short(text)}' removes the intercept: experts and gate always have one")
+        if not variables(text):
+            raise DataError(f"the formula part '{short(text)}' has a term that reads no column")
         levels = {
             factor: tuple(plain(state["categories"]))
             for factor, (kind, state) in spec.encoder_state.items()

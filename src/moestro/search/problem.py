@@ -39,7 +39,7 @@ def budget_of(problem: Problem, passes: float) -> float:
 def price(problem: Problem) -> float:
     """Rows x parameters that a pass costs as much as; of many parameters the Hessian is what it costs."""
     n, size = problem.n, problem.size
-    return max(n * size, (n * size**2 + size**3 / 3) / DENSE)
+    return max(n * max(size, 1), (n * size**2 + size**3 / 3) / DENSE)  # a pass reads the rows of no parameter
 
 
 @dataclass(frozen=True)

@@ -246,6 +246,14 @@ def test_a_part_that_reads_no_column(text):
         MoERegressor.from_formula(f"y ~ {text}", data())
 
 
+@pytest.mark.parametrize("formula", ["y ~ scale(x)", "y ~ a | scale(x)", "scale(x) ~ a"])
+def test_a_transform_that_overflows_is_refused(formula):
+    """The deviation is infinite, and the column would be zero."""
+    found = data() | {"y": np.arange(60.0), "x": np.linspace(-1e200, 1e200, 60)}
+    with pytest.raises(DataError, match=r"scale\(x\).* is beyond double precision: rescale"):
+        MoERegressor.from_formula(formula, found, n_experts=1)
+
+
 def test_a_name_that_is_not_there_is_told_in_short():
     with pytest.raises(DataError, match=r"column 'xx+\.\.\.' is missing") as caught:
         MoERegressor.from_formula(f"y ~ {'x' * 5000}", {"y" * 5000: np.ones(3)})

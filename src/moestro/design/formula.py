@@ -13,7 +13,7 @@ from .frames import Examined, columns, refuse_unusable, row_count
 from .grammar import offsets, parse, refuse_names, short, split, variables
 from .known import bounded
 from .levels import declared_levels, refuse_other_kinds
-from .materialise import make_spec, materialise, needed, plain, refuse_state
+from .materialise import learned, make_spec, materialise, needed, plain, refuse_state
 from .pairs import plain_names, response_data, response_variables
 
 
@@ -64,7 +64,7 @@ class FormulaSide:
             if kind.value == "categorical"
         }
         own = tuple(n for n in names if n not in ("Intercept", *offsets(text)))
-        state = {k: plain(v) for k, v in spec.transform_state.items() if v}
+        state = learned(out)
         side = cls(text, own, tuple(variables(text)), levels, state)
         return side, None if state else side._columns(out)
 
@@ -221,8 +221,7 @@ class FormulaDesign:
             return self, self.read_response(data)
         read = needed(self.response, data, self.holes)
         out = materialise(make_spec(f"0 + {self.response}", None, None), read)
-        state = {k: plain(v) for k, v in out.model_spec.transform_state.items() if v}
-        return replace(self, response_state=state), self._one_column(out)
+        return replace(self, response_state=learned(out)), self._one_column(out)
 
     def read_response(self, data: Any) -> np.ndarray:
         """The response (n,): a column as it is, or an expression of columns with the remembered

@@ -12,7 +12,7 @@ SEEDS ?= 10000
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 SOURCES := pyproject.toml CMakeLists.txt constraints.txt $(wildcard core/*) $(shell find src -name '*.py' -o -name '*.csv' -o -name '*.bz2' -o -name '*.json' -o -name '*.pyi' -o -name py.typed -o -path '*/report/*.*')
 
-.PHONY: demo test test-all test-rest test-elsewhere fuzz sanitize instructions lint types wheel-test wheels docs bench studies clean
+.PHONY: demo test test-all test-rest test-elsewhere fuzz sanitize sanitize-quick instructions lint types wheel-test wheels docs bench studies clean
 
 # No active environment may leak in, and what Python has compiled is kept, for all processes of the tests.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PYTHONDONTWRITEBYTECODE
@@ -71,6 +71,10 @@ fuzz: $(VENV)/.test
 # The core under ASan, UBSan and TSan, in build/sanitize: see CONTRIBUTING.
 sanitize: $(VENV)/.test
 	bash tests/sanitize.sh
+
+# The same with fewer tests: what `.ci/run` calls.
+sanitize-quick: $(VENV)/.test
+	QUICK=1 bash tests/sanitize.sh
 
 studies: $(VENV)/.all
 	$(BIN)/python -m pytest -m study

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The core under the compiler's sanitizers: AddressSanitizer and UndefinedBehaviorSanitizer on every instruction set of this machine, ThreadSanitizer
-# on its threads. Needs GCC on Linux, and what `make test` installs. Arguments go to pytest.
+# on its threads. Needs GCC on Linux, and what `make test` installs. Arguments go to pytest. QUICK=1 leaves out what takes longest: groups, gates and laws.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unset PYTHONPATH VIRTUAL_ENV || true
@@ -26,7 +26,11 @@ under() { # instruction set, arguments of pytest
   MOESTRO_ISA=${1#the dispatcher} "$python" -m pytest -p no:cacheprovider -p no:xdist "${@:2}"
   echo "passed  $1"
 }
+each=(tests/test_engines.py tests/test_groups.py tests/test_gates.py) chosen=(tests/test_sums.py tests/test_threads.py tests/test_laws.py)
+if [ -n "${QUICK:-}" ]; then
+  each=(tests/test_engines.py) chosen=(tests/test_sums.py tests/test_threads.py)
+fi
 for isa in $("$python" -c "from moestro import _core; print(*_core.instruction_sets())"); do
-  under "$isa" tests/test_engines.py tests/test_groups.py tests/test_gates.py "$@"
+  under "$isa" "${each[@]}" "$@"
 done
-under "the dispatcher" tests/test_sums.py tests/test_threads.py tests/test_laws.py "$@"
+under "the dispatcher" "${chosen[@]}" "$@"

@@ -225,6 +225,41 @@ def test_arithmetic_needs_numbers(text):
         MoERegressor.from_formula(f"y ~ {text}", data())
 
 
+@pytest.mark.parametrize("text", ["1", "x - x", "x - x + 1", "0 + 1"])
+@pytest.mark.parametrize("place", ["experts", "gate"])
+def test_a_part_of_the_intercept_alone(text, place, tmp_path):
+    """Whatever terms it is what remains of."""
+    x, y = two_lines(60)
+    frame = data() | {"x": x[:, 0], "y": y}
+    formula = f"y ~ {text} | x" if place == "experts" else f"y ~ x | {text}"
+    moe = MoERegressor.from_formula(formula, frame, n_experts=2, n_starts=1, random_state=0)
+    told = moe.inference()
+    slopes = {part for part, term in zip(told["part"], told["term"], strict=True) if term == "x"}
+    assert slopes == {"gate" if place == "experts" else "expert"}
+    moe.save(tmp_path / "m.json")
+    np.testing.assert_array_equal(load_model(tmp_path / "m.json").predict(frame), moe.predict(frame))
+
+
+@pytest.mark.parametrize("text", ["I(3)", "C(1)", "offset(2)"])
+def test_a_part_that_reads_no_column(text):
+    with pytest.raises(DataError, match="has a term that reads no column"):
+        MoERegressor.from_formula(f"y ~ {text}", data())
+
+
+@pytest.mark.parametrize("formula", ["y ~ scale(x)", "y ~ a | scale(x)", "scale(x) ~ a"])
+def test_a_transform_that_overflows_is_refused(formula):
+    """The deviation is infinite, and the column would be zero."""
+    found = data() | {"y": np.arange(60.0), "x": np.linspace(-1e200, 1e200, 60)}
+    with pytest.raises(DataError, match=r"scale\(x\).* is beyond double precision: rescale"):
+        MoERegressor.from_formula(formula, found, n_experts=1)
+
+
+def test_a_name_that_is_not_there_is_told_in_short():
+    with pytest.raises(DataError, match=r"column 'xx+\.\.\.' is missing") as caught:
+        MoERegressor.from_formula(f"y ~ {'x' * 5000}", {"y" * 5000: np.ones(3)})
+    assert len(str(caught.value)) < 500
+
+
 GOOD = [
     "x", "I(x**2)", "I(x**-0.5)", "I(2**x)", "I(x**y)", "(a+b+c)**2", "(a+b)**3", "a*b*c", "a/b", "b %in% a",
     "a:b - a", "log(a) + np.log1p(b)", "poly(x, 3)", "poly(x, degree=3, raw=True)", "scale(x)",

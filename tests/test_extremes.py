@@ -1,11 +1,13 @@
 """Likelihoods at extreme scales, against fifty digits of the same parameters in the user's units."""
 
+import math
 from decimal import Decimal, getcontext, localcontext
 
 import numpy as np
 import pytest
 
-from moestro import LocatedMoERegressor, MoEClassifier, MoERegressor
+from moestro import DataError, LocatedMoERegressor, MoEClassifier, MoERegressor
+from moestro.experts import Binomial, NegativeBinomial
 
 TAU = 2 * Decimal("3.14159265358979323846264338327950288419716939937511")
 
@@ -97,6 +99,65 @@ def test_counts_of_a_thousand_million():
     model = MoERegressor(2, family="poisson", n_starts=1, random_state=0).fit(x, y)
     # an intercept of 20.7 is rounded by 4e-15, a residual of 3e4 times that a row
     assert model.log_likelihood_ == pytest.approx(exact(model, x, y), abs=40 * 1e-9)
+
+
+def stirling(z):
+    """ln z! of any whole number, to 20 digits."""
+    return log_factorial(z) - 1 / (1680 * z**7) if z > 200 else Decimal(math.factorial(int(z))).ln()
+
+
+@pytest.mark.parametrize("count", [66_000, 10**9, 10**12, 9 * 10**15])
+@pytest.mark.parametrize("t", [1, 4, 250, 10**6])
+def test_overdispersed_counts_of_any_size(count, t):
+    """At 10^15 the three gamma functions of a row lose the number before the point."""
+    law, y = NegativeBinomial(), np.array([0.0, 3.0, 70.0, count, 0.9 * count]).round()
+    eta = np.column_stack([np.log(count) + np.array([-3.0, 0.0, 1.0, 1e-6, 0.2]), np.full(5, -np.log(t))])
+    found = law.log_density(eta, y) + law.log_base(y)
+    with localcontext() as context:
+        context.prec = 60
+        for (at, log_alpha), v, got in zip(eta.tolist(), y.tolist(), found.tolist(), strict=True):
+            mu, T, Y = Decimal(at).exp(), (-Decimal(log_alpha)).exp(), Decimal(v)
+            series = (T - t) * (Decimal(v + t).ln() - Decimal(t).ln())  # t is rounded too, by 1e-16 of it
+            exact = stirling(Y + t - 1) - stirling(Decimal(t - 1)) - stirling(Y) + series
+            exact += Y * (mu / (mu + T)).ln() + T * (T / (mu + T)).ln()
+            assert abs(got - float(exact)) < 1e-9 * (1 + abs(float(exact)))
+
+
+@pytest.mark.parametrize("trials", [66_000, 10**9, 10**12, 9 * 10**15])
+def test_trials_of_any_number(trials):
+    law = Binomial()
+    y = np.array([0.0, 1.0, 50.0, 0.3 * trials, trials - 1.0, trials]).round()
+    eta = np.column_stack([np.log((y + 0.5) / (trials - y + 0.5)) + 1e-7, np.full(6, float(trials))])
+    found = law.log_density(eta, y)
+    with localcontext() as context:
+        context.prec = 60
+        for (u, n), v, got in zip(eta.tolist(), y.tolist(), found.tolist(), strict=True):
+            N, Y = Decimal(n), Decimal(v)
+            exact = stirling(N) - stirling(Y) - stirling(N - Y)
+            exact -= Y * (1 + (-Decimal(u)).exp()).ln() + (N - Y) * (1 + Decimal(u).exp()).ln()
+            assert abs(got - float(exact)) < 3e-9 * (1 + abs(float(exact)))
+
+
+@pytest.mark.parametrize("family", ["negative-binomial", "binomial"])
+def test_fits_of_counts_of_any_size_agree_with_their_rows(family):
+    r = np.random.default_rng(0)
+    X = r.normal(size=(40, 1))
+    for size in (1e9, 1e15):
+        y = np.where(r.random(40) < 0.3, size, 1.0)
+        if family == "binomial":
+            y = np.column_stack([np.floor(y * r.random(40)), np.full(40, size)])
+        model = MoERegressor(2, family=family, n_starts=1, random_state=0).fit(X, y)
+        assert model.status_.kind != "imprecise" and "log-likelihood hold" not in model.status_.sentence
+        assert model.log_density(X, y).sum() == pytest.approx(model.log_likelihood_, rel=1e-9)
+
+
+@pytest.mark.parametrize("family", ["poisson", "negative-binomial", "truncated-poisson", "binomial"])
+def test_counts_that_doubles_do_not_hold_are_refused(family):
+    y = np.full(40, 2.0**53 + 2)
+    with pytest.raises(DataError, match=r"above 2\^53"):
+        MoERegressor(1, family=family).fit(
+            np.arange(40.0)[:, None], np.column_stack([np.ones(40), y]) if family == "binomial" else y
+        )
 
 
 @pytest.mark.parametrize("spread", [1.0, 1e6, 1e12])

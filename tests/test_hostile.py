@@ -356,6 +356,40 @@ def test_tables_of_text(name, packed, tmp_path):
     assert time.process_time() - start < SECOND
 
 
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_of_text_in_blocks(name, tmp_path):
+    """pyarrow reads another way: what it takes is what is read whole, or is refused by its column or row."""
+    dataset = pytest.importorskip("pyarrow.dataset") and pytest.importorskip("moestro.rows.sources.dataset")
+    raw, refused = TABLES[name]
+    path = tmp_path / "data.csv"
+    path.write_bytes(raw)
+    start = time.process_time()
+
+    def read():
+        blocks = [b for b, *_ in dataset.Files.at(str(path)).batches(["a", "b"], 2)]
+        return {c: np.concatenate([np.asarray(b[c]) for b in blocks]) for c in "ab"}
+
+    line = refusal(read)
+    assert line is None or "data.csv" in line
+    if refused is None:
+        np.testing.assert_array_equal(np.column_stack([*read().values()]), [[1, 2], [3, 4]])
+    elif line is None:  # text, which is refused where numbers are asked for
+        assert "O" in {column.dtype.kind for column in read().values()}
+    assert time.process_time() - start < SECOND
+
+
+@pytest.mark.parametrize("ending", [".arrow", ".feather"])
+def test_arrow_is_read_whole_too(ending, tmp_path):
+    pa, feather = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.feather")
+    path = tmp_path / f"data{ending}"
+    feather.write_feather(pa.table({"a": [1.0, 3.0], "b": [2.0, 4.0]}), path)
+    assert read_frame(path).to_pydict() == {"a": [1.0, 3.0], "b": [2.0, 4.0]}
+    for raw in (path.read_bytes()[:200], b"a,b\n1,2\n"):
+        path.write_bytes(raw)
+        with pytest.raises(FileError, match=r"data\.\w+: cannot be read"):
+            read_frame(path)
+
+
 @pytest.mark.parametrize("cut", [0, 1, 10, 20, 30])
 def test_a_packed_table_that_ends_early(cut, tmp_path):
     pytest.importorskip("pandas")

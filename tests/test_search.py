@@ -24,11 +24,11 @@ from moestro.search.candidates import Candidate, Optima, Optimum
 from moestro.search.evidence import chance
 from moestro.search.moves import cross
 from moestro.search.path import fit_problem
-from moestro.search.polish import REFUSED
+from moestro.search.problem import REFUSED
 from moestro.search.search import ENOUGH, STALE, is_sure
 from moestro.search.stage import Stage
 from moestro.search.starts import STRATEGIES
-from moestro.solvers import Coordinates, Newton, Objective, run
+from moestro.solvers import LBFGS, Coordinates, Newton, Objective, run
 from moestro.solvers.base import LONG, Info
 from moestro.solvers.em import run_em
 from moestro.solvers.pool import Pool
@@ -503,11 +503,12 @@ class TestHopeless:
         assert not model.status_.usable
         assert len(model.starts_) < 20
 
-    def test_a_long_run_that_has_lost_a_variance_ends(self):
+    @pytest.mark.parametrize("kind", [Newton, LBFGS])
+    def test_a_long_run_that_has_lost_a_variance_ends(self, kind):
         objective, phi = objective_of("gaussian")
         asked = []
 
-        class Creeping(Newton):
+        class Creeping(kind):
             def step(self, objective, state):
                 return state, Info(0.0, 1.0, 0.0)
 
@@ -516,13 +517,14 @@ class TestHopeless:
             return len(asked) == 2
 
         end = run(Creeping(), objective, phi, tol=1e-8, hopeless=hopeless)
-        assert (end.iterations, end.converged) == (2 * LONG, False)
+        assert (end.iterations * getattr(kind(), "inner", 1), end.converged) == (2 * LONG, False)
         part = self.of(60)
         low = np.where(part.coordinates.block == -1, part.coordinates.lower, 0.0)
         assert part.ranking.lost(low) and not part.ranking.lost(np.zeros(part.size))
         assert not replace(part, rank_by="likelihood").ranking.lost(low)
 
-    def test_refused_optima_are_polished_briefly_beside_one_that_is_polished(self, monkeypatch):
+    @pytest.mark.parametrize(("solver", "inner"), [("auto", 1), ("lbfgs", LBFGS().inner)])
+    def test_refused_optima_are_polished_briefly_beside_one_that_is(self, solver, inner, monkeypatch):
         seen, advance = [], Candidate.advance
 
         def spy(self, problem, **how):
@@ -531,11 +533,11 @@ class TestHopeless:
 
         monkeypatch.setattr(Candidate, "advance", spy)
         x, y = two_lines(12)
-        MoERegressor(2, n_starts=8, random_state=0).fit(x, y)
+        MoERegressor(2, n_starts=8, random_state=0, solver=solver).fit(x, y)
         assert seen[1][1] is None  # after one expert, the best of two
         later = [limit for kind, limit in seen[2:] if kind in (0, 1)]
         assert later
-        assert set(later) == {REFUSED}
+        assert set(later) == {REFUSED // inner}
 
 
 class TestNested:

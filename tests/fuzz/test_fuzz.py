@@ -12,7 +12,7 @@ from fuzz import words
 from fuzz.cases import FILES, case
 from fuzz.choices import Drawn, Seeded
 from fuzz.dress import PLACES
-from fuzz.once import ONCE
+from fuzz.once_more import ONCE
 from fuzz.oracle import judge
 from moestro import experts, gates, penalties
 from moestro.inference.request import KINDS

@@ -51,8 +51,8 @@ def fit(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Fit a mixture of experts to a CSV or Parquet file DATA ("-" reads CSV from standard input) and print
-    what was found. The files of a folder or of a glob in quotes are read block by block.
+    """Fit a mixture of experts to a CSV, Parquet or Arrow file DATA ("-" reads CSV from standard input) and
+    print what was found. The files of a folder or of a glob in quotes are read block by block.
 
     Prints how sure each search is, the criteria for each number of experts, the coefficient tables with
     standard errors, and the experts in words.

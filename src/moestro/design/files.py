@@ -10,16 +10,17 @@ from collections import Counter
 from typing import Any
 
 from ..errors import FileError
+from .grammar import short
 
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
-PARQUET = (".parquet", ".pq")
+PARQUET, ARROW = (".parquet", ".pq"), (".arrow", ".feather")
 COLUMNS = 20_000  # of a CSV file
 BLOCK = 2**20
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 
 
 def read_frame(path: str | os.PathLike[str], separator: str | None = None, decimal: str = ".") -> Any:
-    """Read a CSV or Parquet file; "-" is CSV on standard input.
+    """Read a CSV, Parquet or Arrow file, as its name ends; "-" is CSV on standard input.
 
     Parameters
     ----------
@@ -36,9 +37,9 @@ def read_frame(path: str | os.PathLike[str], separator: str | None = None, decim
         raise FileError(f"{path}: is a folder, not a file")
     if path.lower().endswith(SPREADSHEETS):
         raise FileError(f"{path}: spreadsheets are not read: save it as CSV or Parquet")
-    parquet = path.lower().endswith(PARQUET)
+    parquet = path.lower().endswith(PARQUET + ARROW)
     try:
-        frame = _read_parquet(path) if parquet else _read_csv(path, separator, decimal)
+        frame = _read_arrow(path) if parquet else _read_csv(path, separator, decimal)
     except FileError:
         raise
     except ImportError as error:
@@ -54,10 +55,12 @@ def read_frame(path: str | os.PathLike[str], separator: str | None = None, decim
     return frame
 
 
-def _read_parquet(path: str) -> Any:
+def _read_arrow(path: str) -> Any:
+    import pyarrow.feather
     import pyarrow.parquet
 
-    return pyarrow.parquet.read_table(path)
+    read = pyarrow.feather.read_table if path.lower().endswith(ARROW) else pyarrow.parquet.read_table
+    return read(path, memory_map=False)
 
 
 def _read_csv(path: str, separator: str | None, decimal: str) -> Any:
@@ -74,10 +77,7 @@ def _read_csv(path: str, separator: str | None, decimal: str) -> Any:
     head = pandas.read_csv(source(), quoting=csv.QUOTE_NONE, **how)
     line, *second = map(str, head.iloc[:, 0])
     separator = separator_of(line) if separator is None else separator
-    names = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
-    twice = [name for name, times in Counter(names).items() if name and times > 1]
-    if twice:
-        raise FileError(f"{path}: has two columns named '{twice[0]}': rename one")
+    names = names_in(line, separator, path)
     other = [s for s in OTHER_SEPARATORS if s in line and s != separator]
     if len(names) == 1 and other:
         what = OTHER_SEPARATORS[other[0]]
@@ -85,10 +85,6 @@ def _read_csv(path: str, separator: str | None, decimal: str) -> Any:
     fields = len(line.split())
     if len(names) == 1 < fields and second and len(second[0].split()) in (fields, fields + 1):
         raise FileError(f"{path}: seems to be separated by spaces: give separator=' ' (--separator)")
-    if len(names) > COLUMNS:
-        raise FileError(
-            f"{path}: names {len(names)} columns, at most {COLUMNS} are read: give a matrix in Python"
-        )
     _refuse_nul(path, source())
     how = {"sep": separator, "decimal": decimal, "skipinitialspace": True}
     frame = pandas.read_csv(source(), **how)
@@ -106,6 +102,21 @@ def separator_of(line: str) -> str:
     that it has, where it has one of them only; the comma elsewhere."""
     present = [s for s in ",;\t" if s in line]
     return present[0] if len(present) == 1 else ","
+
+
+def names_in(line: str, separator: str, path: str) -> list[str]:
+    """The names of the columns in the first line of a CSV file."""
+    if "\0" in line:
+        raise FileError(f"{path}: cannot be read (a NUL character in line 1: it is no text file)")
+    names = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
+    twice = [name for name, times in Counter(names).items() if name and times > 1]
+    if twice:
+        raise FileError(f"{path}: has two columns named '{short(twice[0])}': rename one")
+    if len(names) > COLUMNS:
+        raise FileError(
+            f"{path}: names {len(names)} columns, at most {COLUMNS} are read: give a matrix in Python"
+        )
+    return names
 
 
 def _refuse_nul(path: str, source: Any) -> None:

@@ -13,7 +13,7 @@ from .frames import Examined, columns, refuse_unusable, row_count
 from .grammar import offsets, parse, refuse_names, short, split, variables
 from .known import bounded
 from .levels import declared_levels, refuse_other_kinds
-from .materialise import make_spec, materialise, needed, plain, refuse_state
+from .materialise import learned, make_spec, materialise, needed, plain, refuse_state
 from .pairs import plain_names, response_data, response_variables
 
 
@@ -47,8 +47,7 @@ class FormulaSide:
         """Materialise `text` on `data` and keep what prediction needs, with the `matrix`: none where a
         transform learned something, which is to be applied as prediction will. With `holes` numbers may be
         missing; `found` are its columns where they were examined before."""
-        parse(text)
-        if text.replace(" ", "") == "1":
+        if [str(term) for term in parse(text)] == ["1"]:
             return cls(text, (), (), {}, {}), None
         declared = declared_levels(data, variables(text))
         read = needed(text, data if found is None else found, holes)
@@ -56,14 +55,16 @@ class FormulaSide:
         spec = out.model_spec
         names = [str(c) for c in spec.column_names]
         if "Intercept" not in names:
-            raise DataError(f"'{text}' removes the intercept: experts and gate always have one")
+            raise DataError(f"'{short(text)}' removes the intercept: experts and gate always have one")
+        if not variables(text):
+            raise DataError(f"the formula part '{short(text)}' has a term that reads no column")
         levels = {
             factor: tuple(plain(state["categories"]))
             for factor, (kind, state) in spec.encoder_state.items()
             if kind.value == "categorical"
         }
         own = tuple(n for n in names if n not in ("Intercept", *offsets(text)))
-        state = {k: plain(v) for k, v in spec.transform_state.items() if v}
+        state = learned(out)
         side = cls(text, own, tuple(variables(text)), levels, state)
         return side, None if state else side._columns(out)
 
@@ -220,8 +221,7 @@ class FormulaDesign:
             return self, self.read_response(data)
         read = needed(self.response, data, self.holes)
         out = materialise(make_spec(f"0 + {self.response}", None, None), read)
-        state = {k: plain(v) for k, v in out.model_spec.transform_state.items() if v}
-        return replace(self, response_state=state), self._one_column(out)
+        return replace(self, response_state=learned(out)), self._one_column(out)
 
     def read_response(self, data: Any) -> np.ndarray:
         """The response (n,): a column as it is, or an expression of columns with the remembered

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..tables import Table
+from .grammar import short
 
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 DATE = re.compile(r"\s*\d{4}-\d\d-\d\d")
@@ -38,8 +39,8 @@ def columns(data: Any, wanted: Sequence[str]) -> dict[str, np.ndarray]:
     present = column_names(data)
     missing = [c for c in wanted if c not in present]
     if missing:
-        close = f"; the data have {', '.join(present[:20])}" + (", ..." if len(present) > 20 else "")
-        raise DataError(f"column '{missing[0]}' is missing from the data{close}")
+        close = short(", ".join(present[:20]) + (", ..." if len(present) > 20 else ""), 300)
+        raise DataError(f"column '{short(missing[0])}' is missing from the data; the data have {close}")
     if isinstance(data, dict):
         return {c: np.asarray(data[c]) for c in wanted}
     frame = _narwhals(data)

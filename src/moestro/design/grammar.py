@@ -179,9 +179,9 @@ def syntax(factor: Any) -> ast.expr | None:
     return expressions.parse_expression(factor.expr) if factor.eval_method.value == "python" else None
 
 
-def short(text: str) -> str:
-    """The beginning of a text, for a message of one line."""
-    return text if len(text) <= 100 else text[:97] + "..."
+def short(text: str, most: int = 100) -> str:
+    """The beginning of a text, `most` characters of it, for a message of one line."""
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def _refuse_long(text: str) -> None:

@@ -16,6 +16,7 @@ from .frames import which_rows
 from .response import finite_numbers
 
 OPEN = 1e300  # the other end of an interval that is infinite
+LARGEST = 2.0**53  # whole numbers above it are not all doubles
 OFFSET = "(offset)"  # what the known column of a matrix is called
 
 
@@ -46,6 +47,10 @@ def with_trials(known: np.ndarray | None, y: np.ndarray, trials: np.ndarray | No
         bad = (trials < 1) | (trials != np.floor(trials))
         if bad.any():
             raise DataError(f"trials must be whole numbers of at least 1, and are not in {which_rows(bad)}")
+        if (bad := trials > LARGEST).any():
+            raise DataError(
+                f"trials above 2^53 are no exact count in double precision, and are in {which_rows(bad)}"
+            )
     if (y > n).any():
         row = int(np.argmax(y > n))
         more = ": give two columns, successes and trials" if trials is None else ""

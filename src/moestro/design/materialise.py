@@ -109,6 +109,21 @@ def materialise(
     return out
 
 
+def learned(out: Any) -> dict[str, Any]:
+    """What the transforms of a matrix learned, as plain data; refused where double precision does not hold
+    it, as the deviation of numbers of 1e200, by which a column would become zero."""
+    state = {k: plain(v) for k, v in out.model_spec.transform_state.items() if v}
+    todo: list[Any] = [state]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, float) and not np.isfinite(value):
+            text = short(str(out.model_spec.formula))
+            raise DataError(f"a transform in '{text}' is beyond double precision: rescale its column")
+        if isinstance(value, dict | list):
+            todo += value.values() if isinstance(value, dict) else value
+    return state
+
+
 def refuse_state(text: str, levels: dict[str, tuple], state: Any) -> None:
     """Refuse what a part's transforms cannot have remembered: more than `STATE` values, numbers that are not
     finite, so many categories or knots that the part becomes too wide."""

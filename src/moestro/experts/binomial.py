@@ -15,9 +15,29 @@ import numpy as np
 
 from ..errors import DataError
 from .base import Facts, predictor_bounds
+from .poisson import LARGE
 
 PREDICTOR_BOUND = {"binomial": 1e4, "binomial-probit": 100.0, "binomial-cloglog": 100.0}
 CLOGLOG_CAP = 30.0  # exp(-exp(30)) is zero
+
+
+def _rest(z: np.ndarray) -> np.ndarray:
+    """ln z! - z ln z + z, by Stirling's series of large z."""
+    from scipy.special import gammaln
+
+    few, many = np.minimum(z, LARGE), np.maximum(z, LARGE)
+    series = 0.5 * np.log(2 * np.pi * many) + 1 / (12 * many) - 1 / (360 * many**3)
+    return np.where(z > LARGE, series, gammaln(few + 1.0) - few * np.log(few) + few)
+
+
+def _many(y: np.ndarray, n: np.ndarray, log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
+    """The log-density of many trials (Loader, 2000): with a = ln p - ln y/n and b = ln q - ln (n - y)/n,
+    y (a - e^a + 1) + (n - y) (b - e^b + 1) and what factorials differ from z ln z - z by."""
+    rest = n - y
+    a = log_p - np.where(y > rest, np.log1p(-rest / n), np.log(y / n))
+    b = log_q - np.where(y > rest, np.log(rest / n), np.log1p(-y / n))
+    at = y * (a - np.expm1(a)) + rest * (b - np.expm1(b))
+    return at + _rest(n) - _rest(y) - _rest(rest)
 
 
 @dataclass(frozen=True)
@@ -89,7 +109,13 @@ class Binomial(Facts):
         log_p, log_q = self._logs(u)
         out = y * log_p + (n - y) * log_q
         if eta.shape[-1] > 1:
-            out = out + gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1)
+            few = np.minimum(n, LARGE)
+            ways = gammaln(few + 1) - gammaln(np.minimum(y, few) + 1) - gammaln(few - np.minimum(y, few) + 1)
+            out = out + np.where(n > LARGE, 0.0, ways)
+            if (np.asarray(n) > LARGE).any():  # the three are a difference of 1e-6; none and all are one way
+                inner = (n > LARGE) & (y > 0) & (y < n)
+                many = _many(np.where(inner, y, 1.0), np.where(inner, n, 2.0), log_p, log_q)
+                out = np.where(inner, many, out)
         return np.where(y <= n, out, -np.inf)
 
     def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:

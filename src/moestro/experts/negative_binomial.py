@@ -14,12 +14,19 @@ import numpy as np
 
 from ..errors import DataError
 from .base import Facts, predictor_bounds
-from .poisson import ETA_CAP, LARGEST, LOG_RATE_BOUND, Poisson
+from .poisson import ETA_CAP, LARGE, LARGEST, LOG_RATE_BOUND, Poisson
 
 ALPHA_BOUNDS = (
     1e-6,
     1e4,
 )  # below the first a count in the thousands is Poisson to three digits of its variance
+
+
+def _ratio(y: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """lnG(y + t) - lnG(y + 1) of large y, by Stirling's series of both."""
+    a, b = y + t, y + 1.0
+    series = (1 / a - 1 / b) / 12 - (1 / a**3 - 1 / b**3) / 360
+    return (y + 0.5) * np.log1p((t - 1.0) / b) + (t - 1.0) * (np.log(a) - 1.0) + series
 
 
 @dataclass(frozen=True)
@@ -38,13 +45,19 @@ class NegativeBinomial(Facts):
         return (y >= 0) & (y == np.floor(y))
 
     def check_response(self, y: np.ndarray) -> None:
-        if (y < 0).any() or (y != np.floor(y)).any() or (y > LARGEST).any():
+        if (y < 0).any() or (y != np.floor(y)).any():
             raise DataError("a negative binomial response holds counts: whole numbers 0, 1, 2, ...")
+        if (y > LARGEST).any():
+            raise DataError(
+                "a negative binomial response above 2^53 is no exact count in double precision: use "
+                "family='gaussian'"
+            )
 
     def log_base(self, y: np.ndarray) -> np.ndarray:
+        """-ln y!; of large counts it stands in the density, which it nearly takes away."""
         from scipy.special import gammaln
 
-        return -gammaln(y + 1.0)
+        return np.where(np.asarray(y) > LARGE, 0.0, -gammaln(np.minimum(y, LARGE) + 1.0))
 
     @staticmethod
     def _parts(eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -55,8 +68,10 @@ class NegativeBinomial(Facts):
         from scipy.special import gammaln
 
         mu, t = self._parts(eta)
-        rising = gammaln(y + t) - gammaln(t)
-        return rising + y * (np.minimum(eta[..., 0], ETA_CAP) - np.log(mu + t)) - t * np.log1p(mu / t)
+        rising = gammaln(np.minimum(y, LARGE) + t)
+        if (np.asarray(y) > LARGE).any():
+            rising = np.where(y > LARGE, _ratio(np.maximum(y, LARGE), t), rising)
+        return rising - gammaln(t) - y * np.log1p(t / mu) - t * np.log1p(mu / t)
 
     def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
         mu, t = self._parts(eta)

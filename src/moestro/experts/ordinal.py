@@ -17,11 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_expit, logit
 
-from .base import predictor_bounds
+from .base import Terms, predictor_bounds
 from .classes import OfClasses
 
 LOGIT_BOUND = 1e4  # per standard deviation of a column: certainty within 1e-4 of it
 GAP_BOUNDS = (1e-6, 1e3)  # between thresholds: a class between them that is never seen, or always
+
+Work = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -57,66 +59,96 @@ class Ordinal(OfClasses):
 
     def _ends(self, eta: np.ndarray) -> np.ndarray:
         """t_j - eta_0 of all thresholds, (..., K - 1)."""
-        zero = np.zeros((*eta.shape[:-1], 1))
-        return np.concatenate([zero, np.cumsum(self._gaps(eta), axis=-1)], axis=-1) - eta[..., :1]
+        return self._work(eta)[1]
 
-    def _logs(self, eta: np.ndarray) -> np.ndarray:
+    def _work(self, eta: np.ndarray) -> Work:
+        """Gaps (..., K - 2), `_ends` (..., K - 1), and s(-a), s(b) of every class (..., K)."""
+        gaps, none = self._gaps(eta), np.zeros((*eta.shape[:-1], 1))
+        ends = np.concatenate([none, np.cumsum(gaps, axis=-1)], axis=-1) - eta[..., :1]
+        return (
+            gaps, ends, np.concatenate([expit(-ends), none], axis=-1),
+            np.concatenate([none, expit(ends)], axis=-1),
+        )  # fmt: skip
+
+    def _logs(self, work: Work) -> np.ndarray:
         """log f of every class, (..., K)."""
-        ends = self._ends(eta)
-        out = np.zeros((*eta.shape[:-1], self.classes))
+        gaps, ends, _, _ = work
+        out = np.zeros((*ends.shape[:-1], self.classes))
         out[..., :-1] += log_expit(ends)
         out[..., 1:] += log_expit(-ends)
-        out[..., 1:-1] += np.log(-np.expm1(-self._gaps(eta)))
+        out[..., 1:-1] += np.log(-np.expm1(-gaps))
         return out
 
     def _at(self, values: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Of values (..., K) that of class y."""
         shape = np.broadcast_shapes(values.shape[:-1], np.shape(y))
-        values = np.broadcast_to(values, (*shape, self.classes))
-        index = np.broadcast_to(np.asarray(y, dtype=int), shape)[..., None]
-        return np.take_along_axis(values, index, axis=-1)[..., 0]
+        flat = np.broadcast_to(values, (*shape, self.classes)).reshape(-1, self.classes)
+        index = np.broadcast_to(np.asarray(y, dtype=int), shape).ravel()
+        return flat[np.arange(len(flat)), index].reshape(shape)
+
+    def terms(self, eta: np.ndarray, y: np.ndarray, order: int) -> Terms:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """All of the same thresholds."""
+        work = self._work(eta)
+        logs = self._logs(work)
+        return (
+            self._at(logs, y),
+            self._score(eta, work, y) if order > 0 else None,
+            self._information(eta, work, logs) if order > 1 else None,
+            self._curvature(eta, work, y) if order > 2 else None,
+        )
 
     def log_density(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        return self._at(self._logs(eta), y)
+        return self._at(self._logs(self._work(eta)), y)
 
-    def _slopes(self, eta: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
-        """s(-a), s(b), their derivatives in a and b without signs, and which gaps (..., K - 2) are in a, in b
-        and between them."""
-        ends, none = self._ends(eta), np.zeros((*eta.shape[:-1], 1))
-        A = self._at(np.concatenate([expit(-ends), none], axis=-1), y)
-        B = self._at(np.concatenate([none, expit(ends)], axis=-1), y)
-        j = 1 + np.arange(self.nuisances)
-        y = np.broadcast_to(np.asarray(y), A.shape)[..., None]
-        return A, B, A * (1 - A), B * (1 - B), j <= y, j <= y - 1, j == y
+    def _in(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Which gaps (..., K - 2) are in a, in b and between them."""
+        j, y = 1 + np.arange(self.nuisances), np.asarray(y)[..., None]
+        return j <= y, j <= y - 1, j == y
 
     def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        A, B, _, _, in_a, in_b, own = self._slopes(eta, y)
-        of_gaps = A[..., None] * in_a - B[..., None] * in_b + own * _between(self._gaps(eta))
+        return self._score(eta, self._work(eta), y)
+
+    def _score(self, eta: np.ndarray, work: Work, y: np.ndarray) -> np.ndarray:
+        gaps, _, A, B = work
+        A, B, (in_a, in_b, own) = self._at(A, y), self._at(B, y), self._in(y)
+        of_gaps = A[..., None] * in_a - B[..., None] * in_b + own * _between(gaps)
         return np.concatenate([(B - A)[..., None], self._widening(eta) * of_gaps], axis=-1)
 
     def curvature(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        A, B, A2, B2, in_a, in_b, own = self._slopes(eta, y)
+        return self._curvature(eta, self._work(eta), y)
+
+    def _curvature(self, eta: np.ndarray, work: Work, y: np.ndarray) -> np.ndarray:
+        gaps, _, A, B = work
+        A, B, (in_a, in_b, own) = self._at(A, y), self._at(B, y), self._in(y)
         h, m = self._widening(eta), 1 + self.nuisances
         da, db = (np.concatenate([np.full((*A.shape, 1), -1.0), h * on], axis=-1) for on in (in_a, in_b))
-        out = -A2[..., None, None] * da[..., :, None] * da[..., None, :]
-        out -= B2[..., None, None] * db[..., :, None] * db[..., None, :]
-        r = own * _between(self._gaps(eta))
+        out = -(A * (1 - A))[..., None, None] * da[..., :, None] * da[..., None, :]
+        out -= (B * (1 - B))[..., None, None] * db[..., :, None] * db[..., None, :]
+        r = own * _between(gaps)
         diagonal = h * (1 - h) * (A[..., None] * in_a - B[..., None] * in_b + r) - h**2 * r * (1 + r)
         at = np.arange(1, m)
         out[..., at, at] += diagonal
         return out
 
     def information(self, eta: np.ndarray) -> np.ndarray:
-        m = 1 + self.nuisances
-        out = np.zeros((*eta.shape[:-1], m, m))
-        for c, p in enumerate(np.moveaxis(self.mean(eta), -1, 0)):
-            out -= p[..., None, None] * self.curvature(eta, np.array(float(c)))
-        out[..., 0, 1:] = out[..., 1:, 0] = 0.0
+        work = self._work(eta)
+        return self._information(eta, work, self._logs(work))
+
+    def _information(self, eta: np.ndarray, work: Work, logs: np.ndarray) -> np.ndarray:
+        """E[s s'] of the scores s, of the predictor and of the nuisances; none is kept between these."""
+        gaps, _, A, B = work
+        p, nu = _shares(logs), self.nuisances
+        out = np.zeros((*eta.shape[:-1], 1 + nu, 1 + nu))
+        out[..., 0, 0] = (p * (B - A) ** 2).sum(axis=-1)
+        if nu:
+            in_a, in_b, own = self._in(np.arange(self.classes))
+            scores = A[..., None] * in_a - B[..., None] * in_b + own * _between(gaps)[..., None, :]
+            scores *= self._widening(eta)[..., None, :]
+            out[..., 1:, 1:] = np.swapaxes(scores * p[..., None], -1, -2) @ scores
         return out
 
     def mean(self, eta: np.ndarray) -> np.ndarray:
-        p = np.exp(self._logs(eta))
-        return p / p.sum(axis=-1, keepdims=True)
+        return _shares(self._logs(self._work(eta)))
 
     def variance(self, eta: np.ndarray) -> np.ndarray:
         p = self.mean(eta)
@@ -139,6 +171,11 @@ class Ordinal(OfClasses):
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         return predictor_bounds(LOGIT_BOUND, *_nuisance(np.array(GAP_BOUNDS)))
+
+
+def _shares(logs: np.ndarray) -> np.ndarray:
+    p = np.exp(logs)
+    return p / p.sum(axis=-1, keepdims=True)
 
 
 def _nuisance(gaps: np.ndarray) -> np.ndarray:

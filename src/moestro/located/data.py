@@ -23,7 +23,7 @@ from .statistics import Parameters, Shape
 from .structured import StructuredProblem
 
 JOINT_COLUMNS = 24  # columns up to which a full joint mixture is summed as one product of monomials
-LARGEST = 1e150  # a standard deviation whose square is a double
+LARGEST = 1e150  # a standard deviation whose square is a double, and so is that of its inverse
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,8 @@ class Data:
         flat = np.flatnonzero(scale <= 1e-13 * np.nanmax(np.abs(rows), axis=0))
         if len(flat):
             raise DataError(f"column '{names[flat[0]]}' is constant: its variance is zero")
+        for j in np.flatnonzero(scale < 1 / LARGEST):
+            raise DataError(f"column '{names[j]}' is too small for double precision: rescale it")
         rows, p = (rows - center) / scale, u.shape[1]
         one = pooled(rows, w, p) if gaps.any() else None
         rows = rows if one is None else one.rows

@@ -14,7 +14,6 @@ FINALISTS = 12  # optima of a subsample that go on to more rows
 TRIED = 8  # optima that are polished at most, where the better ones turn out unusable
 JUDGED = 30  # optima of a subsample whose likelihood on more rows is looked at
 MIDDLE_STEPS = 60  # on a subsample in between
-REFUSED = 500  # steps of an optimum that is refused, beside one that was polished: Newton's own limit
 # gradient per row at which runs end on a subsample in between, where those of one optimum are to be known as
 # such, and on all rows
 MIDDLE_TOL, FEW_TOL = 1e-6, 1e-4
@@ -89,7 +88,7 @@ def _settled(
         if not options.only_initial:
             a.point = problem.by_mass(a.point)
         hopeless = best is not None and a.key[0] < 2
-        a.finish(problem, options, pool, REFUSED if hopeless else None)
+        a.finish(problem, options, pool, problem.refused_steps if hopeless else None)
         a.note = "polished"
         if best is None or a.key > best.key:
             best = a

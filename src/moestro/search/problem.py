@@ -22,6 +22,7 @@ SAME_VALUE = 0.02  # runs stop a little below an optimum
 SEARCH_SIZE, SEARCH_ROWS = 480_000, (5000, 12_000)
 DENSE = 100.0  # parameters from which a Hessian is what makes a pass dear
 FEW_STEPS = 5  # Newton steps: most problems have an exact Hessian
+REFUSED = 500  # iterations of an optimum that is refused: Newton's own limit
 HOPELESS = 4.0  # times fewer passes where no fit can be usable: which one is shown matters little
 ALL = 10**6  # runs, more than there are
 WIDE = 2_000_000  # rows x parameters from which one fit uses all threads
@@ -39,7 +40,7 @@ def budget_of(problem: Problem, passes: float) -> float:
 def price(problem: Problem) -> float:
     """Rows x parameters that a pass costs as much as; of many parameters the Hessian is what it costs."""
     n, size = problem.n, problem.size
-    return max(n * size, (n * size**2 + size**3 / 3) / DENSE)
+    return max(n * max(size, 1), (n * size**2 + size**3 / 3) / DENSE)  # a pass reads the rows of no parameter
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,9 @@ class Problem(Protocol):
 
     @property
     def few_steps(self) -> int: ...  # steps that tell finalists of a subsample apart on all rows
+
+    @property
+    def refused_steps(self) -> int: ...  # of an optimum that is refused, beside one that was polished
 
     @property
     def same_value(self) -> float: ...  # log-likelihood within which two ends may be one optimum
@@ -213,6 +217,10 @@ class Defaults:
     @property
     def few_steps(self) -> int:
         return FEW_STEPS
+
+    @property
+    def refused_steps(self) -> int:
+        return REFUSED // getattr(getattr(self, "solver", None), "inner", 1)  # a step of L-BFGS is many
 
     @property
     def same_value(self) -> float:

@@ -18,7 +18,7 @@ ROUNDING = 1e-14
 # information of its own. Of the diagonal: an expert on fewer rows than coefficients; and where scores are
 # curved.
 RIDGE, ROUNDOFF, CURVED = 1e-9, 1e-10, 1e-2
-LONG = 200  # steps after which a run that has not arrived is asked whether it can
+LONG = 200  # iterations after which a run that has not arrived is asked whether it can
 # Gradient per weight at which a solver that finds no better point has arrived, to rounding.
 ARRIVED = 1e-5
 
@@ -108,8 +108,9 @@ def run(
     hopeless: Callable[[np.ndarray], bool] | None = None,
 ) -> Outcome:
     """Iterate `solver` from `phi` until the projected gradient per weight is at most `tol`, or every `LONG`
-    steps phi is found `hopeless`."""
+    iterations phi is found `hopeless`."""
     limit = solver.max_iter if max_iter is None else max_iter
+    asked = max(LONG // getattr(solver, "inner", 1), 1)  # a step of L-BFGS is many iterations
     state = solver.init(objective, phi)
     trace: list[Info] = []
     gradient = state.evaluation.gradient
@@ -124,6 +125,6 @@ def run(
             callback(info)
         stuck = info.stuck
         converged = info.gradient_norm <= (max(tol, ARRIVED) if stuck else tol)
-        if hopeless is not None and len(trace) % LONG == 0 and hopeless(state.phi):
+        if hopeless is not None and len(trace) % asked == 0 and hopeless(state.phi):
             break
     return Outcome(state.phi, state.evaluation, len(trace), converged, stuck, tuple(trace))

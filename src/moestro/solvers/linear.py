@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -68,8 +69,9 @@ class LinearMap:
         """theta of phi; leading axes stay."""
         if self.is_identity:
             return phi
-        flat = phi.reshape(-1, self.size)
-        return ((self.A @ flat.T).T + self.b).reshape(*phi.shape[:-1], -1)
+        leading = phi.shape[:-1]
+        flat = phi.reshape(prod(leading), self.size)  # where all is held, the size is zero
+        return ((self.A @ flat.T).T + self.b).reshape(*leading, len(self.b))
 
     @cached_property
     def _transposed(self) -> sp.csr_array:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...design.files import separator_of
+from ...design.files import names_in, separator_of
 from ...errors import DataError, FileError
 from .base import Batch, arrays_of, check_names
 
 BUFFER = 2**16  # bytes of a column that are read together
 KINDS = {".parquet": "parquet", ".pq": "parquet", ".arrow": "ipc", ".feather": "ipc", ".csv": "csv"}
+FIRST_LINE = 2**22  # characters that may name columns
+NO_SCHEMA = re.compile(r"Error creating dataset\. Could not read schema from .*\. Is this a '\w+' file\?: ")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,10 @@ class Files:
 
         try:
             return cls(ds.dataset(found, format=_format(kind, found), partitioning="hive"), path)
+        except DataError:
+            raise
+        except UnicodeError as error:
+            raise FileError(f"{path}: cannot be read as UTF-8 text: save it as CSV in UTF-8") from error
         except (OSError, ValueError, ArithmeticError) as error:
             raise FileError(f"{path}: cannot be read ({_reason(error)})") from error
 
@@ -185,8 +192,13 @@ def _format(kind: str, found: Any) -> Any:
     import pyarrow.csv
     import pyarrow.dataset as ds
 
-    with open(_files(found)[0], encoding="utf-8", errors="replace") as file:
-        separator = separator_of(file.readline())
+    path = _files(found)[0]
+    with open(path, encoding="utf-8-sig") as file:
+        line = file.readline(FIRST_LINE)
+    if len(line) == FIRST_LINE:
+        raise FileError(f"{path}: has a first line of more than {FIRST_LINE} characters")
+    separator = separator_of(line)
+    names_in(line.rstrip("\r\n"), separator, path)
     return ds.CsvFileFormat(parse_options=pyarrow.csv.ParseOptions(delimiter=separator))
 
 
@@ -204,4 +216,4 @@ def _kind(path: str, found: Any) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    return NO_SCHEMA.sub("", " ".join(str(error).split())) or type(error).__name__

@@ -1,0 +1,32 @@
+"""More cases that broke a promise once: what is held, and searches that were long."""
+
+import numpy as np
+
+from fuzz.cases import Case
+from fuzz.once import ONCE, made, once
+from moestro import LocatedMoERegressor, MoERegressor
+
+__all__ = ["ONCE"]
+
+
+@once
+def one_expert_whose_every_parameter_is_held() -> Case:
+    r = np.random.default_rng(30)
+    words = {"n_experts": 1, "family": "truncated-poisson", "expert_features": [], "top_k": 2}
+    words |= {"gate_features": [], "fixed": {"(intercept)": 0.0}}
+    return made(MoERegressor, words, r.normal(size=(4, 1)), 1.0 + r.poisson(2, 4))
+
+
+@once
+def two_experts_whose_every_parameter_is_held() -> Case:
+    r = np.random.default_rng(31)
+    words = {"n_experts": 2, "n_starts": 1, "family": "poisson", "expert_features": [], "gate_features": []}
+    words |= {"fixed": {"(intercept)": 0.0, "gate:1:(intercept)": 0.0}}
+    return made(MoERegressor, words, r.normal(size=(30, 1)), r.poisson(2, 30).astype(float))
+
+
+@once
+def slopes_of_a_column_of_1e_161_seen_from_the_response() -> Case:
+    r = np.random.default_rng(32)
+    words = {"n_experts": 1, "n_starts": 1, "direction": "inverse"}
+    return made(LocatedMoERegressor, words, 1e-161 * r.normal(size=(60, 1)), r.normal(size=(60, 2)))

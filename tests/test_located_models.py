@@ -143,6 +143,25 @@ def test_tied_full_covariances_and_one_expert_have_closed_forms():
     assert ours.log_likelihood >= theirs.score(y) * 400 - 1e-5
 
 
+def test_factors_one_fewer_than_columns_explain_every_covariance():
+    """As many parameters as the covariance has, in closed form, whatever the step before."""
+    rng = np.random.default_rng(0)
+    for D, rank in ((2, 1), (3, 2), (4, 3), (3, 3)):
+        A = rng.normal(size=(2, D, D + 1))
+        S = A @ np.swapaxes(A, 1, 2)
+        found = Factors(rank=rank).estimate(S, np.ones((1, 2)), None)
+        np.testing.assert_allclose(found.dense(), S, atol=1e-12 * S.max())
+        again = Factors(rank=rank).estimate(S, np.ones((1, 2)), [found])
+        np.testing.assert_array_equal(again.dense(), found.dense())
+        assert Factors(rank=rank).count(D) == D * (D + 1) // 2
+    y = rng.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]], 400)
+    one, other = (
+        fit_located(np.empty((400, 0)), y, 1, covariance=kind, tol=1e-10) for kind in ("factors", "full")
+    )
+    assert one.log_likelihood == pytest.approx(other.log_likelihood, rel=1e-12)
+    assert one.n_parameters == other.n_parameters
+
+
 def test_factors_are_factor_analysis():
     from sklearn.decomposition import FactorAnalysis
 

@@ -97,7 +97,7 @@ class Factors(Structure):
 
     def count(self, D: int) -> int:
         f = min(self.rank, D)
-        return D + D * f - f * (f - 1) // 2  # L is known up to a rotation
+        return min(D + D * f - f * (f - 1) // 2, D * (D + 1) // 2)  # L is known up to a rotation
 
     def tangent(self, e: int, covariance: np.ndarray) -> Tangent:
         D, f = len(covariance), min(self.rank, len(covariance))
@@ -127,8 +127,13 @@ def _maximum(S: np.ndarray, f: int, start: np.ndarray | None) -> tuple[np.ndarra
 
     F has several minima where columns may be all factor (Heywood cases), so a descent begins from each kind
     of start, and the best end is taken. With a step before, only the likeliest Heywood case competes with it:
-    EM does not stay where its first step fell.
+    EM does not stay where its first step fell. Factors one fewer than columns explain any S, most plainly
+    with one variance, its smallest eigenvalue.
     """
+    if f >= len(S) - 1:
+        theta, u = eigh(S)
+        s = max(float(theta[0]), 2 * SPREAD_FLOOR)
+        return u[:, -f:] * np.sqrt(np.maximum(theta[-f:] - s, 0.0)), np.full(len(S), s)
     total = np.maximum(np.diag(S), 2 * SPREAD_FLOOR)
     if start is None:
         others = [0.5 * total, _heywood(S, f, None)]

@@ -88,7 +88,7 @@ def test_what_is_refused(rides, tmp_path):
     ok("fit", rides, *FIT, "--out", model)
     refuses("predict", model, rides, "--out", rides, match="is the folder that is predicted")
     refuses("fit", rides, *FIT, "--report", tmp_path / "r.html", match="--report draws every row")
-    refuses("fit", rides, *FIT, "--groups", "b", match="the rows are not sorted by the groups 'b'")
+    refuses("fit", rides, *FIT, "--groups", "b", match="a group of 'b' has come in two pieces")
     refuses("fit", rides, *FIT, "--partial", "b", match="partial needs all rows in memory")
     refuses("fit", rides, *FIT, "--separator", ";", match="--separator is of one CSV file")
     refuses("fit", rides, "-f", "y ~ a", "--gate", "gaussian", match="needs rows in memory")

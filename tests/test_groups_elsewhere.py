@@ -1,5 +1,6 @@
 """Groups of rows that are read block by block: the fits of the same rows in memory."""
 
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -129,12 +130,38 @@ class TestWhole:
             full = pairwise(got)
             assert all(len(a) + (b == b[0]).sum() > size for a, b in full)  # another group had no room
 
+    def test_ids_come_in_any_order(self):
+        for ids in (
+            [3, 3, -1, -2, 7, 2**53, 2**53 + 1],
+            ["az", "az", "ar", "b"],
+            [True, False],
+            ["1", 1, 1.5],
+        ):
+            values = np.array(ids, dtype=object if isinstance(ids[0], str) else None)
+            batches = [Batch({"g": values[:1]}, "a"), Batch({"g": values[1:]}, "b")]
+            got = [b.columns["g"].tolist() for b in whole(iter(batches), 1, "g")]
+            assert [v for g in got for v in g] == values.tolist()
+            assert [len(set(map(str, g))) for g in got] == [1] * len(got)
+
+    def test_pieces_are_looked_for_on_the_way(self, monkeypatch):
+        monkeypatch.setattr(sys.modules[whole.__module__], "ASKED", 20)
+        read = []
+
+        def batches():
+            for i in range(1000):
+                read.append(i)
+                yield Batch({"g": np.arange(10) % 7 + 0.0}, f"batch {i}")
+
+        with pytest.raises(DataError, match=r"^batch [0-9]: by there a group of 'g' has come in two pieces"):
+            list(whole(batches(), 5, "g"))
+        assert len(read) < 5
+
     @pytest.mark.parametrize(
         ("ids", "message"),
         [
-            ([1, 1, 2, 2, 1], r"b: the rows are not sorted by the groups 'g': 1 comes after 2"),
-            ([3, 2, 2, 3], "3 comes after 2"),
-            (["u", "v", 1], "have ids that are not ordered, 'v' and 1"),
+            ([1, 1, 2, 2, 1], r"b: by there a group of 'g' has come in two pieces. Sort the rows by it"),
+            ([-1, -2, -2, -1], "has come in two pieces"),
+            (["u", "v", 1, "u"], "has come in two pieces"),
             ([1.0, np.nan, 2.0], "a: the groups 'g' are missing in row 2"),
         ],
     )

@@ -36,7 +36,7 @@ class Reader:
     block : int
         Rows that are read together.
     groups : str or None
-        The column, sorted, with the ids of groups that share their expert: none is cut in two.
+        The column with the ids of groups that share their expert, each in one piece: none is cut in two.
     gate_at : {"constant", "first", "mean"}
         Where the gate reads a group.
     """

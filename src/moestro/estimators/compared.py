@@ -178,7 +178,7 @@ def _data(rows: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _group_of(rows: Rows) -> np.ndarray:
     """The group of each row, or the row itself."""
-    return np.arange(rows.n) if rows.groups is None else rows.groups.expand(np.arange(rows.groups.count))
+    return np.arange(rows.n) if rows.groups is None else rows.groups.of_rows
 
 
 def _comparable(smaller: Any, larger: Any) -> None:

@@ -69,7 +69,7 @@ class Described(Tested):
                 x, z, y, w = rows.x, rows.z, rows.y, rows.w
             else:
                 x, z, y, w = rows.inputs, rows.z, rows.y, rows.row_weights
-                code = None if rows.groups is None else rows.groups.expand(np.arange(rows.groups.count))
+                code = None if rows.groups is None else rows.groups.of_rows
         return x, z, y, np.ones(len(y)) if w is None else w, code
 
     def _single_rows(self, what: str) -> None:

@@ -135,7 +135,7 @@ class Shown(Answers):
                 )
             if not isinstance(rows, Rows):
                 return (rows.x, rows.z, rows.y, rows.w, None), None
-            ids = None if rows.groups is None else np.repeat(np.arange(rows.groups.count), rows.groups.sizes)
+            ids = None if rows.groups is None else rows.groups.of_rows
             return (rows.inputs, rows.z, rows.y, rows.row_weights, ids), None
         seen = self._complete(X, y, response=True, offset=offset)
         ids, sample_weight = ids_of(self, groups, X), weights_of(self, sample_weight, X)

@@ -55,6 +55,11 @@ class Groups:
         """Rows of each group, (G,)."""
         return np.diff(self.offsets)
 
+    @property
+    def of_rows(self) -> np.ndarray:
+        """The number of each row's group, (n,), as the rows stand here."""
+        return self.expand(np.arange(self.count))
+
     def described(self, w: np.ndarray | None) -> tuple[int, int, int]:
         """Number, least and most rows of the groups of positive weight w (G,), as they were given."""
         known = self.given
@@ -228,7 +233,7 @@ def _within(columns: np.ndarray, groups: Groups) -> np.ndarray:
     The first columns that tell all rows of a group apart order them: one, where it is a measured response,
     and otherwise twice as many as were not enough.
     """
-    group, read = groups.expand(np.arange(groups.count)), 1
+    group, read = groups.of_rows, 1
     while True:
         order = np.lexsort((*columns.T[:read][::-1], group))
         near = columns[order, :read]

@@ -37,10 +37,13 @@ from moestro.penalties import L1, AdaptiveL1
 
 @parametrize_with_checks(
     [
-        MoEClassifier(n_starts=1), MoERegressor(n_starts=1), LocatedMoERegressor(1),
-        MoERegressor(1, penalty=L1(0.5)), MoERegressorCV(n_experts=1, alphas=2, cv=2),
+        MoEClassifier(n_starts=1, random_state=0),
+        MoERegressor(n_starts=1, random_state=0),
+        LocatedMoERegressor(1, random_state=0),
+        MoERegressor(1, penalty=L1(0.5), random_state=0),
+        MoERegressorCV(n_experts=1, alphas=2, cv=2, random_state=0),
     ]
-)  # fmt: skip
+)
 def test_scikit_learn(estimator, check):
     check(estimator)
 
@@ -48,10 +51,12 @@ def test_scikit_learn(estimator, check):
 @pytest.mark.slow
 @parametrize_with_checks(
     [
-        LocatedMoERegressor(n_starts=1), MoERegressor(2, penalty=L1(0.5), n_starts=1),
-        MoEClassifier(1, penalty=L1(0.05)), MoEClassifierCV(n_experts=1, alphas=2, cv=2),
+        LocatedMoERegressor(n_starts=1, random_state=0),
+        MoERegressor(2, penalty=L1(0.5), n_starts=1, random_state=0),
+        MoEClassifier(1, penalty=L1(0.05), random_state=0),
+        MoEClassifierCV(n_experts=1, alphas=2, cv=2, random_state=0),
     ]
-)  # fmt: skip
+)
 def test_scikit_learn_with_a_search(estimator, check):
     check(estimator)
 

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from conftest import DATA, three_classes, two_lines
 from moestro import (
     LocatedMoERegressor,
     MoEClassifier,
     MoERegressor,
+    MoERegressorCV,
     confident_lower_bound,
     load_dataset,
     select_experts,
@@ -241,12 +243,30 @@ def test_dendrograms_of_classes_and_their_limits():
 
 
 def test_folds_are_a_partition():
-    parts = folds(23, 5, np.random.default_rng(0))
-    assert sorted(np.concatenate(parts)) == list(range(23))
+    rows = np.arange(3, 49, 2)
+    parts = folds(rows, 5, np.random.default_rng(0))
+    assert sorted(np.concatenate(parts)) == list(rows)
     assert {len(p) for p in parts} == {4, 5}
     for wrong in (1, 24):
         with pytest.raises(DataError, match="folds"):
-            folds(23, wrong, np.random.default_rng(0))
+            folds(rows, wrong, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        MoERegressor("cv", max_experts=2, n_starts=2, random_state=0),
+        LocatedMoERegressor("cv", max_experts=2, n_starts=2, random_state=0),
+        MoERegressorCV(1, alphas=4, cv=3, random_state=0),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+def test_rows_of_weight_zero_are_in_no_fold(estimator):
+    x, y = two_lines()
+    w = (np.arange(len(y)) % 3 > 0).astype(float)
+    with_them = clone(estimator).fit(x, y, sample_weight=w)
+    without = clone(estimator).fit(x[w > 0], y[w > 0])
+    np.testing.assert_allclose(with_them.selection_["cv"], without.selection_["cv"], rtol=1e-6)
 
 
 def test_held_out_likelihood_is_that_of_the_fits_on_the_other_folds():
@@ -256,7 +276,7 @@ def test_held_out_likelihood_is_that_of_the_fits_on_the_other_folds():
     found = sweep(Mixtures(model, rows), [1], Options(seed=3), "cv", n_folds=4)
     draw, _ = np.random.SeedSequence(3).spawn(2)
     total = 0.0
-    for out in folds(len(y), 4, np.random.default_rng(draw)):
+    for out in folds(np.arange(len(y)), 4, np.random.default_rng(draw)):
         inside = np.setdiff1d(np.arange(len(y)), out)
         X = np.column_stack([np.ones(len(y)), x])
         beta = np.linalg.lstsq(X[inside], y[inside], rcond=None)[0]

@@ -243,7 +243,7 @@ class RateModels:
 
     y: np.ndarray
 
-    n = property(lambda self: len(self.y))
+    present = property(lambda self: np.arange(len(self.y)))
 
     def fits(self, ks, options, started, finished):
         def one(k, own, below):

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import DataError
 from ..penalties import L1, AdaptiveL1, Penalty, Terms
 from ..search import Options, seed_sequence
-from ..selection.cross_validation import splits
+from ..selection.cross_validation import Parts, splits
 from ..tables import Table
 from .choice import CRITERIA, log_likelihood, table
 from .likelihood import Likelihood
@@ -113,13 +113,11 @@ def fit_penalised(
     return ChosenFit(path, index, criterion, table(path, criterion, left_out, index), fit)
 
 
-Parts = list[tuple[np.ndarray, np.ndarray]]  # rows to fit on, rows left out
-
-
 def _folds(likelihood: Likelihood, folds: Any, rng: np.random.Generator) -> Parts:
     """The folds, each with a row of positive weight to fit on for every parameter that no penalty holds."""
-    parts, least = splits(likelihood.rows.n, folds, rng), likelihood.n_free
-    present = likelihood.rows.weights > 0
+    rows, least = likelihood.rows, likelihood.n_free
+    present = rows.weights > 0
+    parts = splits(np.flatnonzero(present), rows.n, folds, rng)
     few = min((int(present[np.asarray(at)].sum()) for at, _ in parts), default=0)
     if few < least:
         raise DataError(

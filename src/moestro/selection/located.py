@@ -14,6 +14,7 @@ from ..located.data import Data
 from ..located.fit import fit_data
 from ..search import Options, seed_sequence
 from .atoms import LocatedAtoms
+from .cross_validation import positive
 from .sweep import Finished, Started
 
 PATH_BLOCKS = 8  # partitions tried for each k where blocks are learned within a sweep
@@ -52,8 +53,8 @@ class LocatedModels:
             raise DataError("there is no model to fit: give at least one specification")
 
     @property
-    def n(self) -> int:
-        return len(self.x)
+    def present(self) -> np.ndarray:
+        return positive(self.weights, len(self.x))
 
     def _data(self, spec: Specification, k: int, options: Options, at: Any = slice(None)) -> Data:
         w = None if self.weights is None else self.weights[at]

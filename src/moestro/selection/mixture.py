@@ -14,6 +14,7 @@ from ..problems import MixtureFit, fit_mixture, fit_mixtures
 from ..rows import Rows, RowsElsewhere
 from ..search import Options
 from .atoms import SoftmaxAtoms
+from .cross_validation import positive
 from .sweep import Finished, Started
 
 # The over-specified fit lies in a compact set, as in the theory. Without one, atoms that nobody needs take
@@ -30,8 +31,9 @@ class Mixtures:
     rows: Rows | RowsElsewhere
 
     @property
-    def n(self) -> int:
-        return self.rows.n_units
+    def present(self) -> np.ndarray:
+        rows = self.rows.at_hand
+        return positive(rows.w, rows.n_units)
 
     def fits(
         self, ks: Sequence[int], options: Options, started: Started, finished: Finished

@@ -27,7 +27,7 @@ class Models(Protocol):
     """A model class on rows: one model, or several that differ in degree, covariance, blocks."""
 
     @property
-    def n(self) -> int: ...  # units: rows, or groups that share an expert
+    def present(self) -> np.ndarray: ...  # units (rows, or groups that share an expert) of positive weight
 
     def fits(
         self, ks: Sequence[int], options: Options, started: Started, finished: Finished
@@ -122,7 +122,7 @@ def sweep(
         draw, inner = root.spawn(2)
         quiet = replace(options, progress=None, seed=inner)
         left_out = held_out(
-            models.n,
+            models.present,
             n_folds,
             np.random.default_rng(draw),
             lambda at: models.refits(at, fits, quiet),

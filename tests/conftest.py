@@ -206,6 +206,22 @@ def three_classes(n=300, seed=0):
     return x, np.array(["a", "b", "c"])[score.argmax(axis=1)]
 
 
+def _seed():
+    np.random.seed(0)  # noqa: NPY002
+
+
+@pytest.fixture(autouse=True, scope="module")
+def numpy_is_seeded():
+    """Estimators without a `random_state` draw from NumPy's own generator: the same in every run, for the
+    fixtures of a file and for each of its tests."""
+    _seed()
+
+
+@pytest.fixture(autouse=True)
+def numpy_is_seeded_again(numpy_is_seeded):
+    _seed()
+
+
 @pytest.fixture
 def lines():
     return two_lines()

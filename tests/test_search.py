@@ -485,6 +485,8 @@ class TestEvidence:
         assert found.passes <= found.budget
         model.save(tmp_path / "m.json")
         assert FittedModel.load(tmp_path / "m.json").fit.evidence == found
+        said = [replace(found, found=n).how_often.removesuffix(f" {found.runs} runs") for n in (0, 1, 2)]
+        assert said == ["found by none of", "found once in", "found 2 times in"]
         one = MoERegressor(1).fit(*two_lines())
         assert str(one.search_) == "one start"
         assert Evidence.from_dict(one.search_.to_dict()) == one.search_

@@ -64,6 +64,13 @@ class Evidence:
         """Whether the best of several runs was found only once."""
         return self.found <= 1 and self.runs > 1
 
+    @property
+    def how_often(self) -> str:
+        """In words: by no run where the estimate is that of one expert less, written with one more."""
+        if self.found == 0:
+            return f"found by none of {self.runs} runs"
+        return f"found {'once' if self.found == 1 else f'{self.found} times'} in {self.runs} runs"
+
     def to_dict(self) -> dict[str, Any]:
         """JSON description; an infinite budget is null."""
         return {k: None if v == math.inf else v for k, v in asdict(self).items()}
@@ -89,10 +96,9 @@ class Evidence:
     def __str__(self) -> str:
         if self.runs <= 1 and self.optima <= 1:
             return "one start"
-        times = "once" if self.found == 1 else f"{self.found} times"
         optima = "1 optimum" if self.optima == 1 else f"{self.optima} optima"
         better = "below 1%" if self.chance_of_better < 0.005 else f"{self.chance_of_better:.0%}"
-        text = f"best optimum found {times} in {self.runs} runs ({optima}, chance of a better one {better})"
+        text = f"best optimum {self.how_often} ({optima}, chance of a better one {better})"
         if self.exhausted:
             text += f"; its budget of {self.budget:.0f} passes is spent"
         if self.best_unusable is not None and self.best_unusable > self.best:

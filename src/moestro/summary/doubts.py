@@ -26,8 +26,7 @@ def doubts(model: Any, estimates: Estimates, covariance: Any = None) -> list[str
     found = fit.evidence
     if found is not None and fit.k > 1:
         if found.is_weak:
-            where = f"the best optimum was found once in {found.runs} runs"
-            out.append(f"{where}: another random_state may find a better one")
+            out.append(f"the best optimum was {found.how_often}: another random_state may find a better one")
         elif found.chance_of_better > UNSURE:
             out.append(
                 f"a better optimum has a chance of {found.chance_of_better:.0%}: try another random_state"

@@ -22,12 +22,15 @@ from ..solvers.pool import Pool
 from ..solvers.together import newton_together
 from .curvature import MANY_ROWS, from_first, status_of
 from .memberships import from_memberships, pooled
+from .mixture_fit import MixtureFit
 from .ranking import Ranking
 from .smaller import duplicated, halves
 from .view import view_of
 
 NEWTON_LIMIT = 1500  # free parameters up to which an exact Hessian is held (docs/benchmarks.md)
-SHORT_EM = 4  # EM steps before Newton's: far from an optimum they are cheap and safe
+# M-steps that make a point of memberships: a gate that two of them leave soft forgets a sharp border
+BEGIN = 6
+SHORT_EM = 2  # EM steps before Newton's: far from an optimum they are cheap and safe
 LONG_EM = 60  # instead of Newton's where a Hessian costs more than it tells
 MANY = 300  # parameters from which it does
 RUN_TOL, RUN_LIMIT = 1e-4, 50  # gradient per row, or steps, at which runs end: enough to tell optima apart
@@ -36,26 +39,6 @@ NUMPY_PASSES, SLOW_PASSES = 2000, 1000  # of a family in NumPy; where the core d
 PART = 65536  # rows looked at together once the fit is found
 READ = 8  # parts of many rows of which the readable engine looks at one
 STACK_BYTES = 60e6  # of matrices and memberships held at once by runs done side by side
-
-
-@dataclass(frozen=True, kw_only=True)
-class MixtureFit(Fit):
-    """A fitted mixture of experts.
-
-    Attributes
-    ----------
-    model : Model
-    coordinates : Coordinates
-    theta : ndarray of shape (P,)
-        Parameters in scaled coordinates, experts in decreasing order of mass.
-    group_sizes : tuple of int or None
-        Number of groups that share their expert, and the rows of the smallest and of the largest.
-    """
-
-    model: Model
-    coordinates: Coordinates
-    theta: np.ndarray
-    group_sizes: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +109,10 @@ class MixtureProblem(Defaults):
         return budget_of(self, PASSES if supports(self.model) else NUMPY_PASSES)
 
     @property
+    def begin_passes(self) -> int:
+        return BEGIN + 1
+
+    @property
     def hopeless(self) -> bool:
         return self.ranking.hopeless(self.rows.row_weight_sum)
 
@@ -156,9 +143,13 @@ class MixtureProblem(Defaults):
     # Points
 
     def begin(self, memberships: Sequence[np.ndarray], pool: Pool) -> Sequence[np.ndarray]:
-        return list(from_memberships(self.objective, memberships, pool.threads))
+        return list(from_memberships(self.objective, memberships, pool.threads, self._pooled, BEGIN))
 
     def pooled(self) -> np.ndarray:
+        return self._pooled.copy()
+
+    @cached_property
+    def _pooled(self) -> np.ndarray:
         return pooled(self.objective)
 
     def given(self, initial: Any) -> np.ndarray:
@@ -252,6 +243,16 @@ class MixtureProblem(Defaults):
         if narrow.any():
             return narrow_status(narrow, rows, ranking.rounding * self.rows.y_scale)
         return thin_status(status, ranking.thin(outcome.phi, end.mass), rows, "expert", "columns")
+
+    def is_usable(self, end: End) -> bool:
+        """Separated and flat optima are usable, and what tells them apart is most of a diagnosis."""
+        e, phi = end.outcome.evaluation, end.outcome.phi
+        if e.curvature is None or not np.isfinite(e.curvature).all():
+            return self.diagnose(end).usable
+        if not (np.isfinite(e.value) and np.isfinite(phi).all()) or self.coordinates.collapsed(phi).any():
+            return False
+        few = self.ranking.narrow(phi).any() or self.ranking.thin(phi, end.mass).any()
+        return self.rank_by == "likelihood" or not few
 
     # Rows
 

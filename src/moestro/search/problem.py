@@ -21,6 +21,7 @@ SAME_VALUE = 0.02  # runs stop a little below an optimum
 # Rows of the first subsample: so many that rows x parameters is SEARCH_SIZE, within these limits.
 SEARCH_SIZE, SEARCH_ROWS = 480_000, (5000, 12_000)
 DENSE = 100.0  # parameters from which a Hessian is what makes a pass dear
+BEGIN_PASSES = 3  # two M-steps
 FEW_STEPS = 5  # Newton steps: most problems have an exact Hessian
 REFUSED = 500  # iterations of an optimum that is refused: Newton's own limit
 HOPELESS = 4.0  # times fewer passes where no fit can be usable: which one is shown matters little
@@ -121,6 +122,9 @@ class Problem(Protocol):
     def hopeless(self) -> bool: ...  # too few rows for so many experts, however they are shared out
 
     @property
+    def begin_passes(self) -> int: ...  # over these rows that `begin` takes a point
+
+    @property
     def few_steps(self) -> int: ...  # steps that tell finalists of a subsample apart on all rows
 
     @property
@@ -172,6 +176,8 @@ class Problem(Protocol):
 
     def diagnose(self, end: End) -> Status: ...
 
+    def is_usable(self, end: End) -> bool: ...  # what `diagnose` says, without the reasons
+
     def nested(
         self, below: Fit
     ) -> Sequence[Any]: ...  # points from a fit of one expert less, one of them split
@@ -215,6 +221,10 @@ class Defaults:
         return False
 
     @property
+    def begin_passes(self) -> int:
+        return BEGIN_PASSES
+
+    @property
     def few_steps(self) -> int:
         return FEW_STEPS
 
@@ -233,6 +243,9 @@ class Defaults:
     @property
     def wide(self: Problem) -> bool:
         return self.n * self.size > WIDE
+
+    def is_usable(self: Problem, end: End) -> bool:
+        return self.diagnose(end).usable
 
     def sharpen(self, point: Any, tol: float, pool: Pool) -> Any:
         return point

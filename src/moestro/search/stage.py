@@ -14,7 +14,6 @@ from .problem import Problem
 
 # standard errors below the best at which an optimum of a subsample is not expected to be the best of all rows
 UNLIKELY = 4.0
-BEGIN_PASSES = 3  # of the M-steps that make a point of memberships
 
 
 class Stage:
@@ -51,7 +50,7 @@ class Stage:
         for start in range(0, len(names), group):
             at = slice(start, start + group)
             points = self.problem.begin(guesses[at], self.pool)
-            self.passes += BEGIN_PASSES * len(points)
+            self.passes += self.problem.begin_passes * len(points)
             self._finish(names[at], points, parents[at])
 
     def run_from(self, names: Sequence[str], points: Sequence[Any]) -> None:
@@ -68,11 +67,11 @@ class Stage:
         """
         while self.judge is None:
             best = self.optima.known[:most]
-            o = next((o for o in best if o.key[0] == 2 and o.best.status is None), None)
+            o = next((o for o in best if o.key[0] == 2 and not o.best.examined), None)
             if o is None:
                 return
             o.best.point = self.problem.sharpen(o.best.point, options.tol, self.pool)
-            o.best.finish(self.problem, options, self.pool)
+            o.best.examine(self.problem, options, self.pool)
             assert o.best.end is not None
             self.passes += o.best.end.passes
             self.optima.again(o)

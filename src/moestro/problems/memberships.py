@@ -58,12 +58,13 @@ def from_memberships(
     start: np.ndarray | None = None,
     steps: int = STEPS,
 ) -> np.ndarray:
-    """M-steps from `start`, `pooled` where it is not given, with the responsibilities held at `memberships`,
-    several fits side by side; phi (S, P).
+    """M-steps from `start` (P,) or (S, P), `pooled` where it is not given, with the responsibilities held at
+    `memberships`, several fits side by side; phi (S, P).
 
     The gate moves only where the memberships cover every unit.
     """
-    phi = np.tile(pooled(objective) if start is None else start, (len(memberships), 1))
+    start = pooled(objective) if start is None else start
+    phi = np.array(np.broadcast_to(start, (len(memberships), start.shape[-1])))
     given = np.ascontiguousarray(memberships, dtype=float)
     can = possible(objective.coordinates.model, objective.engine.rows)
     if can is not None:

@@ -28,9 +28,8 @@ from .smaller import duplicated, halves
 from .view import view_of
 
 NEWTON_LIMIT = 1500  # free parameters up to which an exact Hessian is held (docs/benchmarks.md)
-# M-steps that make a point of memberships: a gate that two of them leave soft forgets a sharp border
-BEGIN = 6
-SHORT_EM = 2  # EM steps before Newton's: far from an optimum they are cheap and safe
+MORE = 4  # M-steps with the memberships held, after the first two, where these have sharp borders
+SHORT_EM = 4  # EM steps before Newton's: far from an optimum they are cheap and safe
 LONG_EM = 60  # instead of Newton's where a Hessian costs more than it tells
 MANY = 300  # parameters from which it does
 RUN_TOL, RUN_LIMIT = 1e-4, 50  # gradient per row, or steps, at which runs end: enough to tell optima apart
@@ -109,10 +108,6 @@ class MixtureProblem(Defaults):
         return budget_of(self, PASSES if supports(self.model) else NUMPY_PASSES)
 
     @property
-    def begin_passes(self) -> int:
-        return BEGIN + 1
-
-    @property
     def hopeless(self) -> bool:
         return self.ranking.hopeless(self.rows.row_weight_sum)
 
@@ -143,7 +138,14 @@ class MixtureProblem(Defaults):
     # Points
 
     def begin(self, memberships: Sequence[np.ndarray], pool: Pool) -> Sequence[np.ndarray]:
-        return list(from_memberships(self.objective, memberships, pool.threads, self._pooled, BEGIN))
+        return list(from_memberships(self.objective, memberships, pool.threads, self._pooled))
+
+    def follow(
+        self, points: Sequence[np.ndarray], memberships: Sequence[np.ndarray], pool: Pool
+    ) -> tuple[Sequence[np.ndarray], float]:
+        """A gate begins flat, and one that is still soft forgets a border."""
+        phi = from_memberships(self.objective, memberships, pool.threads, np.array(points), MORE)
+        return list(phi), MORE + 1.0
 
     def pooled(self) -> np.ndarray:
         return self._pooled.copy()
@@ -249,10 +251,8 @@ class MixtureProblem(Defaults):
         e, phi = end.outcome.evaluation, end.outcome.phi
         if e.curvature is None or not np.isfinite(e.curvature).all():
             return self.diagnose(end).usable
-        if not (np.isfinite(e.value) and np.isfinite(phi).all()) or self.coordinates.collapsed(phi).any():
-            return False
-        few = self.ranking.narrow(phi).any() or self.ranking.thin(phi, end.mass).any()
-        return self.rank_by == "likelihood" or not few
+        fine = np.isfinite(phi).all() and not self.coordinates.collapsed(phi).any()
+        return fine and self.key(phi, e.value, end.mass)[0] == 2
 
     # Rows
 

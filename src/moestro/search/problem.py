@@ -21,7 +21,6 @@ SAME_VALUE = 0.02  # runs stop a little below an optimum
 # Rows of the first subsample: so many that rows x parameters is SEARCH_SIZE, within these limits.
 SEARCH_SIZE, SEARCH_ROWS = 480_000, (5000, 12_000)
 DENSE = 100.0  # parameters from which a Hessian is what makes a pass dear
-BEGIN_PASSES = 3  # two M-steps
 FEW_STEPS = 5  # Newton steps: most problems have an exact Hessian
 REFUSED = 500  # iterations of an optimum that is refused: Newton's own limit
 HOPELESS = 4.0  # times fewer passes where no fit can be usable: which one is shown matters little
@@ -122,9 +121,6 @@ class Problem(Protocol):
     def hopeless(self) -> bool: ...  # too few rows for so many experts, however they are shared out
 
     @property
-    def begin_passes(self) -> int: ...  # over these rows that `begin` takes a point
-
-    @property
     def few_steps(self) -> int: ...  # steps that tell finalists of a subsample apart on all rows
 
     @property
@@ -143,6 +139,11 @@ class Problem(Protocol):
     # drawn by rng
 
     def begin(self, memberships: Sequence[np.ndarray], pool: Pool) -> Sequence[Any]: ...
+
+    # points of memberships whose borders are sharp, nearer to them; passes over the rows that each took
+    def follow(
+        self, points: Sequence[Any], memberships: Sequence[np.ndarray], pool: Pool
+    ) -> tuple[Sequence[Any], float]: ...
 
     def pooled(self) -> Any: ...  # the point at which all experts are one
 
@@ -221,10 +222,6 @@ class Defaults:
         return False
 
     @property
-    def begin_passes(self) -> int:
-        return BEGIN_PASSES
-
-    @property
     def few_steps(self) -> int:
         return FEW_STEPS
 
@@ -246,6 +243,11 @@ class Defaults:
 
     def is_usable(self: Problem, end: End) -> bool:
         return self.diagnose(end).usable
+
+    def follow(
+        self, points: Sequence[Any], memberships: Sequence[np.ndarray], pool: Pool
+    ) -> tuple[Sequence[Any], float]:
+        return points, 0.0
 
     def sharpen(self, point: Any, tol: float, pool: Pool) -> Any:
         return point

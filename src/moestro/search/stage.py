@@ -14,6 +14,9 @@ from .problem import Problem
 
 # standard errors below the best at which an optimum of a subsample is not expected to be the best of all rows
 UNLIKELY = 4.0
+BEGIN_PASSES = 3  # of the M-steps that make a point of memberships
+# starts and moves whose memberships are cut by columns alone, or come from gates that may be
+CUTS = {"segments", "move: share", "move: split", "move: cross"}
 
 
 class Stage:
@@ -49,8 +52,16 @@ class Stage:
         group = self.problem.at_once
         for start in range(0, len(names), group):
             at = slice(start, start + group)
-            points = self.problem.begin(guesses[at], self.pool)
-            self.passes += self.problem.begin_passes * len(points)
+            points = list(self.problem.begin(guesses[at], self.pool))
+            self.passes += BEGIN_PASSES * len(points)
+            cut = [i for i, name in enumerate(names[at]) if name in CUTS]
+            if cut:
+                near, passes = self.problem.follow(
+                    [points[i] for i in cut], [guesses[start + i] for i in cut], self.pool
+                )
+                self.passes += passes * len(cut)
+                for i, point in zip(cut, near, strict=True):
+                    points[i] = point
             self._finish(names[at], points, parents[at])
 
     def run_from(self, names: Sequence[str], points: Sequence[Any]) -> None:

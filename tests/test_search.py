@@ -256,6 +256,17 @@ class TestOptima:
             found.add(problem.is_usable(end))
         assert len(found) == 2 or rank_by == "likelihood"
 
+    def test_a_run_that_follows_its_memberships_keeps_their_border(self):
+        problem, _ = self.ends()
+        x, _ = problem.view(np.random.default_rng(0))
+        cut = (x[:, :1] > np.quantile(x[:, 0], 0.6)) == np.array([True, False])
+        with Pool(1) as pool:
+            begun = problem.begin([cut.astype(float)], pool)
+            near, passes = problem.follow(begun, [cut.astype(float)], pool)
+        soft, sharp = (np.abs(problem.rowwise(at[0])[0] - cut).mean() for at in (begun, near))
+        assert passes == 5
+        assert sharp < 0.6 * soft
+
     def test_crossing_keeps_memberships(self):
         rng = np.random.default_rng(0)
         r, other = rng.dirichlet(np.ones(3), (2, 40))

@@ -32,7 +32,6 @@ from moestro.solvers import LBFGS, Coordinates, Newton, Objective, run
 from moestro.solvers.base import LONG, Info
 from moestro.solvers.em import run_em
 from moestro.solvers.pool import Pool
-from moestro.solvers.status import StatusKind
 from moestro.solvers.together import in_step, newton_together
 
 
@@ -223,25 +222,50 @@ class TestOptima:
             assert back is first and first.found == 2
             stage.examine(2, options)
         (one,) = stage.optima.known
-        assert one.best.status.kind == "converged" and len(one.runs) == 3
+        assert problem.diagnose(one.best.end).kind == "converged" and len(one.runs) == 3
         assert one.found == 2  # a move from one of them to the other did not move
 
     def test_an_end_that_turns_out_unusable_leads_no_more(self):
         problem, _ = self.ends()
-        limit = problem.diagnose
         with Pool(1) as pool:
             stage = Stage(problem, pool)
             phi = np.random.default_rng(0).standard_normal(problem.size)
             o = stage.optima.add(self.candidate(problem, phi))
             diagnosed = []
-            problem.__dict__["diagnose"] = lambda end: (
-                diagnosed.append(end) or replace(limit(end), kind=StatusKind.THIN)
-            )
+            problem.__dict__["is_usable"] = lambda end: diagnosed.append(end) or False
             stage.examine(1, Options(rank_by="likelihood"))
             assert o.key[0] == 2  # where the likelihood alone ranks, it stays
-            o.best.status = None
+            o.best.examined = False
             stage.examine(1, Options())
         assert len(diagnosed) == 2 and stage.optima.known[0].key[0] == 1
+
+    @pytest.mark.parametrize("rank_by", ["usable", "likelihood"])
+    def test_a_glance_says_what_the_diagnosis_says(self, rank_by):
+        problem, _ = self.ends(k=3)
+        problem = replace(problem, rank_by=rank_by)
+        found = set()
+        for seed in range(12):
+            memberships = np.random.default_rng(seed).dirichlet(np.full(3, 0.02), problem.n)
+            if seed % 2:  # an expert of six rows
+                memberships[:] = [0.5, 0.5, 0.0]
+                memberships[7 * seed : 7 * seed + 6] = [0.0, 0.0, 1.0]
+            with Pool(1) as pool:
+                (phi,) = problem.begin([memberships], pool)
+            end = problem.advance(phi, tol=1e-8, max_iter=None, cancel=None)
+            assert problem.is_usable(end) == problem.diagnose(end).usable
+            found.add(problem.is_usable(end))
+        assert len(found) == 2 or rank_by == "likelihood"
+
+    def test_a_run_that_follows_its_memberships_keeps_their_border(self):
+        problem, _ = self.ends()
+        x, _ = problem.view(np.random.default_rng(0))
+        cut = (x[:, :1] > np.quantile(x[:, 0], 0.6)) == np.array([True, False])
+        with Pool(1) as pool:
+            begun = problem.begin([cut.astype(float)], pool)
+            near, passes = problem.follow(begun, [cut.astype(float)], pool)
+        soft, sharp = (np.abs(problem.rowwise(at[0])[0] - cut).mean() for at in (begun, near))
+        assert passes == 5
+        assert sharp < 0.6 * soft
 
     def test_crossing_keeps_memberships(self):
         rng = np.random.default_rng(0)
@@ -492,10 +516,10 @@ class TestEvidence:
         assert Evidence.from_dict(one.search_.to_dict()) == one.search_
 
     def test_found_once_is_a_warning(self):
-        rng = np.random.default_rng(12)
-        x, y = rng.standard_normal((60, 3)), rng.poisson(3, 60)
+        rng = np.random.default_rng(2)
+        x, y = rng.standard_normal((45, 3)), rng.poisson(3, 45)
         with pytest.warns(SearchWarning, match="found once"):  # noise has an optimum a search
-            MoERegressor(4, family="poisson", random_state=0).fit(x, y)
+            MoERegressor(3, family="poisson", random_state=0).fit(x, y)
 
     def test_the_search_goes_on_until_it_is_sure_or_its_budget_is_spent(self):
         x, y = noisy()

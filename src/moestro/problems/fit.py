@@ -14,7 +14,8 @@ from ..search import Fit, Options, check_options, fit_path, fit_problem, seed_se
 from ..solvers import EM, LBFGS, Coordinates, Newton, Solver
 from .curvature import MANY_ROWS
 from .memberships import possible
-from .mixture import NEWTON_LIMIT, MixtureFit, MixtureProblem
+from .mixture import NEWTON_LIMIT, MixtureProblem
+from .mixture_fit import MixtureFit
 from .sparse import SparseProblem
 
 SOLVERS: dict[str, type] = {"newton": Newton, "em": EM, "lbfgs": LBFGS}

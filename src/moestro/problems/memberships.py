@@ -13,6 +13,8 @@ from ..rows import Rows
 from ..solvers.coordinates import Objective
 from ..solvers.em import run_em
 
+STEPS = 2  # least squares need one, and what is no square a second
+
 
 def pooled(objective: Objective) -> np.ndarray:
     """phi with equal gate weights and every expert at the marginal law of y, of the rows at hand."""
@@ -49,12 +51,20 @@ def _within(memberships: np.ndarray, can: np.ndarray) -> np.ndarray:
     return np.where(mass > 0, own * (total / np.where(mass > 0, mass, 1.0)), equal * total)
 
 
-def from_memberships(objective: Objective, memberships: Sequence[np.ndarray], threads: int) -> np.ndarray:
-    """Two M-steps with the responsibilities held at `memberships`, several fits side by side; phi (S, P).
+def from_memberships(
+    objective: Objective,
+    memberships: Sequence[np.ndarray],
+    threads: int,
+    start: np.ndarray | None = None,
+    steps: int = STEPS,
+) -> np.ndarray:
+    """M-steps from `start` (P,) or (S, P), `pooled` where it is not given, with the responsibilities held at
+    `memberships`, several fits side by side; phi (S, P).
 
     The gate moves only where the memberships cover every unit.
     """
-    phi = np.tile(pooled(objective), (len(memberships), 1))
+    start = pooled(objective) if start is None else start
+    phi = np.array(np.broadcast_to(start, (len(memberships), start.shape[-1])))
     given = np.ascontiguousarray(memberships, dtype=float)
     can = possible(objective.coordinates.model, objective.engine.rows)
     if can is not None:
@@ -65,4 +75,4 @@ def from_memberships(objective: Objective, memberships: Sequence[np.ndarray], th
     def evaluate(at: np.ndarray, order: Order) -> Evaluation:
         return objective.evaluate_all(at, order, given, threads)
 
-    return run_em(objective, phi, evaluate, 2, ridge=1e-3, held=held)[0]
+    return run_em(objective, phi, evaluate, steps, ridge=1e-3, held=held)[0]

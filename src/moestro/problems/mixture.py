@@ -22,11 +22,13 @@ from ..solvers.pool import Pool
 from ..solvers.together import newton_together
 from .curvature import MANY_ROWS, from_first, status_of
 from .memberships import from_memberships, pooled
+from .mixture_fit import MixtureFit
 from .ranking import Ranking
 from .smaller import duplicated, halves
 from .view import view_of
 
 NEWTON_LIMIT = 1500  # free parameters up to which an exact Hessian is held (docs/benchmarks.md)
+MORE = 4  # M-steps with the memberships held, after the first two, where these have sharp borders
 SHORT_EM = 4  # EM steps before Newton's: far from an optimum they are cheap and safe
 LONG_EM = 60  # instead of Newton's where a Hessian costs more than it tells
 MANY = 300  # parameters from which it does
@@ -36,26 +38,6 @@ NUMPY_PASSES, SLOW_PASSES = 2000, 1000  # of a family in NumPy; where the core d
 PART = 65536  # rows looked at together once the fit is found
 READ = 8  # parts of many rows of which the readable engine looks at one
 STACK_BYTES = 60e6  # of matrices and memberships held at once by runs done side by side
-
-
-@dataclass(frozen=True, kw_only=True)
-class MixtureFit(Fit):
-    """A fitted mixture of experts.
-
-    Attributes
-    ----------
-    model : Model
-    coordinates : Coordinates
-    theta : ndarray of shape (P,)
-        Parameters in scaled coordinates, experts in decreasing order of mass.
-    group_sizes : tuple of int or None
-        Number of groups that share their expert, and the rows of the smallest and of the largest.
-    """
-
-    model: Model
-    coordinates: Coordinates
-    theta: np.ndarray
-    group_sizes: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -156,9 +138,20 @@ class MixtureProblem(Defaults):
     # Points
 
     def begin(self, memberships: Sequence[np.ndarray], pool: Pool) -> Sequence[np.ndarray]:
-        return list(from_memberships(self.objective, memberships, pool.threads))
+        return list(from_memberships(self.objective, memberships, pool.threads, self._pooled))
+
+    def follow(
+        self, points: Sequence[np.ndarray], memberships: Sequence[np.ndarray], pool: Pool
+    ) -> tuple[Sequence[np.ndarray], float]:
+        """A gate begins flat, and one that is still soft forgets a border."""
+        phi = from_memberships(self.objective, memberships, pool.threads, np.array(points), MORE)
+        return list(phi), MORE + 1.0
 
     def pooled(self) -> np.ndarray:
+        return self._pooled.copy()
+
+    @cached_property
+    def _pooled(self) -> np.ndarray:
         return pooled(self.objective)
 
     def given(self, initial: Any) -> np.ndarray:
@@ -252,6 +245,14 @@ class MixtureProblem(Defaults):
         if narrow.any():
             return narrow_status(narrow, rows, ranking.rounding * self.rows.y_scale)
         return thin_status(status, ranking.thin(outcome.phi, end.mass), rows, "expert", "columns")
+
+    def is_usable(self, end: End) -> bool:
+        """Separated and flat optima are usable, and what tells them apart is most of a diagnosis."""
+        e, phi = end.outcome.evaluation, end.outcome.phi
+        if e.curvature is None or not np.isfinite(e.curvature).all():
+            return self.diagnose(end).usable
+        fine = np.isfinite(phi).all() and not self.coordinates.collapsed(phi).any()
+        return fine and self.key(phi, e.value, end.mass)[0] == 2
 
     # Rows
 

@@ -84,6 +84,12 @@ class SparseProblem(MixtureProblem):
     def begin(self, memberships: Sequence[np.ndarray], pool: Pool) -> Sequence[np.ndarray]:
         return self._easier[0].begin(memberships, pool)
 
+    def follow(
+        self, points: Sequence[np.ndarray], memberships: Sequence[np.ndarray], pool: Pool
+    ) -> tuple[Sequence[np.ndarray], float]:
+        """The path of gates hardens the borders."""
+        return points, 0.0
+
     def settle(self, points: Sequence[np.ndarray], pool: Pool) -> Sequence[End]:
         """Annealed from the dense gate: from its optimum, or after a few steps there, in turn."""
         dense, *soft = self._easier

@@ -37,6 +37,7 @@ class Candidate:
     same: Candidate | None = None
     end: End | None = None
     status: Status | None = None
+    examined: bool = False
 
     @property
     def became(self) -> Candidate:
@@ -57,10 +58,24 @@ class Candidate:
         """Go on until converged, for `most` steps, and see how that ended; an end that is not usable ranks as
         one."""
         limits = [limit for limit in (most, options.max_iter) if limit is not None]
+        end = self._converge(problem, options, pool, limits)
+        self.status = problem.diagnose(end)
+        self._rank(self.status.usable, options)
+
+    def examine(self, problem: Problem, options: Options, pool: Pool) -> None:
+        """`finish` without the sentence: only whether the end is usable."""
+        limits = [] if options.max_iter is None else [options.max_iter]
+        end = self._converge(problem, options, pool, limits)
+        self.examined = True
+        self._rank(problem.is_usable(end), options)
+
+    def _converge(self, problem: Problem, options: Options, pool: Pool, limits: Sequence[int]) -> End:
         self.advance(problem, tol=options.tol, max_iter=min(limits, default=None), cancel=pool.cancel)
         assert self.end is not None
-        self.status = problem.diagnose(self.end)
-        if not self.status.usable and options.rank_by == "usable":
+        return self.end
+
+    def _rank(self, usable: bool, options: Options) -> None:
+        if not usable and options.rank_by == "usable":
             self.key = (min(self.key[0], 1), self.key[1])
 
 

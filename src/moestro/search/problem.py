@@ -140,6 +140,11 @@ class Problem(Protocol):
 
     def begin(self, memberships: Sequence[np.ndarray], pool: Pool) -> Sequence[Any]: ...
 
+    # points of memberships whose borders are sharp, nearer to them; passes over the rows that each took
+    def follow(
+        self, points: Sequence[Any], memberships: Sequence[np.ndarray], pool: Pool
+    ) -> tuple[Sequence[Any], float]: ...
+
     def pooled(self) -> Any: ...  # the point at which all experts are one
 
     def given(self, initial: Any) -> Any: ...  # the point of what a caller gave
@@ -171,6 +176,8 @@ class Problem(Protocol):
     def by_mass(self, point: Any) -> Any: ...  # the same density, experts in decreasing order of mass
 
     def diagnose(self, end: End) -> Status: ...
+
+    def is_usable(self, end: End) -> bool: ...  # what `diagnose` says, without the reasons
 
     def nested(
         self, below: Fit
@@ -233,6 +240,14 @@ class Defaults:
     @property
     def wide(self: Problem) -> bool:
         return self.n * self.size > WIDE
+
+    def is_usable(self: Problem, end: End) -> bool:
+        return self.diagnose(end).usable
+
+    def follow(
+        self, points: Sequence[Any], memberships: Sequence[np.ndarray], pool: Pool
+    ) -> tuple[Sequence[Any], float]:
+        return points, 0.0
 
     def sharpen(self, point: Any, tol: float, pool: Pool) -> Any:
         return point

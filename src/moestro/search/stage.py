@@ -15,6 +15,8 @@ from .problem import Problem
 # standard errors below the best at which an optimum of a subsample is not expected to be the best of all rows
 UNLIKELY = 4.0
 BEGIN_PASSES = 3  # of the M-steps that make a point of memberships
+# starts and moves whose memberships are cut by columns alone, or come from gates that may be
+CUTS = {"segments", "move: share", "move: split", "move: cross"}
 
 
 class Stage:
@@ -50,8 +52,16 @@ class Stage:
         group = self.problem.at_once
         for start in range(0, len(names), group):
             at = slice(start, start + group)
-            points = self.problem.begin(guesses[at], self.pool)
+            points = list(self.problem.begin(guesses[at], self.pool))
             self.passes += BEGIN_PASSES * len(points)
+            cut = [i for i, name in enumerate(names[at]) if name in CUTS]
+            if cut:
+                near, passes = self.problem.follow(
+                    [points[i] for i in cut], [guesses[start + i] for i in cut], self.pool
+                )
+                self.passes += passes * len(cut)
+                for i, point in zip(cut, near, strict=True):
+                    points[i] = point
             self._finish(names[at], points, parents[at])
 
     def run_from(self, names: Sequence[str], points: Sequence[Any]) -> None:
@@ -68,11 +78,11 @@ class Stage:
         """
         while self.judge is None:
             best = self.optima.known[:most]
-            o = next((o for o in best if o.key[0] == 2 and o.best.status is None), None)
+            o = next((o for o in best if o.key[0] == 2 and not o.best.examined), None)
             if o is None:
                 return
             o.best.point = self.problem.sharpen(o.best.point, options.tol, self.pool)
-            o.best.finish(self.problem, options, self.pool)
+            o.best.examine(self.problem, options, self.pool)
             assert o.best.end is not None
             self.passes += o.best.end.passes
             self.optima.again(o)

@@ -30,3 +30,11 @@ def slopes_of_a_column_of_1e_161_seen_from_the_response() -> Case:
     r = np.random.default_rng(32)
     words = {"n_experts": 1, "n_starts": 1, "direction": "inverse"}
     return made(LocatedMoERegressor, words, 1e-161 * r.normal(size=(60, 1)), r.normal(size=(60, 2)))
+
+
+@once
+def cubes_of_a_column_of_1e150_beside_weights_of_zero() -> Case:
+    r = np.random.default_rng(33)
+    x, w = r.choice([-6e149, -7e149, 8e149], (9, 1)), (np.arange(9) % 3 > 0).astype(float)
+    words = {"n_experts": 1, "n_starts": 1, "degree": 3, "gate_covariance": "isotropic", "gate_tied": True}
+    return made(LocatedMoERegressor, words, x, r.normal(size=9), given={"sample_weight": w})

@@ -85,7 +85,7 @@ def _judged(case: Case, limit: float, folder: str) -> str:
         fitted = _attempt(lambda: estimator.fit(X, y, **given))
     if fitted is None:
         return "refused"
-    if case.place and hasattr(estimator, "feature_names_in_"):  # files have their columns in another order
+    if case.place and not case.words.get("formula"):  # files have their columns in another order
         case = replace(case, X=case.X[list(estimator.feature_names_in_)])
     with within(limit):
         try:

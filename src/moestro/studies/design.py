@@ -19,7 +19,8 @@ from .claims import Claim
 T = TypeVar("T")
 PROTOCOLS = ("as_published", "as_defined")
 SCALES = ("smoke", "paper", "gpu")  # not every study has the last
-MOST_FITS, MOST_ROWS = 10**6, 10**15  # of a run, whose fits are listed before the first; of a fit, where counts stand for rows too
+MOST_FITS = 10**6  # of a run, whose fits are listed before the first
+MOST_ROWS = 10**15  # of a fit, where counts may stand for rows
 Row = dict[str, Any]
 
 

@@ -22,10 +22,10 @@ from moestro.rows import Rows, sample_rows
 from moestro.search import Evidence, Options
 from moestro.search.candidates import Candidate, Optima, Optimum
 from moestro.search.evidence import chance
-from moestro.search.moves import cross
+from moestro.search.moves import cross, widen
 from moestro.search.path import fit_problem
 from moestro.search.problem import REFUSED
-from moestro.search.search import ENOUGH, STALE, is_sure
+from moestro.search.search import ENOUGH, STALE, is_sure, patience
 from moestro.search.stage import Stage
 from moestro.search.starts import STRATEGIES
 from moestro.solvers import LBFGS, Coordinates, Newton, Objective, run
@@ -253,6 +253,38 @@ class TestOptima:
             assert any(np.array_equal(out[:, a], other[:, b]) for a in range(3) for b in range(3))
 
 
+class TestWiden:
+    """Moves from an optimum that was refused, since an expert fits a few rows too closely."""
+
+    def test_the_expert_that_fits_too_closely_gets_the_rows_around_it(self):
+        rng = np.random.default_rng(0)
+        n = 200
+        x = rng.uniform(-2, 2, (n, 1))
+        y = np.where(np.arange(n) < 80, x[:, 0] + 0.02 * rng.standard_normal(n), 2 * rng.standard_normal(n))
+        y[:6] = x[:6, 0]  # these are fitted exactly
+        r = np.zeros((n, 2))
+        r[:6, 1] = r[6:, 0] = 1.0
+        sizes = set()
+        for _ in range(20):
+            out = widen(rng, x, y, r, np.zeros(n))
+            np.testing.assert_allclose(out.sum(axis=1), 1.0)
+            own = out[:, 1] == 1.0
+            assert own[:6].all() and 6 <= own.sum() <= 100
+            assert np.abs(y - x[:, 0])[own].max() <= np.abs(y - x[:, 0])[~own].min()
+            sizes.add(int(own.sum()))
+        assert len(sizes) > 10
+
+    def test_refused_optima_are_gone_on_from(self):
+        tone = load_dataset("tone")
+        strategies = set()
+        for seed in range(12):  # a tight line and a wide one, and rows that lie on yet another line exactly
+            model = MoERegressor(2, formula="stretchratio ~ tuned", random_state=seed).fit(tone)
+            assert model.log_likelihood_ == pytest.approx(-4.7685, abs=1e-4)
+            assert model.search_.best_unusable > 70
+            strategies |= set(model.starts_["strategy"])
+        assert "move: widen" in strategies
+
+
 class TestSure:
     def stage(self, *counts, refused=(), rows=1000):
         """A search that found usable optima so often, and refused ones."""
@@ -274,6 +306,18 @@ class TestSure:
         assert not is_sure(self.stage(12, *[1] * 9))
         assert not is_sure(self.stage(12, 4, 3, refused=[1] * 9))
         assert is_sure(self.stage(12, 4, 3, refused=[4] * 9))
+
+    def test_where_none_is_usable_one_may_be_among_those_not_seen(self):
+        assert is_sure(self.stage(refused=[12, 4, 3]))
+        assert not is_sure(self.stage(refused=[12, 4, 3, 1]))
+        assert is_sure(self.stage(12, 4, 3, 1))
+        assert is_sure(self.stage(refused=[12, 4, 3, 1], rows=10**6))
+
+    def test_the_cheaper_a_pass_the_longer_it_waits(self):
+        def waits(rows):
+            return patience(self.stage(1, rows=rows).problem)
+
+        assert [waits(rows) for rows in (10, 100, 170, 250, 1000, 10**6)] == [6, 5, 2, 2, 2, 2]
 
     def test_the_dearer_a_pass_the_less_is_asked_for(self):
         many_new = [12, *[1] * 9]  # 43 % of the runs ended in an optimum of their own
@@ -446,7 +490,7 @@ class TestEvidence:
         assert Evidence.from_dict(one.search_.to_dict()) == one.search_
 
     def test_found_once_is_a_warning(self):
-        rng = np.random.default_rng(5)
+        rng = np.random.default_rng(12)
         x, y = rng.standard_normal((60, 3)), rng.poisson(3, 60)
         with pytest.warns(SearchWarning, match="found once"):  # noise has an optimum a search
             MoERegressor(4, family="poisson", random_state=0).fit(x, y)

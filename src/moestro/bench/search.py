@@ -97,6 +97,12 @@ CASES = {
     "SwissLabor": Case("AER:SwissLabor", (
         "participation ~ income + age + education + youngkids + foreign"
     ), 2, "multinomial"),
+    "tonedata": Case("mixtools:tonedata", "stretchratio ~ tuned", 2),
+    "MathAchieve": Case("nlme:MathAchieve", "MathAch ~ SES + Sex + Minority | SES", 3),
+    "Prestige": Case("carData:Prestige", "prestige ~ income + education + women", 2),
+    "Ornstein": Case("carData:Ornstein", "interlocks ~ assets + sector + nation", 2, "poisson"),
+    "nitrofen": Case("boot:nitrofen", "total ~ conc", 2, "poisson"),
+    "Womenlf": Case("carData:Womenlf", "partic ~ hincome + children + region", 2, "multinomial"),
     "HMDA": Case("AER:HMDA", "deny ~ pirat + lvrat + afam + single | unemp + chist", 2, "multinomial"),
 }  # fmt: skip
 

@@ -127,6 +127,25 @@ def blur(
     return (1 - part) * r + part * rng.dirichlet(np.full(r.shape[1], 0.3), len(r))
 
 
+def widen(
+    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, r: np.ndarray, density: np.ndarray
+) -> np.ndarray:
+    """The narrowest expert, by its squared residuals, begins anew on a random number of the rows nearest to
+    its hyperplane: from a fit that was refused, what lies around the few rows that it fits too closely."""
+    n, k = r.shape
+    features = np.column_stack([np.ones(n), x])
+    mass = r.sum(axis=0)
+    off = np.empty((k, n))  # squared residuals
+    for e in range(k):
+        s = np.sqrt(r[:, e])
+        slopes = np.linalg.lstsq(features * s[:, None], y * s, rcond=None)[0]
+        off[e] = (y - features @ slopes) ** 2
+    a = int(np.argmin((r.T * off).sum(axis=1) / np.maximum(mass, 1e-300)))
+    fewest = max(float(mass[a]), 2.0 * features.shape[1])
+    size = some_share(rng, n, min(fewest / n, 1.0 / k), 1.0 / k, x.shape[1])
+    return _restart(r, a, np.argsort(off[a], kind="stable")[:size])
+
+
 def cross(rng: np.random.Generator, r: np.ndarray, other: np.ndarray) -> np.ndarray:
     """An expert of another fit, whose responsibilities are `other`, takes the place of one of this fit: puts
     together what either has found (crossover, as in genetic algorithms)."""

@@ -11,9 +11,9 @@ import numpy as np
 
 from .candidates import Candidate, Optimum
 from .evidence import Evidence, chance
-from .moves import MOVES, TURNS, cross
+from .moves import MOVES, TURNS, cross, widen
 from .options import Options
-from .problem import price
+from .problem import Problem, price
 from .stage import Stage
 
 WAVE = len(TURNS)  # moves tried at once
@@ -23,10 +23,13 @@ NEW = 0.3  # chance of an optimum not seen, be it worse, below which it may
 # rows x parameters up to which it is held to these two; where a pass is dearer, so many times more is
 # accepted, but never a chance of a better optimum above UNSURE
 CHEAP, UNSURE = 2e4, 0.5
-STALE = 2  # waves of moves without a better optimum that end the search
+# waves of moves without a better optimum that end the search, where a pass costs a quarter of CHEAP or more,
+# and where it costs next to nothing
+STALE, PATIENT = 2, 6
 SAME_ON_ALL = 0.05  # log-likelihood within which finalists that took a few steps on all rows are one optimum
 FAMILY = 5  # best optima that moves begin from
 PLAIN = 3  # waves before which optima are not crossed
+WIDENED = 3  # moves of a wave from optima that were refused, where there are any
 CROSSED, MATES = 3, 30  # of how many moves one is a crossover after those; optima it may take an expert from
 
 
@@ -70,7 +73,7 @@ def explore(
     report()
     stale = waves = 0
     while stage.passes < allowed:
-        if stale >= STALE and is_sure(stage):
+        if stale >= patience(stage.problem) and is_sure(stage):
             break
         if options.until is not None and options.until(_usable(stage), waves):
             break
@@ -118,16 +121,25 @@ def _simpler(stage: Stage, options: Options, seed: np.random.SeedSequence) -> np
     return simpler.rowwise(known[0].best.point)[0] if known else None
 
 
+def patience(problem: Problem) -> int:
+    """Waves of moves without a better optimum that end the search."""
+    return int(np.clip(CHEAP / (2 * price(problem)), STALE, PATIENT))
+
+
 def is_sure(stage: Stage) -> bool:
     """Whether the best optimum was found often enough, and neither a better one nor a new one is likely: the
     share of the runs that ended in an optimum of their own is Good's estimate (1953) of the probability that
-    the next run does. The dearer a pass is, the less is asked for."""
+    the next run does. The dearer a pass is, the less is asked for.
+
+    Where no optimum is usable, one may be among those not seen: as long as passes are cheap, the search goes
+    on while any run ended in an optimum of its own."""
     known = stage.optima.known
     counts = [o.found for o in known if o.key[0] == known[0].key[0]]
     refused = [o.found for o in known if o.key[0] != known[0].key[0]]
     everyone = [*counts, *refused]
     dear = max(1.0, price(stage.problem) / CHEAP)
-    few_are_new = everyone.count(1) <= NEW * dear * sum(everyone)
+    new = 0.0 if dear == 1.0 and known[0].key[0] < 2 else NEW * dear
+    few_are_new = everyone.count(1) <= new * sum(everyone)
     return counts[0] >= ENOUGH and chance(counts, refused) <= min(SURE * dear, UNSURE) and few_are_new
 
 
@@ -154,6 +166,14 @@ def _wave(stage: Stage, rng: np.random.Generator, crosses: bool) -> None:
             names.append("cross")
             guesses.append(cross(rng, rowwise(home)[0], rowwise(mate)[0]))
         parents.append((home, mate))
+    best = known[0].key
+    refused = [o for o in known if o.key[0] < 2 and (best[0] < 2 or o.best.value > best[1])][:FAMILY]
+    for _ in range(WIDENED if refused else 0):
+        home = refused[int(rng.integers(len(refused)))]
+        x, y = stage.problem.view(rng)
+        names.append("widen")
+        guesses.append(widen(rng, x, y, *rowwise(home)))
+        parents.append((home, home))
     stage.run([f"move: {name}" for name in names], guesses, parents)
 
 

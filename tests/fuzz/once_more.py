@@ -53,3 +53,11 @@ def one_column_of_responses_where_values_may_be_missing() -> Case:
     r = np.random.default_rng(35)
     words = {"n_experts": 1, "n_starts": 1, "missing": "marginal"}
     return made(LocatedMoERegressor, words, r.normal(size=(40, 1)), r.normal(size=(40, 1)))
+
+
+@once
+def offsets_of_millions_beside_groups_of_counts() -> Case:
+    r = np.random.default_rng(36)
+    words = {"n_experts": 3, "n_starts": 1, "max_iter": 1, "family": "truncated-poisson", "gate_features": []}
+    given = {"groups": r.integers(0, 25, 100), "offset": 1e6 * r.normal(size=100)}
+    return made(MoERegressor, words, r.normal(size=(100, 3)), 1.0 + r.poisson(2, 100), given=given)

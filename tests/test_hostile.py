@@ -19,7 +19,6 @@ from moestro.errors import FileError
 from moestro.located import LocatedMeasure
 from moestro.penalties import L1
 from moestro.reading import CONTAINERS, DEPTH, KEYS, SIZE, VALUES, parse_json
-from moestro.studies.runner import read_design, read_rows
 from mutations import mutated
 
 SECOND, MEMORY = 1.0, 200e6
@@ -432,24 +431,3 @@ def test_parquet_of_wrong_types(column, tmp_path):
     done = CliRunner().invoke(main, ["fit", str(tmp_path / "d.parquet"), "-f", "y ~ a", "-k", "1"])
     assert done.exit_code == 2, done.output
     assert "Traceback" not in done.output
-
-
-# Folders of studies
-
-FOLDERS = {
-    "design.json": [b"", b"[", b"[1]", b"[" * 100_000, b"\xff\xfe", b'{"arms": 1}', b"{}", b"null"],
-    "fits.jsonl": [b"x\n", b"[1]\n", b"{}\n", b"[" * 50_000 + b"\n", b"\xff\xfe\n", b"\x00\n",
-                   b'{"arm_index": "a", "n": 1, "replicate": 0}\n'],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "raw"), [(n, r) for n, rs in FOLDERS.items() for r in rs])
-def test_damaged_studies(name, raw, tmp_path):
-    pytest.importorskip("pyarrow")
-    (tmp_path / name).write_bytes(raw)
-    start = time.process_time()
-    read = read_rows if name == "fits.jsonl" else read_design
-    line = refusal(lambda: read(tmp_path))
-    assert (line is None) == (raw in (b"{}", b'{"arms": 1}') and name == "design.json")
-    assert line is None or str(tmp_path) in line
-    assert time.process_time() - start < SECOND

@@ -608,6 +608,13 @@ class TestHopeless:
         later = [limit for kind, limit in seen[2:] if kind in (0, 1)]
         assert later
         assert set(later) == {REFUSED // inner}
+        seen.clear()  # six columns: no two experts have rows enough, so none waits for one that is usable
+        x, y = np.random.default_rng(0).normal(size=(20, 6)), np.arange(20.0)
+        for most in (None, 2 * REFUSED):
+            MoERegressor(2, n_starts=1, random_state=0, solver=solver, max_iter=most).fit(x, y)
+        limits = [limit for _, limit in seen]
+        assert limits[0] is None and set(limits) == {None, REFUSED // inner, 2 * REFUSED}
+        assert limits[1] == REFUSED // inner
 
 
 class TestNested:

@@ -52,6 +52,18 @@ def test_the_limit_is_reported():
     assert model.history_["iteration"] == [1]
 
 
+def test_em_ends_where_coefficients_run_off_and_nothing_is_left_to_gain():
+    """A column that separates an expert's classes; EM's five thousand iterations ended in the same status."""
+    r = np.random.default_rng(1)
+    x = r.integers(-2, 3, (60, 2)).astype(float)
+    y = np.digitize(x[:, 0] + r.logistic(size=60), [-1, 1])
+    words = {"n_experts": 2, "family": "ordinal", "n_starts": 2, "random_state": 0}
+    by_em, by_newton = (MoEClassifier(solver=s, **words).fit(x, y) for s in ("em", "newton"))
+    assert str(by_em.status_.kind) == str(by_newton.status_.kind) == "separated"
+    assert by_em.n_iter_ < 2000
+    assert by_em.log_likelihood_ == pytest.approx(by_newton.log_likelihood_, abs=0.01)
+
+
 def test_every_start_is_on_record():
     x, y = two_lines()
     model = MoERegressor(n_experts=2, n_starts=7, random_state=0).fit(x, y)

@@ -289,6 +289,9 @@ class TestRunning:
     [
         (["run", "nothing"], "there is no study"),
         (["run", "topk", "--sizes", "a,b"], "whole numbers"),
+        (["run", "topk", "--sizes", str(10**30)], "at most 1e+15"),
+        (["run", "topk", "--replicates", str(10**18)], "at most 1000000"),
+        (["run", "topk", "--seed", "-1"], "at least 0"),
         (["run", "topk", "--arm", "K=99"], "no arm"),
         (["run", "approximation", "--protocol", "as_published"], "no protocol"),
         (["run", "topk", "--replicates", "0"], "replicates"),

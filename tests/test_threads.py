@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -56,6 +57,14 @@ def test_fits_and_predictions_at_once():
     for a in predicted:
         np.testing.assert_array_equal(a[0], expected[0])
         np.testing.assert_array_equal(a[1], expected[1])
+
+
+@pytest.mark.skipif(not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python has a lock")
+def test_a_python_without_a_lock_stays_without():
+    """The core declares that it needs none: else Python takes it again where the core is imported."""
+    model, x, y = kinds()[0]
+    model.fit(x, y)
+    assert not sys._is_gil_enabled()
 
 
 def test_an_estimator_that_two_threads_fit_ends_as_one_of_them():

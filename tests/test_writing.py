@@ -380,6 +380,30 @@ class TestStreams:
         plain = subprocess.run([*words, tmp_path / "m.json"], capture_output=True, text=True, check=True)
         assert "Log-likelihood" in plain.stdout and not plain.stderr.strip()
 
+    @pytest.mark.parametrize("command", ["fit", "report"])
+    def test_a_page_goes_through_a_named_pipe(self, command, tone, tmp_path):
+        """Whatever its name is; what is said goes to standard output as ever."""
+        pytest.importorskip("jinja2")
+        path, got = tmp_path / "pipe", []
+        os.mkfifo(path)
+        of_fit = ["fit", TONE, "-f", "tuned ~ stretchratio", "-k", "1", "--report", str(path)]
+        words = of_fit if command == "fit" else ["report", str(tone), TONE, "--out", str(path)]
+        reader = threading.Thread(target=lambda: got.append(path.read_bytes()), daemon=True)
+        reader.start()
+        done = CliRunner().invoke(main, words)
+        assert done.exit_code == 0, done.output
+        reader.join(10)
+        assert got[0].startswith(b"<!DOCTYPE html>") and got[0].rstrip().endswith(b"</html>")
+        assert f"report written to {path}" in done.output
+        assert stat.S_ISFIFO(path.stat().st_mode)
+
+    def test_a_page_alone_goes_to_standard_output(self, tone):
+        pytest.importorskip("jinja2")
+        words = [sys.executable, "-m", "moestro", "report", str(tone), TONE, "--out", "-"]
+        done = subprocess.run(words, capture_output=True, check=True)
+        assert done.stdout.startswith(b"<!DOCTYPE html>") and done.stdout.rstrip().endswith(b"</html>")
+        assert b"report written to -" in done.stderr
+
     def test_a_reader_that_has_gone_is_no_damaged_file(self):
         code = (
             "from moestro.writing import write\ntry: write('-', 'x' * 10**6)\n"

@@ -30,3 +30,34 @@ def slopes_of_a_column_of_1e_161_seen_from_the_response() -> Case:
     r = np.random.default_rng(32)
     words = {"n_experts": 1, "n_starts": 1, "direction": "inverse"}
     return made(LocatedMoERegressor, words, 1e-161 * r.normal(size=(60, 1)), r.normal(size=(60, 2)))
+
+
+@once
+def cubes_of_a_column_of_1e150_beside_weights_of_zero() -> Case:
+    r = np.random.default_rng(33)
+    x, w = r.choice([-6e149, -7e149, 8e149], (9, 1)), (np.arange(9) % 3 > 0).astype(float)
+    words = {"n_experts": 1, "n_starts": 1, "degree": 3, "gate_covariance": "isotropic", "gate_tied": True}
+    return made(LocatedMoERegressor, words, x, r.normal(size=9), given={"sample_weight": w})
+
+
+@once
+def offsets_of_millions_that_leave_no_start_of_counts() -> Case:
+    r = np.random.default_rng(34)
+    words = {"n_experts": 3, "n_starts": 3, "family": ["zero", "negative-binomial", "poisson"], "max_iter": 1}
+    given = {"offset": 1e6 * r.normal(size=100)}
+    return made(MoERegressor, words, r.normal(size=(100, 1)), r.poisson(1.0, 100) * 1.0, given=given)
+
+
+@once
+def one_column_of_responses_where_values_may_be_missing() -> Case:
+    r = np.random.default_rng(35)
+    words = {"n_experts": 1, "n_starts": 1, "missing": "marginal"}
+    return made(LocatedMoERegressor, words, r.normal(size=(40, 1)), r.normal(size=(40, 1)))
+
+
+@once
+def offsets_of_millions_beside_groups_of_counts() -> Case:
+    r = np.random.default_rng(36)
+    words = {"n_experts": 3, "n_starts": 1, "max_iter": 1, "family": "truncated-poisson", "gate_features": []}
+    given = {"groups": r.integers(0, 25, 100), "offset": 1e6 * r.normal(size=100)}
+    return made(MoERegressor, words, r.normal(size=(100, 3)), 1.0 + r.poisson(2, 100), given=given)

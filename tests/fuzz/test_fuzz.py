@@ -54,6 +54,7 @@ class TestGenerator:
         assert {word for c in cases for word in c.given} == taken
         there = set(PLACES) - (set() if find_spec("pyarrow") else set(FILES))
         assert {c.place for c in cases} == {"", *there}
+        assert {c.words["engine"] for c in cases if "engine" in c.words} == {"auto", *words.ENGINES}
         assert {c.inference["cov"] for c in cases} == set(words.COVS)
         names = [c.words["family"] for c in cases if "family" in c.words]
         assert {*words.FAMILIES, *words.CLASSES} <= {n for n in names if isinstance(n, str)}

@@ -1,5 +1,6 @@
 """The words of an estimator, and the kind of response that goes with them."""
 
+from importlib.util import find_spec
 from typing import Any
 
 from fuzz.choices import Seeded
@@ -28,6 +29,8 @@ PENALTIES = ("l1", "elastic_net", "ridge", "group", "adaptive_l1", "oracle")
 STRUCTURES = ("full", "diagonal", "isotropic", "blocks", "factors")
 CRITERIA = ("bic", "icl", "aic", "cv", "djump", "dendrogram")
 TRANSFORMS = ("tanh", "sin", "cube", "sigmoid")
+# Beside "auto"; that of torch seldom, for sums over few rows take it long, and another where it is not there.
+ENGINES = ("array", "array", "native", "torch" if find_spec("torch") else "native")
 COVS = ("observed", "expected", "sandwich", "cluster", "survey", "bootstrap", "jackknife")
 # Words that change nothing of what is fitted.
 NOT_DRAWN = ("n_jobs", "verbose")
@@ -82,7 +85,7 @@ def plain(c: Seeded) -> dict[str, Any]:
     sparse = c.often({}, ({"top_k": 1}, {"top_k": 2}, {"top_k": 2, "rank_on": "logit"}), 8)
     return sparse | {
         "solver": c.often("auto", ("newton", "em", "lbfgs"), 5),
-        "engine": c.often("auto", ("array", "native"), 4),
+        "engine": c.often("auto", ENGINES, 4),
         "rank_by": c.often("usable", ("likelihood",), 6),
         "max_iter": c.often(None, (1, 60)),
         "gate_transform": c.often(None, TRANSFORMS, 8),

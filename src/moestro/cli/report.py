@@ -9,7 +9,8 @@ import click
 from click.core import ParameterSource
 
 from ..errors import DataError, FileError
-from .errors import one_line_errors
+from ..writing import is_stream
+from .errors import Printer, one_line_errors
 from .files import check_writable, read_data
 from .options import data_options
 
@@ -21,7 +22,12 @@ FILES = ("out", "plot", "report", "quiet", "threads")  # options that say nothin
 @click.argument("model", type=click.Path())
 @click.argument("data", type=click.Path())
 @data_options
-@click.option("--out", type=click.Path(dir_okay=False), required=True, help="Write the page here (.html).")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False),
+    required=True,
+    help='Write the page here (.html); "-" is standard output.',
+)
 @click.option("--weights", metavar="COLUMN", help="Column of weights of the rows.")
 @click.option("--groups", metavar="COLUMN", help="Column of ids: rows of one id share their expert.")
 def report(model: str, data: str, out: str, groups: str | None, **options: Any) -> None:
@@ -61,7 +67,7 @@ def _report(model: str, data: str, out: str, groups: str | None, options: dict[s
     if groups is not None:
         given["groups"] = columns(frame, [groups])[groups]
     found.report(out, sample_weight=weights, **given)
-    click.echo(f"report written to {out}")
+    Printer(out)(f"report written to {out}")
 
 
 def selected(frame: Any, names: tuple[str, ...]) -> Any:
@@ -79,7 +85,7 @@ def check_report(path: str | None) -> None:
     """Say before the work that a page cannot be written."""
     if path is None:
         return
-    if not path.lower().endswith((".html", ".htm")):
+    if not (is_stream(path) or path.lower().endswith((".html", ".htm"))):
         raise FileError(f"{path}: a report is an HTML page: give a name that ends in .html")
     try:
         import jinja2

@@ -149,8 +149,11 @@ def _run(
             bar.refresh()
 
         try:
+            most = how["processes"]
             with _client(how["cluster"]) as client:
-                rows = run_plan(found, plan, folder, how["processes"] or thread_count(None), progress, client)
+                rows = run_plan(
+                    found, plan, folder, thread_count(None) if most is None else most, progress, client
+                )
         except KeyboardInterrupt:
             click.echo(
                 f"\nstopped; what is finished is in {folder}: the same command goes on from there", err=True

@@ -146,7 +146,7 @@ def stacked(several: Sequence[Evaluation]) -> Evaluation:
 
 def joined(several: Sequence[Evaluation]) -> Evaluation:
     """Stacked evaluations, one after the other along their leading axis."""
-    return _together(several, np.concatenate)
+    return several[0] if len(several) == 1 else _together(several, np.concatenate)
 
 
 def added(several: Sequence[Evaluation]) -> Evaluation:
@@ -154,9 +154,12 @@ def added(several: Sequence[Evaluation]) -> Evaluation:
     return _together(several, sum)
 
 
+NAMES = [field.name for field in fields(Evaluation)]
+
+
 def _together(several: Sequence[Evaluation], how: Callable[[list], Any]) -> Evaluation:
     def one(name: str) -> Any:
         parts = [getattr(e, name) for e in several]
         return None if parts[0] is None else how(parts)
 
-    return Evaluation(*(one(field.name) for field in fields(Evaluation)))
+    return Evaluation(*map(one, NAMES))

@@ -15,7 +15,9 @@ where all pairs are products of three matrices: [r_a f_a], [pi_a f_a] and [w r_e
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from threading import Lock
 
@@ -42,6 +44,14 @@ class Piece:
     units: slice
     columns: np.ndarray
     core: Engine
+
+    @cached_property
+    def _few(self) -> list[Block]:
+        return list(self.rows.blocks(BLOCK))
+
+    def blocks(self) -> Iterable[Block]:
+        """The rows, scaled; of few rows once, for a search asks for thousands of sums over them."""
+        return self._few if self.rows.n <= BLOCK else self.rows.blocks(BLOCK)
 
 
 class ScoresEngine(OneByOne):
@@ -95,7 +105,7 @@ class ScoresEngine(OneByOne):
     def _score(self, piece: Piece, theta: np.ndarray) -> np.ndarray:
         """log pi (u, k), of which the core reads the differences."""
         out, start = np.empty((piece.rows.n_units, self.model.k)), 0
-        for block in piece.rows.blocks(BLOCK):
+        for block in piece.blocks():
             with np.errstate(all="ignore"):  # a theta that is no number has no value
                 log_pi = np.maximum(self.model.log_gate(theta, block.z), IMPOSSIBLE)
             out[block.at] = log_pi
@@ -123,7 +133,7 @@ class ScoresEngine(OneByOne):
         if core.gradient is None or r is None:
             return core
         gate, start = GateSums(model, theta, order, piece.rows.w is not None), 0
-        for block in piece.rows.blocks(BLOCK):
+        for block in piece.blocks():
             rows = slice(start, start + len(block.x))
             own = None if scores is None else scores[rows, model.k - 1 :]
             gate.add(block, np.exp(log_pi[block.at]), r[block.at], own)

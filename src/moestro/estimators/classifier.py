@@ -64,7 +64,8 @@ class MoEClassifier(Classifier):
         Largest gradient entry per row, in scaled coordinates; None is 1e-8. With a penalty: largest violation
         of its optimality condition; None is 1e-9.
     max_iter : int or None
-        Iterations of the final polish; None leaves it to the solver.
+        Iterations of the final polish; None leaves it to the solver, which ends early where rows are too few
+        for any usable fit, or where coefficients run off and there is nothing left to gain.
     random_state : int, RandomState or None
     n_jobs : int or None
         Threads; None means all cores. Results are the same for any number.

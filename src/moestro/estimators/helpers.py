@@ -32,13 +32,14 @@ def read_arrays(
     its names."""
     if y is not None:
         refuse_dates("the response 'y'", np.asarray(y))
-    several = get_tags(estimator).target_tags.multi_output or estimator._takes_trials
+    columns = get_tags(estimator).target_tags.multi_output
+    several = columns or estimator._takes_trials
     responses = frame_names(y) if several else []
     numbers = not is_classifier(estimator)
     levels = learn_levels(X)
     if y is not None and (estimator._holes or (estimator._takes_trials and np.asarray(y).ndim == 2)):
         X = checked(estimator, coded(X, levels), y="no_validation", ensure_min_samples=2)
-        y = _with_gaps(y)
+        y = _with_gaps(y, columns)
         check_consistent_length(X, y)
     else:
         X, y = checked(
@@ -61,12 +62,12 @@ def read_arrays(
     return design, *design.matrices(X), y, tuple(responses or (f"y{j}" for j in range(y.shape[1])))
 
 
-def _with_gaps(y: Any) -> np.ndarray:
-    """Responses (n,) or (n, q), NaN where one is missing. An end of an interval may be infinite; `_encode`
-    refuses what its family does not take."""
+def _with_gaps(y: Any, columns: bool) -> np.ndarray:
+    """Responses (n,) or (n, q), NaN where one is missing; of an estimator that takes no `columns`, one column
+    is (n,). An end of an interval may be infinite; `_encode` refuses what its family does not take."""
     how: dict[str, Any] = {"dtype": np.float64, "ensure_all_finite": False}
     y = check_array(y, ensure_2d=False, input_name="y", **how)
-    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+    return column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 and not columns else y
 
 
 def given_offset(offset: Any, n: int) -> np.ndarray:

@@ -56,7 +56,8 @@ class LocatedMoERegressor(Regressor):
     tol : float, default=1e-8
         Largest mismatch between a moment of the data and of the model, per row, in standardised columns.
     max_iter : int or None
-        Iterations of the final polish; None is 5000 of EM, or 500 of Newton's method.
+        Iterations of the final polish; None is 5000 of EM (500 where rows are too few for any usable fit), or
+        500 of Newton's method.
     random_state : int, RandomState or None
     n_jobs : int or None
         Threads; None means all cores. Results are the same for any number.

@@ -10,6 +10,13 @@ import numpy as np
 Terms = tuple[np.ndarray | None, ...]
 
 
+def trigamma(x: np.ndarray) -> np.ndarray:
+    """psi'(x) = zeta(2, x), whose function of SciPy's computes psi(x) beside it."""
+    from scipy.special import zeta
+
+    return zeta(2.0, x)
+
+
 class Family(Protocol):
     """A conditional density f(y | eta), eta the linear predictors of one expert.
 

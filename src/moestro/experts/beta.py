@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
-from .base import Facts, predictor_bounds
+from .base import Facts, predictor_bounds, trigamma
 from .multinomial import LOGIT_BOUND
 from .positive import DISPERSION_BOUNDS
 
@@ -76,26 +76,22 @@ class Beta(Facts):
         return np.stack([phi * apart * mu * rest, -phi * of_phi], axis=-1)
 
     def curvature(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        from scipy.special import polygamma
-
         mu, rest, phi = self._parts(eta)
         apart, of_phi = self._first(eta, y)
         slope, information = mu * rest, self.information(eta)
         out = np.empty((*apart.shape, 2, 2))
         out[..., 0, 0] = phi * apart * slope * (rest - mu) - information[..., 0, 0]
-        tilt = mu * polygamma(1, mu * phi) - rest * polygamma(1, rest * phi)
+        tilt = mu * trigamma(mu * phi) - rest * trigamma(rest * phi)
         out[..., 0, 1] = out[..., 1, 0] = -phi * slope * (apart - phi * tilt)
         out[..., 1, 1] = phi * of_phi - information[..., 1, 1]
         return out
 
     def information(self, eta: np.ndarray) -> np.ndarray:
-        from scipy.special import polygamma
-
         mu, rest, phi = self._parts(eta)
-        a, b = polygamma(1, mu * phi), polygamma(1, rest * phi)
+        a, b = trigamma(mu * phi), trigamma(rest * phi)
         out = np.zeros((*mu.shape, 2, 2))
         out[..., 0, 0] = (phi * mu * rest) ** 2 * (a + b)
-        out[..., 1, 1] = phi**2 * (mu**2 * a + rest**2 * b - polygamma(1, phi))
+        out[..., 1, 1] = phi**2 * (mu**2 * a + rest**2 * b - trigamma(phi))
         return out
 
     def mean(self, eta: np.ndarray) -> np.ndarray:

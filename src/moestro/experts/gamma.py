@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .base import predictor_bounds
+from .base import predictor_bounds, trigamma
 from .positive import DISPERSION_BOUNDS, LOG_MEAN_BOUND, Positive, log_mean, mean_of
 
 
@@ -53,10 +53,8 @@ class Gamma(Positive):
     @staticmethod
     def _information(a: np.ndarray) -> np.ndarray:
         """a^2 trigamma(a) - a, without cancellation."""
-        from scipy.special import polygamma
-
         large = np.maximum(a, 1e4)
-        return np.where(a > 1e4, 0.5 + 1 / (6 * large), a**2 * polygamma(1, a) - a)
+        return np.where(a > 1e4, 0.5 + 1 / (6 * large), a**2 * trigamma(a) - a)
 
     def information(self, eta: np.ndarray) -> np.ndarray:
         a = np.exp(-eta[..., 1])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
-from .base import Facts, predictor_bounds
+from .base import Facts, predictor_bounds, trigamma
 from .poisson import ETA_CAP, LARGE, LARGEST, LOG_RATE_BOUND, Poisson
 
 ALPHA_BOUNDS = (
@@ -85,24 +85,20 @@ class NegativeBinomial(Facts):
         return digamma(y + t) - digamma(t) - np.log1p(mu / t) + (mu - y) / (mu + t)
 
     def curvature(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        from scipy.special import polygamma
-
         mu, t = self._parts(eta)
         both = mu + t
         out = np.empty((*np.broadcast(mu, y).shape, 2, 2))
         out[..., 0, 0] = -(y + t) * t * mu / both**2
         out[..., 0, 1] = out[..., 1, 0] = -t * mu * (y - mu) / both**2
-        second = polygamma(1, y + t) - polygamma(1, t) + mu / (t * both) - (mu - y) / both**2
+        second = trigamma(y + t) - trigamma(t) + mu / (t * both) - (mu - y) / both**2
         out[..., 1, 1] = t**2 * second + t * self._d_t(mu, t, y)
         return out
 
     def information(self, eta: np.ndarray) -> np.ndarray:
         """That of alpha has no closed form: mu^2 L / (mu^2 + 2 t (t + 1) L) with L = t^2 trigamma(t) - t is
         right for small and for large mu, and an upper bound between."""
-        from scipy.special import polygamma
-
         mu, t = self._parts(eta)
-        limit = np.maximum(t**2 * polygamma(1, t) - t, 0.25)
+        limit = np.maximum(t**2 * trigamma(t) - t, 0.25)
         out = np.zeros((*mu.shape, 2, 2))
         out[..., 0, 0] = mu * t / (mu + t)
         out[..., 1, 1] = limit / (1 + 2 * t * (t + 1) * limit / np.maximum(mu, 1e-100) ** 2)

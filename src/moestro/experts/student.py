@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .base import trigamma
 from .gaussian import SLOPE_BOUND, VARIANCE_BOUNDS, OnTheLine
 
 NU_BOUNDS = (1.0, 200.0)  # a Cauchy law has no mean, and tails of more degrees of freedom are Gaussian
@@ -57,8 +58,6 @@ class Student(OnTheLine):
         return np.stack([weight * u * root, 0.5 * (weight * u**2 - 1), nu * self._d_nu(u, nu)], axis=-1)
 
     def curvature(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        from scipy.special import polygamma
-
         u, root, nu = self._parts(eta, y)
         square, total = u**2, nu + u**2
         out = np.empty((*u.shape, 3, 3))
@@ -67,20 +66,18 @@ class Student(OnTheLine):
         out[..., 0, 2] = out[..., 2, 0] = nu * u * root * (square - 1) / total**2
         out[..., 1, 1] = -0.5 * (nu + 1) * nu * square / total**2
         out[..., 1, 2] = out[..., 2, 1] = 0.5 * nu * square * (square - 1) / total**2
-        gammas = 0.5 * (polygamma(1, 0.5 * (nu + 1)) - polygamma(1, 0.5 * nu)) + 1 / nu**2
+        gammas = 0.5 * (trigamma(0.5 * (nu + 1)) - trigamma(0.5 * nu)) + 1 / nu**2
         tail = square / (nu * total) - square * (nu**2 + 2 * nu + square) / (nu * total) ** 2
         out[..., 2, 2] = 0.5 * nu**2 * (gammas + tail) + nu * self._d_nu(u, nu)
         return out
 
     def information(self, eta: np.ndarray) -> np.ndarray:
-        from scipy.special import polygamma
-
         nu = np.exp(eta[..., 2])
         out = np.zeros((*nu.shape, 3, 3))
         out[..., 0, 0] = (nu + 1) / (nu + 3) * np.exp(-eta[..., 1])
         out[..., 1, 1] = nu / (2 * (nu + 3))
         out[..., 1, 2] = out[..., 2, 1] = -nu / ((nu + 1) * (nu + 3))
-        gammas = 0.25 * (polygamma(1, 0.5 * nu) - polygamma(1, 0.5 * (nu + 1)))
+        gammas = 0.25 * (trigamma(0.5 * nu) - trigamma(0.5 * (nu + 1)))
         out[..., 2, 2] = nu**2 * (gammas - (nu + 5) / (2 * nu * (nu + 1) * (nu + 3)))
         return out
 

@@ -7,6 +7,7 @@ The perturbed cosine beta_1' x / ((|beta_1| + tau_1) (|x| + tau_2)) does feel it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,43 +32,48 @@ class CosineGate(Gate):
             rows[t, 1 + t % (q - 1)] = 1.0 if (t // (q - 1)) % 2 == 0 else -1.0
         return rows, np.zeros(1)
 
-    def _parts(
-        self, row: np.ndarray, shared: np.ndarray, z: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, float, float]:
-        """Unit direction of beta_1, scaled inputs c (n, q - 1), |beta_1| and |beta_1| + tau_1."""
-        length = max(float(np.linalg.norm(row[1:])), 1e-12)
+    def _inputs(self, shared: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Scaled inputs c (n, q - 1), those of all experts."""
         size = np.linalg.norm(z[:, 1:], axis=1) + self.tau_2
-        c = z[:, 1:] * (np.exp(-shared[0]) / np.maximum(size, 1e-12))[:, None]
-        return row[1:] / length, c, length, length + self.tau_1
+        return z[:, 1:] * (np.exp(-shared[0]) / np.maximum(size, 1e-12))[:, None]
 
-    def _angles(self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray) -> np.ndarray:
-        out = np.empty((len(z), len(rows)))
+    def _lengths(self, row: np.ndarray) -> tuple[float, float]:
+        """|beta_1| and |beta_1| + tau_1."""
+        slopes = row[1:]
+        length = max(sqrt(slopes.dot(slopes)), 1e-12)
+        return length, length + self.tau_1
+
+    def _angles(self, rows: np.ndarray, c: np.ndarray) -> np.ndarray:
+        out = np.empty((len(c), len(rows)))
         for t, row in enumerate(rows):
-            _, c, _, r = self._parts(row, shared, z)
-            out[:, t] = c @ row[1:] / r
+            out[:, t] = c @ row[1:] / self._lengths(row)[1]
         return out
 
     def scores(self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray) -> np.ndarray:
-        return rows[:, 0] + self._angles(rows, shared, z)
+        return rows[:, 0] + self._angles(rows, self._inputs(shared, z))
 
-    def _slope(self, row: np.ndarray, shared: np.ndarray, z: np.ndarray) -> np.ndarray:
-        unit, c, _, r = self._parts(row, shared, z)
-        return c / r - np.outer(c @ row[1:] / r**2, unit)
+    def _slope(self, row: np.ndarray, c: np.ndarray) -> np.ndarray:
+        length, r = self._lengths(row)
+        return c / r - np.outer(c @ row[1:] / r**2, row[1:] / length)
 
     def features(self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray) -> list[Feature]:
-        q, angle, out = z.shape[1], self._angles(rows, shared, z), []
+        q, c, out = z.shape[1], self._inputs(shared, z), []
+        angle = self._angles(rows, c)
         for t, row in enumerate(rows):
-            columns = np.column_stack([np.ones(len(z)), self._slope(row, shared, z), -angle[:, t]])
+            columns = np.empty((len(z), q + 1))
+            columns[:, 0], columns[:, 1:-1], columns[:, -1] = 1.0, self._slope(row, c), -angle[:, t]
             out.append((columns, np.append(np.arange(t * q, (t + 1) * q), rows.size)))
         return out
 
     def score_curvature(
         self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray, d: np.ndarray
     ) -> np.ndarray:
-        q, angle = z.shape[1], self._angles(rows, shared, z)
+        q, c = z.shape[1], self._inputs(shared, z)
+        angle = self._angles(rows, c)
         out = np.zeros((rows.size + 1, rows.size + 1))
         for t, row in enumerate(rows):
-            unit, c, length, r = self._parts(row, shared, z)
+            length, r = self._lengths(row)
+            unit = row[1:] / length
             pull, inner = c.T @ d[:, t], float(d[:, t] @ (c @ row[1:]))
             at = slice(t * q + 1, (t + 1) * q)
             uu = np.outer(unit, unit)
@@ -76,7 +82,7 @@ class CosineGate(Gate):
                 + 2 * inner / r**3 * uu
                 - inner / r**2 * (np.eye(q - 1) - uu) / length
             )
-            cross = -(self._slope(row, shared, z).T @ d[:, t])
+            cross = -(self._slope(row, c).T @ d[:, t])
             out[at, -1] += cross
             out[-1, at] += cross
             out[-1, -1] += float(angle[:, t] @ d[:, t])

@@ -92,6 +92,11 @@ def located_covariance(
     _refuse_many(fit, shape, u.shape[1], v.shape[1])
     atoms = [Atom.of(fit.fitted, e, shape) for e in range(fit.k)]
     found = information(atoms, u, v, np.ones(len(u)) if weights is None else weights, clusters)
+    if not all(np.isfinite(a).all() for a in (found.value, found.gradient, found.complete, found.observed)):
+        raise DataError(
+            "the curvature of the log-likelihood is beyond double precision, so that there are no standard "
+            "errors: rescale the columns"
+        )
     if abs(found.value - fit.log_likelihood) > 1e-6 * (1 + abs(fit.log_likelihood)):
         if fit.status.kind == StatusKind.COLLAPSED:
             raise DataError(

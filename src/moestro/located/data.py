@@ -84,6 +84,11 @@ class Data:
             raise DataError(f"column '{names[flat[0]]}' is constant: its variance is zero")
         for j in np.flatnonzero(scale < 1 / LARGEST):
             raise DataError(f"column '{names[j]}' is too small for double precision: rescale it")
+        reach = np.nanmax(np.abs(rows[:, : u.shape[1]]), axis=0)
+        for j in np.flatnonzero(reach > LARGEST ** (2 / spec.degree)):
+            raise DataError(
+                f"column '{names[j]}' is too large for degree={spec.degree} in double precision: rescale it"
+            )
         rows, p = (rows - center) / scale, u.shape[1]
         one = pooled(rows, w, p) if gaps.any() else None
         rows = rows if one is None else one.rows

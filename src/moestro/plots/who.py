@@ -64,7 +64,7 @@ class ProfileDisplay(Display):
             ax.plot(mean, place, color=color(e), lw=0.8, alpha=0.5)
         ax.axvline(0.0, color="0.6", lw=0.8, zorder=0)
         ax.set_yticks(at, [label(name) for name in self.variables])
-        ax.set_ylim(len(at) - 0.5, -0.5)
+        ax.set_ylim(max(len(at), 1) - 0.5, -0.5)
         ax.set_xlabel("standard deviations from the mean of all rows", loc="right")  # below long names
         ax.set_title("Who the experts are")
         key_above(ax)

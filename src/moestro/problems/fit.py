@@ -12,9 +12,9 @@ from ..model import Model
 from ..rows import MERGE_LIMIT, Rows, RowsElsewhere, sample_rows
 from ..search import Fit, Options, check_options, fit_path, fit_problem, seed_sequence
 from ..solvers import EM, LBFGS, Coordinates, Newton, Solver
-from .curvature import MANY_ROWS
+from .curvature import MANY_ROWS, NEWTON_LIMIT
 from .memberships import possible
-from .mixture import NEWTON_LIMIT, MixtureProblem
+from .mixture import MixtureProblem
 from .mixture_fit import MixtureFit
 from .sparse import SparseProblem
 

@@ -20,14 +20,13 @@ from ..solvers.base import Cancelled
 from ..solvers.em import run_em
 from ..solvers.pool import Pool
 from ..solvers.together import newton_together
-from .curvature import MANY_ROWS, from_first, status_of
+from .curvature import MANY_ROWS, from_first, is_endless, status_of
 from .memberships import from_memberships, pooled
 from .mixture_fit import MixtureFit
 from .ranking import Ranking
 from .smaller import duplicated, halves
 from .view import view_of
 
-NEWTON_LIMIT = 1500  # free parameters up to which an exact Hessian is held (docs/benchmarks.md)
 MORE = 4  # M-steps with the memberships held, after the first two, where these have sharp borders
 SHORT_EM = 4  # EM steps before Newton's: far from an optimum they are cheap and safe
 LONG_EM = 60  # instead of Newton's where a Hessian costs more than it tells
@@ -217,6 +216,7 @@ class MixtureProblem(Defaults):
         end = run(
             solver, self.objective, point, tol=tol, max_iter=max_iter, cancel=cancel,
             callback=lambda _: passes.append(self.objective.tally.passes), hopeless=self.ranking.lost,
+            endless=lambda phi: is_endless(self.objective, phi),
         )  # fmt: skip
         taken = self.objective.tally.passes - before
         return End(end.phi, end.value, end.evaluation.mass, end.iterations, taken, end, tuple(passes))
@@ -237,7 +237,7 @@ class MixtureProblem(Defaults):
     def diagnose(self, end: End) -> Status:
         """How the polish ended, thin experts by name."""
         outcome, sample = end.outcome, self.samples[-1].objective if self.samples else None
-        status = status_of(self.objective, outcome, sample, exact=self.size <= NEWTON_LIMIT)
+        status = status_of(self.objective, outcome, sample)
         if not status.usable or self.rank_by == "likelihood":
             return status
         ranking, rows = self.ranking, end.mass * self.ranking.unit

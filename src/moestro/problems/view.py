@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..engine import Order, make_engine, unit_scores
+from ..errors import DataError
 from ..experts import Gaussian
 from ..model import Model
 from ..rows import Rows
@@ -68,6 +69,11 @@ def _groups(model: Model, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarra
         w.append(block.w)
     white, weights = np.concatenate(scores), np.concatenate(w)
     second = (white * weights[:, None]).T @ white
+    if not np.isfinite(second).all():
+        raise DataError(
+            "one expert for all rows has no finite scores, so that groups cannot be told apart: rescale the "
+            "columns, the response or the offset"
+        )
     vectors = np.linalg.eigh(second)[1][:, ::-1][:, :AXES]
     vectors = vectors * np.where(
         vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])] < 0, -1, 1

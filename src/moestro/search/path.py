@@ -81,6 +81,11 @@ def fit_problem(problem: Problem, options: Options, below: Fit | None = None) ->
             if _is_below(best, below) and stage.judge is None and not problem.hopeless:
                 best = _further(problem, options, below, best, stage, pool, search_seed)
         assert best.end is not None and best.status is not None
+        if not np.isfinite(best.end.value):
+            raise DataError(
+                f"no start of {problem.k} experts reached a finite log-likelihood: rescale the columns, the "
+                "response or the offset, or use fewer experts"
+            )
         share = levels[0].weight_sum / problem.weight_sum
         return problem.fit(
             best.end,

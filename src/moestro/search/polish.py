@@ -76,9 +76,11 @@ def _judged(problem: Problem, candidates: list[Candidate], pool: Pool) -> list[C
 def _settled(
     problem: Problem, options: Options, finalists: list[Candidate], others: list[Candidate], pool: Pool
 ) -> Candidate:
-    """Converged on all rows, one after the other, until none that is left can be better."""
+    """Converged on all rows, one after the other, until none that is left can be better. What will be refused
+    goes on for a few steps: an optimum beside a usable one, and all where none can be."""
     queue = [*finalists, *(a for a in others if all(a is not b for b in finalists))][:TRIED]
     best: Candidate | None = None
+    none = problem.hopeless and options.rank_by == "usable" and options.max_iter is None
     tick = options.ticker("polish", len(queue))
     for a in queue:
         if best is not None and best.key[0] == 2:
@@ -87,7 +89,7 @@ def _settled(
                 break
         if not options.only_initial:
             a.point = problem.by_mass(a.point)
-        hopeless = best is not None and a.key[0] < 2
+        hopeless = none or (best is not None and a.key[0] < 2)
         a.finish(problem, options, pool, problem.refused_steps if hopeless else None)
         a.note = "polished"
         if best is None or a.key > best.key:

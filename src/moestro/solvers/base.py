@@ -19,6 +19,7 @@ ROUNDING = 1e-14
 # curved.
 RIDGE, ROUNDOFF, CURVED = 1e-9, 1e-10, 1e-2
 LONG = 200  # iterations after which a run that has not arrived is asked whether it can
+GAIN = 1e-4  # log-likelihood that may be left to gain along a ray without an end
 # Gradient per weight at which a solver that finds no better point has arrived, to rounding.
 ARRIVED = 1e-5
 
@@ -106,9 +107,11 @@ def run(
     cancel: threading.Event | None = None,
     callback: Callable[[Info], None] | None = None,
     hopeless: Callable[[np.ndarray], bool] | None = None,
+    endless: Callable[[np.ndarray], bool] | None = None,
 ) -> Outcome:
     """Iterate `solver` from `phi` until the projected gradient per weight is at most `tol`, or every `LONG`
-    iterations phi is found `hopeless`."""
+    iterations phi is found `hopeless`, or `endless` where no more than `GAIN` is left: towards an optimum at
+    infinity EM crawls for as long as it may, and what is left after t iterations falls as 1 / t."""
     limit = solver.max_iter if max_iter is None else max_iter
     asked = max(LONG // getattr(solver, "inner", 1), 1)  # a step of L-BFGS is many iterations
     state = solver.init(objective, phi)
@@ -125,6 +128,12 @@ def run(
             callback(info)
         stuck = info.stuck
         converged = info.gradient_norm <= (max(tol, ARRIVED) if stuck else tol)
-        if hopeless is not None and len(trace) % asked == 0 and hopeless(state.phi):
+        if len(trace) % asked:
+            continue
+        if hopeless is not None and hopeless(state.phi):
             break
+        if endless is not None and not converged:
+            left = (info.value - trace[-asked].value) * len(trace) / asked
+            if left <= GAIN and endless(state.phi):
+                break
     return Outcome(state.phi, state.evaluation, len(trace), converged, stuck, tuple(trace))

@@ -62,6 +62,17 @@ class LinearMap:
         return owner
 
     @cached_property
+    def picked(self) -> np.ndarray | None:
+        """The entry of theta that each coordinate is; None where one is none or several: products with A are
+        then no choice of entries."""
+        owner = self.owner
+        if owner is None or np.count_nonzero(owner >= 0) != self.size:
+            return None
+        picked = np.empty(self.size, dtype=int)
+        picked[owner[self.free]] = np.flatnonzero(self.free)
+        return picked
+
+    @cached_property
     def is_identity(self) -> bool:
         return self.owner is not None and np.array_equal(self.owner, np.arange(self.size))
 
@@ -69,6 +80,10 @@ class LinearMap:
         """theta of phi; leading axes stay."""
         if self.is_identity:
             return phi
+        if self.picked is not None:
+            theta = np.zeros((*phi.shape[:-1], len(self.b)))
+            theta[..., self.picked] = phi
+            return theta
         leading = phi.shape[:-1]
         flat = phi.reshape(prod(leading), self.size)  # where all is held, the size is zero
         return ((self.A @ flat.T).T + self.b).reshape(*leading, len(self.b))
@@ -96,11 +111,13 @@ class LinearMap:
 
     def gradient(self, g: np.ndarray) -> np.ndarray:
         """A' g."""
-        return self._transposed @ g
+        return self._transposed @ g if self.picked is None else g[self.picked]
 
     def matrix(self, h: np.ndarray) -> np.ndarray:
         """A' h A."""
-        return h if self.is_identity else self._transposed @ (self._transposed @ h.T).T
+        if self.picked is not None:
+            return h if self.is_identity else h[self.picked[:, None], self.picked]
+        return self._transposed @ (self._transposed @ h.T).T
 
     def covariance(self, h: np.ndarray) -> np.ndarray:
         """A h A', for h (size, size)."""

@@ -11,13 +11,12 @@ from __future__ import annotations
 import numpy as np
 
 from ..engine import Evaluation, Order
-from .base import Target
+from .base import GAIN, Target
 from .coordinates import Coordinates
 
 NIL = 1e-5  # curvature per weight of an expert, on scaled columns, below which a direction may have no end
 FAR = 100.0  # log-odds per standard deviation: certainty within 1e-43
 ROUNDED = 1e-9  # change of the log-likelihood, relative to it, that is none
-GAIN = 1e-4  # log-likelihood that may be left to gain along a ray
 NAMED = 0.1  # size beside the largest entry of a ray from which a coordinate is on it
 
 

@@ -47,12 +47,18 @@ def text_corpus() -> Corpus:
     return _of_bytes(codes, out)
 
 
+def check_length(path: Path, data: bytes) -> None:
+    """Refuse a file that is too short to be learned from."""
+    if len(data) < SHORTEST:
+        raise FileError(f"{path}: a corpus needs at least {SHORTEST} bytes, this file has {len(data)}")
+
+
 def file_corpus(path: Path) -> Corpus:
     """The bytes of a file, as enwik8 and text8 are used: the first nine tenths are trained on, the last
     twentieth is held out, and what lies between them, which others validate on, is left alone."""
-    codes = np.frombuffer(read_bytes(path), dtype=np.uint8)
-    if len(codes) < SHORTEST:
-        raise FileError(f"{path}: a corpus needs at least {SHORTEST} bytes, this file has {len(codes)}")
+    data = read_bytes(path)
+    check_length(path, data)
+    codes = np.frombuffer(data, dtype=np.uint8)
     at = np.arange(len(codes))
     return _of_bytes(codes, at >= len(codes) - len(codes) // 20, at < len(codes) * 9 // 10)
 

@@ -19,6 +19,8 @@ from .claims import Claim
 T = TypeVar("T")
 PROTOCOLS = ("as_published", "as_defined")
 SCALES = ("smoke", "paper", "gpu")  # not every study has the last
+MOST_FITS = 10**6  # of a run, whose fits are listed before the first
+MOST_ROWS = 10**15  # of a fit, where counts may stand for rows
 Row = dict[str, Any]
 
 
@@ -173,11 +175,18 @@ class Study:
             chosen = [replace(a, sizes=sizes) for a in chosen]
         if replicates is not None:
             chosen = [replace(a, replicates=replicates) for a in chosen]
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise DataError(f"the seed must be a whole number of at least 0, got {seed!r}")
+        for arm in chosen:
+            check_arm(arm)
+            self.check(arm)
         if len({a.name for a in chosen}) < len(chosen):
             raise DataError("two arms have the same name")
-        for arm in chosen:
-            _check_arm(arm)
-            self.check(arm)
+        fits = sum(len(arm.sizes) * arm.replicates for arm in chosen)
+        if fits > MOST_FITS:
+            raise DataError(
+                f"these are {fits:.3g} fits, and a run has at most {MOST_FITS}: use fewer replicates"
+            )
         return Plan(self.name, protocol, scale, seed, tuple(chosen))
 
 
@@ -216,14 +225,19 @@ class Plan:
         return np.random.default_rng([self.seed, name, n, replicate])
 
 
-def _check_arm(arm: Arm) -> None:
+def check_arm(arm: Arm) -> None:
+    """Refuse an arm that no study could run."""
+
     def whole(v: Any) -> bool:
         return isinstance(v, int) and not isinstance(v, bool) and v >= 1
 
+    if not isinstance(arm.name, str) or not isinstance(arm.truth, dict) or not isinstance(arm.options, dict):
+        raise DataError("an arm's name is a text, and its truth and options are tables")
     if not arm.name or not whole(arm.k):
         raise DataError(f"arm {arm.name!r}: k must be a whole number of at least 1, got {arm.k!r}")
-    if not arm.sizes or not all(whole(n) for n in arm.sizes) or list(arm.sizes) != sorted(set(arm.sizes)):
-        raise DataError(f"arm {arm.name!r}: sizes must be increasing whole numbers")
+    sizes = all(whole(n) and n <= MOST_ROWS for n in arm.sizes)
+    if not arm.sizes or not sizes or list(arm.sizes) != sorted(set(arm.sizes)):
+        raise DataError(f"arm {arm.name!r}: sizes must be increasing whole numbers, at most {MOST_ROWS:g}")
     if not whole(arm.replicates):
         raise DataError(
             f"arm {arm.name!r}: replicates must be a whole number of at least 1, got {arm.replicates!r}"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, FileError
-from .corpora import Corpus, MarkovSources, file_corpus, read_bytes, text_corpus
+from .corpora import Corpus, MarkovSources, check_length, file_corpus, read_bytes, text_corpus
 from .design import Arm, Row, Study, check_options
 from .router_claims import CORPORA, claims_of, lead
 
@@ -88,8 +88,9 @@ def arms(protocol: str, scale: str) -> list[Arm]:
 
 def on_corpus(arms: list[Arm], path: Path) -> list[Arm]:
     """The arms of the text on the bytes of a file, whose fingerprint is part of the design."""
-    whole = str(path.resolve())
-    truth = {"corpus": "file", "path": whole, "sha256": hashlib.sha256(read_bytes(path)).hexdigest()}
+    whole, data = str(path.resolve()), read_bytes(path)
+    truth = {"corpus": "file", "path": whole, "sha256": hashlib.sha256(data).hexdigest()}
+    check_length(path, data)
     return [
         replace(arm, name=f"file: {arm.name.split(': ')[1]}", truth=truth)
         for arm in arms

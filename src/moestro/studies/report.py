@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from ..errors import FileError
+from ..reading import described_by
 from ..tables import Table
-from ..writing import write
+from ..writing import check_target, write
 from .claims import claims_table, means_table
 from .design import Row, Study
 from .figures import draw
 from .lines import Line, lines_of
 from .registry import find_study
-from .runner import read_design, read_rows
+from .runner import LINES, read_design, read_rows
 
 CLAIMS = (
     "Differences within a replicate: mean, 95 % interval and two-sided p of Student's t for a difference "
@@ -102,9 +103,15 @@ def write_report(name: str, folder: Path) -> str:
     if not rows:
         raise FileError(f"{folder}: has no finished fit yet")
     arms = [a["name"] for a in design["arms"]]
-    lines = lines_of(study, rows, arms)
-    page = _page(study, design, rows, lines, arms)
-    write(folder / SUMMARY, _summary(rows, study, arms))
+    stray = next((row["arm"] for row in rows if row["arm"] not in arms), None)
+    if stray is not None:
+        raise FileError(f"{folder / LINES}: has a fit of arm {stray!r}, which the design has not")
+    for file in (SUMMARY, PAGE, FIGURE):  # all three or none
+        check_target(folder / file)
+    with described_by(str(folder / LINES)):
+        lines = lines_of(study, rows, arms)
+        page, summary = _page(study, design, rows, lines, arms), _summary(rows, study, arms)
+    write(folder / SUMMARY, summary)
     write(folder / PAGE, page)
     draw(study, lines, rows, arms, folder / FIGURE)
     return page

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, FileError
-from ..reading import read_json, whole
+from ..reading import check_size, read_json
 from ..writing import is_temporary, lock, write
-from .design import Plan, Row, Study
+from .design import Arm, Plan, Row, Study, check_arm
 from .workers import work
 
 DESIGN, LINES, LOCK, RESULT = "design.json", "fits.jsonl", "running.lock", "fits.parquet"
@@ -46,16 +46,21 @@ def prepare_folder(plan: Plan, folder: Path) -> None:
 def read_design(folder: Path) -> dict[str, Any]:
     """The plan that a folder holds results of."""
     try:
-        return read_json(folder / DESIGN, _mapping)
+        return read_json(folder / DESIGN, _design)
     except FileError as error:
         if not (folder / DESIGN).is_file():
             raise FileError(f"{folder}: holds no study results") from error
         raise
 
 
-def _mapping(data: Any) -> dict[str, Any]:
-    if not isinstance(data, dict):
+def _design(data: Any) -> dict[str, Any]:
+    names = ("study", "protocol", "scale", "version", "digest")
+    if not isinstance(data, dict) or not all(isinstance(data.get(name), str) for name in names):
         raise DataError("is no design of a study")
+    if type(data.get("seed")) is not int or not isinstance(data.get("arms"), list) or not data["arms"]:
+        raise DataError("is a design without a seed or without arms")
+    for arm in data["arms"]:
+        check_arm(Arm.from_dict(arm))
     return data
 
 
@@ -75,10 +80,16 @@ def read_rows(folder: Path) -> list[Row]:
 
 def _row(line: bytes, what: str) -> Row:
     try:
-        row = _mapping(json.loads(line))
+        check_size(line)
+        row = json.loads(line.decode())  # a fit that found no number may say NaN
+        if not isinstance(row, dict):
+            raise DataError("is no fit")
         for name in ("arm_index", "n", "replicate"):
-            whole(row[name], name, 0, 2**53)
-    except (ValueError, KeyError, RecursionError) as error:
+            if type(row.get(name)) is not int or row[name] < 0:
+                raise DataError(f"its {name} must be a whole number of at least 0")
+        if not isinstance(row.get("arm"), str):
+            raise DataError("it names no arm")
+    except (ValueError, RecursionError) as error:
         raise FileError(f"{what} is damaged ({error}): delete it, and its fit is made again") from error
     return row
 

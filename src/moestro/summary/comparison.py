@@ -154,7 +154,8 @@ def refuse_different(models: Sequence[Any], names: Sequence[str]) -> None:
     if len(models) < 2:
         raise DataError("a comparison needs at least 2 fits")
     if len(set(names)) < len(names) or len(names) != len(models):
-        raise DataError(f"{len(models)} fits need as many different names, got {', '.join(map(str, names))}")
+        twice = next((f": {n!r} comes again" for i, n in enumerate(names) if n in names[:i]), "")
+        raise DataError(f"{len(models)} fits need as many different names{twice}")
     first, a = models[0], names[0]
     for model, b in zip(models, names, strict=True):
         both = f"{a} and {b} cannot be compared"

@@ -14,6 +14,7 @@ from ..solvers.coordinates import Objective
 from ..solvers.em import run_em
 
 STEPS = 2  # least squares need one, and what is no square a second
+MORE = 4  # after these, where memberships have sharp borders
 
 
 def pooled(objective: Objective) -> np.ndarray:
@@ -76,3 +77,13 @@ def from_memberships(
         return objective.evaluate_all(at, order, given, threads)
 
     return run_em(objective, phi, evaluate, steps, ridge=1e-3, held=held)[0]
+
+
+def keep_borders(
+    objective: Objective, points: Sequence[np.ndarray], memberships: Sequence[np.ndarray], threads: int
+) -> tuple[Sequence[np.ndarray], float]:
+    """M-steps from points that begin at these memberships, and the passes of each: a softmax gate begins
+    flat, and one that is still soft forgets a border. Other gates are left where they are."""
+    if objective.coordinates.model.gate.name != "softmax":
+        return points, 0.0
+    return list(from_memberships(objective, memberships, threads, np.array(points), MORE)), MORE + 1.0

@@ -21,13 +21,12 @@ from ..solvers.em import run_em
 from ..solvers.pool import Pool
 from ..solvers.together import newton_together
 from .curvature import MANY_ROWS, from_first, is_endless, status_of
-from .memberships import from_memberships, pooled
+from .memberships import from_memberships, keep_borders, pooled
 from .mixture_fit import MixtureFit
 from .ranking import Ranking
 from .smaller import duplicated, halves
 from .view import view_of
 
-MORE = 4  # M-steps with the memberships held, after the first two, where these have sharp borders
 SHORT_EM = 4  # EM steps before Newton's: far from an optimum they are cheap and safe
 LONG_EM = 60  # instead of Newton's where a Hessian costs more than it tells
 MANY = 300  # parameters from which it does
@@ -142,9 +141,7 @@ class MixtureProblem(Defaults):
     def follow(
         self, points: Sequence[np.ndarray], memberships: Sequence[np.ndarray], pool: Pool
     ) -> tuple[Sequence[np.ndarray], float]:
-        """A gate begins flat, and one that is still soft forgets a border."""
-        phi = from_memberships(self.objective, memberships, pool.threads, np.array(points), MORE)
-        return list(phi), MORE + 1.0
+        return keep_borders(self.objective, points, memberships, pool.threads)
 
     def pooled(self) -> np.ndarray:
         return self._pooled.copy()

@@ -164,6 +164,7 @@ MOVES: dict[str, Move] = {
     "blur": blur,
     "split": split,
     "worst": worst,
+    "widen": widen,  # from refused optima alone
 }
 # The move that finds what no start does comes most often.
 TURNS = (

@@ -11,7 +11,7 @@ import numpy as np
 
 from .candidates import Candidate, Optimum
 from .evidence import Evidence, chance
-from .moves import MOVES, TURNS, cross, widen
+from .moves import MOVES, TURNS, cross
 from .options import Options
 from .problem import Problem, price
 from .stage import Stage
@@ -170,9 +170,8 @@ def _wave(stage: Stage, rng: np.random.Generator, crosses: bool) -> None:
     refused = [o for o in known if o.key[0] < 2 and (best[0] < 2 or o.best.value > best[1])][:FAMILY]
     for _ in range(WIDENED if refused else 0):
         home = refused[int(rng.integers(len(refused)))]
-        x, y = stage.problem.view(rng)
         names.append("widen")
-        guesses.append(widen(rng, x, y, *rowwise(home)))
+        guesses.append(_moved(stage, "widen", rng, *rowwise(home)))
         parents.append((home, home))
     stage.run([f"move: {name}" for name in names], guesses, parents)
 

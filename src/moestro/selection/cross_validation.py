@@ -57,8 +57,7 @@ def held_out(
     held_out : callable (fit, rows left out) -> log-likelihood of these rows
     """
     total: np.ndarray | None = None
-    for out in folds(rows, count, rng):
-        inside = np.setdiff1d(rows, out, assume_unique=True)
+    for inside, out in splits(rows, len(rows), count, rng):
         values = np.array([held_out(found, out) for found in fit(inside)])
         total = values if total is None else total + values
     assert total is not None

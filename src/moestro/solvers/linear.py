@@ -66,11 +66,12 @@ class LinearMap:
         """The entry of theta that each coordinate is; None where one is none or several: products with A are
         then no choice of entries."""
         owner = self.owner
-        if owner is None or np.count_nonzero(owner >= 0) != self.size:
+        if owner is None:
             return None
-        picked = np.empty(self.size, dtype=int)
-        picked[owner[self.free]] = np.flatnonzero(self.free)
-        return picked
+        own = owner[self.free]
+        if (np.bincount(own, minlength=self.size) != 1).any():
+            return None
+        return np.flatnonzero(self.free)[np.argsort(own)]
 
     @cached_property
     def is_identity(self) -> bool:

@@ -514,6 +514,26 @@ def test_elimination_by_hand():
     assert free.sum() == 1
 
 
+@pytest.mark.parametrize("far", [0.0, 1e3, 1e9])
+@pytest.mark.parametrize("words", [{"common": ["x"]}, {"common": ["(intercept)"]}, {"fixed": {"2:x": 3.0}}])
+def test_a_file_holds_what_the_constraints_say_to_the_last_digits(tmp_path, words, far):
+    r = np.random.default_rng(4)
+    x = r.normal(size=60)
+    y = np.where(r.random(60) < 0.5, 2 * x, 3 - x) + 0.3 * r.normal(size=60)
+    frame = {"x": far + x, "y": y}
+    moe = MoERegressor(2, formula="y ~ x | 1", n_starts=2, random_state=0, **words).fit(frame)
+    moe.save(tmp_path / "m.json")
+    theta = moe.fit_.theta
+    coordinates = moe.fit_.coordinates
+    assert np.array_equal(load_model(tmp_path / "m.json").fit_.theta, theta)
+    phi = coordinates.map.read(theta)
+    assert np.allclose(coordinates.collapse(theta), phi, rtol=1e-6, atol=1e-6)
+    assert np.abs(coordinates.expand(phi) - theta).max() <= coordinates.map.rounding(phi).max()
+    moved = theta + np.diag(1e-3 * (1 + np.abs(theta)))
+    allowed = [coordinates.allow(one, 1e-9) for one in moved]
+    assert any(allowed) and not all(allowed)
+
+
 def test_the_shell(tmp_path):
     pandas = pytest.importorskip("pandas")
     d = data()

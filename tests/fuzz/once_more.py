@@ -61,3 +61,11 @@ def offsets_of_millions_beside_groups_of_counts() -> Case:
     words = {"n_experts": 3, "n_starts": 1, "max_iter": 1, "family": "truncated-poisson", "gate_features": []}
     given = {"groups": r.integers(0, 25, 100), "offset": 1e6 * r.normal(size=100)}
     return made(MoERegressor, words, r.normal(size=(100, 3)), 1.0 + r.poisson(2, 100), given=given)
+
+
+@once
+def a_common_intercept_of_billions_in_a_file() -> Case:
+    x = 1e9 - np.array([1.0, 1, 0, 2, 0, 0, 1])
+    y = np.array([-2.98712084, 2.71086747, 2.72512932, -3.00005358, 3.40965806, -3.17955634, 2.89537212])
+    words = {"n_experts": 3, "n_starts": 1, "common": ["(intercept)"]}
+    return made(MoERegressor, words, x[:, None], y, given={"partial": np.array([1, 1, 1, 2, 2, 2, 1])})

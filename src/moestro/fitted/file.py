@@ -125,8 +125,7 @@ def from_dict(data: Any) -> Parts:
     theta = numbers(data["theta"], (model.size,), "parameters")
     response = units.y_center, units.y_scale
     coordinates = Coordinates.of(model, units.x_scaling, units.z_scaling, None, response)
-    inside = coordinates.expand(coordinates.collapse(theta))
-    if (np.abs(theta - inside) > ROUNDING * (1 + np.abs(theta))).any():
+    if not coordinates.allow(theta, ROUNDING):
         raise DataError("the model file has parameters outside their bounds, or that should be equal or zero")
     fit = MixtureFit(
         model=model,

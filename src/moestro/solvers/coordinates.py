@@ -175,6 +175,13 @@ class Coordinates:
         """phi of the nearest theta that obeys the constraints, inside the box."""
         return np.clip(self.map.collapse(theta), self.lower, self.upper)
 
+    def allow(self, theta: np.ndarray, tol: float) -> bool:
+        """Whether theta obeys the constraints and lies in the box, to the relative tolerance `tol`."""
+        phi = self.map.read(theta)
+        inside = np.clip(phi, self.lower, self.upper)
+        off = np.abs(theta - self.expand(inside)) - self.map.rounding(phi)
+        return bool((off <= tol * (1 + np.abs(theta))).all())
+
     def sum_matrix(self, h: np.ndarray) -> np.ndarray:
         """A' h A."""
         return self.map.matrix(h)

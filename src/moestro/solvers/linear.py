@@ -11,6 +11,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import solve_triangular
 
+ROUNDINGS = 16  # in a sum of a few products
+
 
 @dataclass(frozen=True)
 class LinearMap:
@@ -109,6 +111,19 @@ class LinearMap:
             return (self._transposed @ off) / self._normal
         Q, R = self._normal
         return np.asarray(solve_triangular(R, Q.T @ off))
+
+    def read(self, theta: np.ndarray) -> np.ndarray:
+        """phi of a theta of the map, each entry of it the first of theta that is it: every map begins with a
+        choice of entries, and elimination keeps what is free. Unlike `collapse`, it rounds nothing."""
+        rows = np.flatnonzero((np.diff(self.A.indptr) == 1) & (self.b == 0.0))
+        rows = rows[self.A.data[self.A.indptr[rows]] == 1.0]
+        return theta[rows[np.unique(self.A.indices[self.A.indptr[rows]], return_index=True)[1]]]
+
+    def rounding(self, phi: np.ndarray) -> np.ndarray:
+        """What rounding may do to A phi + b, (P,): where a column has a far origin, numbers of 1e9 are taken
+        from each other."""
+        size = abs(self.A) @ np.abs(phi) + np.abs(self.b)
+        return np.asarray(ROUNDINGS * np.finfo(float).eps * size)
 
     def gradient(self, g: np.ndarray) -> np.ndarray:
         """A' g."""

@@ -16,6 +16,7 @@ from moestro.located.spread.factors import FactorSpread
 from moestro.located.starts import seeded
 from moestro.located.structured import StructuredProblem
 from moestro.search import Options
+from moestro.selection.located import LocatedModels
 from moestro.solvers.accelerated import accelerated_em, accelerated_em_together
 from moestro.solvers.base import LONG
 
@@ -285,6 +286,10 @@ def test_blocks_are_found():
     path = fit_data(Data.read(t, y, None, spec, 2), spec, [2], Options(seed=0))
     assert (np.diff([f.n_parameters for f in path]) > 0).all()
     assert (np.diff([f.log_likelihood for f in path]) > -1e-6).all()
+    fold = LocatedModels(t, y, [spec]).refits(np.arange(n) % 5 > 0, path, Options(seed=0))
+    assert [f.specification for f in fold] == [f.specification for f in path]
+    assert [f.weight_sum for f in fold] == [480] * len(path)
+    assert (np.diff([f.log_likelihood for f in fold]) > -1e-6).all()
 
 
 def test_a_thousand_columns_of_two_hundred_rows():

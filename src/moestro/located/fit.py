@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from .measure import LocatedMeasure
 from .mixture import LocatedFit, LocatedProblem
 from .problem import JointProblem
 from .specification import Specification
+from .spread import Partition
 
 
 def fit_located(
@@ -139,7 +141,8 @@ def fit_data(
         for k, own in zip(ks, seed_sequence(options.seed).spawn(len(ks)), strict=True):
             if started is not None:
                 started(k)
-            fits = _block_path(data, k, spec, replace(options, seed=own), most)
+            learn = partial(partitions, data, k, most=most)
+            fits = fit_partitions(data, k, spec, replace(options, seed=own), learn)
             if finished is not None:
                 for fit in fits:
                     finished(fit)
@@ -164,14 +167,21 @@ def fit_measured(
     return fit_problem(problem, options, below if nests else None)  # type: ignore[return-value]
 
 
-def _block_path(data: Data, k: int, spec: Specification, options: Options, most: int) -> list[LocatedFit]:
-    """Fits of the sub-collection of partitions, in increasing dimension.
+def fit_partitions(
+    data: Data,
+    k: int,
+    spec: Specification,
+    options: Options,
+    chosen: Callable[[LocatedFit], Sequence[Sequence[Partition]]],
+) -> list[LocatedFit]:
+    """Fits of the partitions that are `chosen` after a look at the fit of diagonal covariances, in increasing
+    dimension.
 
     Each starts from the one before it, so that log-likelihoods grow along the path.
     """
     previous = fit_data(data, replace(spec, covariance="diagonal", blocks=None), [k], options)[0]
     fits: list[LocatedFit] = []
-    for blocks in partitions(data, k, previous, most):
+    for blocks in chosen(previous):
         near = replace(options, initial=(data.responsibilities(previous.fitted),), only_initial=True)
         fits += fit_data(data, replace(spec, blocks=blocks), [k], near)
         if fits[-1].status.usable:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import DataError
 from ..located import LocatedFit, Specification
 from ..located.data import Data
-from ..located.fit import fit_data
+from ..located.fit import fit_data, fit_partitions
 from ..search import Options, seed_sequence
 from .atoms import LocatedAtoms
 from .cross_validation import positive
@@ -71,16 +71,31 @@ class LocatedModels:
         return out
 
     def refits(self, at: np.ndarray, fits: Sequence[LocatedFit], options: Options) -> list[LocatedFit]:
-        """Learned partitions are kept as they are, so that every fold has the same models."""
+        """Learned partitions are kept as they are, so that every fold has the same models, and each path is
+        walked again."""
         out = list(fits)
-        every = [f.specification for f in fits]
-        for spec in [s for i, s in enumerate(every) if s not in every[:i]]:
-            own = [i for i, s in enumerate(every) if s == spec]
-            ks = [fits[i].k for i in own]
-            again = fit_data(self._data(spec, max(ks), options, at), spec, ks, options)
+        for spec, k, own in self._searches(fits):
+            data = self._data(spec, max(fits[i].k for i in own), options, at)
+            if k is None:
+                again = fit_data(data, spec, [fits[i].k for i in own], options)
+            else:
+                path = [fits[i].specification.blocks for i in own]
+                again = fit_partitions(data, k, spec, options, lambda _, path=path: path)
             for i, fit in zip(own, again, strict=True):
                 out[i] = fit
         return out
+
+    def _searches(self, fits: Sequence[LocatedFit]) -> Iterator[tuple[Specification, int | None, list[int]]]:
+        """Each specification, the number of experts where that has a path of learned partitions, and the
+        places of the fits that one search gives."""
+        searches: list[tuple[Specification, int | None]] = []
+        for fit in fits:
+            spec = fit.specification
+            learned = spec not in self.specifications
+            searches.append((replace(spec, blocks=None), fit.k) if learned else (spec, None))
+        for i, one in enumerate(searches):
+            if one not in searches[:i]:
+                yield *one, [j for j, other in enumerate(searches) if other == one]
 
     def held_out(self, fit: LocatedFit, at: Any) -> float:
         value = fit.measure.log_density(self.x[at], self.y[at])

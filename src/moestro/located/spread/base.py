@@ -142,3 +142,10 @@ def floored(covariance: np.ndarray, floor: float = 2 * SPREAD_FLOOR) -> np.ndarr
         return covariance
     raised = (vectors * np.maximum(values, floor)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
     return np.where(low[..., None, None], raised, covariance)
+
+
+def whitened(covariances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """L^-1 of each C = L L' (k, D, D), and log |C|."""
+    root = np.linalg.cholesky(covariances)
+    log_det = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
+    return np.linalg.inv(root), log_det

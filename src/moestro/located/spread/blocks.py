@@ -4,66 +4,85 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from ...errors import DataError
-from .base import SPREAD_FLOOR, Spread, Structure, Tangent, floored
+from .base import SPREAD_FLOOR, Spread, Structure, Tangent, floored, whitened
 
 Partition = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
+class Block:
+    """One block of columns, of all components that have it.
+
+    Attributes
+    ----------
+    components : ndarray of int, shape (m,)
+    columns : ndarray of int, shape (d,)
+    covariances : ndarray of shape (m, d, d)
+    """
+
+    components: np.ndarray
+    columns: np.ndarray
+    covariances: np.ndarray
+
+    @property
+    def here(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the columns of the components are in (k, D)."""
+        return self.components[:, None], self.columns
+
+    @cached_property
+    def white(self) -> tuple[np.ndarray, np.ndarray]:
+        """L^-1 of C = L L', and log |C|."""
+        return whitened(self.covariances)
+
+    def part(self, at: slice) -> Block:
+        keep = (self.components >= at.start) & (self.components < at.stop)
+        return Block(self.components[keep] - at.start, self.columns, self.covariances[keep])
+
+
+@dataclass(frozen=True)
 class BlockSpread(Spread):
-    """Variances (k, D) of columns on their own; for each component its larger blocks, with covariances."""
+    """Variances (k, D) of columns on their own, and the blocks of several columns."""
 
     variances: np.ndarray
-    blocks: tuple[tuple[tuple[np.ndarray, np.ndarray], ...], ...]  # component -> (columns, covariance)
+    blocks: tuple[Block, ...]
 
     @property
     def log_det(self) -> np.ndarray:
-        out = np.log(self.variances).sum(axis=1)
-        for e, parts in enumerate(self.blocks):
-            for at, covariance in parts:
-                out[e] += np.linalg.slogdet(covariance)[1] - np.log(self.variances[e, at]).sum()
+        log = np.log(self.variances)
+        out = log.sum(axis=1)
+        for b in self.blocks:
+            out[b.components] += b.white[1] - log[b.here].sum(axis=1)
         return out
 
     def distances(self, residual: np.ndarray) -> np.ndarray:
         alone = 1.0 / self.variances
-        for e, parts in enumerate(self.blocks):
-            for at, _ in parts:
-                alone[e, at] = 0.0
+        for b in self.blocks:
+            alone[b.here] = 0.0
         out = ((residual * residual) @ alone[:, :, None])[:, :, 0]
-        for e, parts in enumerate(self._white):
-            for at, inverse_root in parts:
-                white = residual[e][:, at] @ inverse_root
-                out[e] += np.einsum("nd,nd->n", white, white)
+        for b in self.blocks:
+            white = residual[b.components].take(b.columns, axis=2) @ np.swapaxes(b.white[0], 1, 2)
+            out[b.components] += np.einsum("knd,knd->kn", white, white)
         return out
 
     def part(self, at: slice) -> BlockSpread:
-        return BlockSpread(self.variances[at], self.blocks[at])
-
-    @cached_property
-    def _white(self) -> tuple[list[tuple[np.ndarray, np.ndarray]], ...]:
-        """(columns, L^-1') of each block's C = L L'."""
-        return tuple(
-            [(at, np.linalg.inv(np.linalg.cholesky(C)).T) for at, C in parts] for parts in self.blocks
-        )
+        return BlockSpread(self.variances[at], tuple(b.part(at) for b in self.blocks))
 
     def dense(self) -> np.ndarray:
         out = self.variances[:, :, None] * np.eye(self.variances.shape[1])
-        for e, parts in enumerate(self.blocks):
-            for at, covariance in parts:
-                out[e][np.ix_(at, at)] = covariance
+        for b in self.blocks:
+            out[b.components[:, None, None], b.columns[:, None], b.columns] = b.covariances
         return out
 
     @property
     def least(self) -> np.ndarray:
         out = self.variances.min(axis=1)
-        for e, parts in enumerate(self.blocks):
-            for _, covariance in parts:
-                out[e] = min(out[e], np.linalg.eigvalsh(covariance)[0])
+        for b in self.blocks:
+            out[b.components] = np.minimum(out[b.components], np.linalg.eigvalsh(b.covariances)[:, 0])
         return out
 
 
@@ -104,11 +123,24 @@ class Blocks(Structure):
 
     def maximum(self, second: np.ndarray, previous: Sequence[Spread] | None) -> Spread:
         variances = np.maximum(np.diagonal(second, axis1=1, axis2=2), 2 * SPREAD_FLOOR).copy()
-        parts = []
-        for e in range(len(second)):
-            wide = [np.array(b) for b in self.of(e) if len(b) > 1]
-            parts.append(tuple((at, floored(second[e][np.ix_(at, at)])) for at in wide))
-        return BlockSpread(variances, tuple(parts))
+        return BlockSpread(
+            variances,
+            tuple(
+                Block(which, at, floored(second[which[:, None, None], at[:, None], at]))
+                for which, at in _wide(self.partitions, len(second))
+            ),
+        )
+
+
+@lru_cache(maxsize=64)
+def _wide(partitions: tuple[Partition, ...], k: int) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """(components, columns) of every block of several columns, of k components."""
+    found: dict[tuple[int, ...], list[int]] = {}
+    for e in range(k):
+        for block in partitions[e % len(partitions)]:
+            if len(block) > 1:
+                found.setdefault(block, []).append(e)
+    return tuple((np.array(which), np.array(block)) for block, which in found.items())
 
 
 def partition(blocks: Sequence[Sequence[int]], D: int) -> Partition:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .base import Spread, Structure, floored
+from .base import Spread, Structure, floored, whitened
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,7 @@ class FullSpread(Spread):
     @cached_property
     def _white(self) -> tuple[np.ndarray, np.ndarray]:
         """L^-1 of C = L L', and log |C|."""
-        root = np.linalg.cholesky(self.covariances)
-        log_det = 2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)
-        return np.linalg.inv(root), log_det
+        return whitened(self.covariances)
 
     @property
     def log_det(self) -> np.ndarray:

@@ -587,7 +587,7 @@ class TestHopeless:
             return len(asked) == 2
 
         end = run(Creeping(), objective, phi, tol=1e-8, hopeless=hopeless)
-        assert (end.iterations * getattr(kind(), "inner", 1), end.converged) == (2 * LONG, False)
+        assert (end.iterations * kind().inner, end.converged) == (2 * LONG, False)
         part = self.of(60)
         low = np.where(part.coordinates.block == -1, part.coordinates.lower, 0.0)
         assert part.ranking.lost(low) and not part.ranking.lost(np.zeros(part.size))

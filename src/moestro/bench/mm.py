@@ -65,6 +65,7 @@ class MM:
     factor: Any
     name: str = "mm"
     max_iter: int = LIMIT
+    inner: int = 1
 
     def init(self, objective: Objective, phi: np.ndarray) -> State:
         return State(phi, objective.evaluate(phi, Order.GRADIENT))

@@ -110,6 +110,10 @@ class MixtureProblem(Defaults):
         return self.ranking.hopeless(self.rows.row_weight_sum)
 
     @property
+    def refused_steps(self) -> int:
+        return super().refused_steps // self.solver.inner
+
+    @property
     def at_once(self) -> int:
         return max(1, int(STACK_BYTES / (8 * (4 * self.size**2 + self.n * self.k))))
 
@@ -271,18 +275,10 @@ class MixtureProblem(Defaults):
         theta = self.coordinates.expand(end.point)
         entropies: list[float] = []
         found = MixtureFit(
-            model=self.model,
-            coordinates=self.coordinates,
-            theta=theta,
-            log_likelihood=end.value,
-            n_parameters=self.size,
-            weight_sum=self.weight_sum,
-            mass=end.mass,
-            entropy=0.0,
-            group_sizes=self.rows.group_sizes,
-            history=history(end.outcome.trace, end.counts),
-            **common,
-        )
+            model=self.model, coordinates=self.coordinates, theta=theta, log_likelihood=end.value,
+            n_parameters=self.size, weight_sum=self.weight_sum, mass=end.mass, entropy=0.0,
+            group_sizes=self.rows.group_sizes, history=history(end.outcome.trace, end.counts), **common,
+        )  # fmt: skip
         return replace(audited(found, self._said(theta, entropies)), entropy=sum(entropies))
 
     def _said(self, theta: np.ndarray, entropies: list[float]) -> Iterator[Said]:

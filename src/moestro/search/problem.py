@@ -227,7 +227,7 @@ class Defaults:
 
     @property
     def refused_steps(self) -> int:
-        return REFUSED // getattr(getattr(self, "solver", None), "inner", 1)  # a step of L-BFGS is many
+        return REFUSED
 
     @property
     def same_value(self) -> float:

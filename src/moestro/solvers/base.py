@@ -68,13 +68,16 @@ class Target(Protocol):
 
 
 class Solver(Protocol):
-    """A solver is a name and two pure functions."""
+    """A solver is a name, two pure functions, and how many iterations one step of it is."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def max_iter(self) -> int: ...
+
+    @property
+    def inner(self) -> int: ...
 
     def init(self, objective: Any, phi: np.ndarray) -> State: ...
 
@@ -113,7 +116,7 @@ def run(
     iterations phi is found `hopeless`, or `endless` where no more than `GAIN` is left: towards an optimum at
     infinity EM crawls for as long as it may, and what is left after t iterations falls as 1 / t."""
     limit = solver.max_iter if max_iter is None else max_iter
-    asked = max(LONG // getattr(solver, "inner", 1), 1)  # a step of L-BFGS is many iterations
+    asked = max(LONG // solver.inner, 1)
     state = solver.init(objective, phi)
     trace: list[Info] = []
     gradient = state.evaluation.gradient

@@ -131,6 +131,7 @@ class EM:
     name: str = "em"
     max_iter: int = 5000
     accelerate: bool = True
+    inner: int = 1
 
     def init(self, objective: Objective, phi: np.ndarray) -> State:
         return State(phi, objective.evaluate(phi, Order.INFORMATION))

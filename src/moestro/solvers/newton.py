@@ -29,6 +29,7 @@ class Newton:
     max_iter: int = 500
     damping: float = 0.1
     escape_at: float = 1e-6  # look for a saddle once the gradient per weight is below this
+    inner: int = 1
 
     def init(self, objective: Target, phi: np.ndarray) -> State:
         return State(phi, objective.evaluate(phi, Order.CURVATURE), self.damping)

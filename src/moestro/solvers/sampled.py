@@ -49,6 +49,7 @@ class Sampled:
     max_iter: int = 500
     damping: float = 1e-4
     escape_at: float = 1e-6  # a saddle is looked for once the gradient per weight is below this
+    inner: int = 1
 
     def init(self, objective: Target, phi: np.ndarray) -> State:
         return State(phi, objective.evaluate(phi, Order.GRADIENT), Memory(self.damping, 0))

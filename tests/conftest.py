@@ -177,7 +177,9 @@ def lengths(law, y):
 
 def standard_errors(table, part="expert"):
     """Of the coefficients of experts, or of the gate."""
-    return np.array([r["se"] for r in table.rows() if r["part"] == part and "variance" not in r["term"]])
+    return np.array(
+        [r["std_error"] for r in table.rows() if r["part"] == part and "variance" not in r["term"]]
+    )
 
 
 def _one_row(x, z, y, w):

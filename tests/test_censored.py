@@ -43,7 +43,7 @@ def test_one_expert_is_tobit_of_aer(which, family):
     *coefficients, variance = moe.inference()["estimate"]
     np.testing.assert_allclose(coefficients, list(found["coefficients"].values()), atol=1e-4)
     assert np.exp(variance / 2) == pytest.approx(found["scale"], abs=1e-4)
-    *errors, of_variance = moe.inference()["se"]
+    *errors, of_variance = moe.inference()["std_error"]
     *theirs, of_scale = found["se"].values()
     np.testing.assert_allclose(errors, theirs, rtol=1e-3)
     assert of_variance / 2 == pytest.approx(of_scale, rel=1e-3)

@@ -147,7 +147,7 @@ def test_saved_models_predict_like_the_fit(tmp_path):
     assert model.log_likelihood_ == pytest.approx(145.650315, abs=1e-5)
     assert model.starts_["strategy"]
     assert model.get_params()["formula"] == "tuned ~ stretchratio"
-    assert "se" in model.summary("observed")  # what the command computed
+    assert "std. error" in model.summary("observed")  # what the command computed
     with pytest.raises(DataError, match="sandwich standard errors need the training data"):
         model.inference("sandwich")
 

@@ -76,7 +76,7 @@ def test_a_point_and_a_poisson_law_as_stata_has_them():
     table = moe.inference()
     for label, theirs in STATA_ZIP.items():
         i = moe.parameter_names_.index(label)
-        for ours, printed in zip((table["estimate"][i], table["se"][i]), theirs, strict=True):
+        for ours, printed in zip((table["estimate"][i], table["std_error"][i]), theirs, strict=True):
             digits = 7 if abs(printed) < 1 else 6
             assert ours == pytest.approx(printed, abs=0.51 * 10.0**-digits)
     line = next(r for r in PAGE.splitlines() if "zip count persons" in r)

@@ -25,8 +25,8 @@ def test_every_number_is_the_fits_own(fits):
         own = {(r["component"], r["part"], r["term"]): r for r in moe.inference().rows()}
         for row in side.coefficients:
             mine = own.get((row["component"], row["part"], row["term"]))
-            expected = (None,) * 3 if mine is None else (mine["estimate"], mine["se"], mine["p"])
-            assert (row[name], row[f"se({name})"], row[f"p({name})"]) == expected
+            expected = (None,) * 3 if mine is None else (mine["estimate"], mine["std_error"], mine["p"])
+            assert (row[name], row[f"std_error({name})"], row[f"p({name})"]) == expected
         fit = next(r for r in side.fits if r["name"] == name)
         assert (fit["df"], fit["aic"], fit["bic"]) == (moe.n_parameters_, moe.aic_, moe.bic_)
     assert len(side.coefficients) == len(fits[1].tidy())
@@ -37,7 +37,7 @@ def test_the_text(fits):
     first = next(r for r in fits[0].inference() if r["term"] == "x0")
     stars = "***" if first["p"] < 0.001 else "**" if first["p"] < 0.01 else "*" if first["p"] < 0.05 else ""
     assert f"{first['estimate']:.4f}{stars}" in text
-    assert f"({first['se']:.4f})" in text
+    assert f"({first['std_error']:.4f})" in text
     assert f"{fits[1].bic_:.3f}" in text
     assert "(0.0" not in str(compare(*fits, below="none"))
     assert "*" not in str(compare(*fits, cov=None))

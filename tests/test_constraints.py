@@ -164,7 +164,7 @@ def test_one_expert_with_a_fixed_coefficient_is_a_model_with_an_offset():
     assert moe.log_likelihood_ == pytest.approx(glm.llf, abs=1e-8)
     table = moe.inference()
     np.testing.assert_allclose(table["estimate"][:2], glm.params, rtol=1e-6)
-    np.testing.assert_allclose(table["se"][:2], glm.bse, rtol=1e-5)
+    np.testing.assert_allclose(table["std_error"][:2], glm.bse, rtol=1e-5)
     assert table["estimate"][2] == pytest.approx(0.25, abs=1e-12)
     assert table["note"][2] == "fixed"
     origin = MoERegressor.from_formula("y ~ x + u", d, n_experts=1, fixed={"(intercept)": 0.0}, tol=1e-11)
@@ -206,7 +206,7 @@ def test_a_label_on_every_row_is_a_regression_an_expert_and_a_logit():
         assert moe.log_likelihood_ == pytest.approx(sum(r.llf for r in own) + logit.llf, abs=1e-7)
         table = moe.inference()
         np.testing.assert_allclose(table["estimate"][:2], logit.params, rtol=1e-5)
-        np.testing.assert_allclose(table["se"][:2], logit.bse, rtol=1e-5)
+        np.testing.assert_allclose(table["std_error"][:2], logit.bse, rtol=1e-5)
         np.testing.assert_allclose(table["estimate"][2:8], np.r_[own[0].params, own[1].params], rtol=1e-6)
         assert moe.icl_ == pytest.approx(moe.bic_, abs=1e-9)
 
@@ -314,7 +314,7 @@ def test_the_gate_is_told_against_the_expert_that_was_asked_for(tmp_path):
     told = dict(
         zip(
             first.parameter_names_,
-            zip(*(first.inference()[c] for c in ("estimate", "se")), strict=True),
+            zip(*(first.inference()[c] for c in ("estimate", "std_error")), strict=True),
             strict=True,
         )
     )
@@ -414,14 +414,14 @@ def test_files_summary_and_refits(tmp_path):
     moe.save(tmp_path / "m.json")
     again = load_model(tmp_path / "m.json")
     assert again.get_params() == moe.get_params()
-    assert again.inference()["se"] == moe.inference()["se"]
+    assert again.inference()["std_error"] == moe.inference()["std_error"]
     assert again.summary() == moe.summary()
     assert "the same in every expert: u" in moe.summary()
     assert "fixed: 2:x = -1" in moe.summary()
     wald = moe.wald_test("1:u = 0.7")
     assert wald.df == 1
     boot = moe.inference("bootstrap", n_bootstrap=8, random_state=0)
-    assert boot["se"][moe.parameter_names_.index("2:x")] is None
+    assert boot["std_error"][moe.parameter_names_.index("2:x")] is None
     damaged = json.loads((tmp_path / "m.json").read_text())
     damaged["model"]["constraints"]["common"] = [7]
     (tmp_path / "bad.json").write_text(json.dumps(damaged))

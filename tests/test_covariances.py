@@ -180,10 +180,10 @@ class TestBootstrap:
         moe = MoERegressor(1).fit(*lines)
         a = moe.inference("bootstrap", n_bootstrap=100, random_state=0)
         b = moe.inference("bootstrap", n_bootstrap=100, random_state=0, interval=interval)
-        assert a["se"] == b["se"]
+        assert a["std_error"] == b["std_error"]
         for x, y in zip(a, b, strict=True):
-            assert abs(x["low"] - y["low"]) < 0.7 * x["se"]
-            assert abs(x["high"] - y["high"]) < 0.7 * x["se"]
+            assert abs(x["low"] - y["low"]) < 0.7 * x["std_error"]
+            assert abs(x["high"] - y["high"]) < 0.7 * x["std_error"]
         with pytest.raises(DataError, match="needs cov='bootstrap'"):
             moe.inference(interval=interval)
 
@@ -204,7 +204,9 @@ class TestBootstrap:
     def test_threads_do_not_change_it(self, lines):
         one, two = (MoERegressor(2, n_jobs=j, **FEW).fit(*lines) for j in (1, 2))
         how = {"n_bootstrap": 6, "random_state": 3, "resample": "rows"}
-        assert one.inference("bootstrap", **how)["se"] == two.inference("bootstrap", **how)["se"]
+        assert (
+            one.inference("bootstrap", **how)["std_error"] == two.inference("bootstrap", **how)["std_error"]
+        )
 
     def test_rows_are_drawn_with_replacement_and_groups_whole(self):
         codes = np.repeat(np.arange(5), 2)
@@ -307,9 +309,13 @@ class TestCorrections:
         )
         for name, key in (("HC0", "sandwich"), ("HC1",) * 2, ("CR0",) * 2, ("CR1", "cluster"), ("CR1S",) * 2):
             how = {"cov": "cluster", "cluster": ids} if name[0] == "C" else {"cov": "sandwich"}
-            np.testing.assert_allclose(moe.inference(correction=name, **how)["se"], known[key], rtol=1e-6)
+            np.testing.assert_allclose(
+                moe.inference(correction=name, **how)["std_error"], known[key], rtol=1e-6
+            )
         usual = moe.inference("sandwich"), moe.inference("cluster", cluster=ids)
-        np.testing.assert_allclose([t["se"] for t in usual], [known["sandwich"], known["cluster"]], rtol=1e-6)
+        np.testing.assert_allclose(
+            [t["std_error"] for t in usual], [known["sandwich"], known["cluster"]], rtol=1e-6
+        )
 
     def test_they_count_what_is_there(self, lines):
         """Rows of weight zero are none, groups are one each, and located experts have them too."""
@@ -320,7 +326,9 @@ class TestCorrections:
             (MoERegressor(1, gate_features=[]).fit(x, y, groups=np.arange(200) // 4), 50),
             (LocatedMoERegressor(1).fit(x, y, w), 80),
         ):
-            plain, corrected = (moe.inference("sandwich", correction=c)["se"][0] for c in ("HC0", "HC1"))
+            plain, corrected = (
+                moe.inference("sandwich", correction=c)["std_error"][0] for c in ("HC0", "HC1")
+            )
             assert (corrected / plain) ** 2 == pytest.approx(n / (n - moe.n_parameters_))
 
     def test_they_are_named_and_not_taken_for_others(self, lines, tmp_path):
@@ -331,7 +339,10 @@ class TestCorrections:
         assert "HC1" not in moe.summary("sandwich")
         moe.save(tmp_path / "m.json")
         read = load_model(tmp_path / "m.json")
-        assert read.inference("sandwich", correction="HC0")["se"] == moe.inference("sandwich")["se"]
+        assert (
+            read.inference("sandwich", correction="HC0")["std_error"]
+            == moe.inference("sandwich")["std_error"]
+        )
         with pytest.raises(DataError, match="with HC1 need the training data"):
             read.inference("sandwich", correction="HC1")
 
@@ -363,7 +374,7 @@ class TestSimultaneous:
     def test_a_table_covers_all_its_parameters(self, lines):
         moe = MoERegressor(2, **FEW).fit(*lines)
         one, all_ = moe.inference(), moe.inference(simultaneous=True)
-        found = np.array([r["high"] - r["estimate"] for r in all_]) / np.array(one["se"])
+        found = np.array([r["high"] - r["estimate"] for r in all_]) / np.array(one["std_error"])
         assert np.ptp(found) < 1e-9
         assert 1.96 < found[0] < -ndtri(0.025 / len(found))
         assert moe.inference(simultaneous=True) == all_
@@ -408,26 +419,26 @@ class TestGroups:
             ("cluster", {"cluster": (ids // 5, ids % 4)}),
             ("survey", {"cluster": ids // 5, "strata": strata, "fpc": np.where(strata, 0.2, 40.0)}),
         ):
-            a, b = (m.inference(kind, **how)["se"] for m in (one, plain))
+            a, b = (m.inference(kind, **how)["std_error"] for m in (one, plain))
             np.testing.assert_allclose(a, b, rtol=1e-8)
-        a, b = (m.inference("jackknife", cluster=ids // 5)["se"] for m in (one, plain))
+        a, b = (m.inference("jackknife", cluster=ids // 5)["std_error"] for m in (one, plain))
         np.testing.assert_allclose(a, b, rtol=1e-4)
 
     def test_of_one_group_each_they_are_the_sandwich(self, panel):
         two, ids = self.fit(panel, 2), panel[2]
-        plain = two.inference("sandwich")["se"]
+        plain = two.inference("sandwich")["std_error"]
         np.testing.assert_allclose(
-            two.inference("cluster", cluster=ids, correction="CR0")["se"], plain, rtol=1e-9
+            two.inference("cluster", cluster=ids, correction="CR0")["std_error"], plain, rtol=1e-9
         )
-        survey = two.inference("survey")["se"]
+        survey = two.inference("survey")["std_error"]
         np.testing.assert_allclose(survey, np.array(plain) * np.sqrt(60 / 59), rtol=1e-6)
         order = np.array(list(dict.fromkeys(ids.tolist())))  # of first appearance, as units are
         sums = np.array([two.influence()[order // 5 == c].sum(axis=0) for c in range(12)])
         by_hand = np.sqrt(12 / 11 * (sums**2).sum(axis=0))
         table = two.inference("cluster", cluster=ids // 5)
-        np.testing.assert_allclose([se or 0.0 for se in table["se"]], by_hand, rtol=1e-6)
+        np.testing.assert_allclose([se or 0.0 for se in table["std_error"]], by_hand, rtol=1e-6)
         whole = two.inference("bootstrap", resample="rows", cluster=ids // 5, n_bootstrap=20, random_state=0)
-        assert all(se > 0 for se in whole["se"])
+        assert all(se > 0 for se in whole["std_error"])
 
     @pytest.mark.parametrize("ids", [np.arange(180) % 7, np.arange(10), np.full(180, None)])
     def test_what_is_refused(self, panel, ids):
@@ -450,7 +461,7 @@ class TestGroups:
     def test_the_parametric_bootstrap_agrees_with_the_information(self, panel):
         two = self.fit(panel, 2)
         how = {"resample": "parametric", "n_bootstrap": 60, "random_state": 0}
-        drawn, known = two.inference("bootstrap", **how)["se"], two.inference()["se"]
+        drawn, known = two.inference("bootstrap", **how)["std_error"], two.inference()["std_error"]
         np.testing.assert_allclose(drawn, known, rtol=0.4)
 
 
@@ -463,7 +474,7 @@ def test_what_is_separated_or_flat_has_no_error_of_refits_either():
         for how in ({"cov": "bootstrap", "n_bootstrap": 4, "random_state": 0}, {"cov": "jackknife"}):
             table = moe.inference(**how)
             assert table["note"] == moe.inference()["note"] == ["singular"] * len(table)
-            assert table["se"] == [None] * len(table)
+            assert table["std_error"] == [None] * len(table)
 
 
 def test_located_refits_are_matched():
@@ -494,4 +505,4 @@ def test_refits_on_processes_are_the_same(lines):
     moe = MoERegressor(2, n_jobs=2, **FEW).fit(*lines)
     with joblib.parallel_config("loky"):
         found = moe.inference("bootstrap", n_bootstrap=8, random_state=0)
-    assert found["se"] == moe.inference("bootstrap", n_bootstrap=8, random_state=0)["se"]
+    assert found["std_error"] == moe.inference("bootstrap", n_bootstrap=8, random_state=0)["std_error"]

@@ -87,7 +87,7 @@ def test_refits_run_on_the_workers(data):
     moe = MoERegressor(2, n_starts=2, random_state=0, n_jobs=1).fit(x, y)
     with cluster(2) as local, distributed.Client(local), joblib.parallel_config("dask"):
         found = moe.inference("bootstrap", n_bootstrap=8, random_state=0)
-    assert found["se"] == moe.inference("bootstrap", n_bootstrap=8, random_state=0)["se"]
+    assert found["std_error"] == moe.inference("bootstrap", n_bootstrap=8, random_state=0)["std_error"]
 
 
 def test_studies_run_on_the_workers(tmp_path):

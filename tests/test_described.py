@@ -47,14 +47,19 @@ class TestClassification:
         moe = MoERegressor(2, gate_features=[], tol=1e-10, **FEW).fit(x, y)
         r = moe.inference()[0]
         pi = moe.classification().shares["share"][0]
-        expected = r["se"] * pi * (1 - pi)
+        expected = r["std_error"] * pi * (1 - pi)
         np.testing.assert_allclose(moe.classification().shares["std_error"], expected, rtol=1e-5)
 
     def test_located_shares_are_those_of_the_table(self, located):
         moe, _, _ = located
         rows = [r for r in moe.inference().rows() if r["term"] == "share"]
         shares = moe.classification().shares
-        for name, own in (("estimate", "share"), ("se", "std_error"), ("low", "low"), ("high", "high")):
+        for name, own in (
+            ("estimate", "share"),
+            ("std_error", "std_error"),
+            ("low", "low"),
+            ("high", "high"),
+        ):
             np.testing.assert_allclose(shares[own], [r[name] for r in rows], rtol=1e-9)
 
     def test_weights_are_repeated_rows(self, softmax):
@@ -330,7 +335,12 @@ class TestMargins:
                     r for r in moe.inference(cov).rows()
                     if r["part"] == "expert" and r["component"] == 2 and r["term"] == "x0"
                 )  # fmt: skip
-                for a, b in (("estimate", "estimate"), ("std_error", "se"), ("z", "z"), ("high", "high")):
+                for a, b in (
+                    ("estimate", "estimate"),
+                    ("std_error", "std_error"),
+                    ("z", "z"),
+                    ("high", "high"),
+                ):
                     assert row[a] == pytest.approx(expected[b], rel=1e-6)
 
     def test_gate_margins_add_to_zero_and_predictions_to_the_mean(self, softmax, located):
@@ -386,7 +396,7 @@ class TestMargins:
         moe = LocatedMoERegressor(2, direction="inverse", **FEW).fit(x, y)
         a = moe.margins(x, of="expert", variables=["x0"])
         table = [r for r in moe.inference().rows() if r["part"] == "expert" and r["term"] == "x0"]
-        np.testing.assert_allclose(a["std_error"], [r["se"] for r in table], rtol=1e-5)
+        np.testing.assert_allclose(a["std_error"], [r["std_error"] for r in table], rtol=1e-5)
 
     def test_what_is_refused(self, softmax, tmp_path):
         moe, x, _ = softmax

@@ -526,7 +526,7 @@ class TestFile:
         moe = SAVED["numbers"]()
         moe.save(tmp_path / "m.json", cov=["observed"])
         again = load_model(tmp_path / "m.json")
-        assert again.inference()["se"] == moe.inference()["se"]
+        assert again.inference()["std_error"] == moe.inference()["std_error"]
         for cov in ("sandwich", "bootstrap"):
             with pytest.raises(
                 DataError, match=rf"{cov} standard errors need the training data.*observed ones"

@@ -94,7 +94,7 @@ class TestEveryFamily:
         json.loads((tmp_path / "m.json").read_text())
         again = moestro.load_model(tmp_path / "m.json")
         np.testing.assert_array_equal(again.predict(x), moe.predict(x))
-        assert again.inference().columns["se"] == table.columns["se"]
+        assert again.inference().columns["std_error"] == table.columns["std_error"]
 
 
 WITNESSES = {

@@ -81,7 +81,7 @@ class TestFitting:
     def test_standard_errors_file_and_pickle(self, moe, tmp_path):
         for cov in ("observed", "sandwich"):
             table = moe.inference(cov)
-            assert all(se is None or 0 < se < 2 for se in table.columns["se"])
+            assert all(se is None or 0 < se < 2 for se in table.columns["std_error"])
         moe.save(tmp_path / "m.json")
         for again in (moestro.load_model(tmp_path / "m.json"), pickle.loads(pickle.dumps(moe))):
             assert again.summary() == moe.summary()

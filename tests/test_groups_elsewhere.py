@@ -73,7 +73,7 @@ class TestFits:
         assert there._fitted().sample.digest == here._fitted().sample.digest or "sample_weight" in how
         np.testing.assert_allclose(there._fitted().fit.theta, here._fitted().fit.theta, atol=1e-6)
         for cov in ("observed", "sandwich"):
-            one, other = (np.array(moe.inference(cov=cov)["se"]) for moe in (there, here))
+            one, other = (np.array(moe.inference(cov=cov)["std_error"]) for moe in (there, here))
             np.testing.assert_allclose(one, other, rtol=1e-5)
 
     def test_the_bits_do_not_depend_on_how_a_source_was_cut(self, panel, few):

@@ -18,7 +18,7 @@ def test_one_gaussian_expert_has_the_textbook_errors():
     s2 = model.measure_.variances[0]
     expected = np.sqrt(np.diag(s2 * np.linalg.inv(x1.T @ x1)))
     table = model.inference()
-    got = [r["se"] for r in rows_of(table, part="expert")]
+    got = [r["std_error"] for r in rows_of(table, part="expert")]
     np.testing.assert_allclose(got[:2], expected, rtol=1e-7)
     assert got[2] == pytest.approx(np.sqrt(2 / len(y)), rel=1e-7)  # of log variance
 
@@ -32,7 +32,7 @@ def test_sandwich_of_least_squares_is_hc0():
     e = y - model.predict(x)
     bread = np.linalg.inv(x1.T @ x1)
     expected = np.sqrt(np.diag(bread @ (x1 * e[:, None] ** 2).T @ x1 @ bread))
-    got = [r["se"] for r in rows_of(model.inference("sandwich"), part="expert")][:2]
+    got = [r["std_error"] for r in rows_of(model.inference("sandwich"), part="expert")][:2]
     np.testing.assert_allclose(got, expected, rtol=1e-6)
 
 
@@ -43,7 +43,7 @@ def test_logistic_errors_are_the_inverse_fisher_information():
     p = model.predict_proba(x)[:, 0]
     x1 = np.column_stack([np.ones(len(y)), x])
     expected = np.sqrt(np.diag(np.linalg.inv((x1 * (p * (1 - p))[:, None]).T @ x1)))
-    np.testing.assert_allclose([r["se"] for r in model.inference().rows()], expected, rtol=1e-6)
+    np.testing.assert_allclose([r["std_error"] for r in model.inference().rows()], expected, rtol=1e-6)
 
 
 def test_intervals_cover_the_truth():
@@ -62,8 +62,8 @@ def test_intervals_cover_the_truth():
 def test_bootstrap_agrees_with_the_information():
     x, y = two_lines(400)
     model = MoERegressor(n_experts=2, random_state=0, n_starts=2).fit(x, y)
-    a = [r["se"] for r in model.inference().rows()]
-    b = [r["se"] for r in model.inference("bootstrap", n_bootstrap=120, random_state=0).rows()]
+    a = [r["std_error"] for r in model.inference().rows()]
+    b = [r["std_error"] for r in model.inference("bootstrap", n_bootstrap=120, random_state=0).rows()]
     np.testing.assert_allclose(b, a, rtol=0.35)
 
 
@@ -74,7 +74,7 @@ def test_singular_information_prints_no_number():
     model = MoEClassifier(n_experts=2, random_state=0, expert_features=[], gate_features=[]).fit(x, y)
     table = model.inference()
     assert "singular" in table["note"]
-    assert all((r["se"] is None) == (r["note"] != "") for r in table.rows())
+    assert all((r["std_error"] is None) == (r["note"] != "") for r in table.rows())
     assert "singular" in model.summary("observed")
     assert "nan" not in str(table)
 
@@ -82,7 +82,7 @@ def test_singular_information_prints_no_number():
 def test_separated_coefficients_have_no_error():
     x = np.linspace(-1, 1, 40)[:, None]
     model = MoEClassifier(n_experts=1).fit(x, x[:, 0] > 0)
-    assert all(r["se"] is None for r in model.inference().rows())
+    assert all(r["std_error"] is None for r in model.inference().rows())
 
 
 def test_aliased_columns_are_named_and_left_out():
@@ -141,5 +141,5 @@ def test_the_sandwich_is_right_with_weights_and_repeated_rows():
     e = y - model.predict(x)
     bread = np.linalg.inv(x1.T @ x1)
     expected = np.sqrt(np.diag(bread @ (x1 * e[:, None] ** 2).T @ x1 @ bread))
-    got = [r["se"] for r in rows_of(model.inference("sandwich"), part="expert")][:2]
+    got = [r["std_error"] for r in rows_of(model.inference("sandwich"), part="expert")][:2]
     np.testing.assert_allclose(got, expected, rtol=1e-6)

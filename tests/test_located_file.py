@@ -80,8 +80,8 @@ def test_files_of_the_first_format_are_read(tmp_path):
     assert old.get_params()["formula"] == "tuned ~ stretchratio"
     assert old.get_params()["student"]
     assert old.selection_["k"] == [2]
-    assert "se" in old.inference("sandwich").columns
-    assert again.inference("sandwich")["se"] == old.inference("sandwich")["se"]
+    assert "std_error" in old.inference("sandwich").columns
+    assert again.inference("sandwich")["std_error"] == old.inference("sandwich")["std_error"]
     with pytest.raises(DataError, match=r"observed .* training data.*sandwich ones"):
         old.inference()
     data["covariance"]["matrix"][0][3] = 0.5
@@ -261,7 +261,7 @@ def test_fit_and_predict_from_the_shell(tmp_path):
         assert words in done.output
     assert picture.read_bytes()[:4] == b"\x89PNG"
     back = moestro.load_model(model)
-    assert "se" in back.inference().columns
+    assert "std_error" in back.inference().columns
     done = call("predict", model, ETHANOL, "--gate", "--level", "0.8")
     rows = list(csv.DictReader(done.output.splitlines()))
     ethanol = load_dataset("ethanol")

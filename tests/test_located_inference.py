@@ -327,7 +327,7 @@ class TestTable:
         x, y = groups(300, 2, 2)
         table = LocatedMoERegressor(2, random_state=0).fit(x, y).inference()
         assert list(table.columns) == [
-            "component", "part", "outcome", "term", "estimate", "se", "z", "p", "low", "high", "note",
+            "component", "part", "outcome", "term", "estimate", "std_error", "z", "p", "low", "high", "note",
         ]  # fmt: skip
         for r in table.rows():
             assert r["note"] == ""
@@ -338,7 +338,7 @@ class TestTable:
         share = table.rows()[0]
         odds, se = (
             np.log(share["estimate"] / (1 - share["estimate"])),
-            share["se"] / (share["estimate"] * (1 - share["estimate"])),
+            share["std_error"] / (share["estimate"] * (1 - share["estimate"])),
         )
         assert share["low"] == pytest.approx(1 / (1 + np.exp(-odds + 1.959964 * se)), rel=1e-6)
 

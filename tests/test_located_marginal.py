@@ -167,7 +167,7 @@ class TestPredictions:
         with pytest.raises(DataError, match="bootstrap"):
             moe.inference()
         assert "bootstrap" in moe.summary()
-        assert np.isfinite(moe.inference(cov="bootstrap", n_bootstrap=3)["se"][0])
+        assert np.isfinite(moe.inference(cov="bootstrap", n_bootstrap=3)["std_error"][0])
 
 
 def with_gaps():

@@ -30,7 +30,7 @@ def voters():
 
 def assert_same(theirs, ours, rtol=1e-6):
     """Estimates and standard errors; theirs are in an order of their own."""
-    a = np.sort(np.column_stack([theirs["estimate"].to_numpy(), theirs["std_error"].to_numpy()]), axis=0)
+    a = np.sort(np.column_stack([theirs["estimate"].to_numpy(), theirs["se"].to_numpy()]), axis=0)
     b = np.sort(np.column_stack([ours["estimate"], ours["std_error"]]), axis=0)
     np.testing.assert_allclose(a, b, rtol=rtol, atol=1e-7)
 

@@ -130,8 +130,8 @@ def test_groups_weights_and_clusters_follow_their_rows():
     assert np.isfinite(after[rows]).all()
     single = MoERegressor(missing="drop", **words).fit(holes)
     reference = MoERegressor(**words).fit(full.iloc[rows])
-    ours = single.inference("cluster", cluster=full["who"])["se"]
-    assert ours == reference.inference("cluster", cluster=full["who"].iloc[rows])["se"]
+    ours = single.inference("cluster", cluster=full["who"])["std_error"]
+    assert ours == reference.inference("cluster", cluster=full["who"].iloc[rows])["std_error"]
 
 
 def test_all_rows_and_no_row():

@@ -57,7 +57,7 @@ class TestPscl:
             rows = [r for r in table.rows() if r["part"] == part and r["term"] != "log(dispersion)"]
             assert {r["component"] for r in rows} == {1 if part == "gate" else 2}
             np.testing.assert_allclose([r["estimate"] for r in rows], theirs["estimate"][own], atol=SAME)
-            np.testing.assert_allclose([r["se"] for r in rows], theirs["se"][own], rtol=ERRORS)
+            np.testing.assert_allclose([r["std_error"] for r in rows], theirs["se"][own], rtol=ERRORS)
 
     def test_statsmodels_has_the_same_likelihood(self):
         sm = pytest.importorskip("statsmodels.api")
@@ -113,8 +113,8 @@ class TestLikelihoods:
         part = MoERegressor(1, family="gamma").fit(x[y > 0], y[y > 0])
         assert moe.log_likelihood_ == pytest.approx(gate.llf + part.log_likelihood_, abs=1e-6)
         rows = [r for r in moe.inference().rows() if r["part"] == "gate"]
-        np.testing.assert_allclose([r["se"] for r in rows], gate.bse, rtol=1e-4)
-        np.testing.assert_allclose(moe.inference()["se"][3:], part.inference()["se"], rtol=1e-4)
+        np.testing.assert_allclose([r["std_error"] for r in rows], gate.bse, rtol=1e-4)
+        np.testing.assert_allclose(moe.inference()["std_error"][3:], part.inference()["std_error"], rtol=1e-4)
         np.testing.assert_array_equal(moe.responsibilities(x, y)[:, 0], y == 0)
         assert moe.log_density(x[:1], [-1.0])[0] == -np.inf
 
@@ -227,14 +227,14 @@ class TestWhatFollows:
         assert ((q == 0) == (law.cdf(0.0)[:, None] >= [0.01, 0.5, 0.99])).all()
         text = moe.summary()
         assert "Mixture of 2 experts (zero, " in text and "y is always 0" in text and "±" in text
-        assert len(moe.inference()["se"]) == moe.n_parameters_ == moe.covariance_matrix().shape[0]
+        assert len(moe.inference()["std_error"]) == moe.n_parameters_ == moe.covariance_matrix().shape[0]
         assert moe.influence().shape == (2000, moe.n_parameters_)
 
     def test_refits_know_which_is_which(self):
         x, y = counts(150)
         moe = MoERegressor(family=["zero", "poisson"], gate_features=[], n_starts=3, random_state=0).fit(x, y)
         table = moe.inference("bootstrap", n_bootstrap=20, random_state=0)
-        np.testing.assert_allclose(table["se"], moe.inference()["se"], rtol=0.8)
+        np.testing.assert_allclose(table["std_error"], moe.inference()["std_error"], rtol=0.8)
 
     def test_a_known_expert(self):
         x, y = counts(200)

@@ -96,7 +96,7 @@ def test_packages_that_set_tables_take_fits():
     frame, table = moe.__maketables_coef_table__, moe.inference()
     assert list(frame.columns) == ["b", "se", "t", "p", "ci95l", "ci95u"]
     np.testing.assert_array_equal(frame["b"], table["estimate"])
-    np.testing.assert_array_equal(frame["se"], np.array(table["se"], dtype=float))
+    np.testing.assert_array_equal(frame["se"], np.array(table["std_error"], dtype=float))
     assert frame.index.is_unique
     assert frame.loc["gate 1, x0", "p"] == table["p"][table["part"].index("gate") + 1]
     assert moe.__maketables_depvar__ == "y"
@@ -130,7 +130,7 @@ def test_a_fit_shows_the_tables_of_its_summary():
     assert not {"script", "img"} & set(read.tags)
     assert "sk-top-container" not in html
     table = moe.inference()
-    for term, value, se in zip(table["term"], table["estimate"], table["se"], strict=True):
+    for term, value, se in zip(table["term"], table["estimate"], table["std_error"], strict=True):
         at = [i for i, c in enumerate(read.cells) if c == term]
         assert any(read.cells[i + 1] == Table({"v": [value]}).to_text().split()[-1] for i in at)
         assert any(read.cells[i + 2] == Table({"v": [se]}).to_text().split()[-1] for i in at)

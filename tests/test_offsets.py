@@ -159,7 +159,7 @@ class TestAllThatFollows:
         residuals = plain.quantile_residuals(X, y, 0, **how)
         assert abs(residuals.mean()) < 0.2
         assert abs(residuals.std() - 1) < 0.15
-        assert moe.inference("bootstrap", n_bootstrap=5, random_state=0).columns["se"][0] > 0
+        assert moe.inference("bootstrap", n_bootstrap=5, random_state=0).columns["std_error"][0] > 0
 
     def test_groups(self):
         d = counts(400, 3)

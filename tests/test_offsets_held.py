@@ -130,7 +130,8 @@ class TestMissing:
         assert chosen.models[2].dropped.rows == 3
         strata = np.arange(N) % 3
         errors, of_clean = (
-            m.inference("survey", strata=s)["se"] for m, s in ((moe, strata), (clean, strata[COMPLETE]))
+            m.inference("survey", strata=s)["std_error"]
+            for m, s in ((moe, strata), (clean, strata[COMPLETE]))
         )
         assert errors == of_clean
 

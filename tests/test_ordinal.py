@@ -40,7 +40,7 @@ def test_one_expert_is_polr_on_weighted_rows():
     intercept, *slopes, gap = moe.inference()["estimate"]
     width = np.logaddexp(0, gap)
     np.testing.assert_allclose(slopes, STORED["slopes"], atol=1e-4)
-    np.testing.assert_allclose(moe.inference()["se"][1:-1], STORED["se"], rtol=1e-3)
+    np.testing.assert_allclose(moe.inference()["std_error"][1:-1], STORED["se"], rtol=1e-3)
     np.testing.assert_allclose(
         [-intercept, np.logaddexp(0, gap) - intercept], STORED["thresholds"], atol=1e-4
     )

@@ -131,7 +131,7 @@ def test_an_enormous_standard_error_is_a_warning():
     moe = MoEClassifier(1).fit(x[:, None], y)
     assert moe.status_.kind == "converged"
     slope = moe.inference().rows()[1]
-    assert slope["se"] * x.std() > 5
+    assert slope["std_error"] * x.std() > 5
     assert "The standard errors of 1:False:x0 are enormous" in " ".join(moe.summary().split())
     assert "\nStatus          converged, but some standard errors are enormous" in moe.summary()
     assert "enormous" not in moe.summary(cov=None)

@@ -39,7 +39,7 @@ def test_one_expert_is_survreg(name, family, formula, data):
     found = moe.inference()
     expected = [*witness["coefficients"].values(), double * np.log(witness["scale"])]
     np.testing.assert_allclose(found["estimate"], expected, rtol=1e-5, atol=1e-7)
-    np.testing.assert_allclose(found["se"][:-1], list(witness["se"].values())[:-1], rtol=1e-4)
+    np.testing.assert_allclose(found["std_error"][:-1], list(witness["se"].values())[:-1], rtol=1e-4)
 
 
 def some(n=30, seed=0):

@@ -262,7 +262,9 @@ def test_the_level_of_intervals(lines):
     moe = MoERegressor(1).fit(*lines)
     for level in (0.5, 0.95, 0.99):
         for r in moe.inference(level=level).rows():
-            assert r["high"] - r["low"] == pytest.approx(2 * norm.isf((1 - level) / 2) * r["se"], rel=1e-9)
+            assert r["high"] - r["low"] == pytest.approx(
+                2 * norm.isf((1 - level) / 2) * r["std_error"], rel=1e-9
+            )
     with pytest.raises(DataError, match="between 0 and 1"):
         moe.inference(level=95)
 
@@ -278,7 +280,7 @@ def test_what_grouped_rows_are_refused():
     assert moe.wald_test(equal="x0", cov="sandwich").df == 1
     table = moe.assign(x, y, groups=ids)
     np.testing.assert_array_equal(table["posterior(1)"], moe.responsibilities(x, y, ids)[:, 0])
-    assert moe.inference("jackknife")["se"][0] > 0
+    assert moe.inference("jackknife")["std_error"][0] > 0
 
 
 @pytest.fixture(scope="module")
@@ -314,7 +316,7 @@ class TestR:
         ours = np.array([r["estimate"] for r in rows]).reshape(2, 2)
         order = [0, 1] if abs(ours[0, 1] - theirs[0, 1]) < abs(ours[1, 1] - theirs[0, 1]) else [1, 0]
         np.testing.assert_allclose(ours[order], theirs, rtol=2e-3)
-        se = np.array([r["se"] for r in rows]).reshape(2, 2)[order]
+        se = np.array([r["std_error"] for r in rows]).reshape(2, 2)[order]
         np.testing.assert_allclose(se, errors, rtol=5e-3)
 
 

@@ -299,7 +299,7 @@ def test_one_expert_is_least_squares():
     s2 = e @ e / 60
     rows = moe.inference("sandwich").rows()
     HC0 = inverse @ (X * (e**2)[:, None]).T @ X @ inverse
-    np.testing.assert_allclose([r["se"] for r in rows[:2]], np.sqrt(np.diag(HC0)), rtol=1e-6)
+    np.testing.assert_allclose([r["std_error"] for r in rows[:2]], np.sqrt(np.diag(HC0)), rtol=1e-6)
     wald = beta[1] ** 2 / (s2 * inverse[1, 1])
     restricted = ((y - y.mean()) ** 2).mean()
     assert moe.wald_test("1:x0").statistic == pytest.approx(wald, rel=1e-6)

@@ -42,7 +42,7 @@ def test_one_group_is_equal_variances():
         assert same.n_parameters_ == tied.n_parameters_
         assert same.log_likelihood_ == pytest.approx(tied.log_likelihood_, rel=1e-9)
         np.testing.assert_allclose(same.fit_.theta, tied.fit_.theta, atol=1e-6)
-        np.testing.assert_allclose(same.inference()["se"], tied.inference()["se"], rtol=1e-5)
+        np.testing.assert_allclose(same.inference()["std_error"], tied.inference()["std_error"], rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ def columns(c: Seeded, n: int) -> np.ndarray:
     d = c.often(c.whole(1, 3), (0, 1, 6, 12, 30), 5)
     X = np.column_stack([column(c, n) for _ in range(d)]) if d else np.zeros((n, 0))
     if d > 1 and c.whole(1, 6) == 1:
-        X[:, -1] = c.pick((X[:, 0], -X[:, 0], 2 * X[:, 0] + 1, X[:, 0] * (1 + 1e-14)))
+        with np.errstate(over="ignore"):
+            X[:, -1] = c.pick((X[:, 0], -X[:, 0], 2 * X[:, 0] + 1, X[:, 0] * (1 + 1e-14)))
     return X[c.generator().integers(0, max(n // 3, 1), n)] if c.whole(1, 5) == 1 else X
 
 

@@ -172,9 +172,9 @@ def _errors(table: Any) -> None:
     """Standard errors are numbers of at least zero, or none is told."""
     if table is None:
         return
-    for name in ("estimate", "se", "low", "high", "z", "p"):
+    for name in ("estimate", "std_error", "low", "high", "z", "p"):
         known = np.array([v for v in table[name] if v is not None], dtype=float)
-        if np.isnan(known).any() or (name in ("se", "p") and (known < 0).any()):
+        if np.isnan(known).any() or (name in ("std_error", "p") and (known < 0).any()):
             raise Broken(f"{name} of the inference is no number: {known}")
 
 

@@ -21,8 +21,8 @@ from .errors import one_line_errors
 )
 @click.option(
     "--below",
-    type=click.Choice(["se", "p", "none"]),
-    default="se",
+    type=click.Choice(["std_error", "p", "none"]),
+    default="std_error",
     show_default=True,
     help="Below an estimate: its standard error, its p value, or nothing.",
 )

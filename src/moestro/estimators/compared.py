@@ -128,7 +128,7 @@ def compare(
     *fits: Any,
     names: Sequence[str] | None = None,
     cov: str | None = "auto",
-    below: str = "se",
+    below: str = "std_error",
 ) -> Comparison:
     """Several fits of the same rows side by side: coefficients by expert, log-likelihood, AIC, BIC.
 
@@ -140,7 +140,7 @@ def compare(
         What they are called; "(1)", "(2)", ... unless told.
     cov : str or None
         As in `summary`.
-    below : {"se", "p", "none"}
+    below : {"std_error", "p", "none"}
         What stands below an estimate, whose stars say how small p is.
 
     Returns

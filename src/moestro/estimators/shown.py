@@ -20,7 +20,7 @@ from .answers import Answers
 from .effects import columns_of
 from .groups import ids_of, weights_of
 
-NUMBERS = {"estimate": "b", "se": "se", "z": "t", "p": "p", "low": "ci95l", "high": "ci95u"}
+NUMBERS = {"estimate": "b", "std_error": "se", "z": "t", "p": "p", "low": "ci95l", "high": "ci95u"}
 STATISTICS = {"k": "Experts", "n": "Observations", "log_likelihood": "Log-likelihood", "bic": "BIC"}
 
 

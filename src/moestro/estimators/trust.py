@@ -87,10 +87,10 @@ class Trust(FitAttributes):
         Returns
         -------
         Table
-            component, part, (outcome,) term, estimate, se, z, p, low, high, note. Where there is no standard
-            error, ``note`` says why: the information is singular, for instance. Of located experts also the
-            shares, places and variances: intervals of shares are taken on the logit scale, of variances on
-            the logarithmic one, and z and p belong to coefficients and covariances.
+            component, part, (outcome,) term, estimate, std_error, z, p, low, high, note. Where there is no
+            standard error, ``note`` says why: the information is singular, for instance. Of located experts
+            also the shares, places and variances: intervals of shares are taken on the logit scale, of
+            variances on the logarithmic one, and z and p belong to coefficients and covariances.
         """
         if interval != "normal" and cov != "bootstrap":
             raise DataError(

@@ -17,7 +17,7 @@ from ..errors import DataError, quiet
 # hypothesis that it is zero.
 SHARE, POSITIVE, PLACE, REAL = "share", "positive", "place", "real"
 VAGUE = 5.0  # standard error, on scaled columns and responses, from which an interval says next to nothing
-NUMBERS = ("se", "z", "p", "low", "high")
+NUMBERS = ("std_error", "z", "p", "low", "high")
 
 
 @dataclass(frozen=True)
@@ -108,8 +108,8 @@ class Estimates:
     def numbers(
         self, level: float = 0.95, width: float | None = None
     ) -> tuple[dict[str, list[Any]], list[str]]:
-        """Columns se, z, p, low, high at this level, or of intervals of `width` standard errors, and the
-        notes.
+        """Columns std_error, z, p, low, high at this level, or of intervals of `width` standard errors,
+        and the notes.
 
         Intervals of shares are taken on the logit scale, those of variances and degrees of freedom on the
         logarithmic one. z and p belong to coefficients and covariances: nobody asks whether a share, a
@@ -171,7 +171,7 @@ def p_text(p: float) -> str:
 
 
 def _interval(kind: str, estimate: float, variance: float, width: float) -> tuple[float | None, ...]:
-    """se, z, p, low, high."""
+    """std_error, z, p, low, high."""
     se = math.sqrt(max(variance, 0.0))
     if se == 0.0:
         return (None,) * 5

@@ -12,8 +12,8 @@ from .text import summary_text
 
 
 def tidy(model: Any, covariance: Any = None, level: float = 0.95, simultaneous: bool = False) -> Table:
-    """One row a coefficient in the user's units; with a covariance of the estimates also se, z, p, low, high,
-    whose intervals cover one parameter, or all at once."""
+    """One row a coefficient in the user's units; with a covariance of the estimates also std_error, z, p,
+    low, high, whose intervals cover one parameter, or all at once."""
     return coefficients(model.estimates(covariance), level, simultaneous)
 
 

@@ -75,7 +75,8 @@ def _cells(value: float, numbers: dict[str, float | None], note: str) -> tuple[s
         return (number(value), note, "", "", "", "")
     z = numbers.get("z")
     test = ("", "") if z is None else (f"{z:.2f}".replace("-0.00", "0.00"), p_cell(numbers["p"]))
-    return number(value), number(numbers.get("se")), *test, *(number(numbers.get(n)) for n in ("low", "high"))
+    se, low, high = (number(numbers.get(n)) for n in ("std_error", "low", "high"))
+    return number(value), se, *test, low, high
 
 
 def _grouped(members: Sequence[tuple[Term, Sequence[str]]]) -> list[Row]:

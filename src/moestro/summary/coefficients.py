@@ -11,8 +11,8 @@ from ..tables import Table
 
 
 def coefficients(estimates: Estimates, level: float = 0.95, simultaneous: bool = False) -> Table:
-    """One row a parameter: component, part, (outcome,) term, estimate and, where there is a covariance, se,
-    z, p, low, high at this level, of all parameters together where it is `simultaneous`.
+    """One row a parameter: component, part, (outcome,) term, estimate and, where there is a covariance,
+    std_error, z, p, low, high at this level, of all parameters together where it is `simultaneous`.
 
     A parameter without a standard error has no numbers there and a word in `note`.
     """

@@ -17,7 +17,7 @@ from .text import ERRORS
 
 STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 NAME, BESIDE = 16, 62  # columns of a fit's name, and of all fits beside the labels
-BELOW = ("se", "p", "none")
+BELOW = ("std_error", "p", "none")
 Key = tuple[str, int, str, str]  # part, component, outcome, term
 
 
@@ -28,12 +28,12 @@ class Comparison:
     Attributes
     ----------
     coefficients : Table
-        One row a parameter: component, part, (outcome,) term, and of each fit estimate, se and p, None where
-        it has none.
+        One row a parameter: component, part, (outcome,) term, and of each fit estimate, std_error and p,
+        None where it has none.
     fits : Table
         One row a fit: name, model, k, n, df, log_likelihood, aic, bic, icl, entropy_r2, status, kind of
         standard errors.
-    below : {"se", "p", "none"}
+    below : {"std_error", "p", "none"}
         What stands below an estimate.
     kind : str
         Of the standard errors; "" without any.
@@ -55,7 +55,7 @@ class Comparison:
             texts.append("\n".join(columns([heads[i] for i in at], part)))
         notes = ["Experts stand in the order of their shares in each fit."]
         if self.kind:
-            what = {"se": "standard errors", "p": "p values"}.get(self.below)
+            what = {"std_error": "standard errors", "p": "p values"}.get(self.below)
             below = f"in parentheses {what}; " if what else ""
             how = ERRORS.get(self.kind, self.kind)
             notes = ["* p < 0.05, ** p < 0.01, *** p < 0.001", f"{below}errors by {how}", *notes]
@@ -74,7 +74,7 @@ class Comparison:
             for row in members:
                 out.append((f"  {row['term']}", [self._estimate(row, name) for name in names]))
                 if self.kind and self.below != "none":
-                    write = number if self.below == "se" else p_cell
+                    write = number if self.below == "std_error" else p_cell
                     under = [row[f"{self.below}({name})"] for name in names]
                     if any(v is not None for v in under):
                         out.append(("", ["" if v is None else f"({write(v)})  " for v in under]))
@@ -111,7 +111,7 @@ def _panels(widths: Sequence[int]) -> list[list[int]]:
 
 
 def comparison(
-    models: Sequence[Any], covariances: Sequence[Any], names: Sequence[str], below: str = "se"
+    models: Sequence[Any], covariances: Sequence[Any], names: Sequence[str], below: str = "std_error"
 ) -> Comparison:
     """Fitted models on the same rows, with a covariance each or None, and what they are called."""
     if below not in BELOW:
@@ -128,7 +128,7 @@ def comparison(
     for name, numbers in zip(names, every, strict=True):
         nothing = (None, None, None)
         found = [numbers.get(key, nothing) for key in keys]
-        for i, column in enumerate((name, f"se({name})", f"p({name})")):
+        for i, column in enumerate((name, f"std_error({name})", f"p({name})")):
             cells[column] = [row[i] for row in found]
     if not any(cells["outcome"]):
         del cells["outcome"]
@@ -187,7 +187,7 @@ def _numbers(estimates: Estimates) -> dict[Key, tuple[float | None, float | None
     numbers = {} if estimates.matrix is None else estimates.numbers()[0]
     out = {}
     for i, t in enumerate(estimates.terms):
-        errors = (numbers["se"][i], numbers["p"][i]) if numbers else (None, None)
+        errors = (numbers["std_error"][i], numbers["p"][i]) if numbers else (None, None)
         out[t.part, t.component, t.outcome, t.term] = (float(estimates.values[i]), *errors)
     return out
 

@@ -16,7 +16,8 @@ from .coefficients import coefficients
 from .doubts import doubts
 from .text import ERRORS, FILES, facts, shares
 
-NUMBERS = {"estimate": "estimate", "se": "std. error", "z": "z", "p": "p", "low": "low", "high": "high"}
+COLUMNS = ("component", "outcome", "term", "estimate", "std_error", "z", "p", "low", "high", "note")
+HEADS = {"component": "expert", "std_error": "std. error"}  # where a column is called otherwise
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,7 @@ def parts_of(
 
 def _chosen(table: Table, rows: Sequence[int]) -> Table:
     """These rows; what they are called first, then their numbers."""
-    names = {"component": "expert", "outcome": "outcome", "term": "term", **NUMBERS, "note": "note"}
-    there = {n: head for n, head in names.items() if n in table.columns}
+    there = {n: HEADS.get(n, n) for n in COLUMNS if n in table.columns}
     cells = {head: [table.columns[n][i] for i in rows] for n, head in there.items()}
     return Table({head: c for head, c in cells.items() if any(v not in (None, "") for v in c)})
 

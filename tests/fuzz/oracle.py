@@ -200,7 +200,7 @@ def _numbers(model: Any, case: Case, status: Any, ll: float) -> None:
     r = _attempt(lambda: model.responsibilities(X, y, **words, **_per_unit(case)))
     w = _unit_weights(case)
     if model.missing == "drop" and not _equal_in_units(case):
-        return  # the row whose weight its unit has may be one that was left out
+        return  # the row whose weight, or known expert, its unit has may be one that was left out
     if density is None or r is None:
         if status.usable and np.all(w > 0):
             raise Broken(f"the rows of a fit that ended {status.kind} are refused")
@@ -253,7 +253,9 @@ def _unit_weights(case: Case) -> np.ndarray:
 
 
 def _equal_in_units(case: Case) -> bool:
-    """Whether the rows of each unit have one weight."""
+    """Whether the rows of each unit have one weight, and none speaks for the others."""
+    if {"groups", "partial"} <= set(case.given):
+        return False
     w = case.given.get("sample_weight")
     return w is None or np.array_equal(
         np.asarray(w, dtype=float), _unit_weights(case)[_units(case)], equal_nan=True

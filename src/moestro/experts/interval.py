@@ -14,8 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..design.known import OPEN
+from .base import Terms
 from .censored import mills
 from .latent import NORMAL, Latent
+
+Ends = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,28 @@ class Interval(Latent):
         """The family of a response (y - center) / scale."""
         return replace(self, center=center, scale=scale)
 
-    def _ends(self, eta: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...] | None:
-        """Whether an interval is known, and a and b; None where every response is."""
+    def terms(self, eta: np.ndarray, y: np.ndarray, order: int) -> Terms:
+        """All of the same ends, and both derivatives of the same densities there."""
+        ends = self._ends(eta, y)
+        score, curvature = self._derivatives(eta, y, ends) if order > 0 else (None, None)
+        return (
+            self._log_density(eta, y, ends),
+            score,
+            self.information(eta) if order > 1 else None,
+            curvature if order > 2 else None,
+        )
+
+    def log_density(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self._log_density(eta, y, self._ends(eta, y))
+
+    def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self._derivatives(eta, y, self._ends(eta, y))[0]
+
+    def curvature(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self._derivatives(eta, y, self._ends(eta, y))[1]
+
+    def _ends(self, eta: np.ndarray, y: np.ndarray) -> Ends | None:
+        """Whether an interval is known, a and b, and ln(Phi(b) - Phi(a)); None where every response is."""
         if eta.shape[-1] < 3:
             return None
         given = eta[..., 2]
@@ -45,30 +68,25 @@ class Interval(Latent):
             return None
         root = np.exp(-0.5 * eta[..., 1])
         low, high = np.minimum(y, other), np.where(known, np.maximum(y, other), np.inf)
-        return known, (low - eta[..., 0]) * root, (high - eta[..., 0]) * root
+        a, b = (low - eta[..., 0]) * root, (high - eta[..., 0]) * root
+        return known, a, b, _log_between(a, b)
 
-    def log_density(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        exact, ends = NORMAL.log_density(eta[..., :2], y), self._ends(eta, y)
+    def _log_density(self, eta: np.ndarray, y: np.ndarray, ends: Ends | None) -> np.ndarray:
+        exact = NORMAL.log_density(eta[..., :2], y)
         if ends is None:
             return exact
-        known, a, b = ends  # a probability has no unit: the Jacobian of the scaling is taken back
-        return np.where(known, _log_between(a, b) + np.log(self.scale), exact)
+        known, _, _, log_mass = ends  # a probability has no unit: the Jacobian of the scaling is taken back
+        return np.where(known, log_mass + np.log(self.scale), exact)
 
-    def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        out, ends = NORMAL.score(eta[..., :2], y), self._ends(eta, y)
+    def _derivatives(
+        self, eta: np.ndarray, y: np.ndarray, ends: Ends | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        g, H = NORMAL.score(eta[..., :2], y), NORMAL.curvature(eta[..., :2], y)
         if ends is None:
-            return out
-        known, a, b = ends
-        g = _slopes(a, b, np.exp(-0.5 * eta[..., 1]))[0]
-        return np.where(known[..., None], g, out)
-
-    def curvature(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        out, ends = NORMAL.curvature(eta[..., :2], y), self._ends(eta, y)
-        if ends is None:
-            return out
-        known, a, b = ends
-        H = _slopes(a, b, np.exp(-0.5 * eta[..., 1]))[1]
-        return np.where(known[..., None, None], H, out)
+            return g, H
+        known, *there = ends
+        own_g, own_H = _slopes(*there, np.exp(-0.5 * eta[..., 1]))
+        return np.where(known[..., None], own_g, g), np.where(known[..., None, None], own_H, H)
 
     def information(self, eta: np.ndarray) -> np.ndarray:
         """Of a response that is seen: an upper bound, so EM's steps are short where much is censored."""
@@ -98,9 +116,10 @@ def _log_between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return high + np.log(-np.expm1(low - high))
 
 
-def _slopes(a: np.ndarray, b: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _slopes(
+    a: np.ndarray, b: np.ndarray, log_mass: np.ndarray, root: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Derivatives of ln(Phi(b) - Phi(a)) in eta, (..., 2) and (..., 2, 2); of one end by Mills' ratio."""
-    log_mass = _log_between(a, b)
     g = np.zeros((*a.shape, 2))
     H = np.zeros((*a.shape, 2, 2))
     for t, sign in ((b, 1.0), (a, -1.0)):

@@ -98,9 +98,9 @@ def solve(
     if screen is not None:
         work |= screen & likelihood.usable
     iterations, rounds, escapes, damping, last = 0, 0, SADDLES, 0.01, np.inf
+    work = terms.with_groups(work) & likelihood.usable
     while True:
         rounds += 1
-        work = terms.with_groups(work) & likelihood.usable
         at = np.flatnonzero(work)
         sub = Subproblem(Restricted(likelihood, at), terms.take(at))
         inner = tol
@@ -117,9 +117,11 @@ def solve(
         distance = np.where(likelihood.usable, terms.violation(slopes, gradient), 0.0)
         outside = 0.0 if fixed else float(distance[~work].max(initial=0.0))
         last = max(outside, found.violation)
-        ended = found.iterations < steps
         grown = work if fixed else working(slopes, distance, tol) | unpenalised
-        stuck = ended and inner <= tol and (fixed or np.array_equal(work, grown))
+        grown = terms.with_groups(grown) & likelihood.usable
+        # No step is left where the end was asked for, or from where the last round ended.
+        idle = inner <= tol or (found.iterations == 0 and found.violation > inner)
+        stuck = found.iterations < steps and idle and np.array_equal(work, grown)
         if (outside <= tol and (found.violation <= tol or stuck)) or iterations >= limit or rounds == ROUNDS:
             break
         work = grown

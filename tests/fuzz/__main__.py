@@ -1,4 +1,5 @@
-"""A seeded long run: python -m fuzz FIRST COUNT [LIMIT]. Broken promises with their cases, then counts."""
+"""A seeded long run: python -m fuzz FIRST COUNT [LIMIT]. Broken promises and slow
+fits with their cases, then counts."""
 
 import sys
 import time
@@ -19,7 +20,10 @@ def main(first: int, count: int, limit: float = LIMIT) -> int:
         except Broken as error:
             verdicts["BROKEN"] += 1
             print(f"seed {seed}: {error}\n    {made}", flush=True)
-        slowest = max(slowest, (time.process_time() - begun, seed))
+        taken = time.process_time() - begun
+        if taken > limit / 2:
+            print(f"seed {seed}: {taken:.1f} s\n    {made}", flush=True)
+        slowest = max(slowest, (taken, seed))
     print(f"{count} cases from {first}:", ", ".join(f"{n} {v}" for v, n in verdicts.most_common()))
     print(f"slowest: seed {slowest[1]}, {slowest[0]:.1f} s")
     return min(verdicts["BROKEN"], 1)

@@ -649,6 +649,36 @@ class TestPenalised:
         assert not any(hasattr(moe, n) for n in ("path_", "alpha_", "selected_", "support_"))
 
 
+@pytest.mark.parametrize(
+    ("estimator", "words"),
+    [
+        (MoERegressor, {"common": np.array(["x0", "x1"]), "n_experts": np.int64(2)}),
+        (MoERegressor, {"fixed": {"x0": np.int64(1), "1:x1": np.float32(0.5)}}),
+        (MoERegressor, {"variances": np.array([[1, 2]]), "max_iter": np.int64(50)}),
+        (MoERegressor, {"shared_variance": np.True_, "gate_features": np.array([0])}),
+        (MoERegressor, {"family": np.array(["gaussian", "student"]), "tol": np.longdouble(1e-8)}),
+        (LocatedMoERegressor, {"degree": np.int64(2), "student": np.True_}),
+        (LocatedMoERegressor, {"covariance": np.str_("factors"), "rank": np.int64(1), "tied": np.True_}),
+        (LocatedMoERegressor, {"covariance": "blocks", "blocks": np.array([[0, 1]])}),
+        (LocatedMoERegressor, {"covariance": "blocks", "blocks": [[np.int64(0)], [np.int64(1)]]}),
+    ],
+)
+def test_words_from_numpy_are_those_of_python(tmp_path, estimator, words):
+    """As a grid of parameters hands them on."""
+    r = np.random.default_rng(0)
+    X = r.normal(size=(120, 2))
+    Y = np.where(r.random(120) < 0.5, X[:, 0], 1 - X[:, 1])[:, None] + r.normal(size=(120, 2))
+    y = Y if estimator is LocatedMoERegressor else Y[:, 0]
+    plain = {n: v.tolist() if isinstance(v, np.ndarray | np.generic) else v for n, v in words.items()}
+    if "tol" in words:
+        plain["tol"] = float(words["tol"])
+    one = {"n_experts": 2, "n_starts": 1, "random_state": 0}
+    a, b = (estimator(**{**one, **w}).fit(X, y) for w in (words, plain))
+    assert a.log_likelihood_ == b.log_likelihood_
+    a.save(tmp_path / "m.json")
+    assert np.array_equal(load_model(tmp_path / "m.json").predict(X), b.predict(X))
+
+
 def test_rows_are_read_once(monkeypatch):
     calls = {"merge": 0, "check": 0}
     merge, check = rows_in_memory.merge_rows, Gaussian.check_variety

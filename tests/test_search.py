@@ -32,6 +32,7 @@ from moestro.solvers import LBFGS, Coordinates, Newton, Objective, run
 from moestro.solvers.base import LONG, Info
 from moestro.solvers.em import run_em
 from moestro.solvers.pool import Pool
+from moestro.solvers.recession import receding
 from moestro.solvers.together import in_step, newton_together
 
 
@@ -592,6 +593,15 @@ class TestHopeless:
         low = np.where(part.coordinates.block == -1, part.coordinates.lower, 0.0)
         assert part.ranking.lost(low) and not part.ranking.lost(np.zeros(part.size))
         assert not replace(part, rank_by="likelihood").ranking.lost(low)
+
+    def test_a_curvature_without_digits_says_nothing_of_rays(self):
+        objective, phi = objective_of("gaussian")
+        e = objective.evaluate(phi, Order.CURVATURE)
+        seen = receding(objective, phi, e)
+        own = np.flatnonzero(objective.coordinates.block == 1)
+        lost = e.curvature.copy()
+        lost[np.ix_(own, own)] = np.nan
+        assert np.array_equal(receding(objective, phi, replace(e, curvature=lost)), seen)
 
     @pytest.mark.parametrize(("solver", "inner"), [("auto", 1), ("lbfgs", LBFGS().inner)])
     def test_refused_optima_are_polished_briefly_beside_one_that_is(self, solver, inner, monkeypatch):

@@ -11,7 +11,7 @@ import numpy as np
 
 from .design import Scaling
 from .errors import DataError
-from .reading import number, whole
+from .reading import from_numpy, number, whole
 from .variances import EQUAL, Shared, groups_of, shared_by
 
 INTERCEPT = "(intercept)"
@@ -148,6 +148,7 @@ class Constraints:
     ) -> Constraints:
         """What the words of an estimator, and the formula that has `marked` columns in common, say of columns
         with these names; `k` experts, None where that is to be chosen."""
+        common = from_numpy(common)
         if isinstance(common, str):
             raise DataError(f"common must be a list of columns, got {common!r}")
         named = [j for name in (*(common or ()), *marked) for j in _columns(name, experts, "common")]
@@ -162,6 +163,7 @@ class Constraints:
                         f"fixed names '{label}', which is no coefficient: these are "
                         f"{', '.join(list(known)[:8])}, ..." + ("" if k else _NEEDS_K)
                     )
+                value = from_numpy(value)
                 if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
                     raise DataError(f"fixed holds '{label}' at {value!r}: give a finite number")
                 if abs(value) > LARGEST:

@@ -49,6 +49,14 @@ def read_json(path: str | os.PathLike[str], parse: Callable[[Any], T]) -> T:
         raise FileError(f"{name}: the file is incomplete or damaged ({what})") from error
 
 
+def from_numpy(value: Any) -> Any:
+    """Scalars of NumPy, in lists and tuples too, as Python and JSON have them, a long double as a double, and
+    arrays as lists; anything else as it is."""
+    if isinstance(value, np.ndarray | np.generic):
+        return (value.astype(float) if value.dtype == np.longdouble else value).tolist()
+    return type(value)(map(from_numpy, value)) if type(value) in (list, tuple) else value
+
+
 @contextmanager
 def described_by(what: str) -> Iterator[None]:
     """Refuse what damaged data raise, in a sentence about `what`."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DataError
+from .reading import from_numpy
 
 EQUAL = "equal"
 
@@ -16,6 +17,7 @@ Shared = str | tuple[tuple[int, ...], ...]  # "equal", or groups of experts from
 def shared_by(variances: Any, k: int | None) -> Shared:
     """What the word of an estimator says of `k` experts, None where these are to be chosen: without groups of
     one, and "equal" of all in one group."""
+    variances = from_numpy(variances)
     if variances is None or (isinstance(variances, str) and variances == EQUAL):
         return () if variances is None else EQUAL
     lists = list | tuple

@@ -80,4 +80,15 @@ def case(c: Seeded) -> Case:
         words |= constraints(c, words, names)
     known = estimator().get_params()
     words = {name: value for name, value in words.items() if name in known}
-    return Case(estimator, words, *shown, new, given, inference(c, n), place)
+    asked = inference(c, n)
+    if c.whole(1, 8) == 1:
+        words = {name: numpys(value) for name, value in words.items()}
+    return Case(estimator, words, *shown, new, given, asked, place)
+
+
+def numpys(value: Any) -> Any:
+    """A word as a grid of parameters hands it on."""
+    kinds = {bool: np.bool_, int: np.int64, float: np.float64, str: np.str_}
+    if type(value) is list and len({type(v) for v in value}) == 1:
+        return np.array(value)
+    return kinds[type(value)](value) if type(value) in kinds else value

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fuzz.cases import Case
+from fuzz.dress import frame
 from fuzz.once import ONCE, made, once
 from moestro import LocatedMoERegressor, MoERegressor
 
@@ -69,3 +70,11 @@ def a_common_intercept_of_billions_in_a_file() -> Case:
     y = np.array([-2.98712084, 2.71086747, 2.72512932, -3.00005358, 3.40965806, -3.17955634, 2.89537212])
     words = {"n_experts": 3, "n_starts": 1, "common": ["(intercept)"]}
     return made(MoERegressor, words, x[:, None], y, given={"partial": np.array([1, 1, 1, 2, 2, 2, 1])})
+
+
+@once
+def means_of_long_doubles_in_a_file() -> Case:
+    r = np.random.default_rng(37)
+    X = frame(r.normal(size=(13, 2)).astype(np.longdouble))
+    words = {"n_experts": 2, "n_starts": 1, "formula": "y ~ scale(c1) | 1", "max_iter": 5}
+    return made(MoERegressor, words, X, r.normal(size=13))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..reading import from_numpy
 from .frames import as_frame, each, missing, refuse_numbers_as_text
 
 MOST = 1000  # levels of a column without a formula
@@ -22,7 +23,7 @@ Levels = Mapping[str, tuple[Any, ...]]
 
 def plain_level(value: Any) -> Any:
     """A level as a file keeps it: a number, a truth value, or text."""
-    value = value.item() if isinstance(value, np.generic) else value
+    value = from_numpy(value)
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 

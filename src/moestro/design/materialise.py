@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..reading import from_numpy
 from .expressions import is_category, numeric_names
 from .frames import Examined, columns, complete_rows, each, gaps, refuse_unusable, which_rows
 from .grammar import columns_of, numeric_variables, parse, refuse_wide, short, syntax, variables
@@ -164,12 +165,10 @@ def plain(value: Any) -> Any:
         if all(isinstance(k, str) for k in value):
             return {k: plain(v) for k, v in value.items()}
         return {PAIRS: [[plain(k), plain(v)] for k, v in value.items()]}
+    if isinstance(value, np.ndarray | np.generic):
+        value = from_numpy(value)
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
-    if isinstance(value, np.ndarray):
-        return [plain(v) for v in value.tolist()]
-    if isinstance(value, np.generic):
-        return value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise DataError(

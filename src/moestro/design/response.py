@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from ..reading import from_numpy
 from .frames import refuse_dates, which_rows
 
 WEIGHTS = 1e100  # the largest sum of weights: its square and its products with sums of squares are doubles
@@ -27,7 +28,7 @@ def encode_classes(y: np.ndarray, known: tuple = (), name: str = "y") -> tuple[n
         order = np.array(known, dtype=labels.dtype if labels.dtype.kind in "US" else None)
         unseen = [v for v in labels if v not in known]
         if unseen:
-            first = unseen[0].item() if isinstance(unseen[0], np.generic) else unseen[0]
+            first = from_numpy(unseen[0])
             raise DataError(
                 f"{name} has the class {first!r}, which was not seen in fitting: "
                 f"the known classes are {', '.join(map(str, known))}"
@@ -85,7 +86,7 @@ def ordered_classes(
         return ()
     if isinstance(levels, str) or len(set(levels)) != len(levels):
         raise DataError(f"levels must be a list of different classes, got {levels!r}")
-    known = tuple(v.item() if isinstance(v, np.generic) else v for v in levels)
+    known = tuple(map(from_numpy, levels))
     if all(isinstance(v, str) for v in known) and not any(isinstance(v, str) for v in found):
         known = tuple({str(v): v for v in found}.get(v, v) for v in known)
     for lost, says in ((found - set(known), "and levels does not name it"), (set(known) - found, "")):

@@ -21,7 +21,7 @@ from ..inference import KINDS, Covariance
 from ..measure import measure_of
 from ..model import Model
 from ..problems import MixtureFit
-from ..reading import check_format, check_size, flag, flags, number, numbers, sentence, whole
+from ..reading import check_format, check_size, flag, flags, from_numpy, number, numbers, sentence, whole
 from ..solvers import Coordinates
 from ..writing import write
 from .parts import MOST, fit_from_dict, fit_to_dict, from_triangle, triangle
@@ -79,7 +79,7 @@ def to_dict(
             "y_center": units.y_center,
             "y_scale": units.y_scale,
             "response": units.response,
-            "classes": [c.item() if isinstance(c, np.generic) else c for c in units.classes],
+            "classes": [from_numpy(c) for c in units.classes],
         },
         "model": {
             "gate": model.gate.name,

@@ -18,7 +18,7 @@ from ..experts import FAMILIES, make_family
 from ..gates import GATES, make_gate
 from ..located import LocatedMeasure
 from ..measure import MixingMeasure
-from ..reading import numbers, sentence, whole
+from ..reading import from_numpy, numbers, sentence, whole
 from ..tables import Table
 from .records import RECORDS, make_record
 
@@ -31,7 +31,7 @@ STATE = 624  # words of a Mersenne twister, and the place after the last
 def encode(value: Any, what: str) -> Any:
     """`value` as JSON data; `what` is how an error calls it."""
     if isinstance(value, np.generic):
-        value = value.item()
+        value = from_numpy(value)
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):

@@ -4,10 +4,11 @@ anything is computed."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ..errors import DataError
+from ..reading import from_numpy
 from . import polynomial
 from .spread import STRUCTURES, Blocks, Factors, Isotropic, Structure, partition
 from .statistics import Shape
@@ -53,6 +54,8 @@ class Specification:
     missing: str = "error"
 
     def __post_init__(self) -> None:
+        for word in fields(self):
+            object.__setattr__(self, word.name, from_numpy(getattr(self, word.name)))
         self._check_missing()
         if self.direction not in DIRECTIONS:
             raise DataError(f"direction={self.direction!r} is unknown: choose direct or inverse")

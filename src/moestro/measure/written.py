@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import DataError
 from ..experts import is_known
 from ..gates import GATES
-from ..reading import check_format, described_by, numbers
+from ..reading import check_format, described_by, from_numpy, numbers
 
 FORMAT = "moestro.measure/1"
 ARRAYS = ("log_weights", "gate_slopes", "intercepts", "slopes", "nuisances")
@@ -32,7 +32,7 @@ def to_dict(measure: Any) -> dict[str, Any]:
         **values,
         "expert_names": list(measure.expert_names),
         "gate_names": list(measure.gate_names),
-        "classes": [c.item() if isinstance(c, np.generic) else c for c in measure.classes],
+        "classes": [from_numpy(c) for c in measure.classes],
     }
 
 

@@ -37,6 +37,8 @@ def receding(objective: Target, phi: np.ndarray, e: Evaluation) -> np.ndarray:
         block = A[np.ix_(own, own)]
         if not block.any():  # a gate that chooses one expert: its scale changes nothing, either way
             continue
+        if not np.isfinite(block).all():  # it has no digits, and says nothing
+            continue
         values, vectors = np.linalg.eigh(block)
         nil = vectors[:, np.abs(values) <= NIL * weight]
         ray = nil @ (nil.T @ phi[own])  # what runs off lies far out

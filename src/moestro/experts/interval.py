@@ -84,8 +84,8 @@ class Interval(Latent):
         g, H = NORMAL.score(eta[..., :2], y), NORMAL.curvature(eta[..., :2], y)
         if ends is None:
             return g, H
-        known, *there = ends
-        own_g, own_H = _slopes(*there, np.exp(-0.5 * eta[..., 1]))
+        known, a, b, log_mass = ends
+        own_g, own_H = _slopes(a, b, log_mass, np.exp(-0.5 * eta[..., 1]))
         return np.where(known[..., None], own_g, g), np.where(known[..., None, None], own_H, H)
 
     def information(self, eta: np.ndarray) -> np.ndarray:

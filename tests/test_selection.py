@@ -369,3 +369,33 @@ def test_a_true_null_is_seldom_rejected():
     for wrong in ({"alpha": 0.0}, {"alpha": 2}, {"extra": 0}, {"max_experts": 0}):
         with pytest.raises(DataError):
             confident_lower_bound(MoERegressor(), x, y, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("formula", "words", "match"),
+    [
+        (np.zeros((30, 2)), {}, "formula must be text"),
+        (None, {}, "formula must be text"),
+        ("y ~ x", {"n_experts": []}, "at least one number"),
+        ("y ~ x", {"n_experts": "bic"}, "whole numbers of at least 1, got 'bic'"),
+        ("y ~ x", {"n_experts": [1, 1.5]}, "whole numbers of at least 1, got 1.5"),
+        ("y ~ x", {"n_experts": 0}, "whole numbers of at least 1, got 0"),
+    ],
+)
+def test_numbers_of_experts_and_formulas_that_are_none_are_refused(formula, words, match):
+    d = {"x": np.arange(30.0), "y": np.arange(30.0) % 7}
+    with pytest.raises(DataError, match=match) as refused:
+        select_experts(formula, d, **words)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("most", [0, 2.5, "3", True])
+def test_the_largest_number_of_experts_is_whole(most):
+    with pytest.raises(DataError, match="max_experts must be a whole number of at least 1"):
+        MoERegressor("bic", max_experts=most).fit(np.arange(30.0)[:, None], np.arange(30.0) % 7)
+
+
+def test_one_number_of_experts_is_one_to_try():
+    d = {"x": np.arange(30.0), "y": np.arange(30.0) % 7}
+    for ks in (1, np.int64(1), [1], np.array([1])):
+        assert select_experts("y ~ x", d, n_experts=ks).best.fit.model.k == 1

@@ -14,6 +14,7 @@ from .inference.stepwise import check_stepwise, with_p
 from .located import LocatedFit
 from .search import Options
 from .selection import CRITERIA, Choice, Dendrogram
+from .selection.choice import numbers_of_experts
 from .selection.located import specifications
 from .summary import sweep_text
 from .threads import thread_count
@@ -119,7 +120,7 @@ def select_experts(
     >>> located.best.k, located.best.specification.degree
     (3, 2)
     """
-    ks, options = list(n_experts), Options(seed=random_state, threads=thread_count(n_jobs))
+    ks, options = numbers_of_experts(n_experts), Options(seed=random_state, threads=thread_count(n_jobs))
     if blrt is not None:
         if criterion == "dendrogram":
             raise DataError("blrt tests the fits of a sweep, and a dendrogram makes none: leave it out")

@@ -78,3 +78,10 @@ def means_of_long_doubles_in_a_file() -> Case:
     X = frame(r.normal(size=(13, 2)).astype(np.longdouble))
     words = {"n_experts": 2, "n_starts": 1, "formula": "y ~ scale(c1) | 1", "max_iter": 5}
     return made(MoERegressor, words, X, r.normal(size=13))
+
+
+@once
+def densities_beyond_what_the_sums_hold() -> Case:
+    y = 10.0 ** -np.array([297.0, 306, 306, 301, 305, 302, 292, 301, 303])
+    words = {"n_experts": 1, "n_starts": 1, "family": "inverse-gaussian"}
+    return made(MoERegressor, words, np.ones((9, 1)), y)

@@ -87,8 +87,12 @@ def offsets(text: str) -> list[str]:
     return [str(f.expr) for term in parse(text) for f in term.factors if _is_offset(f)]
 
 
-def with_offset(text: str, column: Any) -> str:
-    """The formula with the column of this name as an offset of the experts; None: as it is."""
+def with_offset(text: Any, column: Any) -> str:
+    """A formula with the column of this name as an offset of the experts; None: as it is. What is no text is
+    refused."""
+    if not isinstance(text, str):
+        got = short(" ".join(repr(text).split()))
+        raise DataError(f"formula must be text such as 'y ~ x1 + x2 | z1', got {got}")
     if column is None:
         return text
     if not isinstance(column, str):

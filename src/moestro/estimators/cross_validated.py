@@ -13,6 +13,7 @@ from ..design import Observations
 from ..errors import DataError
 from ..penalised import N_ALPHAS
 from ..penalties import Penalty, make_penalty
+from ..selection.choice import numbers_of_experts
 from ..tables import Table
 from .found import Found
 from .helpers import seed_of
@@ -49,18 +50,14 @@ def choose_together(estimator: Any, data: Observations) -> Found:
 
 
 def _candidates(n_experts: Any, gate_ratios: Any, penalty: Penalty) -> list[tuple[int, Penalty]]:
-    ks = [n_experts] if np.ndim(n_experts) == 0 else list(n_experts)
-    for k in ks:
-        if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-            raise DataError(f"n_experts must be whole numbers of at least 1, got {k!r}")
-    ratios = [float(r) for r in np.atleast_1d(gate_ratios)]
-    if not ks or not ratios:
-        raise DataError("n_experts and gate_ratios need at least one value each")
+    ks, ratios = numbers_of_experts(n_experts), [float(r) for r in np.atleast_1d(gate_ratios)]
+    if not ratios:
+        raise DataError("gate_ratios needs at least one value")
     if hasattr(penalty, "gate_ratio"):
-        return [(int(k), replace(penalty, **{"gate_ratio": r})) for k in ks for r in ratios]
+        return [(k, replace(penalty, **{"gate_ratio": r})) for k in ks for r in ratios]
     if len(ratios) > 1:
         raise DataError(f"{type(penalty).__name__} has no gate_ratio: leave gate_ratios out")
-    return [(int(k), penalty) for k in ks]
+    return [(k, penalty) for k in ks]
 
 
 class MoERegressorCV(SoftmaxRegressor):

@@ -152,10 +152,7 @@ def read_formula(
     reads, and is transformed as the formula says. Sets `n_features_in_` and `feature_names_in_`: the columns
     that experts and gate read.
     """
-    formula = estimator.formula
-    if not isinstance(formula, str):
-        raise DataError(f"formula must be text such as 'y ~ x1 + x2 | z1', got {formula!r}")
-    formula = with_offset(formula, offset)
+    formula = with_offset(estimator.formula, offset)
     for name in ("gate_features", "expert_features", "gate_transform"):
         if getattr(estimator, name, None) is not None:
             raise DataError(f"{name} cannot be given beside a formula: write the gate's part after '|'")

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from ..engine.base import IMPOSSIBLE
 from ..solvers.status import Status, StatusKind
 from .fit import Fit
 
@@ -38,11 +39,12 @@ def audited(fit: F, said: Iterable[Said]) -> F:
         shares sum to one within `AGREE`. Otherwise its status is "imprecise", or what it was where that is
         no estimate either, and its sentence says what does not hold.
     """
-    total, reach, apart = 0.0, 0.0, 0.0
+    total, reach, apart, least = 0.0, 0.0, 0.0, 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         for w, density, r in said:
             w = np.ones(len(density)) if w is None else w
             total += float(w @ density)
+            least = float(density[w > 0].min(initial=least))
             reach += float(w.sum() + w @ np.abs(density))
             apart = float(np.maximum(apart, np.abs(r.sum(axis=1) - 1.0).max(initial=0.0)))
     numbers = (fit.log_likelihood, fit.entropy, *fit.mass.tolist())
@@ -50,7 +52,7 @@ def audited(fit: F, said: Iterable[Said]) -> F:
         return _with(
             fit, StatusKind.NOT_FINITE, "the log-likelihood or the experts' rows are not finite numbers"
         )
-    if not np.isfinite(total):
+    if not np.isfinite(total) or least <= 0.5 * IMPOSSIBLE:  # the sums stop there, with digits of the bound
         return _with(fit, StatusKind.NOT_FINITE, "some rows have no finite density under the fit")
     if not apart <= AGREE:
         return _with(fit, StatusKind.IMPRECISE, f"responsibilities sum to one only within {apart:.1e}")

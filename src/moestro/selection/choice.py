@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,7 +110,25 @@ def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]
         n_experts = check_criterion(n_experts, "n_experts")
         if max_experts is None:
             max_experts = 12 if n_experts in SLOPES else 6
+        if not _is_count(max_experts):
+            raise DataError(f"max_experts must be a whole number of at least 1, got {max_experts!r}")
         return list(range(1, int(max_experts) + 1)), n_experts
-    if not isinstance(n_experts, int | np.integer) or isinstance(n_experts, bool) or n_experts < 1:
+    if not _is_count(n_experts):
         raise DataError(f"n_experts must be a whole number of at least 1, or a criterion, got {n_experts!r}")
     return [int(n_experts)], "bic"
+
+
+def numbers_of_experts(n_experts: Any) -> list[int]:
+    """Those to try, from one number or several."""
+    several = isinstance(n_experts, Iterable) and not isinstance(n_experts, str)
+    ks = list(n_experts) if several else [n_experts]
+    for k in ks:
+        if not _is_count(k):
+            raise DataError(f"n_experts must be whole numbers of at least 1, got {k!r}")
+    if not ks:
+        raise DataError("n_experts needs at least one number of experts to try")
+    return [int(k) for k in ks]
+
+
+def _is_count(k: Any) -> bool:
+    return isinstance(k, int | np.integer) and not isinstance(k, bool) and k >= 1

@@ -290,6 +290,8 @@ def test_blocks_are_found():
     assert [f.specification for f in fold] == [f.specification for f in path]
     assert [f.weight_sum for f in fold] == [480] * len(path)
     assert (np.diff([f.log_likelihood for f in fold]) > -1e-6).all()
+    beside = fit_data(Data.read(t, y, None, spec, 2), spec, [1, 2], Options(seed=0))
+    assert [f.log_likelihood for f in beside if f.k == 2] == [f.log_likelihood for f in path]
 
 
 def test_a_thousand_columns_of_two_hundred_rows():

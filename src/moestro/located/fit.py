@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..search import Fit, Options, check_options, fit_path, fit_problem, seed_sequence
+from ..search import Fit, Options, check_options, fit_path, fit_problem
 from ..threads import one_blas_thread, thread_count
 from .blocks import MOST, partitions
 from .data import Data
@@ -137,17 +137,8 @@ def fit_data(
     if not spec.learns_blocks:
         data.shape(spec, max(ks))  # refuses what does not fit the columns
     if spec.learns_blocks:
-        out = []
-        for k, own in zip(ks, seed_sequence(options.seed).spawn(len(ks)), strict=True):
-            if started is not None:
-                started(k)
-            learn = partial(partitions, data, k, most=most)
-            fits = fit_partitions(data, k, spec, replace(options, seed=own), learn)
-            if finished is not None:
-                for fit in fits:
-                    finished(fit)
-            out += fits
-        return out
+        learn = partial(partitions, data, most=most)
+        return fit_partitions(data, ks, spec, options, learn, started, finished)
 
     def one(k: int, own: Options, below: Fit | None) -> Fit:
         return fit_problem(LocatedProblem(data, spec, k, options.rank_by), own, below)
@@ -169,24 +160,27 @@ def fit_measured(
 
 def fit_partitions(
     data: Data,
-    k: int,
+    ks: Sequence[int],
     spec: Specification,
     options: Options,
-    chosen: Callable[[LocatedFit], Sequence[Sequence[Partition]]],
+    chosen: Callable[[int, LocatedFit], Sequence[Sequence[Partition]]],
+    started: Callable[[int], None] | None = None,
+    finished: Callable[[Fit], None] | None = None,
 ) -> list[LocatedFit]:
-    """Fits of the partitions that are `chosen` after a look at the fit of diagonal covariances, in increasing
-    dimension.
+    """Fits of the partitions that are `chosen` for each k after a look at the fit of diagonal covariances, in
+    increasing dimension.
 
     Each starts from the one before it, so that log-likelihoods grow along the path.
     """
-    previous = fit_data(data, replace(spec, covariance="diagonal", blocks=None), [k], options)[0]
-    fits: list[LocatedFit] = []
-    for blocks in chosen(previous):
-        near = replace(options, initial=(data.responsibilities(previous.fitted),), only_initial=True)
-        fits += fit_data(data, replace(spec, blocks=blocks), [k], near)
-        if fits[-1].status.usable:
-            previous = fits[-1]
-    return fits
+    diagonal = replace(spec, covariance="diagonal", blocks=None)
+    out: list[LocatedFit] = []
+    for k, previous in zip(ks, fit_data(data, diagonal, ks, options, started), strict=True):
+        for blocks in chosen(k, previous):
+            near = replace(options, initial=(data.responsibilities(previous.fitted),), only_initial=True)
+            out += fit_data(data, replace(spec, blocks=blocks), [k], near, None, finished)
+            if out[-1].status.usable:
+                previous = out[-1]
+    return out
 
 
 def em_once(x: np.ndarray, y: np.ndarray, start: LocatedMeasure) -> tuple[LocatedMeasure, float]:

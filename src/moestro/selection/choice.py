@@ -121,7 +121,7 @@ def number_of_experts(n_experts: Any, max_experts: Any) -> tuple[list[int], str]
 def numbers_of_experts(n_experts: Any) -> list[int]:
     """Those to try, from one number or several."""
     several = isinstance(n_experts, Iterable) and not isinstance(n_experts, str)
-    ks = list(n_experts) if several else [n_experts]
+    ks: list[Any] = list(n_experts) if several else [n_experts]
     for k in ks:
         if not _is_count(k):
             raise DataError(f"n_experts must be whole numbers of at least 1, got {k!r}")
@@ -131,4 +131,4 @@ def numbers_of_experts(n_experts: Any) -> list[int]:
 
 
 def _is_count(k: Any) -> bool:
-    return isinstance(k, int | np.integer) and not isinstance(k, bool) and k >= 1
+    return isinstance(k, int | np.integer) and not isinstance(k, bool) and int(k) >= 1

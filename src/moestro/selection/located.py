@@ -74,28 +74,30 @@ class LocatedModels:
         """Learned partitions are kept as they are, so that every fold has the same models, and each path is
         walked again."""
         out = list(fits)
-        for spec, k, own in self._searches(fits):
-            data = self._data(spec, max(fits[i].k for i in own), options, at)
-            if k is None:
-                again = fit_data(data, spec, [fits[i].k for i in own], options)
+        for spec, own in self._searches(fits):
+            ks = sorted({fits[i].k for i in own})
+            data = self._data(spec, max(ks), options, at)
+            if spec.learns_blocks:
+
+                def path(k: int, _: LocatedFit, own: Sequence[int] = own) -> list[Any]:
+                    return [fits[i].specification.blocks for i in own if fits[i].k == k]
+
+                again = fit_partitions(data, ks, spec, options, path)
             else:
-                path = [fits[i].specification.blocks for i in own]
-                again = fit_partitions(data, k, spec, options, lambda _, path=path: path)
+                again = fit_data(data, spec, ks, options)
             for i, fit in zip(own, again, strict=True):
                 out[i] = fit
         return out
 
-    def _searches(self, fits: Sequence[LocatedFit]) -> Iterator[tuple[Specification, int | None, list[int]]]:
-        """Each specification, the number of experts where that has a path of learned partitions, and the
-        places of the fits that one search gives."""
-        searches: list[tuple[Specification, int | None]] = []
-        for fit in fits:
-            spec = fit.specification
-            learned = spec not in self.specifications
-            searches.append((replace(spec, blocks=None), fit.k) if learned else (spec, None))
-        for i, one in enumerate(searches):
-            if one not in searches[:i]:
-                yield *one, [j for j, other in enumerate(searches) if other == one]
+    def _searches(self, fits: Sequence[LocatedFit]) -> Iterator[tuple[Specification, list[int]]]:
+        """Each specification as it was given, and the places of its fits."""
+        given = [
+            spec if spec in self.specifications else replace(spec, blocks=None)
+            for spec in (fit.specification for fit in fits)
+        ]
+        for i, spec in enumerate(given):
+            if spec not in given[:i]:
+                yield spec, [j for j, other in enumerate(given) if other == spec]
 
     def held_out(self, fit: LocatedFit, at: Any) -> float:
         value = fit.measure.log_density(self.x[at], self.y[at])

@@ -180,6 +180,23 @@ def test_cells():
     assert parameter_errors(TRUTH, TRUTH)["slopes_over"] is None
 
 
+CLOSE = TRUTH.permute([0, 1, 0])  # its first atom twice
+
+
+@pytest.mark.parametrize("by", [1e-170, 1e-8, 1e8, 1e160, 1e200])
+def test_atoms_of_any_size_are_compared(by):
+    """Squares of distances leave double precision long before the distances do."""
+
+    def two(size, off=0.0):
+        a, B = np.array([[1.0], [5.0]]) - off, np.array([[[2.0]], [[-1.0]]]) + 2 * off
+        return MixingMeasure([0, 0], [[0], [0]], size * a, size * B, np.zeros((2, 1)), "gaussian")
+
+    assert wasserstein(two(by, 0.5), two(by)) == pytest.approx(
+        by * wasserstein(two(1, 0.5), two(1)), rel=1e-9
+    )
+    assert [c.tolist() for c in voronoi_cells(two(by, 0.5).permute([1, 0]), two(by))] == [[1], [0]]
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -192,8 +209,20 @@ def test_cells():
         (lambda: voronoi_exponent(4), "at least 7"),
         (lambda: voronoi_exponent(4, unknown=6), "at least 7"),
         (lambda: voronoi_exponent(2, "cubic"), "unknown"),
-        (lambda: voronoi_exponent(0), "at least one"),
-        (lambda: top_k_bound([1, 2], 3), "between 1 and 2"),
+        (lambda: voronoi_exponent(0), "at least 1"),
+        (lambda: voronoi_exponent(2.5), "whole number"),
+        (lambda: voronoi_exponent(1, unknown="seven"), "must be a number"),
+        (lambda: top_k_bound([1, 2], 3), "at most the 2 cells"),
+        (lambda: top_k_bound([1.5, 2], 1), "whole number"),
+        (lambda: voronoi_loss(TRUTH, CLOSE), "atoms 1 and 3 of the truth are equal"),
+        (lambda: voronoi_cells(TRUTH, CLOSE), "atoms 1 and 3 of the truth are equal"),
+        (lambda: voronoi_loss([1.0], TRUTH), "a mixing measure is needed, got list"),
+        (lambda: voronoi_loss(TRUTH, TRUTH, ["softmax-D2"]), "unknown"),
+        (lambda: voronoi_loss(TRUTH, TRUTH, r=2.0), "has no power r"),
+        (lambda: voronoi_loss(TRUTH, TRUTH, top_k=1), "leave top_k out"),
+        (lambda: voronoi_loss(CLASSES, CLASSES, "multinomial-D2r", r="2"), "must be a number"),
+        (lambda: parameter_errors(TRUTH, TRUTH, 0.0), "power must be a number above 0"),
+        (lambda: wasserstein(TRUTH, TRUTH, np.nan), "r must be a number"),
         (lambda: wasserstein(TRUTH, TRUTH, 0.5), "at least 1"),
         (lambda: jensen_kl(TRUTH.conditional([[0.1]]), TRUTH.conditional([[0.1]]), 1.0), "strictly between"),
         (lambda: check_gate_transform("tanh", np.ones((3, 1))), "at least 6 rows"),

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, quiet
+from .asked import number, whole
 from .exponents import LOWER_BOUND, voronoi_exponent
 from .gauge import Translations, aligned, infimum
 from .losses import LOSSES, Loss, Term
 from .rates import loss_of
-from .voronoi import Measure, check_alike, nearest_atoms
+from .voronoi import Measure, check_alike, check_apart, nearest_atoms
 
 ROUNDING = 1e-15  # weights are exponentials, scaled: sums of equal ones may differ by so much, relatively
 GAUGES = ("inf", "fixed", "none")
@@ -28,7 +29,7 @@ def voronoi_loss(
     gauge: str = "inf",
     norm: str = "euclidean",
     r: float | None = None,
-    unknown: int | None = None,
+    unknown: float | None = None,
     top_k: int | None = None,
 ) -> float:
     """Voronoi loss of a fitted mixing measure.
@@ -50,8 +51,8 @@ def voronoi_loss(
         constants.
     r : float, optional
         The power of "multinomial-D2r".
-    unknown : int, optional
-        Exponent for cells of four and more atoms.
+    unknown : float, optional
+        Exponent for cells of four and more atoms, at least 7.
     top_k : int, optional
         K of the true top-K gate, for the top-K losses; by default the K of `truth`.
 
@@ -71,23 +72,32 @@ def voronoi_loss(
     name = loss_of(truth) if loss is None else loss
     if name is None:
         raise DataError(f"no loss is known for this model: name one of {', '.join(LOSSES)}")
-    if name not in LOSSES:
+    if not isinstance(name, str) or name not in LOSSES:
         raise DataError(f"loss={name!r} is unknown: choose one of {', '.join(LOSSES)}")
     if gauge not in GAUGES or norm not in NORMS:
         raise DataError(f"gauge is one of {', '.join(GAUGES)} and norm one of {', '.join(NORMS)}")
     spec = LOSSES[name]
-    if spec.needs_r and (r is None or r < 1):
-        raise DataError(f"{name} needs its power r, a number of at least 1")
+    if spec.needs_r != (r is not None):
+        asked = (
+            "needs its power r, a number of at least 1" if spec.needs_r else "has no power r: leave it out"
+        )
+        raise DataError(f"{name} {asked}")
+    r = None if r is None else number("the power r", r, 1.0)
+    unknown = None if unknown is None else number("unknown", unknown, LOWER_BOUND)
     check_alike(measure, truth)
+    check_apart(truth)
     missing = {p for t in spec.exact for p in t.parts} - set(truth.components())
     if missing:
         raise DataError(f"{name} is not a loss of this model: it has no {', '.join(sorted(missing))}")
     if spec.top_k:
-        top_k = top_k or getattr(truth, "gate_options", {}).get("top_k")
+        top_k = getattr(truth, "gate_options", {}).get("top_k") if top_k is None else whole("top_k", top_k)
         if top_k is None or not 1 <= top_k <= truth.k:
             raise DataError(f"{name} needs top_k between 1 and {truth.k}")
+    elif top_k is not None:
+        raise DataError(f"{name} takes no maximum over top_k atoms: leave top_k out")
     comparison = _Comparison(spec, measure, truth, norm, r, unknown, top_k)
-    return infimum(comparison, Translations.of(measure, truth), gauge)
+    with quiet():  # an atom far away in a bad fit: the loss is infinite
+        return infimum(comparison, Translations.of(measure, truth), gauge)
 
 
 def parameter_errors(measure: Any, truth: Any, power: float = 1.0) -> dict[str, float | None]:
@@ -96,9 +106,10 @@ def parameter_errors(measure: Any, truth: Any, power: float = 1.0) -> dict[str, 
     Parameters
     ----------
     power : float
-        Of the weighted power means over the atoms of a cell. An over-fitted atom may be far away with a
-        weight of order n^(-1/2), which a mean (power 1) counts as n^(-1/2): where the loss has squares, a
-        root mean square (power 2) has the rate n^(-1/4) of the theorems, however the atoms share their cell.
+        Above 0: of the weighted power means over the atoms of a cell. An over-fitted atom may be far away
+        with a weight of order n^(-1/2), which a mean (power 1) counts as n^(-1/2): where the loss has
+        squares, a root mean square (power 2) has the rate n^(-1/4) of the theorems, however the atoms share
+        their cell.
 
     Returns
     -------
@@ -109,6 +120,8 @@ def parameter_errors(measure: Any, truth: Any, power: float = 1.0) -> dict[str, 
         weight being one under a gate that may be translated; ``largest_cell``.
     """
     check_alike(measure, truth)
+    check_apart(truth)
+    power = number("power", power, 0.0, open_=True)
     name = loss_of(truth)
     ones = (Term(tuple(truth.components()), lambda r: 1.0),)
     spec = Loss(ones, ones) if name is None else LOSSES[name]
@@ -140,7 +153,7 @@ class _Comparison:
     truth: Measure
     norm: str
     r: float | None
-    unknown: int | None
+    unknown: float | None
     top_k: int | None
 
     def __post_init__(self) -> None:

@@ -18,9 +18,11 @@ from math import factorial
 import numpy as np
 
 from ..errors import DataError
+from .asked import number, whole
 
 KNOWN = {1: 1, 2: 4, 3: 6}
 LOWER_BOUND = 7  # what is known for m >= 4
+MOST = 19  # atoms of a search, each with a weight above 0.05
 
 # Unknowns of an atom, as (weight in l_1, weight in l_2): the order of the derivative that each one brings.
 SYSTEMS: dict[str, dict[str, tuple[int, int]]] = {
@@ -30,7 +32,7 @@ SYSTEMS: dict[str, dict[str, tuple[int, int]]] = {
 }
 
 
-def voronoi_exponent(m: int, system: str = "softmax", *, unknown: int | None = None) -> int:
+def voronoi_exponent(m: int, system: str = "softmax", *, unknown: float | None = None) -> float:
     """r(m): 1, 4, 6 for m = 1, 2, 3 in all three systems.
 
     The systems with a gate contain "location-scale" as their equations with l_1 = 0, and its solutions solve
@@ -41,7 +43,7 @@ def voronoi_exponent(m: int, system: str = "softmax", *, unknown: int | None = N
     m : int
         Fitted atoms that cover one true atom.
     system : {"location-scale", "softmax", "gaussian-gate"}
-    unknown : int, optional
+    unknown : float, optional
         Value to use from m = 4 on, where only r >= 7 is known.
 
     Raises
@@ -49,10 +51,11 @@ def voronoi_exponent(m: int, system: str = "softmax", *, unknown: int | None = N
     DataError
         m >= 4 and no value given, or a value below 7.
     """
-    if system not in SYSTEMS:
+    if not isinstance(system, str) or system not in SYSTEMS:
         raise DataError(f"system={system!r} is unknown: choose one of {', '.join(SYSTEMS)}")
-    if m < 1:
-        raise DataError(f"a cell has at least one atom, got m={m}")
+    m = whole("the number m of atoms of a cell", m)
+    if unknown is not None:
+        number("unknown, the exponent of four atoms and more,", unknown, LOWER_BOUND)
     if m in KNOWN:
         return KNOWN[m]
     if unknown is None:
@@ -60,8 +63,6 @@ def voronoi_exponent(m: int, system: str = "softmax", *, unknown: int | None = N
             f"the exponent for {m} atoms on one is not known, "
             f"only that it is at least {LOWER_BOUND}: give a value"
         )
-    if unknown < LOWER_BOUND:
-        raise DataError(f"the exponent for {m} atoms on one is at least {LOWER_BOUND}, got {unknown}")
     return unknown
 
 
@@ -84,8 +85,11 @@ def exponent_search(
     """
     from scipy.optimize import least_squares
 
-    if system not in SYSTEMS:
+    if not isinstance(system, str) or system not in SYSTEMS:
         raise DataError(f"system={system!r} is unknown: choose one of {', '.join(SYSTEMS)}")
+    m, r, starts = whole("m", m), whole("r", r), whole("starts", starts)
+    if m > MOST:
+        raise DataError(f"weights of at least 0.05 are those of at most {MOST} atoms, got m={m}")
     unknowns = list(SYSTEMS[system].values())
     alphas, coefficients, equation = _equations(unknowns, r)
     rng = np.random.default_rng(seed)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from .asked import number
 from .voronoi import check_alike
 
 
@@ -25,20 +26,20 @@ def wasserstein(measure: Any, truth: Any, r: float = 1.0) -> float:
     """
     from scipy.optimize import linprog
 
-    if r < 1:
-        raise DataError(f"r must be at least 1, got {r}")
+    r = number("r", r, 1.0)
     check_alike(measure, truth)
     a, b = _weights(measure), _weights(truth)
-    cost = np.linalg.norm(measure.atoms()[:, None] - truth.atoms(), axis=2) ** r
-    scale = max(float(cost.max()), 1e-300)
+    apart = measure.atoms()[:, None] - truth.atoms()
+    scale = float(np.abs(apart).max(initial=0.0)) or 1.0  # squares, and powers of r, stay in range
+    cost = np.linalg.norm(apart / scale, axis=2)
+    scale *= float(cost.max()) or 1.0
+    cost = (cost / (float(cost.max()) or 1.0)) ** r
     rows = np.kron(np.eye(len(a)), np.ones(len(b)))
     columns = np.kron(np.ones(len(a)), np.eye(len(b)))
-    found = linprog(
-        (cost / scale).ravel(), A_eq=np.vstack([rows, columns[:-1]]), b_eq=np.r_[a, b[:-1]], method="highs"
-    )
+    found = linprog(cost.ravel(), A_eq=np.vstack([rows, columns[:-1]]), b_eq=np.r_[a, b[:-1]], method="highs")
     if not found.success:
         raise DataError(f"no transport plan was found: {found.message}")
-    return float(max(found.fun, 0.0) * scale) ** (1.0 / r)
+    return scale * float(max(found.fun, 0.0)) ** (1.0 / r)
 
 
 def _weights(measure: Any) -> np.ndarray:

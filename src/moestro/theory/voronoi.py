@@ -9,7 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, quiet
+from ..measure import MixingMeasure
+from .asked import check_measure, same_order, whole
+
+TINY = 1e-290  # squares below have lost digits, or all
 
 
 class Measure(Protocol):
@@ -45,22 +49,56 @@ def voronoi_cells(measure: Measure, truth: Measure) -> list[np.ndarray]:
         One array an atom of `truth`.
     """
     check_alike(measure, truth)
+    check_apart(truth)
     nearest = nearest_atoms(measure.atoms(), truth.atoms())
     return [np.flatnonzero(nearest == j) for j in range(truth.k)]
 
 
 def nearest_atoms(atoms: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Index (k,) of the true atom that is nearest to each row of `atoms`."""
-    return ((atoms[:, None] - true) ** 2).sum(axis=2).argmin(axis=1)
+    apart = atoms[:, None] - true
+    largest = np.abs(apart).max(axis=2, initial=0.0)
+    with quiet():
+        square = (apart**2).sum(axis=2)
+        if np.any((largest > 0) & (square < TINY)) or np.isinf(square).any():  # out of the range of squares
+            unit = np.where(largest > 0, largest, 1.0)
+            return (unit * np.sqrt(((apart / unit[:, :, None]) ** 2).sum(axis=2)) * (largest > 0)).argmin(
+                axis=1
+            )
+    return square.argmin(axis=1)
 
 
 def check_alike(measure: Measure, truth: Measure) -> None:
     """Refuse measures whose atoms cannot be compared."""
+    for one in (measure, truth):
+        check_measure(one)
     a, b = measure.components(), truth.components()
     if {n: v.shape[1:] for n, v in a.items()} != {n: v.shape[1:] for n, v in b.items()}:
         raise DataError(
             f"the atoms differ in kind: {_words(a)} against {_words(b)}: compare measures of one model"
         )
+    if not (isinstance(measure, MixingMeasure) and isinstance(truth, MixingMeasure)):
+        return
+    gates = {"softmax" if m.gate == "top-k" else m.gate for m in (measure, truth)}  # of one meaning
+    laws = [m.law for m in (measure, truth)]
+    if len(gates) > 1 or (laws[0].name != laws[1].name and not any(law.members for law in laws)):
+        raise DataError(
+            f"a {measure.gate} gate of {laws[0].name} experts against a {truth.gate} gate of {laws[1].name} "
+            "ones: compare measures of one model"
+        )
+    same_order("gate columns", measure.gate_names, truth.gate_names)
+    same_order("expert columns", measure.expert_names, truth.expert_names)
+    same_order("classes", measure.classes, truth.classes)
+
+
+def check_apart(truth: Measure) -> None:
+    """Refuse a truth with one atom twice: it has fewer atoms than it says, and which of the two a fitted atom
+    covers is not defined."""
+    atoms = truth.atoms()
+    for j in range(1, len(atoms)):
+        same = np.flatnonzero((atoms[:j] == atoms[j]).all(axis=1))
+        if len(same):
+            raise DataError(f"atoms {same[0] + 1} and {j + 1} of the truth are equal: merge them first")
 
 
 def _words(parts: dict[str, np.ndarray]) -> str:
@@ -91,6 +129,7 @@ def check_top_k(kept: int, cells: Sequence[np.ndarray], top_k: int) -> TopKCheck
     top_k : int
         K of the true gate.
     """
+    kept = whole("kept", kept)
     bound = top_k_bound([len(cell) for cell in cells], top_k)
     if kept >= bound:
         return TopKCheck(True, bound, f"{kept} experts are kept and {bound} needed: the fit can converge")
@@ -108,7 +147,7 @@ def top_k_bound(cell_sizes: np.ndarray | list[int], top_k: int) -> int:
     With fewer the Hellinger distance to the truth does not vanish (arXiv 2309.13850); its worst case over
     measures of k atoms is k - k* + K.
     """
-    sizes = np.sort(np.asarray(cell_sizes))[::-1]
-    if not 1 <= top_k <= len(sizes):
-        raise DataError(f"top_k must lie between 1 and {len(sizes)}, got {top_k}")
+    sizes = np.sort([whole("the size of a cell", size, 0) for size in cell_sizes])[::-1]
+    if whole("top_k", top_k) > len(sizes):
+        raise DataError(f"top_k must be at most the {len(sizes)} cells, got {top_k}")
     return int(sizes[:top_k].sum())

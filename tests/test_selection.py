@@ -376,7 +376,7 @@ def test_a_true_null_is_seldom_rejected():
     [
         (np.zeros((30, 2)), {}, "formula must be text"),
         (None, {}, "formula must be text"),
-        ("y ~ x", {"n_experts": []}, "at least one number"),
+        ("y ~ x", {"n_experts": []}, "at least one value"),
         ("y ~ x", {"n_experts": "bic"}, "whole numbers of at least 1, got 'bic'"),
         ("y ~ x", {"n_experts": [1, 1.5]}, "whole numbers of at least 1, got 1.5"),
         ("y ~ x", {"n_experts": 0}, "whole numbers of at least 1, got 0"),

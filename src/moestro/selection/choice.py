@@ -126,7 +126,7 @@ def numbers_of_experts(n_experts: Any) -> list[int]:
         if not _is_count(k):
             raise DataError(f"n_experts must be whole numbers of at least 1, got {k!r}")
     if not ks:
-        raise DataError("n_experts needs at least one number of experts to try")
+        raise DataError("n_experts needs at least one value")
     return [int(k) for k in ks]
 
 

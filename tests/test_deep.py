@@ -28,6 +28,7 @@ from moestro.deep import (  # noqa: E402
     gate_measure,
     linear_router,
     quality_vs_k,
+    sequence_balance_loss,
     set_top_k,
     z_loss,
 )
@@ -467,6 +468,15 @@ def test_statistics_by_hand():
     assert not layer._forward_hooks
     with pytest.raises(DataError, match="no top-k router"):
         RoutingStats(nn.Linear(2, 2))
+
+
+def test_losses_refuse_logits_of_other_tokens():
+    chosen = choose_experts(torch.randn(8, 4), 2)
+    for logits in (torch.randn(6, 4), torch.randn(8, 3), torch.randn(2, 4, 4)):
+        with pytest.raises(DataError, match="logits of shape"):
+            sequence_balance_loss(logits, chosen, 2)
+    with pytest.raises(DataError, match=r"logits must be of shape \(t, n_experts\)"):
+        z_loss(torch.randn(2, 4, 4))
 
 
 def test_collapse_and_stability():

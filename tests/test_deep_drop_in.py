@@ -380,7 +380,16 @@ def test_drift_is_the_voronoi_loss_of_the_gates():
     assert table["moved"][0] == 0
     assert table["largest_cell"][0] == 1
     assert table["largest_cell"][1] >= 10
+    same = LinearRouter(6, 4).double()
+    with torch.no_grad():
+        same.weight[1:3] = same.weight[0]
+    still = router_drift([same, copy.deepcopy(same)])
+    assert (still["loss"], still["moved"], still["largest_cell"]) == ([0.0], [0.0], [1])
+    lost = copy.deepcopy(same)
+    with torch.no_grad():
+        lost.weight[0] = torch.nan
     for routers, words in (
+        ([same, lost], "not finite"),
         ([before], "at least two"),
         ([before, LinearRouter(6, 4)], "one shape"),
     ):

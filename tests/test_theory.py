@@ -181,6 +181,15 @@ def test_cells():
 
 
 CLOSE = TRUTH.permute([0, 1, 0])  # its first atom twice
+TWO_CLASSES = MixingMeasure(
+    [0.4, 0.0],
+    [[2.0], [0.0]],
+    [[1.0], [-1.0]],
+    [[[2.0]], [[-1.0]]],
+    np.zeros((2, 0)),
+    "multinomial",
+    classes=(0, 1),
+)
 
 
 @pytest.mark.parametrize("by", [1e-170, 1e-8, 1e8, 1e160, 1e200])
@@ -224,6 +233,7 @@ def test_atoms_of_any_size_are_compared(by):
         (lambda: parameter_errors(TRUTH, TRUTH, 0.0), "power must be a number above 0"),
         (lambda: wasserstein(TRUTH, TRUTH, np.nan), "r must be a number"),
         (lambda: wasserstein(TRUTH, TRUTH, 0.5), "at least 1"),
+        (lambda: hellinger(CLASSES.conditional([[0.1]]), TWO_CLASSES.conditional([[0.1]])), "same kind"),
         (lambda: jensen_kl(TRUTH.conditional([[0.1]]), TRUTH.conditional([[0.1]]), 1.0), "strictly between"),
         (lambda: check_gate_transform("tanh", np.ones((3, 1))), "at least 6 rows"),
     ],

@@ -111,17 +111,24 @@ def router_drift(routers: Sequence[Router], names: Sequence[object] | None = Non
 def _centred(router: Router) -> tuple[np.ndarray, np.ndarray]:
     """Rows without their mean, and the weights softmax(b)."""
     W, b = _weights(router)
+    if not (np.isfinite(W).all() and np.isfinite(b).all()):
+        raise DataError(f"the weights of a {type(router).__name__} are not finite numbers")
     pi = np.exp(b - b.max())
     return W - W.mean(axis=0), pi / pi.sum()
 
 
 def _loss(new: tuple[np.ndarray, np.ndarray], old: tuple[np.ndarray, np.ndarray]) -> tuple[float, np.ndarray]:
-    """D, and the old row that is nearest to each new one."""
+    """D, and the old row that is nearest to each new one: its own, where others are as near. Equal old rows
+    are one atom, of the sum of their weights."""
     (W, pi), (V, rho) = new, old
+    _, first, atom = np.unique(V, axis=0, return_index=True, return_inverse=True)
+    atom = atom.reshape(len(V))
     distance = np.linalg.norm(W[:, None] - V, axis=2)
-    nearest = distance.argmin(axis=1)
-    cells = np.bincount(nearest, weights=pi, minlength=len(V))
-    return float((pi * distance.min(axis=1)).sum() + np.abs(cells - rho).sum()), nearest
+    own, nearest = np.diag(distance), distance.argmin(axis=1)
+    nearest = np.where(own <= distance.min(axis=1), np.arange(len(W)), nearest)
+    cells = np.bincount(atom[nearest], weights=pi, minlength=len(first))
+    atoms = np.bincount(atom, weights=rho, minlength=len(first))
+    return float((pi * distance.min(axis=1)).sum() + np.abs(cells - atoms).sum()), nearest
 
 
 @torch.no_grad()

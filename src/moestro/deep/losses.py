@@ -55,6 +55,8 @@ def balance_loss(
 def z_loss(logits: Tensor, mask: Tensor | None = None, *, over_ranks: bool = False) -> Tensor:
     """Mean squared log-sum-exp of the logits (ST-MoE, arXiv 2202.08906); of the tokens of all ranks with
     `over_ranks`."""
+    if logits.dim() != 2:
+        raise DataError(f"logits must be of shape (t, n_experts), got {tuple(logits.shape)}")
     return masked_mean(torch.logsumexp(wide(logits), dim=1).square(), mask, over_ranks)
 
 
@@ -83,6 +85,11 @@ def sequence_balance_loss(
     over_ranks : bool
         The mean over the sequences of all ranks.
     """
+    if logits.shape != assignment.probabilities.shape:
+        raise DataError(
+            f"logits of shape {tuple(logits.shape)} are not those of an assignment of "
+            f"{tuple(assignment.probabilities.shape)}"
+        )
     t, E = logits.shape
     if assignment.per_token is None:
         raise DataError("a loss within sequences needs every token to choose the same number of experts")

@@ -104,7 +104,8 @@ def _integrate(
     f: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """int f(log p, log q) dy at each row, shape (n,)."""
-    if len(p) != len(q) or p.family.name != q.family.name:
+    alike = p.family.name == q.family.name and p.family.labels == q.family.labels
+    if len(p) != len(q) or not alike:
         raise DataError("both laws must be given at the same rows and for the same kind of response")
     if p.family.labels:
         y = np.arange(p.family.labels, dtype=float)

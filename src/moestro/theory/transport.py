@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import DataError
 from .asked import number
-from .voronoi import check_alike
+from .voronoi import check_alike, distances
 
 
 def wasserstein(measure: Any, truth: Any, r: float = 1.0) -> float:
@@ -29,11 +29,9 @@ def wasserstein(measure: Any, truth: Any, r: float = 1.0) -> float:
     r = number("r", r, 1.0)
     check_alike(measure, truth)
     a, b = _weights(measure), _weights(truth)
-    apart = measure.atoms()[:, None] - truth.atoms()
-    scale = float(np.abs(apart).max(initial=0.0)) or 1.0  # squares, and powers of r, stay in range
-    cost = np.linalg.norm(apart / scale, axis=2)
-    scale *= float(cost.max()) or 1.0
-    cost = (cost / (float(cost.max()) or 1.0)) ** r
+    cost = distances(measure.atoms(), truth.atoms())
+    scale = float(cost.max()) or 1.0  # powers of r stay in range
+    cost = (cost / scale) ** r
     rows = np.kron(np.eye(len(a)), np.ones(len(b)))
     columns = np.kron(np.ones(len(a)), np.eye(len(b)))
     found = linprog(cost.ravel(), A_eq=np.vstack([rows, columns[:-1]]), b_eq=np.r_[a, b[:-1]], method="highs")

@@ -9,11 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
-from ..errors import DataError, quiet
+from ..errors import DataError
 from ..measure import MixingMeasure
 from .asked import check_measure, same_order, whole
-
-TINY = 1e-290  # squares below have lost digits, or all
 
 
 class Measure(Protocol):
@@ -56,16 +54,12 @@ def voronoi_cells(measure: Measure, truth: Measure) -> list[np.ndarray]:
 
 def nearest_atoms(atoms: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Index (k,) of the true atom that is nearest to each row of `atoms`."""
-    apart = atoms[:, None] - true
-    largest = np.abs(apart).max(axis=2, initial=0.0)
-    with quiet():
-        square = (apart**2).sum(axis=2)
-        if np.any((largest > 0) & (square < TINY)) or np.isinf(square).any():  # out of the range of squares
-            unit = np.where(largest > 0, largest, 1.0)
-            return (unit * np.sqrt(((apart / unit[:, :, None]) ** 2).sum(axis=2)) * (largest > 0)).argmin(
-                axis=1
-            )
-    return square.argmin(axis=1)
+    return distances(atoms, true).argmin(axis=1)
+
+
+def distances(atoms: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Between each row of `atoms` and each true one, (k, k*); no square is formed, which 1e200 has not."""
+    return np.hypot.reduce(atoms[:, None] - true, axis=2, initial=0.0)
 
 
 def check_alike(measure: Measure, truth: Measure) -> None:

@@ -40,7 +40,8 @@ _ = ForestDisplay.from_estimator(moe)
 # first stays with its own state and chooses nearly at random otherwise: its coefficients are small. Who they
 # are is hardly known, as the gate's coefficients say:
 
-moe.inference().to_frame("pandas").query("part == 'gate'")[["component", "term", "estimate", "std_error", "p"]]
+table = moe.inference().to_frame("pandas").query("part == 'gate'")
+table[["component", "term", "estimate", "std_error", "p"]]
 
 # %%
 # How much of a low rate makes up for a bank out of state? The ratio has no unit, and may be compared between

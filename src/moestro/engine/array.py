@@ -23,7 +23,7 @@ from ..gates import log_sum_exp
 from ..gates.base import Feature
 from ..model import Model
 from ..rows import Block, Rows
-from .base import IMPOSSIBLE, Evaluation, OneByOne, Order, Rowwise, log_base_sum
+from .base import IMPOSSIBLE, Evaluation, OneByOne, Order, Rowwise, Terms, log_base_sum, terms_of
 
 
 class ArrayEngine(OneByOne):
@@ -43,7 +43,7 @@ class ArrayEngine(OneByOne):
         information = np.zeros((P, P)) if order >= Order.INFORMATION else None
         curvature = np.zeros((P, P)) if order >= Order.CURVATURE else None
         for block in self.rows.blocks(self.block):
-            eta, log_pi, joint, L = self._densities(theta, block)
+            (_, s, of_means, of_rows), log_pi, joint, L = self._densities(theta, block, order)
             if responsibilities is None:
                 r = np.exp(joint - L)
                 value += float(block.w @ L[:, 0])
@@ -57,7 +57,6 @@ class ArrayEngine(OneByOne):
             # Given responsibilities need not sum to one: those of a part of the rows are zero elsewhere.
             d = (r - r.sum(axis=1, keepdims=True) * pi) * block.w[:, None]
             wr = block.expand(r * block.w[:, None])
-            s = model.family.score(eta, block.y[:, None])
             gate = model.gate.features(model.gate_coefficients(theta), model.gate_shared(theta), block.z)
             experts = expert_features(model, block.x)
             for t, (feature, at) in enumerate(gate):
@@ -70,11 +69,11 @@ class ArrayEngine(OneByOne):
             of_gate = np.zeros((model.gate_size, model.gate_size))
             _add(of_gate, gate, _categorical(pi[:, : model.n_gate]) * block.w[:, None, None])
             information[: model.gate_size, : model.gate_size] += of_gate
-            _add_experts(information, experts, model.family.information(eta), wr, model.m)
+            _add_experts(information, experts, of_means, wr, model.m)
             if curvature is None:
                 continue
             curvature[: model.gate_size, : model.gate_size] -= of_gate
-            _add_experts(curvature, experts, model.family.curvature(eta, block.y[:, None]), wr, model.m)
+            _add_experts(curvature, experts, of_rows, wr, model.m)
             curvature += self._missing(gate, experts, pi, r, s, block)
             score_curvature = model.gate.score_curvature(
                 model.gate_coefficients(theta), model.gate_shared(theta), block.z, d
@@ -91,7 +90,7 @@ class ArrayEngine(OneByOne):
         density, resp, score = [], [], []
         shift = np.log(self.rows.y_scale)
         for block in self.rows.blocks(self.block):
-            eta, log_pi, joint, L = self._densities(theta, block)
+            terms, log_pi, joint, L = self._densities(theta, block, Order.GRADIENT if scores else Order.VALUE)
             r = np.exp(joint - L) if responsibilities is None else responsibilities[block.at]
             own = L[:, 0] if responsibilities is None else (r * joint).sum(axis=1)
             base = np.broadcast_to(model.family.log_base(block.y) - shift, block.y.shape)
@@ -101,18 +100,20 @@ class ArrayEngine(OneByOne):
                 d = np.zeros((len(block.y), model.n_gate))
                 d[block.first] = block.w[:, None] * (r - np.exp(log_pi))[:, : model.n_gate]
                 wr = block.expand(block.w[:, None] * r)
-                s = wr[:, :, None] * model.family.score(eta, block.y[:, None])
+                s = wr[:, :, None] * terms[1]
                 score.append(np.concatenate([d, s.reshape(len(d), -1)], axis=1))
         return Rowwise(
             np.concatenate(density), np.concatenate(resp), np.concatenate(score) if scores else None
         )
 
-    def _densities(self, theta: np.ndarray, block: Block) -> tuple[np.ndarray, ...]:
-        """Linear predictors eta (b, k, m), log pi_e, log pi_e + sum_i l_e(i), (u, k), and L (u, 1)."""
+    def _densities(
+        self, theta: np.ndarray, block: Block, order: Order
+    ) -> tuple[Terms, np.ndarray, np.ndarray, np.ndarray]:
+        """The family's terms, log pi_e, log pi_e + sum_i l_e(i), (u, k), and L (u, 1)."""
         eta, log_pi = self.model.predictors(theta, block.x, block.known), self.model.log_gate(theta, block.z)
-        density = np.maximum(self.model.family.log_density(eta, block.y[:, None]), IMPOSSIBLE)
-        joint = log_pi + block.sum(density)
-        return eta, log_pi, joint, log_sum_exp(joint)
+        terms = terms_of(self.model.family, eta, block.y[:, None], order)
+        joint = log_pi + block.sum(np.maximum(terms[0], IMPOSSIBLE))
+        return terms, log_pi, joint, log_sum_exp(joint)
 
     def _missing(
         self,

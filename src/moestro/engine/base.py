@@ -10,11 +10,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..experts import Family
 from ..model import Model
 from ..rows import Rows
 
 # In place of the log-density of what an expert cannot have, -inf, whose product with a share of zero is none.
 IMPOSSIBLE = -1e290
+
+Terms = tuple[Any, ...]  # arrays, None above the order that was asked for
 
 
 class Order(IntEnum):
@@ -113,6 +116,18 @@ class OneByOne(Engine, Protocol):
     ) -> Evaluation:
         given = [None] * len(thetas) if responsibilities is None else responsibilities
         return stacked([self.evaluate(theta, order, r) for theta, r in zip(thetas, given, strict=True)])
+
+
+def terms_of(law: Family, eta: np.ndarray, y: np.ndarray, order: Order) -> Terms:
+    """Log-densities, scores, information and curvature, None above the order that was asked for."""
+    if law.terms is not None:
+        return law.terms(eta, y, int(order))
+    return (
+        law.log_density(eta, y),
+        law.score(eta, y) if order >= Order.GRADIENT else None,
+        law.information(eta) if order >= Order.INFORMATION else None,
+        law.curvature(eta, y) if order >= Order.CURVATURE else None,
+    )
 
 
 def log_base_sum(model: Model, rows: Rows) -> float:

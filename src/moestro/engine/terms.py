@@ -15,27 +15,24 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..experts import Family
 from ..model import Model
 from ..rows import Rows
-from .base import IMPOSSIBLE, Evaluation, Order, Rowwise, Together, added, base_of, joined, log_base_sum
+from .base import (
+    IMPOSSIBLE,
+    Evaluation,
+    Order,
+    Rowwise,
+    Terms,
+    Together,
+    added,
+    base_of,
+    joined,
+    log_base_sum,
+    terms_of,
+)
 from .native import OUTSIDE, instruction_set, problem_of
 
 PIECE = 16384  # rows at a time: their terms stay in the caches
-
-Terms = tuple[Any, ...]  # arrays, None above the order that was asked for
-
-
-def terms_of(law: Family, eta: np.ndarray, y: np.ndarray, order: Order) -> Terms:
-    """Log-densities, scores, information and curvature, None above the order that was asked for."""
-    if law.terms is not None:
-        return law.terms(eta, y, int(order))
-    return (
-        law.log_density(eta, y),
-        law.score(eta, y) if order >= Order.GRADIENT else None,
-        law.information(eta) if order >= Order.INFORMATION else None,
-        law.curvature(eta, y) if order >= Order.CURVATURE else None,
-    )
 
 
 @dataclass(frozen=True)

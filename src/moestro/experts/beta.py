@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError
-from .base import Facts, predictor_bounds, trigamma
+from .base import Facts, Terms, predictor_bounds, trigamma
 from .multinomial import LOGIT_BOUND
 from .positive import DISPERSION_BOUNDS
 
 LOGIT_CAP = 30.0  # 1 - mu is still a number
+
+Parts = tuple[np.ndarray, np.ndarray, np.ndarray]  # mu, 1 - mu, phi
 
 
 @dataclass(frozen=True)
@@ -50,45 +52,80 @@ class Beta(Facts):
         return -np.log(y) - np.log1p(-y)
 
     @staticmethod
-    def _parts(eta: np.ndarray) -> tuple[np.ndarray, ...]:
+    def _parts(eta: np.ndarray) -> Parts:
         """mu, 1 - mu and phi."""
         u = np.clip(eta[..., 0], -LOGIT_CAP, LOGIT_CAP)
         return 1 / (1 + np.exp(-u)), 1 / (1 + np.exp(u)), np.exp(-eta[..., 1])
 
+    def terms(self, eta: np.ndarray, y: np.ndarray, order: int) -> Terms:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """All of the same means and precisions, and of the same polygamma functions there."""
+        parts = self._parts(eta)
+        first = self._first(parts, y) if order > 0 else None
+        second = self._second(parts) if order > 1 else None
+        return (
+            self._log_density(parts, y),
+            None if first is None else self._score(parts, first),
+            None if second is None else self._information(parts, second),
+            None if first is None or second is None or order < 3 else self._curvature(parts, first, second),
+        )
+
     def log_density(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self._log_density(self._parts(eta), y)
+
+    def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        parts = self._parts(eta)
+        return self._score(parts, self._first(parts, y))
+
+    def curvature(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        parts = self._parts(eta)
+        return self._curvature(parts, self._first(parts, y), self._second(parts))
+
+    def information(self, eta: np.ndarray) -> np.ndarray:
+        parts = self._parts(eta)
+        return self._information(parts, self._second(parts))
+
+    @staticmethod
+    def _log_density(parts: Parts, y: np.ndarray) -> np.ndarray:
         from scipy.special import gammaln
 
-        mu, rest, phi = self._parts(eta)
+        mu, rest, phi = parts
         out = gammaln(phi) - gammaln(mu * phi) - gammaln(rest * phi)
         return out + phi * (mu * np.log(y) + rest * np.log1p(-y))
 
-    def _first(self, eta: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    @staticmethod
+    def _first(parts: Parts, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """d log f / d (mu phi), less that in ((1 - mu) phi); and d log f / d phi."""
         from scipy.special import digamma
 
-        mu, rest, phi = self._parts(eta)
+        mu, rest, phi = parts
         a, b = np.log(y) - digamma(mu * phi), np.log1p(-y) - digamma(rest * phi)
         return a - b, digamma(phi) + mu * a + rest * b
 
-    def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        mu, rest, phi = self._parts(eta)
-        apart, of_phi = self._first(eta, y)
+    @staticmethod
+    def _second(parts: Parts) -> tuple[np.ndarray, np.ndarray]:
+        """Trigamma functions at mu phi and (1 - mu) phi."""
+        mu, rest, phi = parts
+        return trigamma(mu * phi), trigamma(rest * phi)
+
+    @staticmethod
+    def _score(parts: Parts, first: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        (mu, rest, phi), (apart, of_phi) = parts, first
         return np.stack([phi * apart * mu * rest, -phi * of_phi], axis=-1)
 
-    def curvature(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        mu, rest, phi = self._parts(eta)
-        apart, of_phi = self._first(eta, y)
-        slope, information = mu * rest, self.information(eta)
+    def _curvature(
+        self, parts: Parts, first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]
+    ) -> np.ndarray:
+        (mu, rest, phi), (apart, of_phi), (a, b) = parts, first, second
+        slope, information = mu * rest, self._information(parts, second)
         out = np.empty((*apart.shape, 2, 2))
         out[..., 0, 0] = phi * apart * slope * (rest - mu) - information[..., 0, 0]
-        tilt = mu * trigamma(mu * phi) - rest * trigamma(rest * phi)
-        out[..., 0, 1] = out[..., 1, 0] = -phi * slope * (apart - phi * tilt)
+        out[..., 0, 1] = out[..., 1, 0] = -phi * slope * (apart - phi * (mu * a - rest * b))
         out[..., 1, 1] = phi * of_phi - information[..., 1, 1]
         return out
 
-    def information(self, eta: np.ndarray) -> np.ndarray:
-        mu, rest, phi = self._parts(eta)
-        a, b = trigamma(mu * phi), trigamma(rest * phi)
+    @staticmethod
+    def _information(parts: Parts, second: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        (mu, rest, phi), (a, b) = parts, second
         out = np.zeros((*mu.shape, 2, 2))
         out[..., 0, 0] = (phi * mu * rest) ** 2 * (a + b)
         out[..., 1, 1] = phi**2 * (mu**2 * a + rest**2 * b - trigamma(phi))

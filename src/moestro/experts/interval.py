@@ -120,27 +120,35 @@ def _slopes(
     a: np.ndarray, b: np.ndarray, log_mass: np.ndarray, root: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Derivatives of ln(Phi(b) - Phi(a)) in eta, (..., 2) and (..., 2, 2); of one end by Mills' ratio."""
-    g = np.zeros((*a.shape, 2))
-    H = np.zeros((*a.shape, 2, 2))
+    g, H = np.zeros((*a.shape, 2)), np.empty((*a.shape, 2, 2))
+    pull, turn, bend = (np.zeros(a.shape) for _ in range(3))  # sums of p t, p - p t^2, p t (1 - t^2)
     for t, sign in ((b, 1.0), (a, -1.0)):
         finite = np.isfinite(t)
-        own = np.where(finite, t, 0.0)
+        t = np.where(finite, t, 0.0)
         with np.errstate(over="ignore", invalid="ignore"):
-            p = np.where(finite, np.exp(-0.5 * own**2 - 0.5 * np.log(2 * np.pi) - log_mass), 0.0)
-        d = np.stack([-root * np.ones_like(own), -0.5 * own], axis=-1)
-        d2 = np.zeros((*own.shape, 2, 2))
-        d2[..., 0, 1] = d2[..., 1, 0] = 0.5 * root
-        d2[..., 1, 1] = 0.25 * own
-        g += sign * p[..., None] * d
-        H += (sign * p)[..., None, None] * (d2 - own[..., None, None] * d[..., :, None] * d[..., None, :])
-    H -= g[..., :, None] * g[..., None, :]
+            p = np.where(finite, sign * np.exp(-0.5 * t**2 - 0.5 * np.log(2 * np.pi) - log_mass), 0.0)
+        pt = p * t
+        g[..., 0] -= p
+        pull += pt
+        turn += p - pt * t
+        bend += pt - pt * t**2
+    g[..., 0] *= root
+    g[..., 1] = -0.5 * pull
+    H[..., 0, 0] = -pull * root**2 - g[..., 0] ** 2
+    H[..., 0, 1] = 0.5 * root * turn - g[..., 0] * g[..., 1]
+    H[..., 1, 1] = 0.25 * bend - g[..., 1] ** 2
     for t, there, sign in ((b, np.isinf(a), -1.0), (-a, np.isinf(b), 1.0)):
+        if not there.any():
+            continue
         ratio, fall, t = mills(t)
-        own = np.stack([sign * ratio * root, -0.5 * ratio * t], axis=-1)
-        g = np.where(there[..., None], own, g)
-        h = np.empty((*t.shape, 2, 2))
-        h[..., 0, 0] = -fall * root**2
-        h[..., 0, 1] = h[..., 1, 0] = 0.5 * sign * root * (t * fall - ratio)
-        h[..., 1, 1] = 0.25 * t * (ratio - t * fall)
-        H = np.where(there[..., None, None], h, H)
+        parts = (
+            (g[..., 0], sign * ratio * root),
+            (g[..., 1], -0.5 * ratio * t),
+            (H[..., 0, 0], -fall * root**2),
+            (H[..., 0, 1], 0.5 * sign * root * (t * fall - ratio)),
+            (H[..., 1, 1], 0.25 * t * (ratio - t * fall)),
+        )
+        for whole, own in parts:
+            np.copyto(whole, own, where=there)
+    H[..., 1, 0] = H[..., 0, 1]
     return g, H

@@ -7,7 +7,6 @@ The perturbed cosine beta_1' x / ((|beta_1| + tau_1) (|x| + tau_2)) does feel it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any, ClassVar
 
 import numpy as np
@@ -37,55 +36,51 @@ class CosineGate(Gate):
         size = np.linalg.norm(z[:, 1:], axis=1) + self.tau_2
         return z[:, 1:] * (np.exp(-shared[0]) / np.maximum(size, 1e-12))[:, None]
 
-    def _lengths(self, row: np.ndarray) -> tuple[float, float]:
-        """|beta_1| and |beta_1| + tau_1."""
-        slopes = row[1:]
-        length = max(sqrt(slopes.dot(slopes)), 1e-12)
+    def _lengths(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """|beta_1| and |beta_1| + tau_1 of all experts, (k,)."""
+        slopes = rows[:, 1:]
+        length = np.maximum(np.sqrt((slopes * slopes).sum(axis=1)), 1e-12)
         return length, length + self.tau_1
 
-    def _angles(self, rows: np.ndarray, c: np.ndarray) -> np.ndarray:
-        out = np.empty((len(c), len(rows)))
-        for t, row in enumerate(rows):
-            out[:, t] = c @ row[1:] / self._lengths(row)[1]
-        return out
-
     def scores(self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray) -> np.ndarray:
-        return rows[:, 0] + self._angles(rows, self._inputs(shared, z))
+        return rows[:, 0] + self._inputs(shared, z) @ rows[:, 1:].T / self._lengths(rows)[1]
 
-    def _slope(self, row: np.ndarray, c: np.ndarray) -> np.ndarray:
-        length, r = self._lengths(row)
-        return c / r - np.outer(c @ row[1:] / r**2, row[1:] / length)
+    def _slopes(
+        self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Scaled inputs c (n, q - 1), angles (n, k), and their derivatives in beta_1, (n, k, q - 1)."""
+        c = self._inputs(shared, z)
+        length, r = self._lengths(rows)
+        angle = c @ rows[:, 1:].T / r
+        along = angle[:, :, None] * (rows[:, 1:] / (length * r)[:, None])
+        return c, angle, c[:, None, :] / r[:, None] - along
 
     def features(self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray) -> list[Feature]:
-        q, c, out = z.shape[1], self._inputs(shared, z), []
-        angle = self._angles(rows, c)
-        for t, row in enumerate(rows):
-            columns = np.empty((len(z), q + 1))
-            columns[:, 0], columns[:, 1:-1], columns[:, -1] = 1.0, self._slope(row, c), -angle[:, t]
-            out.append((columns, np.append(np.arange(t * q, (t + 1) * q), rows.size)))
-        return out
+        (k, q), (_, angle, slopes) = rows.shape, self._slopes(rows, shared, z)
+        columns = np.empty((k, len(z), q + 1))
+        columns[:, :, 0], columns[:, :, 1:-1], columns[:, :, -1] = 1.0, slopes.swapaxes(0, 1), -angle.T
+        return [(columns[t], np.append(np.arange(t * q, (t + 1) * q), rows.size)) for t in range(k)]
 
     def score_curvature(
         self, rows: np.ndarray, shared: np.ndarray, z: np.ndarray, d: np.ndarray
     ) -> np.ndarray:
-        q, c = z.shape[1], self._inputs(shared, z)
-        angle = self._angles(rows, c)
+        (k, q), (c, angle, slopes) = rows.shape, self._slopes(rows, shared, z)
+        length, r = self._lengths(rows)
+        unit, pull = rows[:, 1:] / length[:, None], d.T @ c / (r**2)[:, None]
+        turn = (angle * d).sum(axis=0)
+        cross = -np.einsum("nk,nkj->kj", d, slopes)
         out = np.zeros((rows.size + 1, rows.size + 1))
-        for t, row in enumerate(rows):
-            length, r = self._lengths(row)
-            unit = row[1:] / length
-            pull, inner = c.T @ d[:, t], float(d[:, t] @ (c @ row[1:]))
-            at = slice(t * q + 1, (t + 1) * q)
-            uu = np.outer(unit, unit)
+        for t in range(k):
+            at, mixed = slice(t * q + 1, (t + 1) * q), np.outer(pull[t], unit[t])
+            uu = np.outer(unit[t], unit[t])
             out[at, at] = (
-                -(np.outer(pull, unit) + np.outer(unit, pull)) / r**2
-                + 2 * inner / r**3 * uu
-                - inner / r**2 * (np.eye(q - 1) - uu) / length
+                2 * turn[t] / r[t] ** 2 * uu
+                - mixed
+                - mixed.T
+                - turn[t] / (r[t] * length[t]) * (np.eye(q - 1) - uu)
             )
-            cross = -(self._slope(row, c).T @ d[:, t])
-            out[at, -1] += cross
-            out[-1, at] += cross
-            out[-1, -1] += float(angle[:, t] @ d[:, t])
+            out[at, -1] = out[-1, at] = cross[t]
+        out[-1, -1] = turn.sum()
         return out
 
 

@@ -32,7 +32,9 @@ LONG_EM = 60  # instead of Newton's where a Hessian costs more than it tells
 MANY = 300  # parameters from which it does
 RUN_TOL, RUN_LIMIT = 1e-4, 50  # gradient per row, or steps, at which runs end: enough to tell optima apart
 PASSES = 8000  # an expert, that a search may take
-NUMPY_PASSES, SLOW_PASSES = 2000, 1000  # of a family in NumPy; where the core does not sum over the rows
+NUMPY_PASSES = 2000  # of a family in NumPy
+SLOW_PASSES, READABLE_PASSES = 1000, 500  # of a gate in NumPy; where all is in NumPy
+SLOW_REFUSED = 100  # iterations there of an optimum that is refused
 PART = 65536  # rows looked at together once the fit is found
 READ = 8  # parts of many rows of which the readable engine looks at one
 STACK_BYTES = 60e6  # of matrices and memberships held at once by runs done side by side
@@ -101,8 +103,8 @@ class MixtureProblem(Defaults):
 
     @property
     def budget(self) -> float:
-        if self.engine not in ("auto", "native") or not is_compiled(self.model):
-            return budget_of(self, SLOW_PASSES)
+        if self._is_slow:
+            return budget_of(self, READABLE_PASSES if self.engine == "array" else SLOW_PASSES)
         return budget_of(self, PASSES if supports(self.model) else NUMPY_PASSES)
 
     @property
@@ -111,7 +113,12 @@ class MixtureProblem(Defaults):
 
     @property
     def refused_steps(self) -> int:
-        return super().refused_steps // self.solver.inner
+        steps = SLOW_REFUSED if self._is_slow else super().refused_steps
+        return max(steps // self.solver.inner, 1)
+
+    @property
+    def _is_slow(self) -> bool:
+        return self.engine not in ("auto", "native") or not is_compiled(self.model)
 
     @property
     def at_once(self) -> int:

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from scipy import integrate, stats
+from scipy import integrate, optimize, stats
+from sklearn.datasets import load_iris
 from sklearn.mixture import GaussianMixture
 
 from conftest import DATA, RATES, two_lines
@@ -15,6 +16,7 @@ from moestro.located.spread import STRUCTURES, Blocks, Factors, Full, factors
 from moestro.located.spread.factors import FactorSpread
 from moestro.located.starts import seeded
 from moestro.located.structured import StructuredProblem
+from moestro.located.tails import TailSums
 from moestro.search import Options
 from moestro.selection.located import LocatedModels
 from moestro.solvers.accelerated import accelerated_em, accelerated_em_together
@@ -49,6 +51,47 @@ def data(n=400, seed=0):
 
 def test_every_structure_is_in_the_table():
     assert set(OPTIONS) == set(STRUCTURES)
+
+
+class TestTails:
+    """Degrees of freedom from the likelihood itself."""
+
+    @pytest.mark.parametrize("nu", [2.5, 4.0, 12.0, 60.0])
+    def test_newton_finds_their_maximum_likelihood(self, nu):
+        """Beside a bounded scalar search of SciPy's multivariate t."""
+        rng = np.random.default_rng(int(nu))
+        D, r = 3, rng.uniform(size=4000)
+        distance = D * stats.f(D, nu).rvs(4000, random_state=rng)
+
+        def loss(at):
+            z = np.zeros((len(distance), D))
+            z[:, 0] = np.sqrt(distance)
+            return -float(r @ stats.multivariate_t(np.zeros(D), np.eye(D), df=at).logpdf(z))
+
+        best = optimize.minimize_scalar(loss, bounds=(2.1, 200.0), method="bounded", options={"xatol": 1e-6})
+        at = np.array([30.0])
+        for _ in range(20):
+            sums = TailSums(at, D)
+            for part in (slice(0, 1000), slice(1000, None)):
+                sums.add(r[None, part], distance[None, part])
+            at = sums.raised()
+        assert at[0] == pytest.approx(best.x, rel=1e-3)
+        assert loss(at[0]) <= best.fun + 1e-9
+
+    def test_what_has_no_rows_or_no_finite_distance_keeps_its_own(self):
+        sums = TailSums(np.array([5.0, 7.0, 9.0]), 2)
+        r = np.array([[0.0, 0.0], [1.0, 1.0], [1.0, 0.0]])
+        sums.add(r, np.array([[1.0, 2.0], [np.inf, 1.0], [1.0, np.nan]]))
+        np.testing.assert_array_equal(sums.raised(), [5.0, 7.0, 9.0])
+
+    def test_nearly_normal_tails_do_not_take_hundreds_of_steps(self):
+        """EM's own step for them took 216."""
+        iris = load_iris().data
+        fit = fit_located(iris[:, :3], iris[:, 3], 2, student=True, seed=0)
+        assert sorted(fit.measure.degrees_of_freedom.round(1)) == [10.8, 200.0]
+        assert fit.n_iter < 80
+        values = fit.history["log_likelihood"]
+        assert (np.diff(values) >= -1e-10 * np.abs(values[0])).all()
 
 
 @pytest.mark.parametrize(("covariance", "more"), CASES)

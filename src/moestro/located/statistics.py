@@ -9,7 +9,9 @@ are
 of the monomials phi = (1, u, ...) of the located side u and of the other side v, and
 
     c = mean of u,  Gamma = covariance of u,  A = cov(v, phi) cov(phi)^-1,  b = mean of v - A mean of phi,
-    Sigma = covariance of v - A cov(phi, v).
+    Sigma = covariance of v - A cov(phi, v),
+
+and degrees of freedom from tail / mass, which `tails` then raises.
 """
 
 from __future__ import annotations

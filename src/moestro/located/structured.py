@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from scipy.special import digamma
 from . import polynomial
 from .normal import log_density, softmax
 from .statistics import Parameters, Shape, Statistics, m_step, possible
+from .tails import TailSums
 
 NUMBERS = 2**19  # of the residuals of all components that are held together, for a run
 LEAST, BLOCK = 256, 4096  # rows
@@ -84,8 +85,7 @@ class StructuredProblem:
         if len(at):
             before = None if previous is None else [previous[int(i)] for i in at]
             s = Statistics.of(flat[at], self.k, self.phi.shape[1], self._second)
-            found = m_step(self.shape, s, before)
-            values[at], new = self._expect(found)
+            found, values[at], new = self._settled(m_step(self.shape, s, before))
             statistics[at] = new.flat(self.k)
             for i, own in zip(at, found.runs(self.k), strict=True):
                 out[i] = own
@@ -112,25 +112,52 @@ class StructuredProblem:
         values, s = self._expect(found)
         return float(values[0]), s.mass * self.weight_sum
 
-    def _expect(self, found: Parameters) -> tuple[np.ndarray, Statistics]:
-        """Log-likelihoods (R,) and statistics at the parameters of R runs."""
+    def _settled(self, found: Parameters) -> tuple[Parameters, np.ndarray, Statistics]:
+        """Parameters of R runs after an M-step, their degrees of freedom where the log-likelihood itself is
+        higher, with log-likelihoods (R,) and statistics there."""
+        nu = found.degrees_of_freedom
+        if nu is None:
+            return found, *self._expect(found)
+        distances = [self._distances(found, at) for at in self._blocks()]
+        tails, before = TailSums(nu, self._columns), np.full(len(nu) // self.k, self.offset)
+        for at, distance in zip(self._blocks(), distances, strict=True):
+            r, level = self._shares(self._joint(found, at, distance)[0], at)
+            before += level
+            tails.add(r, distance)
+        raised = tails.raised()
+        tried = replace(found, degrees_of_freedom=raised)
+        values, s = self._expect(tried, distances)
+        lower = ~(values >= before)
+        if lower.any():
+            tried = replace(found, degrees_of_freedom=np.where(np.repeat(lower, self.k), nu, raised))
+            values, s = self._expect(tried, distances)
+        return tried, values, s
+
+    def _expect(
+        self, found: Parameters, distances: Sequence[np.ndarray] | None = None
+    ) -> tuple[np.ndarray, Statistics]:
+        """Log-likelihoods (R,) and statistics at the parameters of R runs; `distances` of all blocks where
+        they are known."""
         K = len(found.means)
         out, values = self._empty(K), np.full(K // self.k, self.offset)
-        for at in self._blocks():
-            joint, w, log_w = self._joint(found, at)
-            r, level = softmax(joint.reshape(-1, self.k, joint.shape[1]), axis=1)
-            r = r.reshape(joint.shape)
-            if self.weights is None:
-                values += level.sum(axis=1)
-            else:
-                values += level @ self.weights[at]
-                r = r * self.weights[at]
+        for i, at in enumerate(self._blocks()):
+            joint, w, log_w = self._joint(found, at, None if distances is None else distances[i])
+            r, level = self._shares(joint, at)
+            values += level
             if w is None or log_w is None:
                 self._add(out, at, r, r)
             else:
                 self._add(out, at, r, r * w)
                 out.tail[:] += (r * (log_w - w)).sum(axis=1)
         return values, self._scaled(out)
+
+    def _shares(self, joint: np.ndarray, at: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Weighted responsibilities (K, rows) of log pi_e p_e, and the runs' sums of log-densities (R,)."""
+        r, level = softmax(joint.reshape(-1, self.k, joint.shape[1]), axis=1)
+        r = r.reshape(joint.shape)
+        if self.weights is None:
+            return r, level.sum(axis=1)
+        return r * self.weights[at], level @ self.weights[at]
 
     def rowwise(self, found: Parameters) -> tuple[np.ndarray, np.ndarray]:
         """Posterior probabilities (n, k) and log-densities (n,)."""
@@ -148,14 +175,25 @@ class StructuredProblem:
         """v - B_e phi of some rows."""
         return self.v[rows] - self.phi[rows] @ found.coefficients[e].T
 
-    def _joint(self, found: Parameters, at: slice) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    @property
+    def _columns(self) -> int:
+        return self.u.shape[1] + self.v.shape[1]
+
+    def _distances(self, found: Parameters, at: slice) -> np.ndarray:
+        """Squared distances (K, rows) of (u, v) from the components."""
+        predicted = self.phi[at] @ np.swapaxes(found.coefficients, 1, 2)
+        out = found.gate.distances(self.u[at] - found.means[:, None])
+        out += found.noise.distances(self.v[at] - predicted)
+        return out
+
+    def _joint(
+        self, found: Parameters, at: slice, distance: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """log pi_e p_e(u, v), each (K, rows); with Student tails E[W] and E[log W] given the component."""
-        D = self.u.shape[1] + self.v.shape[1]
+        D = self._columns
         log_det = (found.gate.log_det + found.noise.log_det)[:, None]
         nu = None if found.degrees_of_freedom is None else found.degrees_of_freedom[:, None]
-        distance = found.gate.distances(self.u[at] - found.means[:, None])
-        predicted = self.phi[at] @ np.swapaxes(found.coefficients, 1, 2)
-        distance += found.noise.distances(self.v[at] - predicted)
+        distance = self._distances(found, at) if distance is None else distance
         joint = found.log_weights[:, None] + log_density(distance, log_det, D, nu)
         if nu is None:
             return joint, None, None

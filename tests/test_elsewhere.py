@@ -230,8 +230,25 @@ class TestFits:
         assert a.log_likelihood_ == pytest.approx(b.log_likelihood_, rel=1e-12)
         left = "censored[0:]"  # nothing in a block is between the limits
         MoERegressor.from_formula("y ~ a", Mapped(ordered), n_experts=1, family=left, max_iter=3)
-        with pytest.raises(DataError, match="constant"):
-            MoERegressor.from_formula("y ~ a", Mapped(data | {"y": np.ones(N)}), n_experts=1)
+        above = data | {"y": ordered["y"] + 1.0}
+        a, b = (
+            MoERegressor.from_formula("y ~ a", rows, n_experts=1, family="gamma")
+            for rows in (Mapped(above), above)
+        )
+        assert a.log_likelihood_ == pytest.approx(b.log_likelihood_, rel=1e-12)
+        for family in ("gaussian", "gamma"):
+            with pytest.raises(DataError, match="constant"):
+                MoERegressor.from_formula(
+                    "y ~ a", Mapped(data | {"y": np.ones(N)}), n_experts=1, family=family
+                )
+
+    def test_a_block_whose_rows_weigh_nothing_is_left_out(self, data, few):
+        late = data | {"w": (np.arange(N) >= N // 2).astype(float), "y": np.exp(data["y"])}
+        a, b = (
+            MoERegressor.from_formula("y ~ a", rows, sample_weight="w", n_experts=1, family="gamma")
+            for rows in (Mapped(late), late)
+        )
+        assert a.log_likelihood_ == pytest.approx(b.log_likelihood_, rel=1e-12)
 
     def test_weights_are_a_column(self, data, few):
         w = np.random.default_rng(3).integers(0, 3, N).astype(float)

@@ -68,6 +68,14 @@ def close(a, b, tolerance):
     return np.allclose(a, b, rtol=tolerance, atol=tolerance * max(np.abs(a).max(), 1.0))
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_response_is_checked_each_number_by_itself(name):
+    """A block of a file may have one row, or none with a weight."""
+    model, rows, _ = case(name, False, False, False)
+    for n in (0, 1, rows.n):
+        model.family.check_response(rows.y[:n])
+
+
 @pytest.mark.parametrize(("name", "grouped", "offset", "weights"), CASES)
 class TestEveryFamily:
     def test_engines_agree(self, name, grouped, offset, weights):

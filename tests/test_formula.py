@@ -160,6 +160,18 @@ def test_missing_values_are_named():
         MoERegressor.from_formula("y ~ g", data | {"g": np.where(data["g"] == "u", None, data["g"])})
 
 
+def test_an_infinite_level_is_no_level():
+    """Of a column of categories or of objects, read as it is or by an interaction."""
+    pd = pytest.importorskip("pandas")
+    values = np.tile([1.0, 2.0, np.inf], 10)
+    frame = pd.DataFrame({"o": values.astype(object), "c": pd.Categorical(values), "y": np.arange(30.0)})
+    for text in ("y ~ o", "y ~ o:o", "y ~ C(o)", "y ~ c", "y ~ c:c", "y ~ 1 | c:c"):
+        with pytest.raises(DataError, match=r"infinite level: remove those rows|is infinite in 10 rows"):
+            MoERegressor.from_formula(text, frame, n_experts=2, n_starts=1)
+    with pytest.raises(DataError, match="'c' has an infinite level"):
+        MoERegressor(1).fit(frame[["c"]], frame["y"])
+
+
 def test_columns_that_are_no_numbers():
     data = frame()
     days = np.datetime64("2020-01-01") + np.arange(200)

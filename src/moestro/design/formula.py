@@ -12,7 +12,7 @@ from ..reading import flag, sentence, texts
 from .frames import Examined, columns, refuse_unusable, row_count
 from .grammar import offsets, parse, refuse_names, short, split, variables
 from .known import bounded
-from .levels import declared_levels, refuse_other_kinds
+from .levels import declared_levels, refuse_infinite, refuse_other_kinds
 from .materialise import learned, make_spec, materialise, needed, plain, refuse_state
 from .pairs import plain_names, response_data, response_variables
 
@@ -63,6 +63,8 @@ class FormulaSide:
             for factor, (kind, state) in spec.encoder_state.items()
             if kind.value == "categorical"
         }
+        for factor, known in levels.items():
+            refuse_infinite(short(factor), known)
         own = tuple(n for n in names if n not in ("Intercept", *offsets(text)))
         state = learned(out)
         side = cls(text, own, tuple(variables(text)), levels, state)

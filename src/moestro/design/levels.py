@@ -27,6 +27,12 @@ def plain_level(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 
+def refuse_infinite(name: str, levels: tuple[Any, ...]) -> None:
+    """Refuse a level that is an infinite number."""
+    if any(isinstance(v, float) and np.isinf(v) for v in levels):
+        raise DataError(f"'{name}' has an infinite level: remove those rows, or name the level by a text")
+
+
 def declared_levels(data: Any, wanted: Collection[str]) -> dict[str, tuple[Any, ...]]:
     """The levels of the `wanted` columns of a frame that state an order, in that order, as far as rows have
     them."""
@@ -95,6 +101,7 @@ def learn_levels(data: Any) -> dict[str, tuple[Any, ...]]:
             refuse_numbers_as_text(name, values)
             out[name] = tuple(sorted(set(each(values, plain_level))))
     for name, levels in out.items():
+        refuse_infinite(name, levels)
         if len(levels) > MOST:
             raise DataError(
                 f"column '{name}' has {len(levels)} levels, more than {MOST}: is it an id? Leave it out"

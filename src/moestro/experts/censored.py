@@ -16,11 +16,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import DataError, quiet
+from .base import Terms
 from .latent import NORMAL, Latent
 
 FAR = 100.0  # standard deviations, where a series has more digits than a difference
 BEYOND = 1e150  # standard deviations whose square is a double
 ROOT_2_PI = np.sqrt(2 / np.pi)
+
+At = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+Ratio = tuple[np.ndarray, np.ndarray, np.ndarray]  # what `mills` says
 
 
 @dataclass(frozen=True)
@@ -102,11 +106,11 @@ class Censored(Latent):
         low, high = self._limits
         return np.where((y <= low) | (y >= high), np.log(self.scale), 0.0)
 
-    def _at(self, eta: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Whether y is below, and above; and a, -b and exp(-eta_1 / 2), which are of no use elsewhere."""
+    def _at(self, eta: np.ndarray, y: np.ndarray) -> At:
+        """Whether y is below, and above; and a and -b, which are of no use elsewhere."""
         low, high = self._limits
         y = np.broadcast_to(y, np.broadcast_shapes(eta.shape[:-1], np.shape(y)))
-        return y <= low, y >= high, *self._ends(eta), np.exp(-0.5 * eta[..., 1])
+        return y <= low, y >= high, *self._ends(eta)
 
     def _ends(self, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """a and -b."""
@@ -118,47 +122,70 @@ class Censored(Latent):
         a = a if np.isneginf(low) else np.clip(a, -BEYOND, BEYOND)
         return a, b if np.isposinf(high) else np.clip(b, -BEYOND, BEYOND)
 
+    def terms(self, eta: np.ndarray, y: np.ndarray, order: int) -> Terms:
+        """All of the same ends, and of the same ratios there."""
+        at = self._at(eta, y)
+        ratios = [mills(t) for t in at[2:]] if order > 0 else []
+        return (
+            self._log_density(eta, y, at),
+            self._score(eta, y, at, ratios) if order > 0 else None,
+            self._information(eta, at[2:], ratios) if order > 1 else None,
+            self._curvature(eta, y, at, ratios) if order > 2 else None,
+        )
+
     def log_density(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return self._log_density(eta, y, self._at(eta, y))
+
+    def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        at = self._at(eta, y)
+        return self._score(eta, y, at, [mills(t) for t in at[2:]])
+
+    def curvature(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
+        at = self._at(eta, y)
+        return self._curvature(eta, y, at, [mills(t) for t in at[2:]])
+
+    def information(self, eta: np.ndarray) -> np.ndarray:
+        """The exact one, without its part between mean and variance."""
+        ends = self._ends(eta)
+        return self._information(eta, ends, [mills(t) for t in ends])
+
+    def _log_density(self, eta: np.ndarray, y: np.ndarray, at: At) -> np.ndarray:
         from scipy.special import log_ndtr
 
-        below, above, a, b, _ = self._at(eta, y)
+        below, above, a, b = at
         inside = NORMAL.log_density(eta, y)
         seen = np.where(below, log_ndtr(a), np.where(above, log_ndtr(b), inside))
         return np.where(self.supports(y), seen, -np.inf)
 
-    def score(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        below, above, a, b, root = self._at(eta, y)
-        out = NORMAL.score(eta, y)
-        for at, t, sign in ((below, a, -1.0), (above, b, 1.0)):
-            if at.any():
-                ratio, _, finite = mills(t)
-                own = np.stack([sign * ratio * root, -0.5 * ratio * finite], axis=-1)
-                out = np.where(at[..., None], own, out)
+    def _score(self, eta: np.ndarray, y: np.ndarray, at: At, ratios: list[Ratio]) -> np.ndarray:
+        out, root = NORMAL.score(eta, y), np.exp(-0.5 * eta[..., 1])
+        for beyond, (ratio, _, t), sign in zip(at[:2], ratios, (-1.0, 1.0), strict=True):
+            if beyond.any():
+                own = np.stack([sign * ratio * root, -0.5 * ratio * t], axis=-1)
+                out = np.where(beyond[..., None], own, out)
         return out
 
-    def curvature(self, eta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        below, above, a, b, root = self._at(eta, y)
-        out = NORMAL.curvature(eta, y)
-        for at, t, sign in ((below, a, -1.0), (above, b, 1.0)):
-            if at.any():
-                ratio, fall, t = mills(t)  # of a limit: d/dt ln Phi, and minus its derivative
+    def _curvature(self, eta: np.ndarray, y: np.ndarray, at: At, ratios: list[Ratio]) -> np.ndarray:
+        out, root = NORMAL.curvature(eta, y), np.exp(-0.5 * eta[..., 1])
+        for beyond, (ratio, fall, t), sign in zip(at[:2], ratios, (-1.0, 1.0), strict=True):
+            if beyond.any():
                 own = np.empty((*t.shape, 2, 2))
                 own[..., 0, 0] = -fall * root**2
                 own[..., 0, 1] = own[..., 1, 0] = 0.5 * sign * root * (t * fall - ratio)
                 own[..., 1, 1] = 0.25 * t * (ratio - t * fall)
-                out = np.where(at[..., None, None], own, out)
+                out = np.where(beyond[..., None, None], own, out)
         return out
 
-    def information(self, eta: np.ndarray) -> np.ndarray:
-        """The exact one, without its part between mean and variance."""
+    @staticmethod
+    def _information(eta: np.ndarray, ends: tuple[np.ndarray, ...], ratios: list[Ratio]) -> np.ndarray:
         from scipy.special import ndtr
 
         mean = spread = 0.0
-        inside = _between(*self._ends(eta))
-        for t in self._ends(eta):
-            ratio, fall, t = mills(t)
-            mean = mean + ndtr(t) * fall
-            spread = spread + 0.25 * ndtr(t) * t * (t * fall - ratio) + 0.5 * t * _phi(t)
+        inside = _between(*ends)
+        for ratio, fall, t in ratios:
+            p = ndtr(t)
+            mean = mean + p * fall
+            spread = spread + 0.25 * p * t * (t * fall - ratio) + 0.5 * t * _phi(t)
         out = np.zeros((*eta.shape[:-1], 2, 2))
         out[..., 0, 0] = (inside + mean) * np.exp(-eta[..., 1])
         out[..., 1, 1] = 0.5 * inside + spread
@@ -215,7 +242,7 @@ def _between(a: np.ndarray, minus_b: np.ndarray) -> np.ndarray:
     return np.where(flip, ndtr(-a) - ndtr(minus_b), ndtr(-minus_b) - ndtr(a))
 
 
-def mills(t: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def mills(t: np.ndarray) -> Ratio:
     """r = phi(t) / Phi(t), -dr/dt = r (t + r), and t itself; all three zero without a limit, t = -inf."""
     from scipy.special import erfcx
 

@@ -24,7 +24,14 @@ class Positive(Facts):
         return y > 0
 
     def check_response(self, y: np.ndarray) -> None:
-        check_positive(y, self.what)
+        if (y <= 0).any():
+            raise DataError(f"{self.what} response holds positive numbers, and this one has {y.min():g}")
+
+    def check_variety(self, y: np.ndarray) -> None:
+        if np.ptp(y) <= 1e-13 * y.max():
+            raise DataError(
+                f"the response is constant: its dispersion is zero and {self.what} expert cannot be fitted"
+            )
 
     def log_base(self, y: np.ndarray) -> np.ndarray:
         return -np.log(y)
@@ -48,13 +55,3 @@ def log_mean(y: np.ndarray, w: np.ndarray, offset: np.ndarray | float) -> np.nda
     mean = np.average(free, weights=w)
     squared = np.average((free / mean - 1) ** 2, weights=w)
     return np.array([np.log(mean), np.log(np.clip(squared, 0.01, 10.0))])
-
-
-def check_positive(y: np.ndarray, what: str) -> None:
-    """Refuse numbers that are not positive, and a constant."""
-    if (y <= 0).any():
-        raise DataError(f"{what} response holds positive numbers, and this one has {y.min():g}")
-    if np.ptp(y) <= 1e-13 * y.max(initial=0.0):
-        raise DataError(
-            f"the response is constant: its dispersion is zero and {what} expert cannot be fitted"
-        )

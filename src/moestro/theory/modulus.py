@@ -23,6 +23,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..measure import MixingMeasure
+from .asked import number, reals, whole
 from .losses import LOSSES
 from .nearby import Nearby, check_question
 
@@ -104,10 +105,12 @@ def modulus(
     DataError
         Where no start keeps its atoms in their cells: eps is too large; without a box where one is needed.
     """
-    x = np.asarray(x, dtype=float)
-    z = x if z is None else np.asarray(z, dtype=float)
-    values = np.sort(np.atleast_1d(np.asarray(eps, dtype=float)))[::-1]
-    check_question(truth, k, loss, values, r, x, z)
+    r, x, z = check_question(truth, k, loss, r, x, z)
+    values = np.sort(reals("eps", eps).ravel())[::-1]
+    if not (values > 0).all() or (np.diff(values) == 0).any():
+        raise DataError("eps must be positive, and each loss be asked for once")
+    box = None if box is None else number("box", box, 0.0, open_=True)
+    starts, seed = whole("starts", starts), whole("seed", seed, 0)
     if k > truth.k and (box is None or not box > np.abs(truth.atoms()).max()):
         raise DataError(
             f"k={k} of {truth.k} atoms needs a box that holds the truth: without a bound of the parameters "

@@ -359,6 +359,8 @@ def test_callbacks_say_what_they_need(monkeypatch):
         monkeypatch.setitem(sys.modules, f"{name}.pytorch", None)
         with pytest.raises(DataError, match=f"{make.__name__} is for {name}, which is not installed"):
             make()
+    with pytest.raises(DataError, match="schedule must be callable, got int"):
+        Watcher(1, 3)
     with pytest.raises(DataError, match="at least 1"):
         Watcher(0, None)
 

@@ -15,7 +15,7 @@ from .assignment import Assignment
 from .compiled import chosen_experts
 from .fused import ACTIVATIONS, ChosenExperts, Operands, activate
 from .precision import autocast_type, full_precision
-from .routers.base import check_flag, check_size
+from .routers.base import check_flag, check_kind, check_size, check_tensor
 
 FEW = 1024  # bytes an expert, one number a pair (256 pairs in float32, 512 in bfloat16), and
 IDLE = 16  # experts a pair: on a CPU the grouped product is the faster one between (docs/deep.md)
@@ -85,6 +85,9 @@ class MLPExperts(nn.Module):
         """
         if backend not in BACKENDS:
             raise DataError(f"backend={backend!r} is unknown: choose one of {', '.join(BACKENDS)}")
+        check_tensor("x", x, "t", self.d_model)
+        check_kind("assignment", assignment, Assignment)
+        check_tensor("the assignment", assignment.probabilities, x.shape[0], self.n_experts)
         kind = autocast_type(x) or x.dtype
         parts = [None if p is None else p.to(kind) for p in (self.w1, self.b1, self.w2, self.b2)]
         chosen = self._backend(x, kind, assignment, backend)

@@ -137,9 +137,11 @@ class SparseMoE(nn.Module):
         if backend not in BACKENDS:
             raise DataError(f"backend={backend!r} is unknown: choose one of {', '.join(BACKENDS)}")
         if expert is None:
-            expert = MLPExperts(
-                d_model, 4 * d_model if hidden is None else hidden, n_experts, **(expert_options or {})
-            )
+            width = 4 * d_model if hidden is None else hidden
+            try:
+                expert = MLPExperts(d_model, width, n_experts, **(expert_options or {}))
+            except TypeError as error:
+                raise DataError(f"the experts: {error}") from error
         elif hidden is not None or expert_options:
             raise DataError(
                 "hidden and expert_options describe new experts: leave them out where experts are given"

@@ -172,8 +172,8 @@ def agreement(first: Assignment, second: Assignment) -> float:
     check_kind("second", second, Assignment)
     if not len(first.probabilities):
         raise DataError("there is no token whose choices may agree")
-    if len(first.probabilities) != len(second.probabilities):
-        raise DataError("the assignments are of different numbers of tokens")
+    if first.probabilities.shape != second.probabilities.shape:
+        raise DataError("the assignments are of different numbers of tokens or of experts")
     return float((first.probabilities.argmax(1) == second.probabilities.argmax(1)).double().mean())
 
 
@@ -198,7 +198,8 @@ def expert_similarity(layer: SparseMoE, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def effective_rank(weight: Tensor) -> float:
-    """exp of the entropy of the normalised singular values (Roy and Vetterli, 2007) of a router's matrix."""
+    """exp of the entropy of the normalised singular values (Roy and Vetterli, 2007) of a router's matrix
+    (n_experts, d_model), which must be finite and not zero."""
     check_tensor("weight", weight, "n_experts", "d_model")
     if not bool(torch.isfinite(weight).all()) or not bool(weight.any()):
         raise DataError("weight must be finite, and not zero alone: zeros have no rank to measure")

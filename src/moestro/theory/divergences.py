@@ -86,11 +86,11 @@ def monte_carlo(
     """
     if not callable(log_p) or not callable(log_q):
         raise DataError("log_p and log_q must be callable: they map draws to log-densities")
-    draws = reals("draws", draws)
+    if len(np.atleast_1d(reals("draws", draws))) < 2:
+        raise DataError("a mean with its error needs at least two draws")
+    draws = np.asarray(draws)
     a, b = _logs(rho)
     lp, lq = (np.asarray(of(draws), dtype=float) for of in (log_p, log_q))
-    if draws.ndim < 1 or len(draws) < 2:
-        raise DataError("a mean with its error needs at least two draws")
     if any(v.shape != draws.shape[:1] or np.isnan(v).any() for v in (lp, lq)):
         raise DataError(f"log_p and log_q must give a number for each of {len(draws)} draws")
     with quiet():  # a draw that q cannot give: the divergence may be infinite
@@ -126,7 +126,7 @@ def _integrate(
     """int f(log p, log q) dy at each row, shape (n,)."""
     for law in (p, q):
         if not isinstance(law, PredictiveDistribution) or not len(law):
-            raise DataError("both laws must be those of `conditional` or `predict_dist`, of at least one row")
+            raise DataError("both laws must be those of `conditional` or `predict_distribution`, with a row")
     alike = p.family.name == q.family.name and p.family.labels == q.family.labels
     if len(p) != len(q) or not alike:
         raise DataError("both laws must be given at the same rows and for the same kind of response")

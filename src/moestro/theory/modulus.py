@@ -87,13 +87,13 @@ def modulus(
     loss : str
         A name of `LOSSES`.
     eps : float or sequence of float
-        Values of the loss; small enough for atoms to stay in their cells.
+        Values of the loss, each once; small enough for atoms to stay in their cells.
     x : array-like of shape (m, d)
         Inputs, equally likely.
     z : array-like of shape (m, e), optional
         Gate columns M(x) of a modified gate; by default x.
     r : float, optional
-        The power of "multinomial-D2r".
+        The power of "multinomial-D2r", which no other loss has.
     box : float, optional
         Bound of every component of the atoms, as the theorems have one; needed for k > k*, where the infimum
         is zero without.
@@ -103,7 +103,8 @@ def modulus(
     Raises
     ------
     DataError
-        Where no start keeps its atoms in their cells: eps is too large; without a box where one is needed.
+        Where no start keeps its atoms in their cells: eps is too large; without a box where one is needed;
+        for inputs or numbers that are not finite, or not there.
     """
     r, x, z = check_question(truth, k, loss, r, x, z)
     values = np.sort(reals("eps", eps).ravel())[::-1]

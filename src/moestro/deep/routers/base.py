@@ -41,6 +41,9 @@ class Router(nn.Module):
 
     def forward(self, x: Tensor, ids: Tensor | None = None) -> Tensor:
         """Logits of x (..., d_model); `ids` (...) are token numbers, for routers that read them."""
+        if not isinstance(x, Tensor) or x.shape[-1:] != (self.d_model,):
+            got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise DataError(f"x must be of shape (..., {self.d_model}), got {got}")
         with full_precision(x):
             return self.logits(wide(x), ids)
 
@@ -135,6 +138,7 @@ def check_ids(ids: Tensor | None, size: int, what: str) -> Tensor:
     device)."""
     if ids is None:
         raise DataError(f"{what} reads token ids: pass ids= to the layer")
+    check_kind("ids", ids, Tensor)
     if ids.dtype not in (torch.int64, torch.int32):
         raise DataError(f"token ids must be int64 or int32, got {ids.dtype}")
     looked_at = ids.device.type == "cpu" and ids.numel() and not torch.compiler.is_compiling()

@@ -28,6 +28,7 @@ def classes(log_weights, gate_slopes, intercepts, slopes):
 
 
 TWO = classes([0.3, 0.0], [[-1.0], [0.0]], [[0.5], [-1.0]], [[[1.5]], [[-2.0]]])
+FLAT = classes([0.0], [[0.0]], [[0.5]], [[[0.0]]])
 RATES = poisson_measure(
     log_weights=[0.0, 0.0], gate_slopes=[[-1.5], [0.0]], intercepts=[[0.4], [1.5]], slopes=[[[-0.8]], [[0.0]]]
 )
@@ -84,6 +85,25 @@ class TestAppearing:
             appearing(TWO, "multinomial-D1", x=X, box=1.0)
         with pytest.raises(DataError, match="multinomial and Poisson experts"):
             appearing(GAUSSIAN, "softmax-D2", x=X, box=5.0)
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            ({"box": None}, "box must be a number above 0, got None"),
+            ({"box": np.inf}, "box must be a number above 0, got inf"),
+            ({"cells": []}, "a cell is needed"),
+            ({"cells": [2]}, "a cell must be a whole number between 0 and 1, got 2"),
+            ({"cells": [-1]}, "between 0 and 1, got -1"),
+            ({"cells": ["a"]}, "a cell must be a whole number"),
+            ({"seed": "a"}, "seed must be a whole number"),
+            ({"x": X * np.nan}, "x must hold finite real numbers"),
+            ({"x": X[:0]}, "x must hold finite real numbers, at least one"),
+            ({"truth": None}, "a mixing measure"),
+        ],
+    )
+    def test_wrong_questions_are_refused(self, change, words):
+        with pytest.raises(DataError, match=words):
+            appearing(**({"truth": TWO, "loss": "multinomial-D1", "x": X, "box": 5.0} | change))
 
 
 class TestSplits:
@@ -157,6 +177,29 @@ class TestSplits:
             split_constant(multinomial_measure(**_truth(2)), 1, np.array([1.0, -1.0, 0.0]), 2.0)
         with pytest.raises(DataError, match="sum zero"):
             split_constant(multinomial_measure(**_truth(2)), 1, np.array([1.0, 1.0, 0.0]), 0.01)
+
+    @pytest.mark.parametrize(
+        ("call", "words"),
+        [
+            (lambda: split_constant(TWO, -1, [1, -1], 0.1), "expert must be a whole number between 0 and 1"),
+            (lambda: split_constant(TWO, 2, [1, -1], 0.1), "got 2"),
+            (lambda: split_constant(TWO, 0, [1, -1], "a"), "t must be a finite number, got 'a'"),
+            (lambda: split_constant(GAUSSIAN, 0, [1, -1], 0.1), "not a multinomial one"),
+            (lambda: split_constant(None, 0, [1, -1], 0.1), "is needed, got NoneType"),
+            (lambda: split_constant(FLAT, 0, "ab", 0.1), "direction must hold finite real numbers"),
+            (lambda: split_constant(FLAT, 0, [np.nan, 1], 0.1), "direction must hold finite real numbers"),
+            (lambda: split_classes(TWO, 0, None, 0.1), "a class must be a whole number"),
+            (lambda: split_classes(TWO, 0, (0, 1), 0.1), "before the last one"),
+            (lambda: split_classes(TWO, 0, (0, 0), 0.1), "two of those"),
+            (lambda: split_classes(GAUSSIAN, 0, (0, 1), 0.1), "two of those"),
+            (lambda: split_normal(GAUSSIAN, 1.5, 0.1), "expert must be a whole number"),
+            (lambda: split_normal(GAUSSIAN, 0, np.nan), "t must be a finite number, got nan"),
+            (lambda: split_normal("truth", 0, 0.1), "is needed, got str"),
+        ],
+    )
+    def test_wrong_words_are_refused(self, call, words):
+        with pytest.raises(DataError, match=words):
+            call()
 
 
 def test_all_slopes_of_the_first_truth_differ():

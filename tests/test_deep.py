@@ -5,6 +5,7 @@ import io
 import math
 import pickle
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -15,25 +16,31 @@ from moestro.deep import (  # noqa: E402
     ROUTERS,
     HyperRouter,
     LinearRouter,
+    LoadBalancer,
     MLPExperts,
     RoutingStats,
+    Scoring,
     SparseMoE,
     StableRouter,
     TopKSchedule,
     agreement,
     balance_loss,
     choose_experts,
+    choose_tokens,
     effective_rank,
     expert_similarity,
     gate_measure,
+    limit,
     linear_router,
     quality_vs_k,
     sequence_balance_loss,
     set_top_k,
+    step_balance,
+    sum_losses,
     z_loss,
 )
 from moestro.deep.assignment import SCORES  # noqa: E402
-from moestro.deep.experts import COMPUTE, can_group  # noqa: E402
+from moestro.deep.experts import BACKENDS, COMPUTE, can_group  # noqa: E402
 
 # One line a router: options of the table of laws.
 OPTIONS = {
@@ -468,12 +475,27 @@ def test_statistics_by_hand():
     assert not layer._forward_hooks
     with pytest.raises(DataError, match="no top-k router"):
         RoutingStats(nn.Linear(2, 2))
+    with RoutingStats(layer) as stats:
+        layer(torch.zeros(0, layer.d_model))
+    assert np.isnan(stats.loads()).all()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("router", ["hyper", "stable", "expert_choice"])
+def test_shapes_alone_on_the_meta_device(backend, router):
+    """Without numbers, with gradients, and without asking whether they are finite."""
+    layer = SparseMoE(8, 4, 2, hidden=16, router=router, backend=backend, check_finite=True).to("meta")
+    x = torch.randn(3, 5, 8, device="meta", requires_grad=True)
+    out, info = layer(x, mask=torch.ones(3, 5, dtype=torch.bool, device="meta"))
+    (out.sum() + sum(info.losses.values())).backward()
+    assert out.is_meta
+    assert out.shape == x.shape == x.grad.shape
 
 
 def test_losses_refuse_logits_of_other_tokens():
     chosen = choose_experts(torch.randn(8, 4), 2)
     for logits in (torch.randn(6, 4), torch.randn(8, 3), torch.randn(2, 4, 4)):
-        with pytest.raises(DataError, match="logits of shape"):
+        with pytest.raises(DataError, match="logits of the assignment's tokens must be of shape"):
             sequence_balance_loss(logits, chosen, 2)
     with pytest.raises(DataError, match=r"logits must be of shape \(t, n_experts\)"):
         z_loss(torch.randn(2, 4, 4))
@@ -530,6 +552,15 @@ def test_a_router_is_a_softmax_gate_and_the_theory_applies():
         gate_measure(ROUTERS["cosine"](5, 3))
 
 
+EVEN = torch.zeros(6, 4)
+
+
+def lost_router():
+    router = LinearRouter(4, 3)
+    router.weight.data.fill_(math.nan)
+    return router
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
@@ -573,6 +604,66 @@ def test_a_router_is_a_softmax_gate_and_the_theory_applies():
             lambda: SparseMoE(8, 4, 2, router="hash", router_options={"vocabulary": 3})(torch.randn(2, 8)),
             "token ids",
         ),
+        (lambda: SparseMoE(8, 4, 2)(None), "x must be a tensor, got NoneType"),
+        (lambda: SparseMoE(8, 4, 2)(torch.randn(3, 8).to_sparse()), r"make it dense by x.to_dense\(\)"),
+        (lambda: SparseMoE(8, 4, 2, router=["hyper"]), "unknown"),
+        (lambda: SparseMoE(8, 4, 2, shared=3), "shared must be of class Module, got int"),
+        (lambda: SparseMoE(8, 4, 2, expert="mlp"), "expert must be of class Module, got str"),
+        (lambda: SparseMoE(8, 4, 2, router_options=[1]), "router_options must be of class Mapping"),
+        (lambda: SparseMoE(8, 4, 2, expert_options="ab"), "expert_options must be of class Mapping"),
+        (lambda: SparseMoE(8, 4, 2, expert_options={"tempo": 1}), "the experts: .*tempo"),
+        (lambda: SparseMoE(8, 4, 2, check_finite="no"), "check_finite must be True or False, got 'no'"),
+        (lambda: MLPExperts(8, 4, 2, gated="no"), "gated must be True or False"),
+        (lambda: MLPExperts(8, 4, 2, bias=None), "bias must be True or False"),
+        (lambda: MLPExperts(8, 4, 2, activation=["relu"]), "unknown"),
+        (lambda: LinearRouter(8, 4, trainable="no"), "trainable must be True or False"),
+        (lambda: LinearRouter(8, 4, bias="yes"), "bias must be True or False"),
+        (lambda: HyperRouter(8, 4, train_embedding=0), "train_embedding must be True or False"),
+        (lambda: Scoring("sigmoid", normalise="no"), "normalise must be True or False"),
+        (lambda: ROUTERS["stable"](8, 4, low_dim=0), "low_dim must be a whole number of at least 1"),
+        (lambda: ROUTERS["hash"](8, 4, vocabulary=5, seed="a"), "seed must be a whole number, got 'a'"),
+        (lambda: LoadBalancer(0, 0.1), "n_experts must be a whole number of at least 1, got 0"),
+        (lambda: step_balance(None), "model must be of class Module"),
+        (lambda: RoutingStats(None), "model must be of class Module"),
+        (lambda: sum_losses(None, balance=1.0), "model must be of class Module"),
+        (lambda: sum_losses(SparseMoE(8, 4, 2), balance="a"), "weight of balance must be a finite number"),
+        (lambda: sum_losses(SparseMoE(8, 4, 2), z=math.nan), "weight of z must be a finite number"),
+        (lambda: TopKSchedule("constant", 1, 2, 3)("3"), "step must be a number"),
+        (lambda: TopKSchedule("linear_increase", 1, 2, 3)(math.nan), "step must be a number"),
+        (lambda: choose_experts([[1.0, 2.0]], 1), r"logits must be of shape \(t, n_experts\), got list"),
+        (lambda: choose_experts(torch.randn(4), 1), r"logits must be of shape \(t, n_experts\)"),
+        (lambda: choose_experts(EVEN, 1, bias=torch.zeros(3)), r"bias must be of shape \(4,\)"),
+        (lambda: choose_experts(EVEN, 1, select=EVEN[1:]), r"select must be of shape \(6, 4\)"),
+        (lambda: choose_experts(EVEN, 1, mask=torch.ones(6)), r"mask must be bool of shape \(6,\)"),
+        (lambda: choose_tokens(EVEN, 1, torch.ones(3).bool()), r"mask must be bool of shape \(6,\)"),
+        (lambda: choose_tokens(torch.randn(2, 3, 4), 1), r"logits must be of shape \(t, n_experts\)"),
+        (lambda: limit(None, 1.0), "assignment must be of class Assignment, got NoneType"),
+        (lambda: balance_loss(EVEN), "assignment must be of class Assignment, got Tensor"),
+        (lambda: balance_loss(choose_experts(EVEN, 1), torch.ones(6).long()), "mask must be bool"),
+        (lambda: balance_loss(choose_experts(EVEN, 1), over_ranks="no"), "over_ranks must be True or False"),
+        (lambda: z_loss(EVEN, torch.ones(3).bool()), r"mask must be bool of shape \(6,\)"),
+        (lambda: z_loss([[1.0, 2.0]]), r"logits must be of shape \(t, n_experts\), got list"),
+        (lambda: sequence_balance_loss(EVEN, EVEN, 2), "assignment must be of class Assignment"),
+        (lambda: agreement(choose_experts(EVEN[:0], 1), choose_experts(EVEN[:0], 1)), "there is no token"),
+        (lambda: agreement(choose_experts(EVEN, 1), choose_experts(EVEN[:, :3], 1)), "or of experts"),
+        (lambda: LinearRouter(8, 4)(None), r"x must be of shape \(..., 8\), got NoneType"),
+        (lambda: LinearRouter(8, 4)(EVEN), r"x must be of shape \(..., 8\), got \(6, 4\)"),
+        (lambda: hashed([0, 1]), "ids must be a tensor, got list"),
+        (lambda: ROUTERS["hash"](8, 4, vocabulary=3)(torch.randn(2, 8), [0]), "ids must be of class"),
+        (lambda: MLPExperts(4, 4, 4)(None, choose_experts(EVEN, 1)), "x must be of shape"),
+        (lambda: MLPExperts(4, 4, 4)(EVEN, None), "assignment must be of class Assignment"),
+        (lambda: MLPExperts(4, 4, 4)(EVEN[1:], choose_experts(EVEN, 1)), r"must be of shape \(5, 4\)"),
+        (lambda: MLPExperts(4, 4, 3)(EVEN, choose_experts(EVEN, 1)), r"must be of shape \(6, 3\)"),
+        (lambda: agreement(EVEN, EVEN), "first must be of class Assignment"),
+        (lambda: expert_similarity(SparseMoE(8, 4, 2), torch.randn(0, 8)), "at least one token"),
+        (lambda: expert_similarity(SparseMoE(8, 4, 2), torch.randn(3, 7)), r"x must be of shape \(t, 8\)"),
+        (lambda: expert_similarity(None, torch.randn(3, 8)), "layer must be of class SparseMoE"),
+        (lambda: effective_rank(torch.zeros(3, 3)), "finite, and not zero alone"),
+        (lambda: effective_rank(torch.full((3, 3), math.nan)), "finite, and not zero alone"),
+        (lambda: effective_rank([[1.0, 0.0]]), "weight must be of shape"),
+        (lambda: quality_vs_k(SparseMoE(8, 4, 2), len, [1], 2), "ks must be a sequence, got int"),
+        (lambda: gate_measure(lost_router()), "not finite"),
+        (lambda: linear_router(None), "measure must be of class MixingMeasure"),
     ],
 )  # fmt: skip
 def test_wrong_input_is_one_clear_error(call, words):

@@ -116,6 +116,10 @@ def test_what_cannot_be_converted_is_refused():
         (lambda: read_experts([Gated(), sequential()]), "one shape"),
         (lambda: write_experts(MLPExperts(8, 12, 2), [Gated(), Gated()]), "the target is made for"),
         (lambda: read_experts(nn.Linear(3, 3)), "gate_up_proj"),
+        (lambda: upcycle(None, 4), "a network must be of class Module, got NoneType"),
+        (lambda: read_experts(3), "source must be a sequence, got int"),
+        (lambda: write_experts(MLPExperts(8, 12, 2), None), "target must be a sequence, got NoneType"),
+        (lambda: write_experts(None, [Gated()]), "experts must be of class MLPExperts, got NoneType"),
     ):
         with pytest.raises(DataError, match=words):
             call()
@@ -355,6 +359,8 @@ def test_callbacks_say_what_they_need(monkeypatch):
         monkeypatch.setitem(sys.modules, f"{name}.pytorch", None)
         with pytest.raises(DataError, match=f"{make.__name__} is for {name}, which is not installed"):
             make()
+    with pytest.raises(DataError, match="schedule must be callable, got int"):
+        Watcher(1, 3)
     with pytest.raises(DataError, match="at least 1"):
         Watcher(0, None)
 
@@ -392,11 +398,14 @@ def test_drift_is_the_voronoi_loss_of_the_gates():
         ([same, lost], "not finite"),
         ([before], "at least two"),
         ([before, LinearRouter(6, 4)], "one shape"),
+        (before, "routers must be a sequence, got LinearRouter"),
     ):
         with pytest.raises(DataError, match=words):
             router_drift(routers)
     with pytest.raises(DataError, match="1 names for 2 routers"):
         router_drift([before, after], names=["one"])
+    with pytest.raises(DataError, match="names must be a sequence, got str"):
+        router_drift([before, after], names="ab")
 
 
 def loss_of(new, old):

@@ -41,6 +41,7 @@ CLASSES = MixingMeasure(
     np.zeros((2, 0)),
     "multinomial", classes=(0, 1, 2),
 )  # fmt: skip
+TEN = np.linspace(-1, 1, 10)[:, None]
 LOCATED = LocatedMeasure(
     weights=[0.3, 0.4, 0.3],
     means=[[-0.1], [0.1], [0.5]],
@@ -178,6 +179,8 @@ def test_cells():
     assert errors["largest_cell"] == 2
     assert 0 < errors["slopes_over"] < 0.1
     assert parameter_errors(TRUTH, TRUTH)["slopes_over"] is None
+    far = parameter_errors(replace(crowded(TRUTH, 3, 0.01, 0), intercepts=np.full((3, 1), 1e160)), TRUTH, 2)
+    assert far["intercepts_over"] == pytest.approx(1e160)
 
 
 CLOSE = TRUTH.permute([0, 1, 0])  # its first atom twice
@@ -223,6 +226,10 @@ def test_atoms_of_any_size_are_compared(by):
         (lambda: voronoi_exponent(1, unknown="seven"), "must be a number"),
         (lambda: top_k_bound([1, 2], 3), "at most the 2 cells"),
         (lambda: top_k_bound([1.5, 2], 1), "whole number"),
+        (lambda: top_k_bound(None, 1), "the size of a cell must be a whole number"),
+        (lambda: check_top_k(1, None, 1), "those of `voronoi_cells`"),
+        (lambda: check_top_k(1, [1, 2], 1), "those of `voronoi_cells`"),
+        (lambda: exponent_search(2, 3, starts=1, seed="a"), "seed must be a whole number"),
         (lambda: voronoi_loss(TRUTH, CLOSE), "atoms 1 and 3 of the truth are equal"),
         (lambda: voronoi_cells(TRUTH, CLOSE), "atoms 1 and 3 of the truth are equal"),
         (lambda: voronoi_loss([1.0], TRUTH), "a mixing measure is needed, got list"),
@@ -236,6 +243,26 @@ def test_atoms_of_any_size_are_compared(by):
         (lambda: hellinger(CLASSES.conditional([[0.1]]), TWO_CLASSES.conditional([[0.1]])), "same kind"),
         (lambda: jensen_kl(TRUTH.conditional([[0.1]]), TRUTH.conditional([[0.1]]), 1.0), "strictly between"),
         (lambda: check_gate_transform("tanh", np.ones((3, 1))), "at least 6 rows"),
+        (lambda: check_gate_transform("tanh", "abc"), "X must hold finite real numbers"),
+        (lambda: check_gate_transform("tanh", TEN * 1j), "X must hold finite real numbers"),
+        (lambda: check_gate_transform("tanh", TEN[:0]), "X must hold finite real numbers, at least one"),
+        (lambda: check_gate_transform("tanh", TEN[:, :0]), "d at least 1"),
+        (lambda: check_gate_transform(None, TEN), "M must be a name"),
+        (lambda: check_gate_transform(lambda x: x + 1j, TEN), r"M\(X\) must hold finite real numbers"),
+        (lambda: check_gate_transform(np.log, TEN - 1), r"M\(X\) must hold finite real numbers"),
+        (lambda: check_gate_transform(lambda x: x[:, :0], TEN), r"M\(X\) has no column"),
+        (lambda: hellinger(CLASSES.conditional(TEN), None), "both laws must be those of `conditional`"),
+        (lambda: kl(TRUTH, TRUTH), "both laws must be those of `conditional`"),
+        (lambda: total_variation(*[TRUTH.conditional(TEN[:0])] * 2), "with a row"),
+        (lambda: jensen_kl(*[TRUTH.conditional(TEN)] * 2, "a"), "rho must be a finite number"),
+        (lambda: monte_carlo(np.sin, 1, TEN[:, 0]), "must be callable"),
+        (lambda: monte_carlo(np.sin, np.cos, []), "draws must hold finite real numbers, at least one"),
+        (lambda: monte_carlo(np.sin, np.cos, [np.nan, 1.0]), "draws must hold finite real numbers"),
+        (lambda: monte_carlo(np.sin, np.cos, TEN[:1, 0]), "at least two draws"),
+        (lambda: monte_carlo(np.sin, np.cos, 1.0), "at least two draws"),
+        (lambda: monte_carlo(np.sin, np.cos, TEN), "a number for each of 10 draws"),
+        (lambda: monte_carlo(np.sin, np.cos, TEN[:, 0], rho=2), "strictly between 0 and 1, got 2"),
+        (lambda: monte_carlo(np.sin, np.cos, TEN[:, 0], ["kl"]), "unknown"),
     ],
 )
 def test_wrong_questions_are_refused(call, words):
@@ -367,6 +394,13 @@ class TestTransforms:
         assert not found.ok
         assert spanned in found.dependent
         assert "spanned by" in str(found)
+
+    @pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+    def test_neither_does_their_size(self, scale):
+        plain = check_gate_transform(lambda x: np.sin(3 * x), self.x)
+        found = check_gate_transform(lambda x: scale * np.sin(3 * x / scale), scale * self.x)
+        assert found.ok
+        assert found.condition == pytest.approx(plain.condition)
 
     @pytest.mark.parametrize("centre", [0.0, 1e3, 1e6])
     def test_where_the_columns_lie_does_not_matter(self, centre):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import DataError
 from .precision import wide
-from .routers.base import check_positive
+from .routers.base import check_kind, check_mask, check_positive, check_tensor
 from .scoring import SCORES, Scoring, preference, scoring_of, weights_of
 
 __all__ = ["SCORES", "Assignment", "check_top_k", "choose_experts", "choose_tokens", "limit"]
@@ -96,6 +96,12 @@ def choose_experts(
         False for padding: its pairs are dropped.
     """
     rule = scoring_of(score)
+    check_tensor("logits", logits, "t", "n_experts")
+    if select is not None:
+        check_tensor("select", select, *logits.shape)
+    if bias is not None:
+        check_tensor("bias", bias, logits.shape[1])
+    check_mask(mask, logits.shape[0])
     top_k = check_top_k(top_k, logits.shape[1])
     logits = wide(logits)
     probabilities = logits.softmax(dim=1)
@@ -113,8 +119,10 @@ def choose_experts(
 def choose_tokens(logits: Tensor, top_k: int, mask: Tensor | None = None) -> Assignment:
     """Each expert takes the t * top_k / n_experts tokens of its largest softmax weight (at least one), t the
     tokens that are not padding; padding is never kept."""
+    check_tensor("logits", logits, "t", "n_experts")
     t, E = logits.shape
-    check_top_k(top_k, E)
+    check_mask(mask, t)
+    top_k = check_top_k(top_k, E)
     probabilities = wide(logits).softmax(dim=1)
     wanted = probabilities if mask is None else probabilities.masked_fill(~mask[:, None], -1.0)
     capacity = min(max(1, round(t * top_k / E)), t)
@@ -145,6 +153,7 @@ def limit(assignment: Assignment, factor: float, drop: str = "position") -> Assi
         Which pairs an expert drops: those of its last tokens, first choices of all tokens before second ones
         (GShard, arXiv 2006.16668), or those of the smallest weight. Padding takes no place.
     """
+    check_kind("assignment", assignment, Assignment)
     k = assignment.per_token
     if k is None:
         raise DataError("experts that choose their tokens have a capacity of their own")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import DataError
 from .assignment import Assignment
-from .routers.base import check_positive
+from .routers.base import check_kind, check_positive, check_size
 
 
 class LoadBalancer(nn.Module):
@@ -36,7 +36,7 @@ class LoadBalancer(nn.Module):
 
     def __init__(self, n_experts: int, rate: float):
         super().__init__()
-        self.rate = check_positive("balance_rate", rate)
+        n_experts, self.rate = check_size("n_experts", n_experts), check_positive("balance_rate", rate)
         self.register_buffer("bias", torch.zeros(n_experts, dtype=torch.float32))
         self.register_buffer("load", torch.zeros(n_experts, dtype=torch.float32), persistent=False)
 
@@ -86,6 +86,7 @@ def step_balance(model: nn.Module) -> None:
     >>> _ = layer(torch.randn(10, 8))
     >>> step_balance(layer)
     """
+    check_kind("model", model)
     found = [m for m in model.modules() if isinstance(m, LoadBalancer)]
     if not found:
         raise DataError("the model has no layer with balance_rate")

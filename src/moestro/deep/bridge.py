@@ -15,6 +15,7 @@ from ..errors import DataError
 from ..measure import MixingMeasure
 from ..tables import Table
 from .routers import HyperRouter, LinearRouter, Router
+from .routers.base import check_kind, check_list
 
 
 def gate_measure(router: Router) -> MixingMeasure:
@@ -37,6 +38,7 @@ def gate_measure(router: Router) -> MixingMeasure:
 
 def linear_router(measure: MixingMeasure) -> LinearRouter:
     """A linear router with the gate of a mixing measure, in float64."""
+    check_kind("measure", measure, MixingMeasure)
     if measure.gate != "softmax":
         raise DataError(f"a linear router is a softmax gate, not a {measure.gate} gate")
     router = LinearRouter(measure.gate_slopes.shape[1], measure.k).double()
@@ -85,10 +87,10 @@ def router_drift(routers: Sequence[Router], names: Sequence[object] | None = Non
     >>> round(router_drift([before, after])["loss"][0], 6)
     0.0
     """
-    gates = [_centred(router) for router in routers]
+    gates = [_centred(router) for router in check_list("routers", routers)]
     if len(gates) < 2 or any(W.shape != gates[0][0].shape for W, _ in gates):
         raise DataError("drift needs at least two routers of one shape")
-    labels = list(range(len(gates))) if names is None else list(names)
+    labels = list(range(len(gates))) if names is None else check_list("names", names)
     if len(labels) != len(gates):
         raise DataError(f"{len(labels)} names for {len(gates)} routers")
     columns: dict[str, list[object]] = {
@@ -111,8 +113,6 @@ def router_drift(routers: Sequence[Router], names: Sequence[object] | None = Non
 def _centred(router: Router) -> tuple[np.ndarray, np.ndarray]:
     """Rows without their mean, and the weights softmax(b)."""
     W, b = _weights(router)
-    if not (np.isfinite(W).all() and np.isfinite(b).all()):
-        raise DataError(f"the weights of a {type(router).__name__} are not finite numbers")
     pi = np.exp(b - b.max())
     return W - W.mean(axis=0), pi / pi.sum()
 
@@ -143,4 +143,7 @@ def _weights(router: Router) -> tuple[np.ndarray, np.ndarray]:
             "only linear routers and HyperRouter have a mixing measure"
         )
     bias = torch.zeros(len(W)) if b is None else b
-    return W.detach().double().cpu().numpy(), bias.detach().double().cpu().numpy()
+    both = W.detach().double().cpu().numpy(), bias.detach().double().cpu().numpy()
+    if not all(np.isfinite(part).all() for part in both):
+        raise DataError(f"the weights of a {type(router).__name__} are not finite numbers")
+    return both

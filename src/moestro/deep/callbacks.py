@@ -30,6 +30,8 @@ class Watcher:
     """
 
     def __init__(self, every: int, schedule: Schedule | None):
+        if schedule is not None and not callable(schedule):
+            raise DataError(f"schedule must be callable, got {type(schedule).__name__}")
         self.every, self.schedule = check_size("every", every), schedule
         self.stats: RoutingStats | None = None
         self._balanced = False

@@ -21,7 +21,7 @@ from .assignment import choose_experts
 from .experts import MLPExperts
 from .fused import ACTIVATIONS
 from .layer import SparseMoE
-from .routers.base import check_positive, check_size
+from .routers.base import check_kind, check_list, check_positive, check_size
 
 
 class Network(NamedTuple):
@@ -92,7 +92,7 @@ def read_experts(source: nn.Module | Sequence[nn.Module]) -> MLPExperts:
     if isinstance(source, nn.Module) and not isinstance(source, nn.ModuleList):
         experts = _of_one(source)
     else:
-        networks = [_network(m) for m in source]
+        networks = [_network(m) for m in check_list("source", source)]
         first = networks[0] if networks else None
         if first is None or any(_kind(n) != _kind(first) for n in networks):
             raise DataError("experts must be at least one network, all of one shape and one activation")
@@ -107,13 +107,14 @@ def read_experts(source: nn.Module | Sequence[nn.Module]) -> MLPExperts:
 def write_experts(experts: MLPExperts, target: nn.Module | Sequence[nn.Module]) -> None:
     """Copy the weights of experts into networks, or into one module that holds all of them: the inverse of
     `read_experts`."""
+    check_kind("experts", experts, MLPExperts)
     if isinstance(target, nn.Module) and not isinstance(target, nn.ModuleList):
         other = _of_one(target)
         _same_shape(experts, other)
         target.gate_up_proj.copy_(experts.w1)  # type: ignore[operator]
         target.down_proj.copy_(experts.w2)  # type: ignore[operator]
     else:
-        networks = [_network(m) for m in target]
+        networks = [_network(m) for m in check_list("target", target)]
         if not networks:
             raise DataError("there is no network to write to")
         _same_shape(experts, _empty(networks[0], len(networks)))
@@ -123,6 +124,7 @@ def write_experts(experts: MLPExperts, target: nn.Module | Sequence[nn.Module]) 
 
 
 def _network(module: nn.Module) -> Network:
+    check_kind("a network", module)
     parts = [m for m in module.children() if not isinstance(m, nn.Dropout)]
     if isinstance(module, nn.Sequential) and len(parts) == 3:
         first, act, second = parts

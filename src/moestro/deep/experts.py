@@ -15,7 +15,7 @@ from .assignment import Assignment
 from .compiled import chosen_experts
 from .fused import ACTIVATIONS, ChosenExperts, Operands, activate
 from .precision import autocast_type, full_precision
-from .routers.base import check_size
+from .routers.base import check_flag, check_kind, check_size, check_tensor
 
 FEW = 1024  # bytes an expert, one number a pair (256 pairs in float32, 512 in bfloat16), and
 IDLE = 16  # experts a pair: on a CPU the grouped product is the faster one between (docs/deep.md)
@@ -50,13 +50,14 @@ class MLPExperts(nn.Module):
         init: str = "torch",
     ):
         super().__init__()
-        if activation not in ACTIVATIONS:
+        if activation not in tuple(ACTIVATIONS):
             raise DataError(f"activation={activation!r} is unknown: choose one of {', '.join(ACTIVATIONS)}")
         if init not in ("torch", "paper"):
             raise DataError(f"init={init!r} is unknown: choose torch or paper")
         self.d_model, self.hidden = check_size("d_model", d_model), check_size("hidden", hidden)
         self.n_experts = check_size("n_experts", n_experts)
-        self.activation, self.gated, self.init = activation, gated, init
+        self.activation, self.gated, self.init = activation, check_flag("gated", gated), init
+        bias = check_flag("bias", bias)
         inner = 2 * hidden if gated else hidden
         self.w1 = nn.Parameter(torch.empty(n_experts, inner, d_model))
         self.w2 = nn.Parameter(torch.empty(n_experts, d_model, hidden))
@@ -79,10 +80,14 @@ class MLPExperts(nn.Module):
     def forward(self, x: Tensor, assignment: Assignment, backend: str = "auto") -> Tensor:
         """sum over a token's experts of weight * expert(x), for x (t, d_model).
 
-        Under autocast the products are in its type; the result has the type of x.
+        Under autocast the products are in its type; the result has the type of x. On the meta device, where
+        there are shapes alone, every backend is the dense one.
         """
         if backend not in BACKENDS:
             raise DataError(f"backend={backend!r} is unknown: choose one of {', '.join(BACKENDS)}")
+        check_tensor("x", x, "t", self.d_model)
+        check_kind("assignment", assignment, Assignment)
+        check_tensor("the assignment", assignment.probabilities, x.shape[0], self.n_experts)
         kind = autocast_type(x) or x.dtype
         parts = [None if p is None else p.to(kind) for p in (self.w1, self.b1, self.w2, self.b2)]
         chosen = self._backend(x, kind, assignment, backend)
@@ -100,6 +105,8 @@ class MLPExperts(nn.Module):
             raise DataError(
                 "torch.func and forward mode go through backend='dense', which 'auto' takes there"
             )
+        if x.is_meta:
+            return "dense"  # no numbers say which experts are chosen
         if backend != "auto":
             return backend
         if _transformed():

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from ..errors import DataError
 from .precision import full_precision, wide
 from .routers import HyperRouter, LinearRouter, Router, make_router
+from .routers.base import check_kind
 
 NOTE = "moestro_router"  # of a model's config: what its routers were swapped for
 ENDS = ("Router", "Gate", "Gating")  # of the names of router classes
@@ -48,6 +49,7 @@ def swap_routers(model: nn.Module, router: str = "hyper", **options: Any) -> lis
     list of str
         Names of the routers.
     """
+    check_kind("model", model)
     if router in ("hash", "expert_choice", "stable"):
         raise DataError(
             f"a {router} router does not fit such models: their routers see neither token ids nor whole "

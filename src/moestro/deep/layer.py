@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from .experts import BACKENDS, MLPExperts
 from .losses import balance_loss, z_loss
 from .precision import autocast_type
 from .routers import Router, make_router
-from .routers.base import check_positive, check_size
+from .routers.base import check_flag, check_kind, check_positive, check_size
 from .scoring import Scoring, scoring_of
 
 
@@ -77,7 +78,7 @@ class SparseMoE(nn.Module):
         is then `info_` until the next call, and `sum_losses` reads it.
     check_finite : bool
         Raise where logits are not finite. It waits for the device at every call, and where a GradScaler
-        looks for infinities itself it must be off.
+        looks for infinities itself it must be off. On the meta device nothing is looked at.
     router_options, expert_options : dict
         Of the router and of `MLPExperts`.
 
@@ -112,6 +113,12 @@ class SparseMoE(nn.Module):
     ):
         super().__init__()
         d_model, n_experts = check_size("d_model", d_model), check_size("n_experts", n_experts)
+        for name, options in (("router_options", router_options), ("expert_options", expert_options)):
+            if options is not None:
+                check_kind(name, options, Mapping)
+        for name, module in (("expert", expert), ("shared", shared)):
+            if module is not None:
+                check_kind(name, module)
         self.router = make_router(router, d_model, n_experts, **(router_options or {}))
         self.top_k = check_top_k(top_k, n_experts)
         given = {"score": score, "capacity": capacity, "balance_rate": balance_rate}
@@ -130,9 +137,11 @@ class SparseMoE(nn.Module):
         if backend not in BACKENDS:
             raise DataError(f"backend={backend!r} is unknown: choose one of {', '.join(BACKENDS)}")
         if expert is None:
-            expert = MLPExperts(
-                d_model, 4 * d_model if hidden is None else hidden, n_experts, **(expert_options or {})
-            )
+            width = 4 * d_model if hidden is None else hidden
+            try:
+                expert = MLPExperts(d_model, width, n_experts, **(expert_options or {}))
+            except TypeError as error:
+                raise DataError(f"the experts: {error}") from error
         elif hidden is not None or expert_options:
             raise DataError(
                 "hidden and expert_options describe new experts: leave them out where experts are given"
@@ -152,7 +161,8 @@ class SparseMoE(nn.Module):
                 f"the layer has {n_experts} of width {d_model}"
             )
         self.experts = expert
-        self.backend, self.check_finite, self.capacity = backend, check_finite, capacity
+        self.backend, self.capacity = backend, capacity
+        self.check_finite = check_flag("check_finite", check_finite)
         self.returns, self.info_ = returns, None
         self.balancer = None if balance_rate is None else LoadBalancer(n_experts, balance_rate)
         self.shared = shared
@@ -194,7 +204,7 @@ class SparseMoE(nn.Module):
             tokens = tokens.masked_fill(~kept[:, None], 0.0)
             flat_ids = None if flat_ids is None else flat_ids.masked_fill(~kept, 0)
         logits = self.router(tokens, flat_ids)
-        if self.check_finite and not bool(torch.isfinite(logits).all()):
+        if self.check_finite and not logits.is_meta and not bool(torch.isfinite(logits).all()):
             raise DataError(
                 "the router's logits are not finite: its weights or its input hold NaN or infinity"
             )
@@ -236,8 +246,10 @@ class SparseMoE(nn.Module):
 
     def _check(self, x: Tensor, mask: Tensor | None, ids: Tensor | None) -> None:
         for name, given in (("x", x), ("mask", mask), ("ids", ids)):
-            if given is not None and not isinstance(given, Tensor):
+            if not isinstance(given, Tensor) and (given is not None or name == "x"):
                 raise DataError(f"{name} must be a tensor, got {type(given).__name__}")
+        if x.layout != torch.strided:
+            raise DataError(f"x is {x.layout}: make it dense by x.to_dense()")
         weight = next(self.experts.parameters(), x)
         if not x.is_floating_point() or (x.dtype != weight.dtype and autocast_type(x) is None):
             raise DataError(f"x is {x.dtype}, the experts are {weight.dtype}: convert one of them")

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..errors import DataError
 from .assignment import Assignment
 from .precision import wide
-from .routers.base import check_size
+from .routers.base import check_flag, check_kind, check_mask, check_size, check_tensor
 
 TINY = 1e-6  # below any mean number of tokens of a rank: with none at all losses are zero
 
@@ -45,7 +45,9 @@ def balance_loss(
     """
     if per not in ("assignment", "token"):
         raise DataError(f"per={per!r} is unknown: choose assignment or token")
+    check_kind("assignment", assignment, Assignment)
     p = assignment.probabilities
+    _asked(mask, p.shape[0], over_ranks)
     counted = assignment.counted(mask)
     tally = _mean_of_ranks(assignment.tally(counted)) if over_ranks else assignment.tally(counted)
     share = tally / (tally.sum() if per == "assignment" else _tokens(p, mask, over_ranks)).clamp_min(TINY)
@@ -55,8 +57,8 @@ def balance_loss(
 def z_loss(logits: Tensor, mask: Tensor | None = None, *, over_ranks: bool = False) -> Tensor:
     """Mean squared log-sum-exp of the logits (ST-MoE, arXiv 2202.08906); of the tokens of all ranks with
     `over_ranks`."""
-    if logits.dim() != 2:
-        raise DataError(f"logits must be of shape (t, n_experts), got {tuple(logits.shape)}")
+    check_tensor("logits", logits, "t", "n_experts")
+    _asked(mask, logits.shape[0], over_ranks)
     return masked_mean(torch.logsumexp(wide(logits), dim=1).square(), mask, over_ranks)
 
 
@@ -85,12 +87,10 @@ def sequence_balance_loss(
     over_ranks : bool
         The mean over the sequences of all ranks.
     """
-    if logits.shape != assignment.probabilities.shape:
-        raise DataError(
-            f"logits of shape {tuple(logits.shape)} are not those of an assignment of "
-            f"{tuple(assignment.probabilities.shape)}"
-        )
-    t, E = logits.shape
+    check_kind("assignment", assignment, Assignment)
+    t, E = assignment.probabilities.shape
+    check_tensor("logits of the assignment's tokens", logits, t, E)
+    _asked(mask, t, over_ranks)
     if assignment.per_token is None:
         raise DataError("a loss within sequences needs every token to choose the same number of experts")
     if t % check_size("sequences", sequences):
@@ -115,6 +115,11 @@ def masked_mean(values: Tensor, mask: Tensor | None, over_ranks: bool = False) -
     """Mean over the first axis of the entries that are not padding; zero where there is none."""
     kept = values if mask is None else values.masked_fill(~mask.reshape(-1, *[1] * (values.ndim - 1)), 0.0)
     return kept.sum(dim=0) / _tokens(values, mask, over_ranks).clamp_min(TINY)
+
+
+def _asked(mask: object, tokens: int, over_ranks: object) -> None:
+    check_mask(mask, tokens)
+    check_flag("over_ranks", over_ranks)
 
 
 def _tokens(values: Tensor, mask: Tensor | None, over_ranks: bool = False) -> Tensor:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Real
 from typing import Any
 
 import torch
@@ -13,10 +15,12 @@ from ..errors import DataError
 from .assignment import check_top_k
 from .huggingface import find_routers
 from .layer import SparseMoE
+from .routers.base import check_kind
 
 
 def sparse_layers(model: nn.Module) -> dict[str, nn.Module]:
     """Sparse layers by name, or, in a Hugging Face model, its routers."""
+    check_kind("model", model)
     found: dict[str, nn.Module] = {
         name or "layer": m for name, m in model.named_modules() if isinstance(m, SparseMoE)
     }
@@ -44,6 +48,10 @@ def sum_losses(model: nn.Module, **weights: float) -> Tensor:
     >>> layer = SparseMoE(8, n_experts=4, top_k=2, returns="output")
     >>> loss = layer(torch.randn(10, 8)).square().mean() + sum_losses(layer, balance=0.01)
     """
+    check_kind("model", model)
+    for name, w in weights.items():
+        if not isinstance(w, Tensor) and not (isinstance(w, Real) and math.isfinite(w)):
+            raise DataError(f"the weight of {name} must be a finite number, got {w!r}")
     infos = [m.info_ for m in model.modules() if isinstance(m, SparseMoE) and m.info_ is not None]
     known = {name for info in infos for name in info.losses}
     missing = sorted(set(weights) - known)

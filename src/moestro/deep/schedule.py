@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 
 from ..errors import DataError
 from .routers.base import check_size
@@ -48,6 +49,8 @@ class TopKSchedule:
 
     def __call__(self, step: int) -> int:
         """k at a step; steps outside of the schedule take its ends."""
+        if not isinstance(step, Real) or math.isnan(step):
+            raise DataError(f"step must be a number, got {step!r}")
         t = min(max(step / self.steps, 0.0), 1.0)
         span = self.high - self.low
         if self.mode == "constant":

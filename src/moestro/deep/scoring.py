@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from .routers.base import check_positive, check_size
+from .routers.base import check_flag, check_positive, check_size
 
 KINDS = ("topk_softmax", "softmax_topk", "sigmoid")
 SCORES = ("topk_softmax", "softmax_topk_renorm", "softmax_topk", "sigmoid")
@@ -52,6 +52,7 @@ class Scoring:
             raise DataError(f"score={self.kind!r} is unknown: choose one of {', '.join(KINDS)}")
         if self.normalise and self.kind == "topk_softmax":
             raise DataError("topk_softmax weights sum to 1 as they are: leave normalise out")
+        check_flag("normalise", self.normalise)
         check_positive("scale", self.scale)
         for name in ("groups", "top_groups"):
             check_size(name, getattr(self, name))

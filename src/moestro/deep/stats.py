@@ -16,6 +16,7 @@ from .experts import MLPExperts
 from .layer import RoutingInfo, SparseMoE
 from .model import set_top_k, sparse_layers
 from .precision import wide
+from .routers.base import check_kind, check_list, check_tensor
 
 COLUMNS = (
     "layer", "tokens", "top_k", "entropy", "kept_entropy", "entropy_of_mean", "mutual_information",
@@ -109,11 +110,12 @@ class RoutingStats:
         return Table(columns)
 
     def loads(self) -> np.ndarray:
-        """Share of the assignments of each expert, (layers, experts); NaN where a layer has fewer experts."""
+        """Share of the assignments of each expert, (layers, experts); NaN where a layer has fewer experts, or
+        saw no tokens."""
         counts = [s["count"].cpu().numpy() for s in self._sums.values()]
         out = np.full((len(counts), max((len(c) for c in counts), default=0)), np.nan)
         for row, count in zip(out, counts, strict=True):
-            row[: len(count)] = count / count.sum()
+            row[: len(count)] = count / (count.sum() or np.nan)
         return out
 
     def log_to(self, writer: Any, step: int) -> None:
@@ -166,8 +168,12 @@ def _sums_of(info: RoutingInfo) -> dict[str, Any]:
 def agreement(first: Assignment, second: Assignment) -> float:
     """Share of first choices that two assignments of the same tokens have in common: stability between
     checkpoints."""
-    if len(first.probabilities) != len(second.probabilities):
-        raise DataError("the assignments are of different numbers of tokens")
+    check_kind("first", first, Assignment)
+    check_kind("second", second, Assignment)
+    if not len(first.probabilities):
+        raise DataError("there is no token whose choices may agree")
+    if first.probabilities.shape != second.probabilities.shape:
+        raise DataError("the assignments are of different numbers of tokens or of experts")
     return float((first.probabilities.argmax(1) == second.probabilities.argmax(1)).double().mean())
 
 
@@ -175,6 +181,10 @@ def agreement(first: Assignment, second: Assignment) -> float:
 def expert_similarity(layer: SparseMoE, x: Tensor) -> Tensor:
     """Mean cosine of the outputs of each pair of experts on the same tokens x (t, d_model), (n_experts,
     n_experts): near 1 is collapse."""
+    check_kind("layer", layer, SparseMoE)
+    check_tensor("x", x, "t", layer.d_model)
+    if not len(x) or not x.is_floating_point():
+        raise DataError("x must hold floating-point numbers of at least one token")
     t, E = len(x), layer.n_experts
     outputs = []
     for e in range(E):
@@ -188,7 +198,11 @@ def expert_similarity(layer: SparseMoE, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def effective_rank(weight: Tensor) -> float:
-    """exp of the entropy of the normalised singular values (Roy and Vetterli, 2007) of a router's matrix."""
+    """exp of the entropy of the normalised singular values (Roy and Vetterli, 2007) of a router's matrix
+    (n_experts, d_model), which must be finite and not zero."""
+    check_tensor("weight", weight, "n_experts", "d_model")
+    if not bool(torch.isfinite(weight).all()) or not bool(weight.any()):
+        raise DataError("weight must be finite, and not zero alone: zeros have no rank to measure")
     values = torch.linalg.svdvals(weight.double())
     return float(_entropy(values / values.sum()).exp())
 
@@ -207,7 +221,8 @@ def quality_vs_k(model: nn.Module, loss: Any, data: Iterable[Any], ks: Iterable[
         Gone through once for each k: give a list.
     ks : iterable of int
     """
-    batches = list(data)
+    check_kind("model", model)
+    batches, ks = check_list("data", data), check_list("ks", ks)
     if not batches:
         raise DataError("there is no batch to measure on")
     layers = [m for m in model.modules() if isinstance(m, SparseMoE)]

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from .asked import number, whole, wholes
 from .extra_atom import Appearing, Cell
 from .losses import LOSSES
 from .nearby import Nearby, check_question
@@ -51,20 +52,18 @@ def appearing(
     DataError
         Where the box does not hold the truth, or experts are neither multinomial nor Poisson.
     """
-    x = np.asarray(x, dtype=float)
-    z = x if z is None else np.asarray(z, dtype=float)
-    check_question(truth, truth.k + 1, loss, np.ones(1), None, x, z)
+    _, x, z = check_question(truth, getattr(truth, "k", 0) + 1, loss, None, x, z)
     if not truth.law.discrete:
         raise DataError(f"appearing knows multinomial and Poisson experts, not {truth.law.name} ones")
+    box, seed = number("box", box, 0.0, open_=True), whole("seed", seed, 0)
     if not box > np.abs(truth.atoms()).max():
         raise DataError(
             f"box={box:g} does not hold the truth, whose largest component is {np.abs(truth.atoms()).max():g}"
         )
     near = Nearby(truth, np.arange(truth.k), LOSSES[loss], None, x, z)
     rng = np.random.default_rng(seed)
-    each = [
-        _smallest(Cell(near, LOSSES[loss], j), box, rng) for j in (range(truth.k) if cells is None else cells)
-    ]
+    chosen = range(truth.k) if cells is None else wholes("a cell", cells, 0, truth.k - 1)
+    each = [_smallest(Cell(near, LOSSES[loss], j), box, rng) for j in chosen]
     return min(each, key=lambda a: a.constant)
 
 

@@ -1,4 +1,4 @@
-"""What a question to the theory may hold: whole numbers, numbers, and measures."""
+"""What a question to the theory may hold: whole numbers, numbers, arrays of them, and measures."""
 
 from __future__ import annotations
 
@@ -11,21 +11,50 @@ import numpy as np
 from ..errors import DataError
 
 
-def whole(name: str, value: object, low: int = 1) -> int:
-    """A whole number of at least `low`, Python's or NumPy's."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < low:
-        raise DataError(f"{name} must be a whole number of at least {low}, got {value!r}")
-    return int(value)
+def whole(name: str, value: object, low: int = 1, high: int | None = None) -> int:
+    """A whole number of at least `low` and at most `high`, Python's or NumPy's."""
+    fine = isinstance(value, Integral) and not isinstance(value, bool)
+    if not fine or not low <= int(value) <= (math.inf if high is None else high):  # type: ignore[call-overload]
+        among = f"of at least {low}" if high is None else f"between {low} and {high}"
+        raise DataError(f"{name} must be a whole number {among}, got {value!r}")
+    return int(value)  # type: ignore[call-overload]
 
 
-def number(name: str, value: object, low: float, *, open_: bool = False) -> float:
+def wholes(name: str, values: object, low: int, high: int) -> list[int]:
+    """Whole numbers between `low` and `high`, at least one."""
+    found = [whole(name, value, low, high) for value in np.ravel(np.asarray(values, dtype=object))]
+    if not found:
+        raise DataError(f"{name} is needed, at least one")
+    return found
+
+
+def number(name: str, value: object, low: float = -math.inf, *, open_: bool = False) -> float:
     """A finite number of at least `low`, or above it."""
     fine = isinstance(value, Real) and not isinstance(value, bool)
     if not fine or not math.isfinite(value) or not (value > low if open_ else value >= low):  # type: ignore[arg-type]
-        raise DataError(
-            f"{name} must be a number {'above' if open_ else 'of at least'} {low:g}, got {value!r}"
-        )
+        least = f"a number {'above' if open_ else 'of at least'} {low:g}"
+        raise DataError(f"{name} must be {least if math.isfinite(low) else 'a finite number'}, got {value!r}")
     return float(value)  # type: ignore[arg-type]
+
+
+def reals(name: str, values: Any) -> np.ndarray:
+    """Finite real numbers as an array of doubles: no text, no complex ones, and a row at least."""
+    found = np.asarray(values)
+    try:
+        out = found.astype(float) if found.dtype.kind in "biufO" else None
+    except (TypeError, ValueError):
+        out = None
+    if out is None or out.shape[:1] == (0,) or not np.isfinite(out).all():
+        raise DataError(f"{name} must hold finite real numbers, at least one")
+    return out
+
+
+def power_of(loss: str, needed: bool, r: object) -> float | None:
+    """The power r of a loss that has one."""
+    if needed != (r is not None):
+        asked = "needs its power r, a number of at least 1" if needed else "has no power r: leave it out"
+        raise DataError(f"{loss} {asked}")
+    return None if r is None else number("the power r", r, 1.0)
 
 
 def check_measure(measure: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, quiet
-from .asked import number, whole
+from .asked import number, power_of, whole
 from .exponents import LOWER_BOUND, voronoi_exponent
 from .gauge import Translations, aligned, infimum
 from .losses import LOSSES, Loss, Term
@@ -77,12 +77,7 @@ def voronoi_loss(
     if gauge not in GAUGES or norm not in NORMS:
         raise DataError(f"gauge is one of {', '.join(GAUGES)} and norm one of {', '.join(NORMS)}")
     spec = LOSSES[name]
-    if spec.needs_r != (r is not None):
-        asked = (
-            "needs its power r, a number of at least 1" if spec.needs_r else "has no power r: leave it out"
-        )
-        raise DataError(f"{name} {asked}")
-    r = None if r is None else number("the power r", r, 1.0)
+    r = power_of(name, spec.needs_r, r)
     unknown = None if unknown is None else number("unknown", unknown, LOWER_BOUND)
     check_alike(measure, truth)
     check_apart(truth)
@@ -126,7 +121,8 @@ def parameter_errors(measure: Any, truth: Any, power: float = 1.0) -> dict[str, 
     ones = (Term(tuple(truth.components()), lambda r: 1.0),)
     spec = Loss(ones, ones) if name is None else LOSSES[name]
     comparison = _Comparison(spec, measure, truth, "euclidean", 1.0, LOWER_BOUND, None)
-    shift, cell, weights, true = aligned(comparison, Translations.of(measure, truth))
+    with quiet():  # an atom far away: its loss, by which the cells are chosen, may be infinite
+        shift, cell, weights, true = aligned(comparison, Translations.of(measure, truth))
     sizes = np.bincount(cell, minlength=truth.k)
     covered = np.bincount(cell, weights=weights, minlength=len(true))
     out: dict[str, float | None] = {
@@ -135,12 +131,12 @@ def parameter_errors(measure: Any, truth: Any, power: float = 1.0) -> dict[str, 
     }
     for name, value in comparison.fitted.items():
         delta = value - comparison.true[name][cell] + (shift if name == "gate_slopes" else 0.0)
-        size = np.linalg.norm(delta.reshape(len(cell), -1), axis=1)
+        scale = np.frexp(np.abs(delta).max())[1]  # exact: powers of 1e200 stay in range
+        size = np.linalg.norm(np.ldexp(delta, -scale).reshape(len(cell), -1), axis=1)
         for kind, chosen in (("exact", sizes[cell] == 1), ("over", sizes[cell] > 1)):
             mass = weights[chosen].sum()
-            out[f"{name}_{kind}"] = (
-                float((weights[chosen] @ size[chosen] ** power / mass) ** (1 / power)) if mass > 0 else None
-            )
+            mean = (weights[chosen] @ size[chosen] ** power / mass) ** (1 / power) if mass > 0 else None
+            out[f"{name}_{kind}"] = None if mean is None else float(np.ldexp(mean, scale))
     return out
 
 

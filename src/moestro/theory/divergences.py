@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..distribution import PredictiveDistribution
-from ..errors import DataError
+from ..errors import DataError, quiet
+from .asked import number, reals
 
 NODES = 12
 CUTS = np.array([0.0, 0.7, 1.5, 2.5, 4.0, 6.0, 9.0, 14.0])
@@ -60,9 +61,7 @@ def kl(p: PredictiveDistribution, q: PredictiveDistribution) -> Divergence:
 def jensen_kl(p: PredictiveDistribution, q: PredictiveDistribution, rho: float = 0.5) -> Divergence:
     """JKL_rho(p, q) = KL(p, (1 - rho) p + rho q) / rho, averaged over rows; 0 < rho < 1 (arXiv
     2104.08959)."""
-    if not 0 < rho < 1:
-        raise DataError(f"rho must lie strictly between 0 and 1, got {rho}")
-    a, b = np.log1p(-rho), np.log(rho)
+    a, b = _logs(rho)
     return _finish(_integrate(p, q, lambda lp, lq: np.exp(lp) * (lp - np.logaddexp(a + lp, b + lq)) / rho))
 
 
@@ -79,19 +78,40 @@ def monte_carlo(
     draws : array of n draws from p
     kind : {"kl", "jensen-kl", "hellinger", "total-variation"}
         "hellinger" estimates h^2.
+
+    Raises
+    ------
+    DataError
+        With less than two draws, and where log-densities are not one number a draw.
     """
-    lp, lq = log_p(draws), log_q(draws)
-    if kind == "kl":
-        rows = lp - lq
-    elif kind == "jensen-kl":
-        rows = (lp - np.logaddexp(np.log1p(-rho) + lp, np.log(rho) + lq)) / rho
-    elif kind == "hellinger":
-        rows = 1.0 - np.exp(0.5 * (lq - lp))
-    elif kind == "total-variation":
-        rows = np.maximum(1.0 - np.exp(lq - lp), 0.0)
-    else:
-        raise DataError(f"kind={kind!r} is unknown")
-    return Divergence(float(rows.mean()), float(rows.std(ddof=1) / np.sqrt(len(rows))), rows)
+    if not callable(log_p) or not callable(log_q):
+        raise DataError("log_p and log_q must be callable: they map draws to log-densities")
+    if len(np.atleast_1d(reals("draws", draws))) < 2:
+        raise DataError("a mean with its error needs at least two draws")
+    draws = np.asarray(draws)
+    a, b = _logs(rho)
+    lp, lq = (np.asarray(of(draws), dtype=float) for of in (log_p, log_q))
+    if any(v.shape != draws.shape[:1] or np.isnan(v).any() for v in (lp, lq)):
+        raise DataError(f"log_p and log_q must give a number for each of {len(draws)} draws")
+    with quiet():  # a draw that q cannot give: the divergence may be infinite
+        if kind == "kl":
+            rows = lp - lq
+        elif kind == "jensen-kl":
+            rows = (lp - np.logaddexp(a + lp, b + lq)) / rho
+        elif kind == "hellinger":
+            rows = 1.0 - np.exp(0.5 * (lq - lp))
+        elif kind == "total-variation":
+            rows = np.maximum(1.0 - np.exp(lq - lp), 0.0)
+        else:
+            raise DataError(f"kind={kind!r} is unknown")
+        return Divergence(float(rows.mean()), float(rows.std(ddof=1) / np.sqrt(len(rows))), rows)
+
+
+def _logs(rho: object) -> tuple[float, float]:
+    """log(1 - rho) and log(rho)."""
+    if not 0 < (rho := number("rho", rho)) < 1:
+        raise DataError(f"rho must lie strictly between 0 and 1, got {rho}")
+    return float(np.log1p(-rho)), float(np.log(rho))
 
 
 def _finish(rows: np.ndarray) -> Divergence:
@@ -104,6 +124,9 @@ def _integrate(
     f: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """int f(log p, log q) dy at each row, shape (n,)."""
+    for law in (p, q):
+        if not isinstance(law, PredictiveDistribution) or not len(law):
+            raise DataError("both laws must be those of `conditional` or `predict_distribution`, with a row")
     alike = p.family.name == q.family.name and p.family.labels == q.family.labels
     if len(p) != len(q) or not alike:
         raise DataError("both laws must be given at the same rows and for the same kind of response")

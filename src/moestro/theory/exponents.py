@@ -92,7 +92,7 @@ def exponent_search(
         raise DataError(f"weights of at least 0.05 are those of at most {MOST} atoms, got m={m}")
     unknowns = list(SYSTEMS[system].values())
     alphas, coefficients, equation = _equations(unknowns, r)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(whole("seed", seed, 0))
 
     def residual(v: np.ndarray) -> np.ndarray:
         weights = 0.05 + (1 - 0.05 * m) * _simplex(v[:m])

@@ -23,6 +23,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..measure import MixingMeasure
+from .asked import number, reals, whole
 from .losses import LOSSES
 from .nearby import Nearby, check_question
 
@@ -86,13 +87,13 @@ def modulus(
     loss : str
         A name of `LOSSES`.
     eps : float or sequence of float
-        Values of the loss; small enough for atoms to stay in their cells.
+        Values of the loss, each once; small enough for atoms to stay in their cells.
     x : array-like of shape (m, d)
         Inputs, equally likely.
     z : array-like of shape (m, e), optional
         Gate columns M(x) of a modified gate; by default x.
     r : float, optional
-        The power of "multinomial-D2r".
+        The power of "multinomial-D2r", which no other loss has.
     box : float, optional
         Bound of every component of the atoms, as the theorems have one; needed for k > k*, where the infimum
         is zero without.
@@ -102,12 +103,15 @@ def modulus(
     Raises
     ------
     DataError
-        Where no start keeps its atoms in their cells: eps is too large; without a box where one is needed.
+        Where no start keeps its atoms in their cells: eps is too large; without a box where one is needed;
+        for inputs or numbers that are not finite, or not there.
     """
-    x = np.asarray(x, dtype=float)
-    z = x if z is None else np.asarray(z, dtype=float)
-    values = np.sort(np.atleast_1d(np.asarray(eps, dtype=float)))[::-1]
-    check_question(truth, k, loss, values, r, x, z)
+    r, x, z = check_question(truth, k, loss, r, x, z)
+    values = np.sort(reals("eps", eps).ravel())[::-1]
+    if not (values > 0).all() or (np.diff(values) == 0).any():
+        raise DataError("eps must be positive, and each loss be asked for once")
+    box = None if box is None else number("box", box, 0.0, open_=True)
+    starts, seed = whole("starts", starts), whole("seed", seed, 0)
     if k > truth.k and (box is None or not box > np.abs(truth.atoms()).max()):
         raise DataError(
             f"k={k} of {truth.k} atoms needs a box that holds the truth: without a bound of the parameters "

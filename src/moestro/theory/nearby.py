@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..measure import MixingMeasure
+from .asked import power_of, reals, whole
 from .exponents import voronoi_exponent
 from .losses import LOSSES, Loss
 from .response import FAMILIES, Real, expert_densities, response_values
@@ -212,23 +213,26 @@ class Nearby:
 
 
 def check_question(
-    truth: Any, k: int, loss: str, eps: np.ndarray, r: float | None, x: np.ndarray, z: np.ndarray
-) -> None:
+    truth: Any, k: int, loss: str, r: float | None, x: Any, z: Any
+) -> tuple[float | None, np.ndarray, np.ndarray]:
+    """The power, the inputs and the gate columns of a question about measures near `truth`, checked."""
+    k = whole("k", k)
     sparse = isinstance(truth, MixingMeasure) and truth.gate == "top-k" and k == truth.k
     if not isinstance(truth, MixingMeasure) or not (truth.gate == "softmax" or sparse):
         raise DataError("modulus takes a mixing measure with a softmax gate, or a top-K gate and k = k*")
     if truth.law.name not in FAMILIES:
         raise DataError(f"modulus knows {', '.join(FAMILIES)} experts, not {truth.law.name} ones")
-    if loss not in LOSSES or LOSSES[loss].top_k or LOSSES[loss].at_origin is not None:
+    known = isinstance(loss, str) and loss in LOSSES
+    if not known or LOSSES[loss].top_k or LOSSES[loss].at_origin is not None:
         raise DataError(f"modulus takes a loss of softmax gates, not {loss!r}")
     if {p for t in LOSSES[loss].exact for p in t.parts} != set(truth.components()):
         raise DataError(f"{loss} is not a loss of this model")
-    if LOSSES[loss].needs_r and (r is None or r < 1):
-        raise DataError(f"{loss} needs its power r, a number of at least 1")
+    r = power_of(loss, LOSSES[loss].needs_r, r)
     if k < truth.k:
         raise DataError(f"k={k} is below the {truth.k} atoms of the truth")
-    if not len(eps) or not (eps > 0).all() or not np.isfinite(eps).all():
-        raise DataError("eps must be positive")
+    x = reals("x", x)
+    z = x if z is None else reals("z", z)
     shape = (truth.slopes.shape[2], truth.gate_slopes.shape[1])
     if x.ndim != 2 or z.ndim != 2 or len(x) != len(z) or (x.shape[1], z.shape[1]) != shape:
         raise DataError(f"x and z must be matrices of {shape[0]} and {shape[1]} columns")
+    return r, x, z

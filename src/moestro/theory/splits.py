@@ -19,12 +19,14 @@ is the solution behind r(2) = 4 and the rate n^(-1/8) of t.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
 from ..located import LocatedMeasure
 from ..measure import MixingMeasure
+from .asked import number, reals, whole, wholes
 
 
 def split_constant(truth: MixingMeasure, expert: int, direction: np.ndarray, t: float) -> MixingMeasure:
@@ -43,9 +45,10 @@ def split_constant(truth: MixingMeasure, expert: int, direction: np.ndarray, t: 
     DataError
         Where the expert has slopes, or a probability would not be positive.
     """
+    expert, t = _asked(truth, expert, t, MixingMeasure)
     if not truth.law.labels or truth.slopes[expert].any():
         raise DataError(f"expert {expert + 1} is not a multinomial one without slopes")
-    direction = np.asarray(direction, dtype=float)
+    direction = reals("direction", direction)
     logits = np.append(truth.intercepts[expert], 0.0)
     p = np.exp(logits - logits.max())
     p /= p.sum()
@@ -66,13 +69,11 @@ def split_classes(truth: MixingMeasure, expert: int, classes: tuple[int, int], t
     DataError
         Where the slopes of the classes differ, one is the last class, or e^a would not stay positive.
     """
-    first, second = classes
-    if (
-        not truth.law.labels
-        or not {first, second} <= set(range(truth.intercepts.shape[1]))
-        or first == second
-    ):
+    expert, t = _asked(truth, expert, t, MixingMeasure)
+    pair = wholes("a class", classes, 0, truth.intercepts.shape[1]) if truth.law.labels else []
+    if len(pair) != 2 or len(set(pair)) != 2 or max(pair) == truth.intercepts.shape[1]:
         raise DataError("classes are two of those before the last one, which has no parameters")
+    first, second = pair
     if (truth.slopes[expert][first] != truth.slopes[expert][second]).any():
         raise DataError("the classes' slopes differ: such a split changes the density")
     a = np.exp(truth.intercepts[expert])
@@ -95,6 +96,7 @@ def split_normal(
     DataError
         Where experts are not Gaussian with one response, or t is not below the standard deviation.
     """
+    expert, t = _asked(truth, expert, t, MixingMeasure | LocatedMeasure)
     located = isinstance(truth, LocatedMeasure)
     if truth.intercepts.shape[1] != 1 or not (located or truth.family == "gaussian"):
         raise DataError("split_normal takes Gaussian experts of one response")
@@ -116,6 +118,13 @@ def split_normal(
     log_weights[expert : expert + 2] -= np.log(2)
     nuisances[expert : expert + 2] = np.log(variance - t**2)
     return replace(out, log_weights=log_weights, intercepts=moved["intercepts"], nuisances=nuisances)
+
+
+def _asked(truth: Any, expert: object, t: object, kinds: Any) -> tuple[int, float]:
+    """The expert and the step, of a measure that can be split."""
+    if not isinstance(truth, kinds):
+        raise DataError(f"a mixing measure that can be split is needed, got {type(truth).__name__}")
+    return whole("expert", expert, 0, truth.k - 1), number("t", t)
 
 
 def _twice(truth: MixingMeasure, expert: int, intercepts: np.ndarray) -> MixingMeasure:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..design import apply_transform, learn_transform
-from ..errors import DataError
+from ..errors import DataError, quiet
+from .asked import reals
 
 TOLERANCE = 1e-9  # share of a function's norm left by the functions before it
 ROUNDING = 1e-14  # of the largest value of a column: what is below is no function, but its last digits
@@ -72,13 +73,21 @@ def check_gate_transform(M: Any, X: Any) -> TransformCheck:
     >>> check_gate_transform("tanh", x).ok, check_gate_transform(lambda x: x**2, x).dependent
     (True, ('M',))
     """
-    X = np.asarray(X, dtype=float)
+    X = reals("X", X)
     X = X[:, None] if X.ndim == 1 else X
-    if X.ndim != 2 or not np.isfinite(X).all():
-        raise DataError("X must be a finite matrix of shape (n, d)")
-    MX = np.asarray(apply_transform(learn_transform(M, X), X), dtype=float)
-    if not np.isfinite(MX).all():
-        raise DataError("M(X) has entries that are not finite")
+    if X.ndim != 2 or not X.size:
+        raise DataError("X must be a matrix of shape (n, d), d at least 1")
+    if M is None:
+        raise DataError("M must be a name, a callable, or a scikit-learn transformer")
+    learned = learn_transform(M, X)
+
+    def real(x: np.ndarray) -> np.ndarray:
+        return reals("M(X)", learned(x) if callable(learned) else learned.transform(x))
+
+    with quiet():  # what is not finite is refused
+        MX = apply_transform(learned if isinstance(learned, str) else real, X)
+    if not MX.size:
+        raise DataError("M(X) has no column")
     d, e = X.shape[1], MX.shape[1]
     size = (d + e + 1) * (d + e + 2) // 2
     if len(X) < size:
@@ -92,6 +101,7 @@ def check_gate_transform(M: Any, X: Any) -> TransformCheck:
 
 def _scaled(A: np.ndarray) -> np.ndarray:
     """Columns with mean zero and mean square one; a column that is constant up to rounding becomes zero."""
+    A = np.ldexp(A, -np.frexp(np.abs(A).max(axis=0))[1])  # exact: squares of 1e200 stay in range
     centred = A - A.mean(axis=0)
     size = np.sqrt((centred**2).mean(axis=0))
     nothing = size <= ROUNDING * np.abs(A).max(axis=0)

@@ -124,6 +124,8 @@ def check_top_k(kept: int, cells: Sequence[np.ndarray], top_k: int) -> TopKCheck
         K of the true gate.
     """
     kept = whole("kept", kept)
+    if not isinstance(cells, Sequence) or any(np.ndim(cell) != 1 for cell in cells):
+        raise DataError("cells must be those of `voronoi_cells`: an array of fitted atoms for each true one")
     bound = top_k_bound([len(cell) for cell in cells], top_k)
     if kept >= bound:
         return TopKCheck(True, bound, f"{kept} experts are kept and {bound} needed: the fit can converge")
@@ -141,7 +143,8 @@ def top_k_bound(cell_sizes: np.ndarray | list[int], top_k: int) -> int:
     With fewer the Hellinger distance to the truth does not vanish (arXiv 2309.13850); its worst case over
     measures of k atoms is k - k* + K.
     """
-    sizes = np.sort([whole("the size of a cell", size, 0) for size in cell_sizes])[::-1]
+    sizes = np.asarray(cell_sizes, dtype=object)
+    sizes = np.sort([whole("the size of a cell", size, 0) for size in np.ravel(sizes)])[::-1]
     if whole("top_k", top_k) > len(sizes):
         raise DataError(f"top_k must be at most the {len(sizes)} cells, got {top_k}")
     return int(sizes[:top_k].sum())

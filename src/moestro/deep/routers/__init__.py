@@ -34,7 +34,7 @@ def make_router(router: "str | Router", d_model: int, n_experts: int, **options:
                 f"has {d_model} and {n_experts}"
             )
         return router
-    if router not in ROUTERS:
+    if router not in tuple(ROUTERS):
         raise DataError(f"router={router!r} is unknown: choose one of {', '.join(ROUTERS)}")
     try:
         return ROUTERS[router](d_model, n_experts, **options)

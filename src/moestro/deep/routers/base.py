@@ -4,9 +4,11 @@ elsewhere."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -39,6 +41,9 @@ class Router(nn.Module):
 
     def forward(self, x: Tensor, ids: Tensor | None = None) -> Tensor:
         """Logits of x (..., d_model); `ids` (...) are token numbers, for routers that read them."""
+        if not isinstance(x, Tensor) or x.shape[-1:] != (self.d_model,):
+            got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise DataError(f"x must be of shape (..., {self.d_model}), got {got}")
         with full_precision(x):
             return self.logits(wide(x), ids)
 
@@ -63,11 +68,13 @@ class Router(nn.Module):
         return f"d_model={self.d_model}, n_experts={self.n_experts}"
 
 
-def check_size(name: str, value: object) -> int:
-    """A whole number of at least 1, Python's or NumPy's."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise DataError(f"{name} must be a whole number of at least 1, got {value!r}")
-    return int(value)
+def check_size(name: str, value: object, low: int | None = 1) -> int:
+    """A whole number of at least `low`, Python's or NumPy's."""
+    fine = isinstance(value, Integral) and not isinstance(value, bool)
+    if not fine or not (low is None or int(value) >= low):  # type: ignore[call-overload]
+        least = "" if low is None else f" of at least {low}"
+        raise DataError(f"{name} must be a whole number{least}, got {value!r}")
+    return int(value)  # type: ignore[call-overload]
 
 
 def check_positive(name: str, value: object) -> float:
@@ -75,6 +82,45 @@ def check_positive(name: str, value: object) -> float:
     if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
         raise DataError(f"{name} must be positive and finite, got {value!r}")
     return float(value)
+
+
+def check_flag(name: str, value: object) -> bool:
+    """True or False, Python's or NumPy's: any text would count as true."""
+    if not isinstance(value, bool | np.bool_):
+        raise DataError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def check_kind(name: str, value: object, kind: type = nn.Module) -> None:
+    """An object of a class."""
+    if not isinstance(value, kind):
+        raise DataError(f"{name} must be of class {kind.__name__}, got {type(value).__name__}")
+
+
+def check_list(name: str, value: Any) -> list[Any]:
+    """What can be gone through, text aside."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise DataError(f"{name} must be a sequence, got {type(value).__name__}")
+    return list(value)
+
+
+def check_tensor(name: str, value: object, *shape: int | str, mask: bool = False) -> None:
+    """A tensor of a shape, in which a word stands for any number; a mask is of bools."""
+    got = type(value).__name__
+    if isinstance(value, Tensor):
+        fits = value.layout == torch.strided and value.ndim == len(shape)
+        fits = fits and all(isinstance(n, str) or n == m for n, m in zip(shape, value.shape, strict=True))
+        if fits and (value.dtype == torch.bool or not mask):
+            return
+        got = f"{value.dtype} {tuple(value.shape)}"
+    words = ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "")
+    raise DataError(f"{name} must be{' bool' if mask else ''} of shape ({words}), got {got}")
+
+
+def check_mask(mask: object, tokens: int) -> None:
+    """A bool for each token, or None."""
+    if mask is not None:
+        check_tensor("mask", mask, tokens, mask=True)
 
 
 def check_init(init: str, logit_std: float | None) -> None:
@@ -92,6 +138,7 @@ def check_ids(ids: Tensor | None, size: int, what: str) -> Tensor:
     device)."""
     if ids is None:
         raise DataError(f"{what} reads token ids: pass ids= to the layer")
+    check_kind("ids", ids, Tensor)
     if ids.dtype not in (torch.int64, torch.int32):
         raise DataError(f"token ids must be int64 or int32, got {ids.dtype}")
     looked_at = ids.device.type == "cpu" and ids.numel() and not torch.compiler.is_compiling()

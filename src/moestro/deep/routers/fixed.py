@@ -23,7 +23,7 @@ class HashRouter(Router):
 
     def __init__(self, d_model: int, n_experts: int, *, vocabulary: int, seed: int = 0):
         super().__init__(d_model, n_experts)
-        self.vocabulary, self.seed = check_size("vocabulary", vocabulary), seed
+        self.vocabulary, self.seed = check_size("vocabulary", vocabulary), check_size("seed", seed, None)
         self.register_buffer("rank", torch.empty(self.vocabulary, self.n_experts, dtype=torch.int64))
         self.reset_parameters()
 

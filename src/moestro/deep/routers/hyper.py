@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..precision import full_precision, linear, wide
-from .base import Router, check_init, check_size, linear_init, spread
+from .base import Router, check_flag, check_init, check_size, linear_init, spread
 
 
 class HyperRouter(Router):
@@ -57,6 +57,7 @@ class HyperRouter(Router):
     ):
         super().__init__(d_model, n_experts)
         check_init(init, logit_std)
+        bias, train_embedding = check_flag("bias", bias), check_flag("train_embedding", train_embedding)
         width = self.embed_dim = d_model if embed_dim is None else check_size("embed_dim", embed_dim)
         self.hidden = check_size("hidden", hidden)
         self.init, self.logit_std = init, logit_std

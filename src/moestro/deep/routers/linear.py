@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..precision import linear
-from .base import Router, check_init, linear_init, spread
+from .base import Router, check_flag, check_init, linear_init, spread
 
 
 class LinearRouter(Router):
@@ -36,6 +36,7 @@ class LinearRouter(Router):
     ):
         super().__init__(d_model, n_experts)
         check_init(init, logit_std)
+        bias, trainable = check_flag("bias", bias), check_flag("trainable", trainable)
         weight = torch.empty(n_experts, d_model)
         offset = torch.empty(n_experts) if bias else None
         self.init, self.logit_std = init, logit_std

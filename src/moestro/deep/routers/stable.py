@@ -40,7 +40,8 @@ class StableRouter(Router):
     def __init__(self, d_model: int, n_experts: int, *, vocabulary: int | None = None, low_dim: int = 50):
         super().__init__(d_model, n_experts)
         self.vocabulary = None if vocabulary is None else check_size("vocabulary", vocabulary)
-        width = d_model if vocabulary is None else check_size("low_dim", low_dim)
+        low_dim = check_size("low_dim", low_dim)
+        width = d_model if vocabulary is None else low_dim
         self.centres = nn.Parameter(torch.empty(n_experts, d_model))
         self.embed = None if self.vocabulary is None else nn.Embedding(self.vocabulary, width)
         self.light = nn.Linear(width, n_experts, bias=False)

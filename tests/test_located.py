@@ -59,6 +59,18 @@ def test_inverse_regression_leaves_the_joint_law():
         np.testing.assert_allclose(getattr(back, name), value, rtol=1e-10, atol=1e-11)
 
 
+def test_a_precision_that_is_singular_to_rounding_is_no_measure():
+    """It has a Cholesky factor, and no inverse."""
+    precision = np.array(
+        [[182.77346595950564, 4.290214720479293e-06], [4.290214720479293e-06, 1.00703579981873e-13]]
+    )
+    np.linalg.cholesky(precision)
+    mono = Monomials(2)
+    i, j = mono.pairs
+    theta = np.concatenate([np.zeros(3), -precision[i, j] * np.where(i == j, 0.5, 1.0)])
+    assert mono.gaussians(theta[None]) is None
+
+
 def test_softmax_and_gaussian_gates_are_one_with_a_common_covariance():
     rng = np.random.default_rng(1)
     m = MixingMeasure(

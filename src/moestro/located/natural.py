@@ -99,17 +99,17 @@ class Monomials:
         return np.concatenate([constant[:, None], h, second], axis=1)
 
     def gaussians(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Log-masses (k,), means and covariances of theta; None where a precision is not positive
-        definite."""
+        """Log-masses (k,), means and covariances of theta; None where a precision is not positive definite,
+        or singular to rounding."""
         k, D = len(theta), self.D
         i, j = self.pairs
         precision = np.zeros((k, D, D))
         precision[:, i, j] = precision[:, j, i] = -theta[:, 1 + D :] * np.where(i == j, 2.0, 1.0)
         try:
             root = np.linalg.cholesky(precision)
+            covariance = np.linalg.inv(precision)
         except np.linalg.LinAlgError:
             return None
-        covariance = np.linalg.inv(precision)
         h = theta[:, 1 : 1 + D]
         mean = np.einsum("kij,kj->ki", covariance, h)
         log_det = -2 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum(axis=1)

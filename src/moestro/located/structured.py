@@ -8,12 +8,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.special import digamma
 
 from . import polynomial
 from .normal import log_density, softmax
 from .statistics import Parameters, Shape, Statistics, m_step, possible
-from .tails import TailSums
+from .tails import TailSums, hidden_scales
 
 NUMBERS = 2**19  # of the residuals of all components that are held together, for a run
 LEAST, BLOCK = 256, 4096  # rows
@@ -121,7 +120,7 @@ class StructuredProblem:
         distances = [self._distances(found, at) for at in self._blocks()]
         tails, before = TailSums(nu, self._columns), np.full(len(nu) // self.k, self.offset)
         for at, distance in zip(self._blocks(), distances, strict=True):
-            r, level = self._shares(self._joint(found, at, distance)[0], at)
+            r, level = self._shares(self._joint(found, distance), at)
             before += level
             tails.add(r, distance)
         raised = tails.raised()
@@ -141,12 +140,13 @@ class StructuredProblem:
         K = len(found.means)
         out, values = self._empty(K), np.full(K // self.k, self.offset)
         for i, at in enumerate(self._blocks()):
-            joint, w, log_w = self._joint(found, at, None if distances is None else distances[i])
-            r, level = self._shares(joint, at)
+            distance = self._distances(found, at) if distances is None else distances[i]
+            r, level = self._shares(self._joint(found, distance), at)
             values += level
-            if w is None or log_w is None:
+            if found.degrees_of_freedom is None:
                 self._add(out, at, r, r)
             else:
+                w, log_w = hidden_scales(distance, self._columns, found.degrees_of_freedom[:, None])
                 self._add(out, at, r, r * w)
                 out.tail[:] += (r * (log_w - w)).sum(axis=1)
         return values, self._scaled(out)
@@ -163,7 +163,7 @@ class StructuredProblem:
         """Posterior probabilities (n, k) and log-densities (n,)."""
         out, density = np.empty((len(self.u), self.k)), np.empty(len(self.u))
         for at in self._blocks():
-            r, density[at] = softmax(self._joint(found, at)[0])
+            r, density[at] = softmax(self._joint(found, self._distances(found, at)))
             out[at] = r.T
         return out, density
 
@@ -186,19 +186,11 @@ class StructuredProblem:
         out += found.noise.distances(self.v[at] - predicted)
         return out
 
-    def _joint(
-        self, found: Parameters, at: slice, distance: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-        """log pi_e p_e(u, v), each (K, rows); with Student tails E[W] and E[log W] given the component."""
-        D = self._columns
+    def _joint(self, found: Parameters, distance: np.ndarray) -> np.ndarray:
+        """log pi_e p_e(u, v), (K, rows), of squared distances."""
         log_det = (found.gate.log_det + found.noise.log_det)[:, None]
         nu = None if found.degrees_of_freedom is None else found.degrees_of_freedom[:, None]
-        distance = self._distances(found, at) if distance is None else distance
-        joint = found.log_weights[:, None] + log_density(distance, log_det, D, nu)
-        if nu is None:
-            return joint, None, None
-        half = 0.5 * (nu + distance)
-        return joint, 0.5 * (nu + D) / half, digamma(0.5 * (nu + D)) - np.log(half)
+        return found.log_weights[:, None] + log_density(distance, log_det, self._columns, nu)
 
     def _add(self, out: Statistics, at: slice, r: np.ndarray, rw: np.ndarray) -> None:
         """Sums of rows with responsibilities r and r w (K, rows)."""

@@ -26,6 +26,12 @@ from .statistics import NU_BOX
 FARTHEST = 4.0  # times that nu may grow or shrink in a step
 
 
+def hidden_scales(distance: np.ndarray, D: int, nu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """E[W] and E[log W] of rows at squared distances, given the component."""
+    half = 0.5 * (nu + distance)
+    return 0.5 * (nu + D) / half, digamma(0.5 * (nu + D)) - np.log(half)
+
+
 class TailSums:
     """Sums over the rows of K components at degrees of freedom `nu` (K,), block after block."""
 

@@ -85,3 +85,11 @@ def densities_beyond_what_the_sums_hold() -> Case:
     y = 10.0 ** -np.array([297.0, 306, 306, 301, 305, 302, 292, 301, 303])
     words = {"n_experts": 1, "n_starts": 1, "family": "inverse-gaussian"}
     return made(MoERegressor, words, np.ones((9, 1)), y)
+
+
+@once
+def standard_errors_in_units_of_1e150() -> Case:
+    r = np.random.default_rng(38)
+    X = r.normal(size=(8, 2)) * [1e150, 1e-8]
+    words = {"n_experts": 1, "covariance": "diagonal", "student": True, "max_iter": 1}
+    return made(LocatedMoERegressor, words, X, 2 * r.normal(size=(8, 2)), inference={"cov": "sandwich"})

@@ -114,7 +114,8 @@ def located_covariance(
     complete, observed = (link.T @ A @ link - score_curvature for A in (found.complete, found.observed))
     root, null = _root(complete[np.ix_(free, free)], observed[np.ix_(free, free)])
     size = _units(complete)
-    known = at_user[:, free] @ root
+    with quiet():  # of units beyond double precision, which are noted
+        known = at_user[:, free] @ root
     own = at_user[:, free]
     for scale in (1.0, size[free]):  # each row at most one in size: divided, and squared below
         own = own / scale
@@ -124,7 +125,8 @@ def located_covariance(
         used = len(x) if weights is None else int(np.count_nonzero(weights))
         middle = found.meat * request.small_sample(used, fit.n_parameters)
         half = root_of(root.T @ (link.T @ middle @ link)[np.ix_(free, free)] @ root)
-        root, known = root @ half, known @ half
+        with quiet():
+            root, known = root @ half, known @ half
     with quiet():
         matrix = known @ known.T
     held, seen = (at_user[:, bound] != 0).any(axis=1), np.isfinite(np.diag(matrix))

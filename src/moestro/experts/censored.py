@@ -159,21 +159,16 @@ class Censored(Latent):
 
     def _score(self, eta: np.ndarray, y: np.ndarray, at: At, ratios: list[Ratio]) -> np.ndarray:
         out, root = NORMAL.score(eta, y), np.exp(-0.5 * eta[..., 1])
-        for beyond, (ratio, _, t), sign in zip(at[:2], ratios, (-1.0, 1.0), strict=True):
+        for beyond, ratio, sign in zip(at[:2], ratios, (-1.0, 1.0), strict=True):
             if beyond.any():
-                own = np.stack([sign * ratio * root, -0.5 * ratio * t], axis=-1)
-                out = np.where(beyond[..., None], own, out)
+                out = np.where(beyond[..., None], tail_score(ratio, root, sign), out)
         return out
 
     def _curvature(self, eta: np.ndarray, y: np.ndarray, at: At, ratios: list[Ratio]) -> np.ndarray:
         out, root = NORMAL.curvature(eta, y), np.exp(-0.5 * eta[..., 1])
-        for beyond, (ratio, fall, t), sign in zip(at[:2], ratios, (-1.0, 1.0), strict=True):
+        for beyond, ratio, sign in zip(at[:2], ratios, (-1.0, 1.0), strict=True):
             if beyond.any():
-                own = np.empty((*t.shape, 2, 2))
-                own[..., 0, 0] = -fall * root**2
-                own[..., 0, 1] = own[..., 1, 0] = 0.5 * sign * root * (t * fall - ratio)
-                own[..., 1, 1] = 0.25 * t * (ratio - t * fall)
-                out = np.where(beyond[..., None, None], own, out)
+                out = np.where(beyond[..., None, None], tail_curvature(ratio, root, sign), out)
         return out
 
     @staticmethod
@@ -253,3 +248,20 @@ def mills(t: np.ndarray) -> Ratio:
     series = 1 - u * (1 - u * (6 - u * (50 - 518 * u)))
     fall = np.where(finite < -FAR, series, r * (np.maximum(finite, -FAR) + r))
     return tuple(np.where(np.isfinite(t), v, 0.0) for v in (r, fall, finite))  # pyright: ignore[reportReturnType]
+
+
+def tail_score(ratio: Ratio, root: np.ndarray, sign: float) -> np.ndarray:
+    """Derivatives (..., 2) in eta of ln Phi(t), t = sign (eta_0 - limit) root, root = exp(-eta_1 / 2), from
+    what `mills` says of t."""
+    r, _, t = ratio
+    return np.stack([sign * r * root, -0.5 * r * t], axis=-1)
+
+
+def tail_curvature(ratio: Ratio, root: np.ndarray, sign: float) -> np.ndarray:
+    """Its second derivatives, (..., 2, 2)."""
+    r, fall, t = ratio
+    out = np.empty((*t.shape, 2, 2))
+    out[..., 0, 0] = -fall * root**2
+    out[..., 0, 1] = out[..., 1, 0] = 0.5 * sign * root * (t * fall - r)
+    out[..., 1, 1] = 0.25 * t * (r - t * fall)
+    return out

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..design.known import OPEN
 from .base import Terms
-from .censored import mills
+from .censored import mills, tail_curvature, tail_score
 from .latent import NORMAL, Latent
 
 Ends = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -135,20 +135,11 @@ def _slopes(
     g[..., 0] *= root
     g[..., 1] = -0.5 * pull
     H[..., 0, 0] = -pull * root**2 - g[..., 0] ** 2
-    H[..., 0, 1] = 0.5 * root * turn - g[..., 0] * g[..., 1]
+    H[..., 0, 1] = H[..., 1, 0] = 0.5 * root * turn - g[..., 0] * g[..., 1]
     H[..., 1, 1] = 0.25 * bend - g[..., 1] ** 2
     for t, there, sign in ((b, np.isinf(a), -1.0), (-a, np.isinf(b), 1.0)):
-        if not there.any():
-            continue
-        ratio, fall, t = mills(t)
-        parts = (
-            (g[..., 0], sign * ratio * root),
-            (g[..., 1], -0.5 * ratio * t),
-            (H[..., 0, 0], -fall * root**2),
-            (H[..., 0, 1], 0.5 * sign * root * (t * fall - ratio)),
-            (H[..., 1, 1], 0.25 * t * (ratio - t * fall)),
-        )
-        for whole, own in parts:
-            np.copyto(whole, own, where=there)
-    H[..., 1, 0] = H[..., 0, 1]
+        if there.any():
+            ratio = mills(t)
+            g = np.where(there[..., None], tail_score(ratio, root, sign), g)
+            H = np.where(there[..., None, None], tail_curvature(ratio, root, sign), H)
     return g, H

@@ -18,7 +18,7 @@ from ..solvers import StatusKind
 from .atoms import Atom, sides
 from .delta import root_of
 from .estimates import VAGUE, Estimates, among
-from .louis import information
+from .louis import Information, information
 from .refits import deviations
 from .request import OBSERVED, Request, joint
 from .terms import Terms
@@ -92,18 +92,7 @@ def located_covariance(
     _refuse_many(fit, shape, u.shape[1], v.shape[1])
     atoms = [Atom.of(fit.fitted, e, shape) for e in range(fit.k)]
     found = information(atoms, u, v, np.ones(len(u)) if weights is None else weights, clusters)
-    if not all(np.isfinite(a).all() for a in (found.value, found.gradient, found.complete, found.observed)):
-        raise DataError(
-            "the curvature of the log-likelihood is beyond double precision, so that there are no standard "
-            "errors: rescale the columns"
-        )
-    if abs(found.value - fit.log_likelihood) > 1e-6 * (1 + abs(fit.log_likelihood)):
-        if fit.status.kind == StatusKind.COLLAPSED:
-            raise DataError(
-                "a variance collapsed: at its floor no sum over the rows is exact, and there are no standard "
-                "errors. Use fewer experts, or a tied covariance"
-            )
-        raise DataError("the rows are not those of the fit: the data were changed since, fit again")
+    _refuse_other(found, fit)
     terms = Terms.of(fit.measure, fit.specification)
     ill = ILL.get(fit.status.kind, "")
     lost = fit.status.experts if ill else ()
@@ -114,20 +103,20 @@ def located_covariance(
     complete, observed = (link.T @ A @ link - score_curvature for A in (found.complete, found.observed))
     root, null = _root(complete[np.ix_(free, free)], observed[np.ix_(free, free)])
     size = _units(complete)
-    with quiet():  # of units beyond double precision, which are noted
-        known = at_user[:, free] @ root
     own = at_user[:, free]
     for scale in (1.0, size[free]):  # each row at most one in size: divided, and squared below
         own = own / scale
         own = own / np.maximum(np.abs(own).max(axis=1, keepdims=True, initial=0.0), 1e-300)
     singular = np.linalg.norm(own @ null, axis=1) > LOADED * np.maximum(np.linalg.norm(own, axis=1), 1e-300)
+    half = None
     if kind != "observed":
         used = len(x) if weights is None else int(np.count_nonzero(weights))
         middle = found.meat * request.small_sample(used, fit.n_parameters)
         half = root_of(root.T @ (link.T @ middle @ link)[np.ix_(free, free)] @ root)
-        with quiet():
+    with quiet():  # of units beyond double precision, which are noted
+        known = at_user[:, free] @ root
+        if half is not None:
             root, known = root @ half, known @ half
-    with quiet():
         matrix = known @ known.T
     held, seen = (at_user[:, bound] != 0).any(axis=1), np.isfinite(np.diag(matrix))
     notes = [
@@ -167,6 +156,22 @@ def located_estimates(
 def listed(terms: Terms) -> list:
     """The terms of a table, without the names of columns."""
     return terms.names([""] * terms.d, [""] * terms.q)
+
+
+def _refuse_other(found: Information, fit: LocatedFit) -> None:
+    """Refuse sums over the rows that are no numbers, or not those of the fit."""
+    if not all(np.isfinite(a).all() for a in (found.value, found.gradient, found.complete, found.observed)):
+        raise DataError(
+            "the curvature of the log-likelihood is beyond double precision, so that there are no standard "
+            "errors: rescale the columns"
+        )
+    if abs(found.value - fit.log_likelihood) > 1e-6 * (1 + abs(fit.log_likelihood)):
+        if fit.status.kind == StatusKind.COLLAPSED:
+            raise DataError(
+                "a variance collapsed: at its floor no sum over the rows is exact, and there are no standard "
+                "errors. Use fewer experts, or a tied covariance"
+            )
+        raise DataError("the rows are not those of the fit: the data were changed since, fit again")
 
 
 def _refuse_many(fit: LocatedFit, shape: Shape, p: int, D: int) -> None:

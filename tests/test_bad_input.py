@@ -339,3 +339,20 @@ def test_a_slope_that_is_no_double():
     x, y = two_lines(40)
     with pytest.raises(DataError, match="'x0' is too small beside the response 'y'"):
         MoERegressor(2).fit(1e-200 * x, 1e120 * y)
+
+
+@pytest.mark.parametrize("value", ["no", 1, None])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (LocatedMoERegressor, "student"),
+        (LocatedMoERegressor, "tied"),
+        (LocatedMoERegressor, "gate_tied"),
+        (MoERegressor, "shared_variance"),
+    ],
+)
+def test_a_text_is_no_truth_value(kind, name, value):
+    """Text, "no" among it, would count as true."""
+    x = np.arange(20.0)[:, None]
+    with pytest.raises(DataError, match=f"{name} must be True or False, got"):
+        kind(2, **{name: value}).fit(x, np.sin(x[:, 0]))

@@ -57,6 +57,14 @@ def from_numpy(value: Any) -> Any:
     return type(value)(map(from_numpy, value)) if type(value) in (list, tuple) else value
 
 
+def check_flag(name: str, value: object) -> bool:
+    """True or False, Python's or NumPy's, as a caller's word: any text would count as true."""
+    value = from_numpy(value)
+    if not isinstance(value, bool):
+        raise DataError(f"{name} must be True or False, got {value!r}")
+    return value
+
+
 @contextmanager
 def described_by(what: str) -> Iterator[None]:
     """Refuse what damaged data raise, in a sentence about `what`."""

@@ -11,11 +11,12 @@ from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from ..errors import DataError
+from ..reading import check_flag
 from .assignment import Assignment
 from .compiled import chosen_experts
 from .fused import ACTIVATIONS, ChosenExperts, Operands, activate
 from .precision import autocast_type, full_precision
-from .routers.base import check_flag, check_kind, check_size, check_tensor
+from .routers.base import check_kind, check_size, check_tensor
 
 FEW = 1024  # bytes an expert, one number a pair (256 pairs in float32, 512 in bfloat16), and
 IDLE = 16  # experts a pair: on a CPU the grouped product is the faster one between (docs/deep.md)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import DataError
+from ..reading import check_flag
 from .assignment import Assignment, check_top_k, choose_experts, choose_tokens, limit
 from .balancing import LoadBalancer
 from .custom import CustomExperts, check_output, reset_all
@@ -18,7 +19,7 @@ from .experts import BACKENDS, MLPExperts
 from .losses import balance_loss, z_loss
 from .precision import autocast_type
 from .routers import Router, make_router
-from .routers.base import check_flag, check_kind, check_positive, check_size
+from .routers.base import check_kind, check_positive, check_size
 from .scoring import Scoring, scoring_of
 
 

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
+from ..reading import check_flag
 from .assignment import Assignment
 from .precision import wide
-from .routers.base import check_flag, check_kind, check_mask, check_size, check_tensor
+from .routers.base import check_kind, check_mask, check_size, check_tensor
 
 TINY = 1e-6  # below any mean number of tokens of a rank: with none at all losses are zero
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from .routers.base import check_flag, check_positive, check_size
+from ..reading import check_flag
+from .routers.base import check_positive, check_size
 
 KINDS = ("topk_softmax", "softmax_topk", "sigmoid")
 SCORES = ("topk_softmax", "softmax_topk_renorm", "softmax_topk", "sigmoid")

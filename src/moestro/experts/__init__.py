@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..errors import DataError
-from ..reading import from_numpy
+from ..reading import check_flag, from_numpy
 from .base import Facts, Family
 from .beta import Beta
 from .binomial import Binomial
@@ -54,7 +54,7 @@ def make_family(
 ) -> Family:
     """The family called `name`, with the options that concern it; a family of one's own as it is; of several,
     in a list or as "zero,poisson", experts of which each has its own."""
-    name, shared_variance = from_numpy(name), from_numpy(shared_variance)
+    name, shared_variance = from_numpy(name), check_flag("shared_variance", shared_variance)
     if isinstance(name, str) and "," in name:
         name = name.split(",")
     if isinstance(name, list | tuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ..errors import DataError
-from ..reading import from_numpy
+from ..reading import check_flag, from_numpy
 from . import polynomial
 from .spread import STRUCTURES, Blocks, Factors, Isotropic, Structure, partition
 from .statistics import Shape
@@ -56,6 +56,8 @@ class Specification:
     def __post_init__(self) -> None:
         for word in fields(self):
             object.__setattr__(self, word.name, from_numpy(getattr(self, word.name)))
+        for name in ("tied", "gate_tied", "student"):
+            check_flag(name, getattr(self, name))
         self._check_missing()
         if self.direction not in DIRECTIONS:
             raise DataError(f"direction={self.direction!r} is unknown: choose direct or inverse")

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -82,13 +81,6 @@ def check_positive(name: str, value: object) -> float:
     if not isinstance(value, Real) or isinstance(value, bool) or not 0 < float(value) < math.inf:
         raise DataError(f"{name} must be positive and finite, got {value!r}")
     return float(value)
-
-
-def check_flag(name: str, value: object) -> bool:
-    """True or False, Python's or NumPy's: any text would count as true."""
-    if not isinstance(value, bool | np.bool_):
-        raise DataError(f"{name} must be True or False, got {value!r}")
-    return bool(value)
 
 
 def check_kind(name: str, value: object, kind: type = nn.Module) -> None:

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...reading import check_flag
 from ..precision import full_precision, linear, wide
-from .base import Router, check_flag, check_init, check_size, linear_init, spread
+from .base import Router, check_init, check_size, linear_init, spread
 
 
 class HyperRouter(Router):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ...reading import check_flag
 from ..precision import linear
-from .base import Router, check_flag, check_init, linear_init, spread
+from .base import Router, check_init, linear_init, spread
 
 
 class LinearRouter(Router):

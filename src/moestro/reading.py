@@ -59,6 +59,8 @@ def from_numpy(value: Any) -> Any:
 
 def check_flag(name: str, value: object) -> bool:
     """True or False, Python's or NumPy's, as a caller's word: any text would count as true."""
+    if isinstance(value, bool):  # all that a compiled layer sees
+        return value
     value = from_numpy(value)
     if not isinstance(value, bool):
         raise DataError(f"{name} must be True or False, got {value!r}")
